@@ -1,0 +1,1 @@
+"""Price elasticities for every product, as Dagster assets."""

@@ -1,0 +1,58 @@
+"""Dataclasses to dicts of plain arrays and back, for storage without pickle."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+def pack(record: Any) -> dict[str, np.ndarray]:
+    """Turn a dataclass into a dict of arrays that `numpy.savez` stores without pickle.
+
+    Arrays stay as they are; every other field becomes a 0-d array of its JSON text.
+
+    Parameters
+    ----------
+    record : dataclass instance
+        Fields are arrays or values that JSON can hold.
+    """
+    packed = {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.ndarray):
+            if value.dtype == object:
+                raise TypeError(f"{type(record).__name__}.{field.name} is an object array; give it a plain dtype")
+            packed[field.name] = value
+        else:
+            plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+            packed[field.name] = np.array(json.dumps(plain))
+    return packed
+
+
+def unpack(cls: type[T], packed: Mapping[str, np.ndarray]) -> T:
+    """Rebuild a dataclass from what `pack` made.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing: the file is not what `cls` stores.
+    """
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if field.name not in packed:
+            raise ValueError(f"no field {field.name!r} in the stored {cls.__name__}; it was written by another version")
+        stored = np.asarray(packed[field.name])
+        if field.type is np.ndarray:
+            values[field.name] = stored
+            continue
+        value = json.loads(stored.item())
+        if dataclasses.is_dataclass(field.type):
+            value = field.type(**value)  # type: ignore[operator]
+        elif isinstance(value, list):
+            value = tuple(value)
+        values[field.name] = value
+    return cls(**values)

@@ -1,0 +1,88 @@
+"""What can be chosen for a fit: plain values, importable without jax."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Likelihood = Literal["negative_binomial", "poisson"]
+
+
+@dataclass(frozen=True)
+class SviOptions:
+    """Choices of the SVI engine.
+
+    Attributes
+    ----------
+    guide : {'mean_field', 'product_block', 'low_rank'}
+        A Gaussian for every parameter alone, a joint one a product, or a low-rank one for all.
+    loss : {'elbo', 'renyi', 'closed_form'}
+        Monte Carlo ELBO, Renyi bound, or the exact expectation (Poisson and mean-field guide only).
+    num_particles : int
+        Draws a step of the Monte Carlo losses.
+    learning_rate : float
+        Adam's first step length; it decays exponentially.
+    max_steps : int
+        Where to give up, saying so, if the stopping rule has not stopped.
+    tolerance : float
+        Stop when the smoothed ELBO gains less than this many nats in a window of steps.
+    batch_products : int or None
+        Products in a mini-batch; None is the full batch.
+    seed : int
+    """
+
+    guide: Literal["mean_field", "product_block", "low_rank"] = "mean_field"
+    loss: Literal["elbo", "renyi", "closed_form"] = "elbo"
+    num_particles: int = 1
+    learning_rate: float = 0.02
+    max_steps: int = 20_000
+    tolerance: float = 0.1
+    batch_products: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class NaturalGradientOptions:
+    """Choices of the natural-gradient engine.
+
+    Attributes
+    ----------
+    max_passes : int
+        Passes over the data after which it gives up, saying so.
+    tolerance : float
+        Stop when no parameter moves by more than this many posterior sds.
+    grid_points : int or None
+        Points of the grid over tau; None chooses by the number of products.
+    """
+
+    max_passes: int = 60
+    tolerance: float = 1e-3
+    grid_points: int | None = None
+
+
+@dataclass(frozen=True)
+class NutsOptions:
+    """Choices of the NUTS engine.
+
+    Attributes
+    ----------
+    warmup, samples, chains : int
+    max_products : int
+        Larger categories are refused: they would take hours.
+    seed : int
+    """
+
+    warmup: int = 1000
+    samples: int = 1000
+    chains: int = 2
+    max_products: int = 300
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """One fit's choices: the engine, the likelihood, and the engine's own options."""
+
+    engine: Literal["natural_gradient", "svi", "nuts"] = "natural_gradient"
+    likelihood: Likelihood = "negative_binomial"
+    svi: SviOptions = field(default_factory=SviOptions)
+    natural_gradient: NaturalGradientOptions = field(default_factory=NaturalGradientOptions)
+    nuts: NutsOptions = field(default_factory=NutsOptions)

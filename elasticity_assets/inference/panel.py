@@ -1,0 +1,163 @@
+"""One category's model input: a padded panel of products by periods."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Sales of one category, products down and periods across, padded to a fixed shape.
+
+    N >= n rows and W >= T columns are multiples that few distinct shapes occur (see `padded_size`), so
+    that a new category rarely compiles anew. Cells that are padding or were not observed have
+    `observed` False and zeros elsewhere.
+
+    Attributes
+    ----------
+    category : str
+    product : array of str, shape (n,)
+        Product codes, sorted.
+    period : array of datetime64[D], shape (T,)
+        First day of each period, ascending.
+    control : tuple of str, length K
+    units : float32 array, shape (N, W)
+        Units sold; may be fractional.
+    log_price : float32 array, shape (N, W)
+        Natural log of the price paid a unit, not centred.
+    controls : float32 array, shape (N, W, K)
+    observed : bool array, shape (N, W)
+    zero_truncated : bool
+        True if the files drop product-periods without sales, so that units > 0 always.
+    """
+
+    category: str
+    product: np.ndarray
+    period: np.ndarray
+    control: tuple[str, ...]
+    units: np.ndarray
+    log_price: np.ndarray
+    controls: np.ndarray
+    observed: np.ndarray
+    zero_truncated: bool
+
+    @property
+    def n_products(self) -> int:
+        """Number of products n, without padding."""
+        return len(self.product)
+
+    @property
+    def n_periods(self) -> int:
+        """Number of periods T, without padding."""
+        return len(self.period)
+
+    @property
+    def n_obs(self) -> int:
+        """Number of observed cells."""
+        return int(self.observed.sum())
+
+    def mean_log_price(self) -> np.ndarray:
+        """Mean log price of each row over its observed periods, float64, shape (N,); 0 where there are none."""
+        count = np.maximum(self.observed.sum(axis=1), 1)
+        return np.where(self.observed, self.log_price, 0.0).sum(axis=1, dtype=np.float64) / count
+
+    def centred_log_price(self) -> np.ndarray:
+        """Log price minus the product's own mean, float32, shape (N, W); 0 where not observed.
+
+        Centring by product removes the correlation (-0.98 on real sales) between a product's
+        elasticity and its level.
+        """
+        centred = self.log_price - self.mean_log_price()[:, None]
+        return np.where(self.observed, centred, 0.0).astype(np.float32)
+
+
+def padded_size(size: int, smallest: int = 8) -> int:
+    """Round `size` up to one of few sizes, wasting at most an eighth above 8 * `smallest`.
+
+    Up to 8 * smallest, multiples of `smallest`; above, eight sizes to each doubling.
+    """
+    step = smallest
+    while step * 16 < size:
+        step *= 2
+    return max(-(-size // step) * step, smallest)
+
+
+def panel_from_sales(
+    category: str,
+    product: np.ndarray,
+    period: np.ndarray,
+    units: np.ndarray,
+    price: np.ndarray,
+    controls: Mapping[str, np.ndarray] | None = None,
+    *,
+    periods: np.ndarray | None = None,
+    missing_periods: str = "unobserved",
+) -> Panel:
+    """Lay one category's sales, one row a product-period, out as a padded panel.
+
+    Parameters
+    ----------
+    category : str
+    product, period, units, price : arrays, shape (rows,)
+        One entry a product-period; no product-period twice. Prices are positive.
+    controls : mapping of name to array of shape (rows,), optional
+        A missing value (NaN) counts as 0.
+    periods : array of datetime64[D], optional
+        All periods of the panel; by default those that occur in `period`.
+    missing_periods : {'unobserved', 'truncated', 'zero'}
+        What an absent product-period means. 'zero': nothing was sold, at the last price before it;
+        filled from a product's first to its last period.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    ValueError
+        If a product-period occurs twice, or a price is not positive.
+    """
+    if missing_periods not in ("unobserved", "truncated", "zero"):
+        raise ValueError(f"missing_periods is {missing_periods!r}; use unobserved, truncated or zero")
+    controls = dict(controls or {})
+    period = np.asarray(period, dtype="datetime64[D]")
+    units = np.asarray(units, dtype=np.float64)
+    price = np.asarray(price, dtype=np.float64)
+    if not (price > 0).all():
+        raise ValueError(f"category {category!r}: a price is not positive")
+    codes, row = np.unique(np.asarray(product, dtype=str), return_inverse=True)
+    days = np.unique(period if periods is None else np.asarray(periods, dtype="datetime64[D]"))
+    column = np.searchsorted(days, period)
+    if len(row) and (column.max() >= len(days) or (days[column] != period).any()):
+        raise ValueError(f"category {category!r}: a sale lies in a period that is not among `periods`")
+    if len(np.unique(row * len(days) + column)) != len(row):
+        raise ValueError(f"category {category!r}: a product-period occurs twice")
+
+    shape = (padded_size(len(codes)), padded_size(len(days)))
+    panel_units, log_price = np.zeros(shape), np.zeros(shape)
+    observed = np.zeros(shape, dtype=bool)
+    values = np.zeros((*shape, len(controls)), dtype=np.float32)
+    panel_units[row, column] = units
+    log_price[row, column] = np.log(price)
+    observed[row, column] = True
+    for k, name in enumerate(controls):
+        values[row, column, k] = np.nan_to_num(np.asarray(controls[name], dtype=np.float64))
+    if missing_periods == "zero":
+        # The last observed column at or before each cell; -1 before a product's first sale.
+        last = np.maximum.accumulate(np.where(observed, np.arange(shape[1]), -1), axis=1)
+        still_sold = np.flip(np.maximum.accumulate(np.flip(observed, 1), axis=1), 1)
+        absent = ~observed & (last >= 0) & still_sold
+        log_price[absent] = np.take_along_axis(log_price, np.maximum(last, 0), axis=1)[absent]
+        observed |= absent
+    return Panel(
+        category=category,
+        product=codes,
+        period=days,
+        control=tuple(controls),
+        units=panel_units.astype(np.float32),
+        log_price=log_price.astype(np.float32),
+        controls=values,
+        observed=observed,
+        zero_truncated=missing_periods == "truncated",
+    )

@@ -1,0 +1,173 @@
+"""What every engine returns, and what everything downstream reads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+
+@dataclass(frozen=True)
+class FitDiagnostics:
+    """How a fit went.
+
+    Attributes
+    ----------
+    engine : str
+        'natural_gradient', 'svi' or 'nuts'.
+    likelihood : str
+        'poisson' or 'negative_binomial', with 'zero-truncated ' before it where truncated.
+    device : str
+        Where it ran, as jax names it, e.g. 'cpu x2'.
+    iterations : int
+        Passes over the data, optimizer steps or draws.
+    converged : bool
+    elbo : float
+        Evidence lower bound in nats, up to the same constants for all fits of one engine; NaN for NUTS.
+    seconds : float
+        Wall time of the fit, compilation included.
+    warnings : tuple of str
+        In words, what to be careful about.
+    """
+
+    engine: str
+    likelihood: str
+    device: str
+    iterations: int
+    converged: bool
+    elbo: float
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # JSON brings lists back.
+        object.__setattr__(self, "warnings", tuple(self.warnings))
+
+
+@dataclass(frozen=True)
+class CategoryPosterior:
+    """Posterior of one category: a mixture of Gaussians over a grid of G values of tau.
+
+    Given point k of the grid, the category's elasticity is N(category_mean[k], category_var[k]) and
+    product i's is N(product_mean[k, i], product_var[k, i]); `product_gain` ties the two together, so
+    that categories can be pooled afterwards.
+
+    Attributes
+    ----------
+    category : str
+    product : array of str, shape (n,)
+    period : array of datetime64[D], shape (T,)
+    control : tuple of str, length K
+    prior_mean, prior_var : float
+        The prior N(m0, v0) of the category's elasticity in this fit.
+    tau : float array, shape (G,)
+        Sd of the products' elasticities around the category's.
+    weight : float array, shape (G,)
+        Posterior probabilities of the grid's points; they sum to 1.
+    category_mean, category_var : float arrays, shape (G,)
+    product_mean, product_var : float arrays, shape (G, n)
+    product_gain : float array, shape (G, n)
+        Cov(beta_i, beta_c) / Var(beta_c) at each point.
+    control_mean, control_var : float arrays, shape (G, K)
+    level : float array, shape (n,)
+        Posterior mean of delta_i, log units at the product's own usual price.
+    period_effect : float array, shape (T,)
+        Posterior mean of gamma_t.
+    dispersion : float array, shape (n,)
+        r_i of the negative binomial, variance = mean + mean^2 / r; infinite for Poisson.
+    level_mean : float
+        Posterior mean of delta_c.
+    level_spread, period_spread, log_dispersion_mean, log_dispersion_spread : float
+        Point estimates of sigma_delta, sigma_gamma, mu_r and s_r.
+    trace : float array, shape (iterations kept,)
+        The ELBO while fitting; empty for NUTS.
+    diagnostics : FitDiagnostics
+    """
+
+    category: str
+    product: np.ndarray
+    period: np.ndarray
+    control: tuple[str, ...]
+    prior_mean: float
+    prior_var: float
+    tau: np.ndarray
+    weight: np.ndarray
+    category_mean: np.ndarray
+    category_var: np.ndarray
+    product_mean: np.ndarray
+    product_var: np.ndarray
+    product_gain: np.ndarray
+    control_mean: np.ndarray
+    control_var: np.ndarray
+    level: np.ndarray
+    period_effect: np.ndarray
+    dispersion: np.ndarray
+    level_mean: float
+    level_spread: float
+    period_spread: float
+    log_dispersion_mean: float
+    log_dispersion_spread: float
+    trace: np.ndarray
+    diagnostics: FitDiagnostics
+
+    def shrinkage(self) -> np.ndarray:
+        """How far each product leans on its category, shape (n,): 0 own data alone, 1 category alone.
+
+        Var(beta_i | beta_c) / tau^2, averaged over tau.
+        """
+        conditional = self.product_var - self.product_gain**2 * self.category_var[:, None]
+        return np.clip(self.weight @ (conditional / self.tau[:, None] ** 2), 0.0, 1.0)
+
+    def product_spread(self) -> float:
+        """Posterior mean of tau."""
+        return float(self.weight @ self.tau)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, sd, quantiles and P(elasticity < -1) of one or many elasticities; every array has shape (n,)."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+    q05: np.ndarray
+    q50: np.ndarray
+    q95: np.ndarray
+    prob_elastic: np.ndarray
+
+
+def summarize(weight: np.ndarray, mean: np.ndarray, var: np.ndarray) -> Summary:
+    """Summarize mixtures of Gaussians.
+
+    Parameters
+    ----------
+    weight : array, shape (G,)
+    mean, var : arrays, shape (G, n)
+        Component moments of n mixtures that share their weights.
+    """
+    mean, var = np.asarray(mean, np.float64), np.asarray(var, np.float64)
+    weight = np.asarray(weight, np.float64)
+    centre = weight @ mean
+    # Around the centre: the difference of raw moments would cancel.
+    sd = np.sqrt(weight @ (var + (mean - centre) ** 2))
+    q05, q50, q95 = (mixture_quantile(q, weight, mean, var) for q in (0.05, 0.5, 0.95))
+    prob = weight @ norm.cdf((-1.0 - mean) / np.sqrt(var))
+    return Summary(centre, sd, q05, q50, q95, prob)
+
+
+def mixture_quantile(q: float, weight: np.ndarray, mean: np.ndarray, var: np.ndarray) -> np.ndarray:
+    """Quantile `q` of n mixtures of G Gaussians, by bisection to 1e-9 of the bracket; shape (n,).
+
+    Parameters
+    ----------
+    q : float
+        In (0, 1).
+    weight : array, shape (G,)
+    mean, var : arrays, shape (G, n)
+    """
+    sd = np.sqrt(var)
+    ends = mean + norm.ppf(q) * sd  # a mixture's quantile lies between its components'
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    for _ in range(30 if len(weight) > 1 else 0):
+        middle = 0.5 * (low + high)
+        below = weight @ norm.cdf((middle - mean) / sd) < q
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return 0.5 * (low + high)

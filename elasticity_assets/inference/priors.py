@@ -1,0 +1,88 @@
+"""Priors of the demand model: learned or fixed scales, and the presets."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class HalfNormal:
+    """A scale that is learned, with a half-normal prior of this scale."""
+
+    scale: float
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A scale that is known."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Every prior of the model, in its own notation (`docs/model.md`).
+
+    Elasticities are d log units / d log price.
+
+    Attributes
+    ----------
+    global_mean, global_sd : float
+        beta_g ~ N(global_mean, global_sd^2), the elasticity over all categories.
+    category_spread : HalfNormal or Fixed
+        tau_c, sd of categories' elasticities around beta_g.
+    product_spread : HalfNormal or Fixed
+        tau, sd of products' elasticities around their category's beta_c.
+    level_mean, level_sd : float
+        delta_c ~ N(level_mean, level_sd^2), mean log demand of a category's products; level_sd = 0 fixes it.
+    level_spread : HalfNormal or Fixed
+        sigma_delta, sd of products' log demand delta_i around delta_c.
+    period_spread : HalfNormal or Fixed
+        sigma_gamma, sd of the category-by-period effects gamma_t.
+    control_sd : float
+        alpha_k ~ N(0, control_sd^2).
+    log_dispersion_mean, log_dispersion_sd : float
+        mu_r ~ N(., .), mean of log r_i.
+    log_dispersion_spread : HalfNormal or Fixed
+        s_r, sd of log r_i around mu_r.
+    centred_price : bool
+        Whether log price is centred by product.
+    """
+
+    global_mean: float = -2.0
+    global_sd: float = 2.0
+    category_spread: HalfNormal | Fixed = HalfNormal(1.0)
+    product_spread: HalfNormal | Fixed = HalfNormal(1.0)
+    level_mean: float = 0.0
+    level_sd: float = 10.0
+    level_spread: HalfNormal | Fixed = HalfNormal(3.0)
+    period_spread: HalfNormal | Fixed = HalfNormal(1.0)
+    control_sd: float = 1.0
+    log_dispersion_mean: float = 2.0
+    log_dispersion_sd: float = 2.0
+    log_dispersion_spread: HalfNormal | Fixed = HalfNormal(1.0)
+    centred_price: bool = True
+
+    @property
+    def category_mean(self) -> float:
+        """Prior mean m0 of beta_c when a category is fitted alone."""
+        return self.global_mean
+
+    @property
+    def category_var(self) -> float:
+        """Prior variance v0 of beta_c when a category is fitted alone: global_sd^2 + E[tau_c^2]."""
+        spread = self.category_spread
+        return self.global_sd**2 + (spread.value if isinstance(spread, Fixed) else spread.scale) ** 2
+
+
+DEFAULT = Priors()
+
+ARTICLE = Priors(
+    global_sd=1.0,
+    category_spread=Fixed(1.0),
+    product_spread=Fixed(2.0),
+    level_sd=0.0,
+    level_spread=Fixed(3.0),
+    period_spread=Fixed(3.0),
+    centred_price=False,
+)
+
+PRESETS = {"default": DEFAULT, "article": ARTICLE}

@@ -1,0 +1,207 @@
+"""Settings: one YAML file and the environment, validated.
+
+`ELASTICITY_CONFIG` names the file (default ./elasticity.yaml); `ELASTICITY_FIT__ENGINE=svi` overrides
+`fit.engine`, and so on. Relative paths start at the file's folder.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
+
+DEFAULT_FILE = "elasticity.yaml"
+
+
+class SettingsError(Exception):
+    """A mistake in the settings, told in one line."""
+
+
+def _as_list(value: Any) -> Any:
+    """Let a single value stand for a list of one, and nothing for an empty list."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else value
+
+
+StringList = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class Strict(BaseModel):
+    """A section of the settings; unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Columns(Strict):
+    """The sales files' own column names. Column names match without regard to case."""
+
+    product: str
+    period: str
+    units: str
+    price: str | None = None
+    revenue: str | None = None
+    category: str | None = None
+    store: str | None = None
+    regular_price: str | None = None
+    description: str | None = None
+
+    @model_validator(mode="after")
+    def _some_price(self) -> "Columns":
+        if self.price is None and self.revenue is None:
+            raise ValueError("name a price or a revenue column")
+        return self
+
+
+class SalesSettings(Strict):
+    """Where the sales are, and how to read them."""
+
+    path: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+    columns: Columns
+    period: Literal["day", "week", "month"] = "week"
+    date_format: str | None = None
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    decimal: Literal[".", ","] = "."
+    not_products: StringList = []
+    price_rule: Literal["unit_value", "median"] = "unit_value"
+    missing_periods: Literal["auto", "truncated", "zero", "unobserved"] = "auto"
+    controls: StringList = []
+    holidays: str | None = None
+
+    @field_validator("not_products")
+    @classmethod
+    def _are_patterns(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        return patterns
+
+
+class FitSettings(Strict):
+    """How elasticities are fitted."""
+
+    engine: Literal["natural_gradient", "svi", "nuts"] = "natural_gradient"
+    likelihood: Literal["negative_binomial", "poisson", "auto"] = "negative_binomial"
+    preset: Literal["default", "article"] = "default"
+    min_periods: int = Field(default=8, ge=1)
+    svi: SviOptions = SviOptions()
+    natural_gradient: NaturalGradientOptions = NaturalGradientOptions()
+    nuts: NutsOptions = NutsOptions()
+
+
+class ScheduleSettings(Strict):
+    """When the weekly refit starts."""
+
+    cron: str = "0 6 * * 1"
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"{name!r} is no time zone; use a name such as Europe/Berlin")
+        return name
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, cron: str) -> str:
+        from dagster._utils.schedules import is_valid_cron_schedule  # noqa: PLC0415
+
+        if not is_valid_cron_schedule(cron):
+            raise ValueError(f"{cron!r} is not a cron schedule such as '0 6 * * 1'")
+        return cron
+
+
+class Settings(BaseSettings):
+    """All settings; paths are absolute once loaded by `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="ELASTICITY_", env_nested_delimiter="__"
+    )
+
+    sales: SalesSettings
+    fit: FitSettings = FitSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    warehouse: Path = Path("data/warehouse.duckdb")
+    published: Path = Path("data/elasticity.duckdb")
+    keep: int = Field(default=8, ge=1)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file."""
+        return env_settings, init_settings
+
+    @property
+    def arrays(self) -> Path:
+        """Folder of the stored arrays: model inputs and posteriors, one .npz a category."""
+        return self.warehouse.parent / "arrays"
+
+
+def settings_file() -> Path:
+    """Path of the settings file in force, absolute."""
+    return Path(os.environ.get("ELASTICITY_CONFIG", DEFAULT_FILE)).absolute()
+
+
+def load_settings(file: Path | None = None) -> Settings:
+    """Read and validate the settings.
+
+    Raises
+    ------
+    SettingsError
+        In one line: which key of which file is wrong and what to do.
+    """
+    file = file or settings_file()
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{file}: no such settings file; write one with `elasticity init SALES_FILE`, or set ELASTICITY_CONFIG"
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{file}: expected keys such as `sales:`, found {type(content).__name__}")
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        raise SettingsError(f"{file}: {_in_one_line(error)}") from None
+    except TypeError as error:  # a key that is not a string
+        raise SettingsError(f"{file}: {error}") from None
+    folder = file.parent
+    sales = settings.sales.model_copy(update={"path": [str(folder / path) for path in settings.sales.path]})
+    return settings.model_copy(
+        update={
+            "sales": sales,
+            "warehouse": folder / settings.warehouse,
+            "published": folder / settings.published,
+        }
+    )
+
+
+def _in_one_line(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "settings"
+        if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            parts.append(f"unknown key {key}; remove it or correct its name")
+        elif problem["type"] == "missing":
+            parts.append(f"key {key} is missing")
+        else:
+            parts.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts)
