@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
@@ -171,7 +179,7 @@ def load_settings(file: Path | None = None) -> Settings:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(
-            f"{file}: no such settings file; write one with `elasticity init SALES_FILE`, or set ELASTICITY_CONFIG"
+            f"{file}: no such settings file; `elasticity init SALES_FILE` writes one, ELASTICITY_CONFIG names another"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None

@@ -25,7 +25,7 @@ def pack(record: Any) -> dict[str, np.ndarray]:
         value = getattr(record, field.name)
         if isinstance(value, np.ndarray):
             if value.dtype == object:
-                raise TypeError(f"{type(record).__name__}.{field.name} is an object array; give it a plain dtype")
+                raise TypeError(f"{type(record).__name__}.{field.name} is an object array; make it plain")
             packed[field.name] = value
         else:
             plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
@@ -44,7 +44,9 @@ def unpack(cls: type[T], packed: Mapping[str, np.ndarray]) -> T:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name not in packed:
-            raise ValueError(f"no field {field.name!r} in the stored {cls.__name__}; it was written by another version")
+            raise ValueError(
+                f"no {field.name!r} in the stored {cls.__name__}: another version wrote it; refit"
+            )
         stored = np.asarray(packed[field.name])
         if field.type is np.ndarray:
             values[field.name] = stored

@@ -58,7 +58,7 @@ class Panel:
         return int(self.observed.sum())
 
     def mean_log_price(self) -> np.ndarray:
-        """Mean log price of each row over its observed periods, float64, shape (N,); 0 where there are none."""
+        """Mean log price of each row over its observed periods, float64, shape (N,); 0 without any."""
         count = np.maximum(self.observed.sum(axis=1), 1)
         return np.where(self.observed, self.log_price, 0.0).sum(axis=1, dtype=np.float64) / count
 
