@@ -1,0 +1,520 @@
+"""The schema of the published tables: every column's type, unit and meaning, once.
+
+The warehouse creates its tables from it, the published file takes its comments from it, and the UI and
+`docs/tables.md` show it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pandas as pd
+
+from elasticity_assets.sql import quote_identifier, quote_literal
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    name : str
+    type : str
+        DuckDB's type.
+    unit : str
+        Unit of the values, or the sort of text.
+    meaning : str
+        What it is, in a sentence without its unit.
+    nullable : bool
+        Whether NULL occurs; `meaning` says when.
+    """
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+    nullable: bool = False
+
+    @property
+    def comment(self) -> str:
+        """Meaning and unit in one line."""
+        return f"{self.meaning} [{self.unit}]"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes
+    ----------
+    name : str
+    comment : str
+        What one row is.
+    key : tuple of str
+        The columns that tell its rows apart, in their order; empty where rows may repeat.
+    columns : tuple of Column
+    """
+
+    name: str
+    comment: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+CATEGORY = Column("category", "VARCHAR", "text", "Product category, as in the sales files")
+PRODUCT = Column("product", "VARCHAR", "text", "Product code, as in the sales files")
+DESCRIPTION = Column(
+    "product_description",
+    "VARCHAR",
+    "text",
+    "The product's latest description; NULL where the files give none",
+    True,
+)
+FIT_ID = Column("fit_id", "VARCHAR", "id", "Names one category's fit")
+FITTED_AT = Column("fitted_at", "TIMESTAMP", "UTC", "When that fit ended")
+REFIT_ID = Column("refit_id", "VARCHAR", "id", "Names one publication of these tables")
+REFITTED_AT = Column("refitted_at", "TIMESTAMP", "UTC", "When that refit began")
+
+_ELASTICITY_UNIT = "% units for 1% price"
+_RELATIVE = (
+    "d log units / d log price while the rest of the category keeps its prices (relative-price elasticity)"
+)
+
+
+def _elasticity(whose: str) -> tuple[Column, ...]:
+    """Summary columns of one posterior, the same at every level."""
+    return (
+        Column("elasticity", "DOUBLE", _ELASTICITY_UNIT, f"{whose}, posterior mean; {_RELATIVE}"),
+        Column("elasticity_sd", "DOUBLE", _ELASTICITY_UNIT, "Posterior standard deviation of elasticity"),
+        Column(
+            "elasticity_q05",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Lower end of the 90% credible interval of elasticity",
+        ),
+        Column("elasticity_q50", "DOUBLE", _ELASTICITY_UNIT, "Posterior median of elasticity"),
+        Column(
+            "elasticity_q95",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Upper end of the 90% credible interval of elasticity",
+        ),
+    )
+
+
+_SIZES = (
+    Column("n_products", "BIGINT", "products", "Products in the fit"),
+    Column("n_periods", "BIGINT", "periods", "Periods from which the fit has sales"),
+    Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
+)
+
+PRODUCT_ELASTICITY = Table(
+    "product_elasticity",
+    "One row a product: its price elasticity, and what the files say about its sales and prices.",
+    ("category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        DESCRIPTION,
+        *_elasticity("Elasticity of the product's own units to its own price"),
+        Column(
+            "prob_elastic", "DOUBLE", "probability", "P(elasticity < -1): a lower price brings more revenue"
+        ),
+        Column(
+            "shrinkage",
+            "DOUBLE",
+            "fraction",
+            "How far the number leans on the category: 0 is the product's own data alone, 1 the category's alone",
+        ),
+        Column("n_periods", "BIGINT", "periods", "Periods in which the product was observed"),
+        Column("units", "DOUBLE", "units sold", "Units over all periods, net of returns"),
+        Column("revenue", "DOUBLE", "currency of the files", "Revenue over all periods"),
+        Column("price_mean", "DOUBLE", "currency a unit", "Mean of the periods' prices"),
+        Column("price_min", "DOUBLE", "currency a unit", "Lowest price of a period"),
+        Column("price_max", "DOUBLE", "currency a unit", "Highest price of a period"),
+        Column("log_price_sd", "DOUBLE", "log price", "Standard deviation of the periods' log prices"),
+        Column(
+            "flag",
+            "VARCHAR",
+            "text",
+            "Why to be careful with this row, in words; NULL where nothing is known",
+            True,
+        ),
+        FIT_ID,
+        FITTED_AT,
+    ),
+)
+
+CATEGORY_ELASTICITY = Table(
+    "category_elasticity",
+    "One row a category: the elasticity around which its products' elasticities lie, products weighted alike.",
+    ("category",),
+    (
+        CATEGORY,
+        *_elasticity("Elasticity around which the category's products lie"),
+        Column(
+            "product_spread",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Posterior mean of tau, the standard deviation of the products' elasticities around the category's",
+        ),
+        Column(
+            "dispersion",
+            "DOUBLE",
+            "units sold",
+            "Median of the products' r in variance = mean + mean^2 / r of the units; NULL for Poisson fits",
+            True,
+        ),
+        *_SIZES,
+        FIT_ID,
+        FITTED_AT,
+    ),
+)
+
+GLOBAL_ELASTICITY = Table(
+    "global_elasticity",
+    "A single row: the elasticity around which the categories' elasticities lie, categories weighted alike.",
+    (),
+    (
+        *_elasticity("Elasticity around which the categories lie"),
+        Column(
+            "category_spread",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Posterior mean of tau_c, the standard deviation of the categories' elasticities around the global one",
+        ),
+        Column("product_spread", "DOUBLE", _ELASTICITY_UNIT, "Mean of the categories' product_spread"),
+        Column(
+            "dispersion",
+            "DOUBLE",
+            "units sold",
+            "Median of the categories' dispersion; NULL for Poisson fits",
+            True,
+        ),
+        Column("n_categories", "BIGINT", "categories", "Categories pooled"),
+        *_SIZES,
+        Column("fit_id", "VARCHAR", "id", "Names the pooling of the categories' fits"),
+        Column("fitted_at", "TIMESTAMP", "UTC", "When the categories were pooled"),
+    ),
+)
+
+_EFFECT_UNIT = "log units for 1 of the control"
+CONTROL_EFFECT = Table(
+    "control_effect",
+    "One row a category and control (display, mailer, ...): what the control does to units at unchanged prices.",
+    ("category", "control"),
+    (
+        CATEGORY,
+        Column("control", "VARCHAR", "text", "Name of the control's column in the sales files"),
+        Column("effect", "DOUBLE", _EFFECT_UNIT, "Posterior mean of the change of log units"),
+        Column("effect_sd", "DOUBLE", _EFFECT_UNIT, "Posterior standard deviation of effect"),
+        Column("effect_q05", "DOUBLE", _EFFECT_UNIT, "Lower end of the 90% credible interval of effect"),
+        Column("effect_q95", "DOUBLE", _EFFECT_UNIT, "Upper end of the 90% credible interval of effect"),
+    ),
+)
+
+_HELD_OUT = "NULL where no held-out evaluation was made"
+FIT_DIAGNOSTICS = Table(
+    "fit_diagnostics",
+    "One row a category: how its fit went, and how it predicts what it has not seen.",
+    ("category",),
+    (
+        CATEGORY,
+        Column("engine", "VARCHAR", "text", "natural_gradient, svi or nuts"),
+        Column(
+            "likelihood", "VARCHAR", "text", "poisson or negative_binomial, with 'zero-truncated ' before it"
+        ),
+        Column("device", "VARCHAR", "text", "Where the fit ran"),
+        Column("iterations", "BIGINT", "count", "Passes over the data, optimizer steps or draws, by engine"),
+        Column("converged", "BOOLEAN", "true or false", "Whether the fit met its stopping rule"),
+        Column("elbo", "DOUBLE", "nats", "Evidence lower bound of the fit; NULL for nuts", True),
+        Column("seconds", "DOUBLE", "seconds", "Wall time of the fit, compilation included"),
+        Column("n_products", "BIGINT", "products", "Products in the fit"),
+        Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
+        Column(
+            "serial_correlation_factor",
+            "DOUBLE",
+            "ratio",
+            "By how much neighbouring periods' correlation widened the variances; NULL where not estimated",
+            True,
+        ),
+        Column(
+            "heldout_coverage_90",
+            "DOUBLE",
+            "fraction",
+            f"Share of held-out product-periods inside their 90% predictive intervals; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_wape",
+            "DOUBLE",
+            "fraction of units",
+            f"Sum of absolute errors of the predictive median over the sum of units, held out; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_log_score",
+            "DOUBLE",
+            "nats a product-period",
+            f"Mean log predictive probability of held-out units; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "warnings",
+            "VARCHAR[]",
+            "texts",
+            "What to be careful about, in words; empty where nothing is known",
+        ),
+        FIT_ID,
+    ),
+)
+
+_CHANGE = "a price change of price_change, the rest of the category unchanged"
+PRICE_SCENARIOS = Table(
+    "price_scenarios",
+    "One row a product and price change: what units and revenue do if this product's price alone changes. "
+    "The macro price_scenario(product, price_change) answers for any other change.",
+    ("category", "product", "price_change"),
+    (
+        CATEGORY,
+        PRODUCT,
+        Column(
+            "price_change",
+            "DOUBLE",
+            "fraction of price",
+            "Change of the price, -0.20 to +0.20; 0.05 is 5% dearer",
+        ),
+        Column(
+            "units_change",
+            "DOUBLE",
+            "fraction of units",
+            f"Posterior median of the change of units at {_CHANGE}",
+        ),
+        Column("units_change_q05", "DOUBLE", "fraction of units", "Lower end of the 90% credible interval"),
+        Column("units_change_q95", "DOUBLE", "fraction of units", "Upper end of the 90% credible interval"),
+        Column(
+            "revenue_change",
+            "DOUBLE",
+            "fraction of revenue",
+            f"Posterior median of the change of revenue at {_CHANGE}",
+        ),
+        Column(
+            "revenue_change_q05", "DOUBLE", "fraction of revenue", "Lower end of the 90% credible interval"
+        ),
+        Column(
+            "revenue_change_q95", "DOUBLE", "fraction of revenue", "Upper end of the 90% credible interval"
+        ),
+    ),
+)
+
+ELASTICITY_HISTORY = Table(
+    "elasticity_history",
+    "One row a product and refit: what each refit published.",
+    ("refit_id", "category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        REFIT_ID,
+        REFITTED_AT,
+        Column("elasticity", "DOUBLE", _ELASTICITY_UNIT, "Posterior mean as that refit published it"),
+        Column(
+            "elasticity_sd",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Posterior standard deviation as that refit published it",
+        ),
+    ),
+)
+
+REJECTED_SALES = Table(
+    "rejected_sales",
+    "One row a rejected row of the sales files: nothing is dropped in silence.",
+    (),
+    (
+        Column("file", "VARCHAR", "path", "The file it came in"),
+        Column("line", "BIGINT", "rows", "Number of the row in that file, 1 for the first below the header"),
+        Column("reason", "VARCHAR", "text", "Why it was rejected, in words"),
+        Column("row", "VARCHAR", "JSON", "The row as delivered, by column"),
+    ),
+)
+
+REFITS = Table(
+    "refits",
+    "One row a refit that published these tables.",
+    ("refit_id",),
+    (
+        REFIT_ID,
+        REFITTED_AT,
+        Column("seconds", "DOUBLE", "seconds", "From that refit's start until its tables stood"),
+        Column("n_files", "BIGINT", "files", "Sales files taken in so far"),
+        Column("rows_in", "BIGINT", "rows", "Rows in these files"),
+        Column("rows_used", "BIGINT", "rows", "Rows that count in weekly_sales"),
+        Column("rows_rejected", "BIGINT", "rows", "Rows in rejected_sales"),
+        Column("n_categories", "BIGINT", "categories", "Categories published"),
+        Column("n_products", "BIGINT", "products", "Products published"),
+        Column(
+            "failed",
+            "VARCHAR[]",
+            "categories",
+            "Categories whose fit failed: they keep their last rows, flagged",
+        ),
+        Column(
+            "versions", "MAP(VARCHAR, VARCHAR)", "version by package", "The software that made this refit"
+        ),
+    ),
+)
+
+
+def weekly_sales(controls: Sequence[str] = ()) -> Table:
+    """Schema of weekly_sales, whose last columns are the controls that the settings name.
+
+    Raises
+    ------
+    ValueError
+        If a control has the name of another column.
+    """
+    fixed = (
+        CATEGORY,
+        PRODUCT,
+        DESCRIPTION,
+        Column("period_start", "DATE", "date", "First day of the day, week or month"),
+        Column("units", "DOUBLE", "units sold", "Units sold in the period, net of returns"),
+        Column("revenue", "DOUBLE", "currency of the files", "Revenue of the period"),
+        Column("price", "DOUBLE", "currency a unit", "Price of the period by the settings' price_rule"),
+        Column(
+            "regular_price",
+            "DOUBLE",
+            "currency a unit",
+            "Price without promotion; NULL where the files give none",
+            True,
+        ),
+    )
+    taken = {column.name for column in fixed}
+    for control in controls:
+        if control.lower() in taken:
+            raise ValueError(
+                f"control {control!r} has the name of another column of weekly_sales; rename it in the files"
+            )
+        taken.add(control.lower())
+    return Table(
+        "weekly_sales",
+        "One row a product and period: the sales that the fits saw.",
+        ("category", "product", "period_start"),
+        (
+            *fixed,
+            *(
+                Column(
+                    name,
+                    "DOUBLE",
+                    "as in the files",
+                    f"Control {name}, mean of the period; NULL where not given",
+                    True,
+                )
+                for name in controls
+            ),
+        ),
+    )
+
+
+def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
+    """All published tables, for these controls."""
+    return (
+        PRODUCT_ELASTICITY,
+        CATEGORY_ELASTICITY,
+        GLOBAL_ELASTICITY,
+        CONTROL_EFFECT,
+        FIT_DIAGNOSTICS,
+        PRICE_SCENARIOS,
+        ELASTICITY_HISTORY,
+        weekly_sales(controls),
+        REJECTED_SALES,
+        REFITS,
+    )
+
+
+def create_table(table: Table, database: str | None = None) -> str:
+    """Give the statement that creates the table if it is not there.
+
+    Parameters
+    ----------
+    table : Table
+    database : str, optional
+        An attached database; by default the connection's own.
+    """
+    columns = ", ".join(
+        f"{quote_identifier(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
+        for column in table.columns
+    )
+    return f"CREATE TABLE IF NOT EXISTS {_name(table, database)} ({columns})"
+
+
+def comment_statements(table: Table, database: str | None = None) -> list[str]:
+    """Give the statements that comment the table and each of its columns."""
+    name = _name(table, database)
+    return [f"COMMENT ON TABLE {name} IS {quote_literal(table.comment)}"] + [
+        f"COMMENT ON COLUMN {name}.{quote_identifier(column.name)} IS {quote_literal(column.comment)}"
+        for column in table.columns
+    ]
+
+
+def column_schema(table: Table) -> list[tuple[str, str, str, bool]]:
+    """Name, type, comment and nullability of each column, for the UI."""
+    return [(column.name, column.type, column.comment, column.nullable) for column in table.columns]
+
+
+def replace_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: pd.DataFrame,
+    categories: Iterable[str] | None = None,
+) -> None:
+    """Replace the table's rows of some categories, or all its rows, creating the table where it is missing.
+
+    Several tables that belong together go into one transaction: the caller opens and commits it.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+    table : Table
+    rows : DataFrame
+        The table's columns, in any order; a nullable column may be missing. Times are naive, in UTC.
+    categories : iterable of str, optional
+        Whose rows are replaced; by default all rows are.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or unknown, or a row belongs to another category.
+    """
+    known = {column.name: column for column in table.columns}
+    missing = [name for name, column in known.items() if name not in rows and not column.nullable]
+    unknown = [str(name) for name in rows if name not in known]
+    if missing or unknown:
+        raise ValueError(f"table {table.name}: columns missing: {missing}, unknown: {unknown}")
+    connection.execute(create_table(table))
+    name = _name(table)
+    if categories is None:
+        connection.execute(f"DELETE FROM {name}")  # noqa: S608
+    else:
+        categories = list(categories)
+        if strangers := set(rows["category"]) - set(categories):
+            raise ValueError(f"table {table.name}: rows of other categories: {sorted(strangers)}")
+        connection.execute(
+            f"DELETE FROM {name} WHERE category IN (SELECT unnest($1::VARCHAR[]))", [categories]
+        )  # noqa: S608
+    columns = ", ".join(
+        f"{quote_identifier(column)}::{known[column].type} AS {quote_identifier(column)}"
+        for column in map(str, rows)
+    )
+    connection.register("new_rows", rows)
+    try:
+        connection.execute(f"INSERT INTO {name} BY NAME SELECT {columns} FROM new_rows")  # noqa: S608
+    finally:
+        connection.unregister("new_rows")
+
+
+def _name(table: Table, database: str | None = None) -> str:
+    """Quoted name of the table, with its database where one is given."""
+    name = quote_identifier(table.name)
+    return name if database is None else f"{quote_identifier(database)}.main.{name}"
