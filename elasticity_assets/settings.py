@@ -179,7 +179,7 @@ def load_settings(file: Path | None = None) -> Settings:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(
-            f"{file}: no such settings file; `elasticity init SALES_FILE` writes one, ELASTICITY_CONFIG names another"
+            f"{file}: no such file; `elasticity init SALES_FILE` writes one, ELASTICITY_CONFIG names another"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None

@@ -45,7 +45,7 @@ def unpack(cls: type[T], packed: Mapping[str, np.ndarray]) -> T:
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name not in packed:
             raise ValueError(
-                f"no {field.name!r} in the stored {cls.__name__}: another version wrote it; refit"
+                f"no {field.name!r} in the stored {cls.__name__}: made by another version; refit"
             )
         stored = np.asarray(packed[field.name])
         if field.type is np.ndarray:

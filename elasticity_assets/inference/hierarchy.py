@@ -82,13 +82,13 @@ class _Factor:
     precision: np.ndarray
     shift: np.ndarray
 
-    def log_evidence(self, mean: np.ndarray, var: np.ndarray) -> np.ndarray:
+    def log_evidence(self, mean: np.ndarray | float, var: np.ndarray | float) -> np.ndarray:
         """Log of the factor's integral under N(mean, var); no division by var or precision."""
         scaled = 1.0 + self.precision * var
         quadratic = self.shift**2 * var + 2.0 * self.shift * mean - self.precision * mean**2
         return 0.5 * (quadratic / scaled - np.log(scaled))
 
-    def times(self, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def times(self, mean: np.ndarray | float, var: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of the normalised product with N(mean, var)."""
         scaled = 1.0 + self.precision * var
         return (self.shift * var + mean) / scaled, var / scaled
@@ -132,8 +132,8 @@ def pool(messages: Sequence[CategoryMessage], priors: Priors) -> Hierarchy:
     weight, mean, var = _global_posterior(total, log_prior + log_scale.sum(axis=0), priors)
 
     points = max(len(m.weight) for m in messages)
-    pooled = np.zeros((3, len(names), points))
-    pooled[2] = 1.0
+    joined = np.zeros((3, len(names), points))
+    joined[2] = 1.0
     cavity = np.zeros((2, len(names)))
     for c, own in enumerate(messages):
         others = _Factor(
@@ -145,8 +145,10 @@ def pool(messages: Sequence[CategoryMessage], priors: Priors) -> Hierarchy:
         prior_var = global_var + spread**2
         cavity[0, c] = u @ global_mean
         cavity[1, c] = u @ (prior_var + (global_mean - cavity[0, c]) ** 2)
-        pooled[:, c, : len(own.weight)] = _pool_one(own, u, global_mean, prior_var)
-    return Hierarchy(np.array(names), *pooled, *cavity, spread, weight, mean, var)
+        joined[:, c, : len(own.weight)] = _pool_one(own, u, global_mean, prior_var)
+    return Hierarchy(
+        np.array(names), joined[0], joined[1], joined[2], cavity[0], cavity[1], spread, weight, mean, var
+    )
 
 
 def pooled(posterior: CategoryPosterior, hierarchy: Hierarchy) -> CategoryPosterior:
@@ -217,9 +219,9 @@ def _global_posterior(
     factor: _Factor, log_weight: np.ndarray, priors: Priors
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights over the tau_c grid, and beta_g's mean and variance at each point; shape (J,)."""
-    prior_mean, prior_var = np.float64(priors.global_mean), np.float64(priors.global_sd**2)
-    log_weight = log_weight + factor.log_evidence(prior_mean, prior_var)
-    mean, var = factor.times(prior_mean, prior_var)
+    prior = priors.global_mean, priors.global_sd**2
+    log_weight = log_weight + factor.log_evidence(*prior)
+    mean, var = factor.times(*prior)
     return np.exp(log_weight - logsumexp(log_weight)), mean, var
 
 
@@ -228,7 +230,7 @@ def _pool_one(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pooled weight, mean and variance of beta_c at each point of its tau grid, shape (G,)."""
     factor = _without_prior(own.mean, own.var, own.prior_mean, own.prior_var)
-    alone = factor.log_evidence(np.float64(own.prior_mean), np.float64(own.prior_var))
+    alone = factor.log_evidence(own.prior_mean, own.prior_var)
     by_point = _Factor(factor.precision[:, None], factor.shift[:, None])
     with np.errstate(divide="ignore"):  # a weight of 0 stays 0
         log_weight = np.log(own.weight)[:, None] + np.log(u) - alone[:, None]
