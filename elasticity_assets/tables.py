@@ -125,7 +125,7 @@ PRODUCT_ELASTICITY = Table(
             "shrinkage",
             "DOUBLE",
             "fraction",
-            "How far the number leans on the category: 0 is the product's own data alone, 1 the category's alone",
+            "How far the number leans on the category: 0 is the product's data alone, 1 the category alone",
         ),
         Column("n_periods", "BIGINT", "periods", "Periods in which the product was observed"),
         Column("units", "DOUBLE", "units sold", "Units over all periods, net of returns"),
@@ -148,7 +148,7 @@ PRODUCT_ELASTICITY = Table(
 
 CATEGORY_ELASTICITY = Table(
     "category_elasticity",
-    "One row a category: the elasticity around which its products' elasticities lie, products weighted alike.",
+    "One row a category: the elasticity around which its products' lie, products weighted alike.",
     ("category",),
     (
         CATEGORY,
@@ -157,7 +157,7 @@ CATEGORY_ELASTICITY = Table(
             "product_spread",
             "DOUBLE",
             _ELASTICITY_UNIT,
-            "Posterior mean of tau, the standard deviation of the products' elasticities around the category's",
+            "Posterior mean of tau, the standard deviation of products' elasticities around the category's",
         ),
         Column(
             "dispersion",
@@ -182,7 +182,7 @@ GLOBAL_ELASTICITY = Table(
             "category_spread",
             "DOUBLE",
             _ELASTICITY_UNIT,
-            "Posterior mean of tau_c, the standard deviation of the categories' elasticities around the global one",
+            "Posterior mean of tau_c, the standard deviation of categories' elasticities around this one",
         ),
         Column("product_spread", "DOUBLE", _ELASTICITY_UNIT, "Mean of the categories' product_spread"),
         Column(
@@ -202,7 +202,7 @@ GLOBAL_ELASTICITY = Table(
 _EFFECT_UNIT = "log units for 1 of the control"
 CONTROL_EFFECT = Table(
     "control_effect",
-    "One row a category and control (display, mailer, ...): what the control does to units at unchanged prices.",
+    "One row a category and control (display, mailer, ...): what it does to units at unchanged prices.",
     ("category", "control"),
     (
         CATEGORY,
@@ -367,7 +367,7 @@ REFITS = Table(
 
 
 def weekly_sales(controls: Sequence[str] = ()) -> Table:
-    """Schema of weekly_sales, whose last columns are the controls that the settings name.
+    """Give the schema of weekly_sales, whose last columns are the controls that the settings name.
 
     Raises
     ------
@@ -500,9 +500,8 @@ def replace_rows(
         categories = list(categories)
         if strangers := set(rows["category"]) - set(categories):
             raise ValueError(f"table {table.name}: rows of other categories: {sorted(strangers)}")
-        connection.execute(
-            f"DELETE FROM {name} WHERE category IN (SELECT unnest($1::VARCHAR[]))", [categories]
-        )  # noqa: S608
+        these = "category IN (SELECT unnest($1::VARCHAR[]))"
+        connection.execute(f"DELETE FROM {name} WHERE {these}", [categories])  # noqa: S608
     columns = ", ".join(
         f"{quote_identifier(column)}::{known[column].type} AS {quote_identifier(column)}"
         for column in map(str, rows)
