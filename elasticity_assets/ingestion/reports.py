@@ -1,0 +1,129 @@
+"""What ingestion returns: reports of what was taken in, and one category's sales."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+
+class SalesFileError(Exception):
+    """A sales file that cannot be used, told in one line."""
+
+
+@dataclass(frozen=True)
+class FilesReport:
+    """What `take_in_files` found and did.
+
+    Attributes
+    ----------
+    new, changed, renamed, unchanged : tuple of str
+        Files by what happened to them since the last time.
+    vanished : tuple of str
+        Files that are gone; their rows stay.
+    not_named : tuple of str
+        Files still there that the settings name no more; their rows stay.
+    still_written : tuple of str
+        Files that changed while they were read; left for the next time.
+    rows_in : int
+        Rows of all files in the warehouse.
+    rejected : dict of str to int
+        Rows rejected when their file was read, by reason, of all files in the warehouse.
+    """
+
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    renamed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    vanished: tuple[str, ...]
+    not_named: tuple[str, ...]
+    still_written: tuple[str, ...]
+    rows_in: int
+    rejected: dict[str, int]
+
+    @property
+    def rows_usable(self) -> int:
+        """Rows in `raw_sales`."""
+        return self.rows_in - sum(self.rejected.values())
+
+
+@dataclass(frozen=True)
+class WeeklyReport:
+    """What `build_weekly_sales` made, and where every row and unit went.
+
+    Attributes
+    ----------
+    rows_in, rows_used : int
+        Rows of all files, and those behind `weekly_sales`.
+    rejected : dict of str to int
+        Rows in `rejected_sales` by reason, those rejected when their file was read included.
+    units_in, units_used, units_rejected : float
+        Units of all rows whose units could be read, returns negative; in `weekly_sales`; in `rejected_sales`.
+    n_categories, n_products, n_periods, n_product_periods : int
+        What `weekly_sales` holds.
+    first_period, last_period : date
+        First days of its first and last period.
+    changed_category : dict of str to tuple of str
+        Products that were delivered in several categories: the categories, the one in force last.
+    missing_periods : str
+        What an absent product-period means: truncated, zero or unobserved.
+    """
+
+    rows_in: int
+    rows_used: int
+    rejected: dict[str, int]
+    units_in: float
+    units_used: float
+    units_rejected: float
+    n_categories: int
+    n_products: int
+    n_periods: int
+    n_product_periods: int
+    first_period: date
+    last_period: date
+    changed_category: dict[str, tuple[str, ...]]
+    missing_periods: str
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows in `rejected_sales`."""
+        return sum(self.rejected.values())
+
+    @property
+    def accounts_close(self) -> bool:
+        """Whether rows and units in equal those used plus those rejected."""
+        gap = abs(self.units_in - self.units_used - self.units_rejected)
+        scale = max(abs(self.units_in), abs(self.units_used), abs(self.units_rejected), 1.0)
+        return self.rows_in == self.rows_used + self.rows_rejected and gap <= 1e-9 * scale
+
+
+@dataclass(frozen=True)
+class CategorySales:
+    """One category's rows of `weekly_sales`, in the order of product and period.
+
+    The fields are arguments of `elasticity_assets.inference.panel.panel_from_sales`.
+
+    Attributes
+    ----------
+    category : str
+    product : array of str, shape (rows,)
+    period : array of datetime64[D], shape (rows,)
+        First day of the period.
+    units, price, regular_price : float64 arrays, shape (rows,)
+        Units sold, returns netted; price paid a unit; regular price a unit (NaN where unknown).
+    controls : dict of str to float64 array of shape (rows,)
+        NaN where unknown.
+    periods : array of datetime64[D], shape (T,)
+        Every period in which the retailer sold anything, ascending.
+    missing_periods : str
+        What an absent product-period means: truncated, zero or unobserved.
+    """
+
+    category: str
+    product: np.ndarray
+    period: np.ndarray
+    units: np.ndarray
+    price: np.ndarray
+    regular_price: np.ndarray
+    controls: dict[str, np.ndarray]
+    periods: np.ndarray
+    missing_periods: str

@@ -1,0 +1,1 @@
+"""Dagster resources: they hold settings and connections."""

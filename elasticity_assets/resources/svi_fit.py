@@ -1,0 +1,146 @@
+"""The fit resource: settings in, one category's posterior out."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from importlib.metadata import version
+from typing import Any
+
+import dagster as dg
+from tqdm import tqdm
+
+from elasticity_assets.inference.arrays import pack
+from elasticity_assets.inference.options import (
+    FitOptions,
+    Likelihood,
+    NaturalGradientOptions,
+    NutsOptions,
+    SviOptions,
+)
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.priors import PRESETS, Priors
+
+LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
+
+ARTICLE_OPTIONS = FitOptions(
+    engine="svi",
+    likelihood="poisson",
+    svi=SviOptions(guide="mean_field", loss="renyi", num_particles=4, learning_rate=0.01),
+)
+"""What the `article` preset fits with, whatever the other settings say."""
+
+
+class SviFit(dg.ConfigurableResource):
+    """Fits categories by variational inference, or by NUTS, as the settings say.
+
+    jax is imported when a fit starts, so that definitions load fast.
+
+    Attributes
+    ----------
+    engine : str
+        'natural_gradient', 'svi' or 'nuts'.
+    likelihood : str
+        'negative_binomial', 'poisson', or 'auto': the one with the larger ELBO.
+    preset : str
+        'default' or 'article'; the latter overrides engine, likelihood and options.
+    svi, natural_gradient, nuts : dict
+        The engines' own options, by name.
+    cache : str
+        Folder of compiled programs, kept between processes.
+    """
+
+    engine: str = "natural_gradient"
+    likelihood: str = "negative_binomial"
+    preset: str = "default"
+    svi: dict[str, Any] = {}
+    natural_gradient: dict[str, Any] = {}
+    nuts: dict[str, Any] = {}
+    cache: str
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Prepare jax: memory on a GPU as needed, and the compilation cache."""
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # read when jax is imported
+        import jax  # noqa: PLC0415
+
+        jax.config.update("jax_compilation_cache_dir", self.cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+    @property
+    def priors(self) -> Priors:
+        """The preset's priors."""
+        return PRESETS[self.preset]
+
+    @property
+    def options(self) -> FitOptions:
+        """Options of one fit; with likelihood 'auto', those of its first candidate."""
+        if self.preset == "article":
+            return ARTICLE_OPTIONS
+        return FitOptions(
+            engine=self.engine,  # type: ignore[arg-type]
+            likelihood=LIKELIHOODS[0] if self.likelihood == "auto" else self.likelihood,  # type: ignore[arg-type]
+            svi=SviOptions(**self.svi),
+            natural_gradient=NaturalGradientOptions(**self.natural_gradient),
+            nuts=NutsOptions(**self.nuts),
+        )
+
+    def device(self) -> str:
+        """Where fits run, e.g. 'cpu x1' or 'NVIDIA H100 x1'."""
+        import jax  # noqa: PLC0415
+
+        devices = jax.local_devices()
+        return f"{devices[0].device_kind} x{len(devices)}"
+
+    def inputs_hash(self, panel: Panel) -> str:
+        """Hash of all that decides a posterior: the panel, the choices and the software's version."""
+        digest = hashlib.sha256()
+        for name, array in pack(panel).items():
+            digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+            digest.update(array.tobytes())
+        choices = (
+            dataclasses.asdict(self.options),
+            repr(self.priors),
+            self.likelihood,
+            version("elasticity_assets"),
+        )
+        digest.update(json.dumps(choices, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def fit(self, panel: Panel, start: CategoryPosterior | None = None) -> CategoryPosterior:
+        """Fit one category, with a progress bar where a person watches.
+
+        Parameters
+        ----------
+        panel : Panel
+        start : CategoryPosterior, optional
+            An earlier posterior of this category to start from.
+        """
+        options = self.options
+        if self.likelihood != "auto" or self.preset == "article":
+            return self._fit(panel, options, start)
+        # NUTS has no ELBO: the natural-gradient engine chooses for it.
+        judge = "natural_gradient" if options.engine == "nuts" else options.engine
+        judged = {
+            likelihood: self._fit(
+                panel, dataclasses.replace(options, engine=judge, likelihood=likelihood), start
+            )
+            for likelihood in LIKELIHOODS
+        }
+        best = max(judged, key=lambda likelihood: judged[likelihood].diagnostics.elbo)
+        if judge == options.engine:
+            return judged[best]
+        return self._fit(panel, dataclasses.replace(options, likelihood=best), judged[best])
+
+    def _fit(self, panel: Panel, options: FitOptions, start: CategoryPosterior | None) -> CategoryPosterior:
+        from elasticity_assets.inference import engines  # noqa: PLC0415
+
+        unit = {"natural_gradient": "pass", "svi": "step", "nuts": "draw"}[options.engine]
+        # disable=None: only where stderr is a terminal
+        with tqdm(desc=panel.category, unit=unit, disable=None, leave=False) as bar:
+
+            def show(iterations: int, elbo: float) -> None:
+                bar.set_postfix_str(f"ELBO {elbo:,.1f}", refresh=False)
+                bar.update(iterations - bar.n)
+
+            return engines.fit(panel, self.priors, options, start=start, on_progress=show)
