@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import pandas as pd
 
-from elasticity_assets.sql import quote_identifier, quote_literal
+from elasticity_assets.sql import quoted, statement
 
 
 @dataclass(frozen=True)
@@ -58,27 +58,37 @@ class Table:
     columns: tuple[Column, ...]
 
 
-def create_table(table: Table, database: str | None = None) -> str:
-    """Give the statement that creates the table if it is not there.
+def qualified(table: Table, database: str | None = None) -> str:
+    """Quoted name of a table, in an attached database where one is given."""
+    return quoted(table.name) if database is None else f"{quoted(database)}.main.{quoted(table.name)}"
 
-    Parameters
-    ----------
-    table : Table
-    database : str, optional
-        An attached database; by default the connection's own.
-    """
+
+def typed_columns(table: Table, names: Iterable[str] | None = None) -> str:
+    """Select list of the table's columns, or of some of them, each cast to its type."""
+    wanted = None if names is None else set(names)
+    return ", ".join(
+        f"{quoted(column.name)}::{column.type} AS {quoted(column.name)}"
+        for column in table.columns
+        if wanted is None or column.name in wanted
+    )
+
+
+def create_table(table: Table, database: str | None = None) -> str:
+    """Statement that creates the table if it is not there, in an attached database where one is given."""
     columns = ", ".join(
-        f"{quote_identifier(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
+        f"{quoted(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
         for column in table.columns
     )
-    return f"CREATE TABLE IF NOT EXISTS {_name(table, database)} ({columns})"
+    return statement("create_table", table=qualified(table, database), columns=columns)
 
 
 def comment_statements(table: Table, database: str | None = None) -> list[str]:
-    """Give the statements that comment the table and each of its columns."""
-    name = _name(table, database)
-    return [f"COMMENT ON TABLE {name} IS {quote_literal(table.comment)}"] + [
-        f"COMMENT ON COLUMN {name}.{quote_identifier(column.name)} IS {quote_literal(column.comment)}"
+    """Statements that comment the table and each of its columns."""
+    name = qualified(table, database)
+    return [statement("comment_on_table", table=name, comment=quoted(table.comment, "'"))] + [
+        statement(
+            "comment_on_column", table=name, column=quoted(column.name), comment=quoted(column.comment, "'")
+        )
         for column in table.columns
     ]
 
@@ -94,9 +104,9 @@ def replace_rows(
     rows: pd.DataFrame,
     categories: Iterable[str] | None = None,
 ) -> None:
-    """Replace the table's rows of some categories, or all its rows, creating the table where it is missing.
+    """Replace the table's rows of some categories, or all its rows; create the table where it is missing.
 
-    Several tables that belong together go into one transaction: the caller opens and commits it.
+    Tables that belong together go into one transaction: the caller begins and commits it.
 
     Parameters
     ----------
@@ -112,33 +122,23 @@ def replace_rows(
     ValueError
         If a column is missing or unknown, or a row belongs to another category.
     """
-    known = {column.name: column for column in table.columns}
-    missing = [name for name, column in known.items() if name not in rows and not column.nullable]
+    known = {column.name for column in table.columns}
+    missing = [c.name for c in table.columns if c.name not in rows and not c.nullable]
     unknown = [str(name) for name in rows if name not in known]
     if missing or unknown:
         raise ValueError(f"table {table.name}: columns missing: {missing}, unknown: {unknown}")
+    name = qualified(table)
     connection.execute(create_table(table))
-    name = _name(table)
     if categories is None:
-        connection.execute(f"DELETE FROM {name}")  # noqa: S608
+        connection.execute(statement("delete_rows", table=name))
     else:
         categories = list(categories)
         if strangers := set(rows["category"]) - set(categories):
             raise ValueError(f"table {table.name}: rows of other categories: {sorted(strangers)}")
-        these = "category IN (SELECT unnest($1::VARCHAR[]))"
-        connection.execute(f"DELETE FROM {name} WHERE {these}", [categories])  # noqa: S608
-    columns = ", ".join(
-        f"{quote_identifier(column)}::{known[column].type} AS {quote_identifier(column)}"
-        for column in map(str, rows)
-    )
+        connection.execute(statement("delete_categories", table=name), {"categories": categories})
     connection.register("new_rows", rows)
     try:
-        connection.execute(f"INSERT INTO {name} BY NAME SELECT {columns} FROM new_rows")  # noqa: S608
+        columns = typed_columns(table, map(str, rows))
+        connection.execute(statement("insert_rows", table=name, columns=columns, source="new_rows"))
     finally:
         connection.unregister("new_rows")
-
-
-def _name(table: Table, database: str | None = None) -> str:
-    """Quoted name of the table, with its database where one is given."""
-    name = quote_identifier(table.name)
-    return name if database is None else f"{quote_identifier(database)}.main.{name}"

@@ -10,13 +10,6 @@ from elasticity_assets.schema import Column, Table
 
 CATEGORY = Column("category", "VARCHAR", "text", "Product category, as in the sales files")
 PRODUCT = Column("product", "VARCHAR", "text", "Product code, as in the sales files")
-DESCRIPTION = Column(
-    "product_description",
-    "VARCHAR",
-    "text",
-    "The product's latest description; NULL where the files give none",
-    True,
-)
 FIT_ID = Column("fit_id", "VARCHAR", "id", "Names one category's fit")
 FITTED_AT = Column("fitted_at", "TIMESTAMP", "UTC", "When that fit ended")
 REFIT_ID = Column("refit_id", "VARCHAR", "id", "Names one publication of these tables")
@@ -62,7 +55,13 @@ PRODUCT_ELASTICITY = Table(
     (
         CATEGORY,
         PRODUCT,
-        DESCRIPTION,
+        Column(
+            "product_description",
+            "VARCHAR",
+            "text",
+            "The product's latest description; NULL where the files give none",
+            nullable=True,
+        ),
         *_elasticity("Elasticity of the product's own units to its own price"),
         Column(
             "prob_elastic", "DOUBLE", "probability", "P(elasticity < -1): a lower price brings more revenue"
@@ -276,12 +275,18 @@ ELASTICITY_HISTORY = Table(
 REJECTED_SALES = Table(
     "rejected_sales",
     "One row a rejected row of the sales files: nothing is dropped in silence.",
-    (),
+    ("file", "line"),
     (
         Column("file", "VARCHAR", "path", "The file it came in"),
-        Column("line", "BIGINT", "rows", "Number of the row in that file, 1 for the first below the header"),
+        Column(
+            "line",
+            "BIGINT",
+            "rows",
+            "Its place in the file: a CSV file's header is 1, a Parquet file's first row 1",
+        ),
         Column("reason", "VARCHAR", "text", "Why it was rejected, in words"),
         Column("row", "VARCHAR", "JSON", "The row as delivered, by column"),
+        Column("units", "DOUBLE", "units sold", "Its units; NULL where they could not be read", True),
     ),
 )
 
@@ -323,7 +328,6 @@ def weekly_sales(controls: Sequence[str] = ()) -> Table:
     fixed = (
         CATEGORY,
         PRODUCT,
-        DESCRIPTION,
         Column("period_start", "DATE", "date", "First day of the day, week or month"),
         Column("units", "DOUBLE", "units sold", "Units sold in the period, net of returns"),
         Column("revenue", "DOUBLE", "currency of the files", "Revenue of the period"),

@@ -1,0 +1,1 @@
+DELETE FROM {table} WHERE category IN (SELECT unnest($categories::VARCHAR[]))

@@ -1,0 +1,1 @@
+DELETE FROM {table} WHERE refit_id = $refit_id

@@ -1,0 +1,116 @@
+-- Every row is a reason not to publish. Runs inside the new file.
+WITH fitted AS (
+    SELECT
+        unnest($fitted::VARCHAR[]) AS category,
+        unnest($n_products::BIGINT[]) AS n_products
+),
+
+products AS (
+    SELECT
+        category,
+        count(*) AS n_products,
+        min(fit_id) AS first_fit,
+        max(fit_id) AS last_fit
+    FROM product_elasticity
+    GROUP BY category
+),
+
+scenarios AS (
+    SELECT
+        category,
+        count(*) AS n_rows,
+        count(DISTINCT product) AS n_products
+    FROM price_scenarios
+    GROUP BY category
+)
+
+SELECT 'no product has an elasticity' AS problem
+WHERE NOT EXISTS (FROM products)
+UNION ALL
+SELECT 'weekly_sales is empty'
+WHERE NOT EXISTS (FROM weekly_sales)
+UNION ALL
+SELECT format(
+    'category {}: {} products were fitted, {} stand in product_elasticity',
+    f.category, f.n_products, coalesce(p.n_products, 0)
+)
+FROM fitted AS f
+LEFT JOIN products AS p USING (category)
+WHERE f.n_products <> coalesce(p.n_products, 0)
+UNION ALL
+SELECT format('category {}: has sales, but was neither fitted nor reported as failed', w.category)
+FROM (SELECT DISTINCT category FROM weekly_sales) AS w
+WHERE
+    w.category NOT IN (SELECT category FROM products)
+    AND w.category NOT IN (SELECT unnest($failed::VARCHAR[]))
+UNION ALL
+SELECT format(
+    'category {}: product_elasticity has {} products, category_elasticity says {}',
+    coalesce(p.category, c.category), coalesce(p.n_products, 0), coalesce(c.n_products, 0)
+)
+FROM products AS p
+FULL JOIN category_elasticity AS c ON p.category = c.category
+WHERE p.n_products IS DISTINCT FROM c.n_products
+UNION ALL
+SELECT format(
+    'category {}: product_elasticity has {} products, fit_diagnostics says {}',
+    coalesce(p.category, d.category), coalesce(p.n_products, 0), coalesce(d.n_products, 0)
+)
+FROM products AS p
+FULL JOIN fit_diagnostics AS d ON p.category = d.category
+WHERE p.n_products IS DISTINCT FROM d.n_products
+UNION ALL
+SELECT format('category {}: its tables come from different fits', p.category)
+FROM products AS p
+INNER JOIN category_elasticity AS c USING (category)
+INNER JOIN fit_diagnostics AS d USING (category)
+WHERE NOT (p.first_fit = p.last_fit AND p.first_fit = c.fit_id AND p.first_fit = d.fit_id)
+UNION ALL
+SELECT format('category {}: {} rows in price_scenarios are not 9 for each product', p.category, coalesce(s.n_rows, 0))
+FROM products AS p
+LEFT JOIN scenarios AS s USING (category)
+WHERE s.n_products IS DISTINCT FROM p.n_products OR s.n_rows IS DISTINCT FROM 9 * p.n_products
+UNION ALL
+SELECT format('category {}: price_scenarios does not follow from product_elasticity', s.category)
+FROM price_scenarios AS s
+LEFT JOIN product_elasticity AS p USING (category, product)
+WHERE abs(s.units_change - (power(1 + s.price_change, p.elasticity_q50) - 1)) < 1e-9 IS NOT TRUE
+GROUP BY s.category
+UNION ALL
+SELECT format('category {}: control_effect has a category without products', c.category)
+FROM control_effect AS c
+WHERE c.category NOT IN (SELECT category FROM products)
+GROUP BY c.category
+UNION ALL
+SELECT format('category {}: product {} has no proper interval', category, product)
+FROM product_elasticity
+WHERE NOT (
+    isfinite(elasticity) AND isfinite(elasticity_sd) AND elasticity_sd > 0
+    AND elasticity_q05 < elasticity_q50 AND elasticity_q50 < elasticity_q95
+    AND prob_elastic BETWEEN 0 AND 1 AND shrinkage BETWEEN 0 AND 1
+)
+UNION ALL
+SELECT format('category {}: has no proper interval', category)
+FROM category_elasticity
+WHERE NOT (
+    isfinite(elasticity) AND isfinite(elasticity_sd) AND elasticity_sd > 0
+    AND elasticity_q05 < elasticity_q50 AND elasticity_q50 < elasticity_q95
+)
+UNION ALL
+SELECT format('global_elasticity has {} rows instead of one', count(*))
+FROM global_elasticity
+HAVING count(*) <> 1
+UNION ALL
+SELECT format('global_elasticity counts {} categories, {} were pooled', g.n_categories, f.n)
+FROM global_elasticity AS g, (SELECT count(*) AS n FROM fitted) AS f
+WHERE g.n_categories <> f.n
+UNION ALL
+SELECT format('{} rows came in, {} are used and {} rejected', rows_in, rows_used, rows_rejected)
+FROM refits
+WHERE refit_id = $refit_id AND rows_in <> rows_used + rows_rejected
+UNION ALL
+SELECT format('elasticity_history has {} rows of this refit, product_elasticity {}', h.n, p.n)
+FROM
+    (SELECT count(*) AS n FROM elasticity_history WHERE refit_id = $refit_id) AS h,
+    (SELECT count(*) AS n FROM product_elasticity) AS p
+WHERE h.n <> p.n

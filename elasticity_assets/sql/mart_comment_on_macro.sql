@@ -1,0 +1,1 @@
+COMMENT ON MACRO TABLE {database}.main.price_scenario IS {comment}

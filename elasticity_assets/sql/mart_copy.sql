@@ -1,0 +1,1 @@
+INSERT INTO {target} BY NAME SELECT {columns} FROM {source} ORDER BY {key}
