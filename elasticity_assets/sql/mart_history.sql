@@ -1,9 +1,10 @@
 -- This refit's rows of elasticity_history.
 SELECT
-    category,
-    product,
-    $refit_id AS refit_id,
-    $refitted_at::TIMESTAMP AS refitted_at,
-    elasticity,
-    elasticity_sd
-FROM product_elasticity
+    p.category,
+    p.product,
+    r.refit_id,
+    r.refitted_at,
+    p.elasticity,
+    p.elasticity_sd
+FROM product_elasticity AS p
+CROSS JOIN this_refit AS r

@@ -1,0 +1,68 @@
+"""One category's sales, read from `weekly_sales` as arrays."""
+
+import duckdb
+import numpy as np
+
+from elasticity_assets.ingestion.reports import CategorySales
+from elasticity_assets.settings import SalesSettings
+from elasticity_assets.sql import quoted, statement
+
+
+def categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Names of the categories in `weekly_sales`, sorted."""
+    return [row[0] for row in connection.execute(statement("categories")).fetchall()]
+
+
+def missing_periods(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> str:
+    """What an absent product-period means: truncated, zero or unobserved.
+
+    `auto` is truncated where the files hold no zero at all, since then zeros were dropped, else unobserved.
+    """
+    if sales.missing_periods != "auto":
+        return sales.missing_periods
+    (holds_zero,) = connection.execute(statement("holds_zero")).fetchone() or (False,)
+    return "unobserved" if holds_zero else "truncated"
+
+
+def read_category(
+    connection: duckdb.DuckDBPyConnection, category: str, sales: SalesSettings
+) -> CategorySales:
+    """Read one category's product-periods.
+
+    Where absent periods are truncated, product-periods whose returns cancel their sales are absent too:
+    a zero-truncated likelihood knows no zero.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        To the warehouse.
+    category : str
+        One of `categories`; another has no rows.
+    sales : SalesSettings
+
+    Returns
+    -------
+    CategorySales
+    """
+    absent = missing_periods(connection, sales)
+    controls = "".join(f", {quoted(name)}" for name in sales.controls)
+    columns = connection.execute(
+        statement("category_sales", controls=controls),
+        {"category": category, "without_zeros": absent == "truncated"},
+    ).fetchnumpy()
+    periods = connection.execute(statement("periods")).fetchnumpy()["period_start"]
+
+    def numbers(name: str) -> np.ndarray:
+        return np.ma.filled(np.ma.asarray(columns[name], dtype=np.float64), np.nan)
+
+    return CategorySales(
+        category=category,
+        product=np.asarray(columns["product"], dtype=str),
+        period=np.asarray(columns["period_start"], dtype="datetime64[D]"),
+        units=numbers("units"),
+        price=numbers("price"),
+        regular_price=numbers("regular_price"),
+        controls={name: numbers(name) for name in sales.controls},
+        periods=np.asarray(periods, dtype="datetime64[D]"),
+        missing_periods=absent,
+    )

@@ -1,0 +1,189 @@
+"""Sales files: which there are, whether they changed, what columns they have."""
+
+import codecs
+import csv
+import glob
+import gzip
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import duckdb
+
+from elasticity_assets.ingestion.reports import SalesFileError
+from elasticity_assets.settings import SalesSettings, SettingsError
+from elasticity_assets.sql import statement
+
+DELIMITERS = (",", ";", "\t", "|")
+
+LONGEST_HEADER = 1 << 20
+"""Characters of a CSV file's header line, at most."""
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """How a sales file is laid out.
+
+    Attributes
+    ----------
+    kind : str
+        csv or parquet.
+    columns : dict of str to str
+        Column names and their DuckDB types, in the file's order; VARCHAR in a CSV file.
+    delimiter, encoding, compression : str
+        Of a CSV file, in DuckDB's words.
+    """
+
+    kind: str
+    columns: dict[str, str]
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    compression: str = "none"
+
+    def find(self, name: str) -> str | None:
+        """Return the file's column called `name`: exactly if there is one, else without regard to case."""
+        if name in self.columns:
+            return name
+        return {column.strip().casefold(): column for column in reversed(self.columns)}.get(
+            name.strip().casefold()
+        )
+
+
+def find_files(patterns: list[str]) -> dict[str, int]:
+    """List the files that the settings name: full path -> index of the first pattern that names it.
+
+    Raises
+    ------
+    SettingsError
+        If a pattern names a folder.
+    """
+    found: dict[str, int] = {}
+    for place, pattern in enumerate(patterns):
+        # A name may hold brackets; it is a pattern only where no file has that very name.
+        names = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
+        for name in names:
+            path = Path(name).absolute()
+            if path.is_file():
+                found.setdefault(str(path), place)
+            elif pattern == name:
+                raise SettingsError(
+                    f"sales.path: {name} is a folder; name its files, such as {name.rstrip('/')}/*.csv"
+                )
+    return found
+
+
+def content_hash(file: str) -> str:
+    """SHA-256 of a file's bytes, hexadecimal.
+
+    Raises
+    ------
+    SalesFileError
+        If the file cannot be read.
+    """
+    try:
+        with Path(file).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SalesFileError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def duckdb_encoding(name: str) -> str:
+    """Name an encoding as DuckDB does.
+
+    Raises
+    ------
+    SettingsError
+        If DuckDB does not read it.
+    """
+    try:
+        normal = codecs.lookup(name).name
+    except LookupError:
+        normal = name
+    known = {
+        "utf-8": "utf-8",
+        "utf-8-sig": "utf-8",
+        "ascii": "utf-8",
+        "iso8859-1": "latin-1",
+        "utf-16": "utf-16",
+    }
+    if normal not in known:
+        raise SettingsError(f"sales.encoding: {name!r} is not known; use utf-8, latin-1 or utf-16")
+    return known[normal]
+
+
+def examine(connection: duckdb.DuckDBPyConnection, file: str, sales: SalesSettings) -> FileFormat:
+    """Find out how a file is laid out.
+
+    A CSV file's delimiter is, unless the settings name it, the one that splits its header into the
+    columns that the settings name.
+
+    Raises
+    ------
+    SalesFileError
+        If it is neither a Parquet file nor text in the settings' encoding.
+    """
+    try:
+        with Path(file).open("rb") as stream:
+            start = stream.read(4)
+            stream.seek(0)
+            if start == b"PAR1":
+                return FileFormat("parquet", _parquet_columns(connection, file))
+            if start[:2] == b"PK":
+                raise SalesFileError(f"{file} is a workbook or ZIP archive; save it as CSV or Parquet")
+            encoding = duckdb_encoding(sales.encoding)
+            zipped = start[:2] == b"\x1f\x8b"
+            header = _first_line(
+                cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if zipped else stream, encoding
+            )
+    except UnicodeError:
+        raise SalesFileError(
+            f"{file} is not {sales.encoding} text; set sales.encoding, such as latin-1"
+        ) from None
+    except (OSError, EOFError) as error:
+        raise SalesFileError(f"{file} cannot be read: {error}") from None
+    delimiter = sales.delimiter or _delimiter(header, sales)
+    names = _split(header, delimiter)
+    compression = "gzip" if zipped else "none"
+    return FileFormat("csv", dict.fromkeys(_distinct(names), "VARCHAR"), delimiter, encoding, compression)
+
+
+def _parquet_columns(connection: duckdb.DuckDBPyConnection, file: str) -> dict[str, str]:
+    try:
+        rows = connection.execute(statement("describe_parquet"), [file]).fetchall()
+    except duckdb.Error as error:
+        raise SalesFileError(f"{file} cannot be read as Parquet: {' '.join(str(error).split())}") from None
+    return {row[0]: row[1] for row in rows}
+
+
+def _first_line(stream: BinaryIO, encoding: str) -> str:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=None)
+    return text.readline(LONGEST_HEADER).rstrip("\n")
+
+
+def _split(header: str, delimiter: str) -> list[str]:
+    return next(csv.reader([header], delimiter=delimiter), [])
+
+
+def _delimiter(header: str, sales: SalesSettings) -> str:
+    wanted = {name.strip().casefold() for name in sales.columns.model_dump().values() if name}
+
+    def columns(delimiter: str) -> tuple[int, int]:
+        names = _split(header, delimiter)
+        return len(wanted & {name.strip().casefold() for name in names}), len(names)
+
+    return max(DELIMITERS, key=columns)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Give every column a name of its own, without regard to case."""
+    distinct: list[str] = []
+    seen: set[str] = set()
+    for number, name in enumerate(names, start=1):
+        unique = name or f"column {number}"
+        while unique.casefold() in seen:
+            unique = f"{unique}_{number}"
+        seen.add(unique.casefold())
+        distinct.append(unique)
+    return distinct

@@ -1,0 +1,189 @@
+"""Sales files into `raw_sales`: every row once, those that cannot be used with their reason.
+
+A file is read only when its content, or the settings that it is read with, changed since it was last
+taken in. All files are taken in together or, if one cannot be used, none.
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from elasticity_assets.ingestion.files import content_hash, examine, find_files
+from elasticity_assets.ingestion.reading import check_controls, column_parts, not_products_pattern, row_source
+from elasticity_assets.ingestion.reports import FilesReport, SalesFileError
+from elasticity_assets.settings import SalesSettings, SettingsError
+from elasticity_assets.sql import quoted, statement
+
+READER = 1
+"""Raise it when rows are understood otherwise than before; every file is then read again."""
+
+FEW = 0.01
+"""A file has one line a product-period if those lines differ in no more than this share of its product-periods."""
+
+
+class _Known(NamedTuple):
+    """A file that is in the warehouse."""
+
+    file_id: int
+    content_hash: str
+    reading: str
+
+
+def take_in_files(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> FilesReport:
+    """Bring `sales_files` and `raw_sales` up to the files that the settings name.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        To the warehouse, for writing, outside a transaction.
+    sales : SalesSettings
+
+    Returns
+    -------
+    FilesReport
+
+    Raises
+    ------
+    SettingsError
+        If there is no file, or a file lacks a column.
+    SalesFileError
+        If a file cannot be read or has no usable row. The warehouse is then as it was before.
+    """
+    check_controls(sales)
+    connection.execute(statement("reading_macros"))
+    connection.execute("BEGIN")
+    try:
+        report = _take_in(connection, sales)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    return report
+
+
+def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> FilesReport:
+    for control in sales.controls:
+        connection.execute(statement("add_control", control=quoted(control)))
+    rows = connection.execute(statement("known_files")).fetchall()
+    known = {file: _Known(file_id, digest, reading) for file_id, file, digest, reading in rows}
+    found = find_files(sales.path)
+    _check_found(sales, found, known)
+    gone = {file: kept for file, kept in known.items() if not Path(file).exists()}
+    reading = _reading(sales)
+    outcome: dict[str, list[str]] = {
+        "new": [],
+        "changed": [],
+        "renamed": [],
+        "unchanged": [],
+        "still_written": [],
+    }
+    for file, place in found.items():
+        state = _state(file)
+        digest = content_hash(file)
+        old = known.get(file)
+        kind = "changed" if old else "new"
+        if old is None:
+            former = next((name for name, kept in sorted(gone.items()) if kept.content_hash == digest), None)
+            if former is not None:
+                old, kind = gone.pop(former), "renamed"
+        if old is not None and (old.content_hash, old.reading) == (digest, reading):
+            connection.execute(
+                statement("place_file"), {"file": file, "place": place, "file_id": old.file_id}
+            )
+            outcome["renamed" if kind == "renamed" else "unchanged"].append(file)
+            continue
+        file_id = _one(connection, "next_file_id")[0]
+        _read(connection, file, file_id, sales)
+        if _state(file) != state:
+            # Half a file may have been read: keep what was there, and come back the next time.
+            connection.execute(statement("forget_file"), {"file_id": file_id})
+            outcome["still_written"].append(file)
+            continue
+        keep = {"file_id": file_id, "file": file, "content_hash": digest, "reading": reading, "place": place}
+        connection.execute(statement("keep_file"), keep)
+        if old is not None:
+            connection.execute(statement("forget_file"), {"file_id": old.file_id})
+        outcome[kind].append(file)
+    return FilesReport(
+        **{kind: tuple(files) for kind, files in outcome.items()},
+        vanished=tuple(sorted(gone)),
+        not_named=tuple(sorted(set(known) - set(found) - {f for f in known if not Path(f).exists()})),
+        rows_in=_one(connection, "rows_of_files")[0],
+        rejected=_reasons(connection, None),
+    )
+
+
+def _check_found(sales: SalesSettings, found: dict[str, int], known: dict[str, _Known]) -> None:
+    for place, pattern in enumerate(sales.path):
+        if (
+            place not in found.values()
+            and str(Path(pattern).absolute()) not in known
+            and not (found or known)
+        ):
+            raise SettingsError(f"sales.path: no file matches {pattern}")
+
+
+def _state(file: str) -> tuple[int, int]:
+    status = Path(file).stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _reading(sales: SalesSettings) -> str:
+    """Return the settings that decide how rows are understood, as JSON."""
+    fields = {
+        "columns",
+        "period",
+        "date_format",
+        "encoding",
+        "delimiter",
+        "decimal",
+        "not_products",
+        "controls",
+    }
+    return json.dumps({"reader": READER, **sales.model_dump(include=fields)}, sort_keys=True)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings) -> None:
+    """Insert a file's rows into `raw_sales`."""
+    layout = examine(connection, file, sales)
+    source, of_source = row_source(file, layout)
+    columns = column_parts(file, layout, sales, source["row"])
+    not_products = not_products_pattern(connection, sales.not_products)
+    values = {"file_id": file_id, "period": sales.period, "not_products": not_products, **of_source}
+    malformed = layout.kind == "csv"
+    try:
+        connection.execute(statement("read_file", **source, **columns), values)
+        if _has_duplicates(connection, file_id):
+            connection.execute(statement("reject_duplicates", **source), {"file_id": file_id, **of_source})
+    except duckdb.Error as error:
+        raise SalesFileError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+    if malformed:
+        connection.execute(statement("shift_lines"), {"file_id": file_id})
+        connection.execute(statement("store_malformed_lines"), {"file_id": file_id})
+        connection.execute(statement("drop_malformed_lines"))
+    n_rows, n_usable = _one(connection, "file_rows", {"file_id": file_id})
+    if not n_usable:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in _reasons(connection, file_id).items())
+        raise SalesFileError(f"{file} has no usable row of {n_rows}" + (f": {reasons}" if reasons else ""))
+
+
+def _has_duplicates(connection: duckdb.DuckDBPyConnection, file_id: int) -> bool:
+    """Whether the file has one line a product-period and repeats some: then the copies are mistakes.
+
+    In a file of transactions equal lines are separate sales.
+    """
+    n, n_repeated, n_differing = _one(connection, "repeated_lines", {"file_id": file_id})
+    return n_repeated > 0 and n_differing <= FEW * n
+
+
+def _reasons(connection: duckdb.DuckDBPyConnection, file_id: int | None) -> dict[str, int]:
+    return dict(connection.execute(statement("reasons_of_files"), {"file_id": file_id}).fetchall())
+
+
+def _one(connection: duckdb.DuckDBPyConnection, name: str, values: dict[str, int] | None = None) -> tuple:
+    row = connection.execute(statement(name), values or {}).fetchone()
+    if row is None:
+        raise RuntimeError(f"{name} returned no row")
+    return row

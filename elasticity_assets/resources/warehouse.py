@@ -1,0 +1,193 @@
+"""The warehouse: one DuckDB file, opened late and briefly, shared by waiting.
+
+Either one process writes a DuckDB file or many read it. So a connection is opened when it is needed,
+closed as soon as it is not, and while another process holds the file, waited for. Within a process
+threads take turns: many may read, or one may write.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from elasticity_assets.sql import statement
+
+SCHEMA_VERSION = 1
+"""Version of the tables in sql/schema.sql. When it rises, `_bring_up_to_date` says how older files follow."""
+
+STORAGE_VERSION = "v1.2.0"
+"""DuckDB's file format: clients from 1.2 on read it."""
+
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries at a file that another process holds."""
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be used, told in one line."""
+
+
+class _Turns:
+    """Turns at one file among the threads of this process: many readers, or one writer."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._writing = False
+
+    @contextmanager
+    def take(self, *, writing: bool, wait_seconds: float, path: str) -> Iterator[None]:
+        with self._changed:
+            free = self._changed.wait_for(
+                lambda: not self._writing and not (writing and self._readers), timeout=wait_seconds
+            )
+            if not free:
+                raise WarehouseError(
+                    f"{path} is in use by another thread of this process; waited {wait_seconds:g} s, try again later"
+                )
+            self._writing = writing
+            self._readers += not writing
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writing = False
+                self._readers -= not writing
+                self._changed.notify_all()
+
+
+_turns: dict[str, _Turns] = {}
+_turns_lock = threading.Lock()
+
+
+class Warehouse(dg.ConfigurableResource):
+    """The pipeline's own DuckDB file.
+
+    Never fit a model while holding a connection, and never ask for one inside another: with `write()`
+    in hand a second request of the same thread waits for itself and gives up.
+    """
+
+    path: str
+    wait_seconds: float = 300.0
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a read-only connection; other processes may read at the same time.
+
+        Raises
+        ------
+        WarehouseError
+            If the file stays held for `wait_seconds`, or another version of the project wrote it.
+        """
+        if not self._is_up_to_date():
+            with self.write():
+                pass  # opening for writing creates or migrates the tables
+        with self._connection(read_only=True) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection that may write; nobody else has the file open meanwhile.
+
+        Statements commit one by one; use BEGIN and COMMIT where several belong together. What is not
+        committed when the block ends is rolled back.
+
+        Raises
+        ------
+        WarehouseError
+            If the file stays held for `wait_seconds`, or a newer version of the project wrote it.
+        """
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        with self._connection(read_only=False) as connection:
+            _bring_up_to_date(connection, self.path)
+            yield connection
+
+    def _is_up_to_date(self) -> bool:
+        if not Path(self.path).exists():
+            return False
+        with self._connection(read_only=True) as connection:
+            return _version(connection) == SCHEMA_VERSION
+
+    @contextmanager
+    def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        path = str(Path(self.path).resolve())
+        with _turns_lock:
+            turns = _turns.setdefault(path, _Turns())
+        with turns.take(writing=not read_only, wait_seconds=self.wait_seconds, path=path):
+            connection = self._open(path, read_only=read_only)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def _open(self, path: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Open the file, waiting with backoff while another process holds it."""
+        config = {} if read_only else {"storage_compatibility_version": STORAGE_VERSION}
+        tries = Retrying(
+            retry=retry_if_exception(_is_held),
+            wait=wait_random_exponential(multiplier=0.02, max=LONGEST_PAUSE),
+            stop=stop_after_delay(self.wait_seconds),
+            before_sleep=_log_holder,
+            reraise=True,
+        )
+        try:
+            return tries(duckdb.connect, path, read_only=read_only, config=config)
+        except duckdb.Error as error:
+            if _is_held(error):
+                raise WarehouseError(
+                    f"{path} is held by {_holder(error)}; waited {self.wait_seconds:g} s, try again when it is done"
+                ) from None
+            raise WarehouseError(f"{path} cannot be opened: {_in_one_line(error)}") from None
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    """Version of the tables, 0 for a new file."""
+    try:
+        row = connection.execute(statement("schema_version")).fetchone()
+    except duckdb.CatalogException:
+        return 0
+    return row[0] if row else 0
+
+
+def _bring_up_to_date(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    version = _version(connection)
+    if version > SCHEMA_VERSION:
+        raise WarehouseError(
+            f"{path} was written by a newer version of elasticity_assets (tables of version {version}, "
+            f"known up to {SCHEMA_VERSION}); update elasticity_assets"
+        )
+    if version < SCHEMA_VERSION:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(statement("schema"))
+            cursor.execute(statement("set_schema_version"), [SCHEMA_VERSION])
+            cursor.execute("COMMIT")
+
+
+def _is_held(error: BaseException) -> bool:
+    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+
+
+def _holder(error: BaseException) -> str:
+    """Name of the process that holds the file, from DuckDB's message."""
+    found = re.search(r"Conflicting lock is held in (.+?\(PID \d+\))", str(error))
+    return found.group(1) if found else "another process"
+
+
+def _log_holder(state: RetryCallState) -> None:
+    """Log who is waited for: at once, and then at each power of two of tries."""
+    number = state.attempt_number
+    error = state.outcome.exception() if state.outcome else None
+    if error is not None and number & (number - 1) == 0:
+        waited = state.seconds_since_start or 0.0
+        dg.get_dagster_logger().info(
+            "%s is held by %s; waiting, %.1f s so far", state.args[0], _holder(error), waited
+        )
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

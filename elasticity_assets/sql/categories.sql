@@ -1,0 +1,1 @@
+SELECT DISTINCT category FROM weekly_sales ORDER BY category

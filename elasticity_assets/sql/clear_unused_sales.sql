@@ -1,0 +1,1 @@
+DELETE FROM unused_sales

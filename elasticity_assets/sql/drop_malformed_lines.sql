@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS temp.reject_errors;
+DROP TABLE IF EXISTS temp.reject_scans

@@ -1,0 +1,1 @@
+DELETE FROM weekly_sales WHERE units < 0

@@ -1,0 +1,7 @@
+-- Categories whose last fit failed.
+SELECT
+    category,
+    failed_at,
+    reason
+FROM fit_failures
+ORDER BY category

@@ -1,0 +1,1 @@
+UPDATE sales_files SET file = $file, place = $place WHERE file_id = $file_id

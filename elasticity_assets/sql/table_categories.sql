@@ -1,0 +1,3 @@
+-- The categories that have rows in a table.
+SELECT DISTINCT category
+FROM {table}
