@@ -18,8 +18,16 @@ class SviOptions:
         Monte Carlo ELBO, Renyi bound, or the exact expectation (Poisson and mean-field guide only).
     num_particles : int
         Draws a step of the Monte Carlo losses.
+    optimizer : {'adam', 'adamw'}
+        'adam' steps in units of each parameter's starting sd; 'adamw' is optax's own, in the parameter's units.
     learning_rate : float
-        Adam's first step length; it decays exponentially.
+        The first step length.
+    decay : float
+        Factor on the step length, every 1000 steps.
+    smallest_rate : float
+        Where the decay ends.
+    eta_bounds : (float, float) or None
+        Where log expected units are cut off; None, the default, is nowhere.
     max_steps : int
         Where to give up, saying so, if the stopping rule has not stopped.
     tolerance : float
@@ -32,7 +40,11 @@ class SviOptions:
     guide: Literal["mean_field", "product_block", "low_rank"] = "mean_field"
     loss: Literal["elbo", "renyi", "closed_form"] = "elbo"
     num_particles: int = 1
-    learning_rate: float = 0.02
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = 0.1
+    decay: float = 0.1
+    smallest_rate: float = 1e-3
+    eta_bounds: tuple[float, float] | None = None
     max_steps: int = 20_000
     tolerance: float = 0.1
     batch_products: int | None = None

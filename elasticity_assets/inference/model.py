@@ -1,0 +1,259 @@
+"""The demand model, once, in NumPyro: every engine fits this density.
+
+Rows are products, columns are periods. A model holds one category, or several at once (C > 1) under a
+common elasticity; `member` says which category a row belongs to, so that category effects reach their
+products by a product of matrices and not by gathers. Padding takes no part: its latent variables are
+independent standard normals.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from elasticity_assets.inference import likelihood as density
+from elasticity_assets.inference.options import Likelihood
+from elasticity_assets.inference.panel import Panel, padded_size
+from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
+
+AXIS = "products"  # the mesh axis that rows are spread over
+PRODUCT_SITES = ("beta", "delta", "log_r")  # one value a row
+
+
+class Sales(NamedTuple):
+    """What the model reads: N rows, W columns, K controls, C categories.
+
+    Attributes
+    ----------
+    units, log_price : float arrays, shape (N, W)
+        Log price is centred by product if the priors say so; both are 0 where not observed.
+    controls : float array, shape (N, W, K)
+    observed : bool array, shape (N, W)
+    log_base : float array, shape (N,)
+        Sum over the row of the log likelihood's parameter-free part.
+    member : float array, shape (N, C)
+        1 where the row belongs to the category; a padded row is all zeros.
+    period : bool array, shape (C, W)
+        Whether the category has the period.
+    """
+
+    units: jax.Array
+    log_price: jax.Array
+    controls: jax.Array
+    observed: jax.Array
+    log_base: jax.Array
+    member: jax.Array
+    period: jax.Array
+
+
+@dataclass(frozen=True)
+class Model:
+    """A choice of model; hashable, so that compiled code is found again.
+
+    Attributes
+    ----------
+    priors : Priors
+    likelihood : {'negative_binomial', 'poisson'}
+    zero_truncated : bool
+    joint : bool
+        Whether the categories share beta_g and tau_c; if not, beta_c ~ N(category_mean, category_var).
+    eta_bounds : (float, float) or None
+        Where log expected units are cut off.
+    rows_scale : float
+        By how much the rows at hand stand for all (mini-batches).
+    mesh : Mesh or None
+        Devices that the rows are spread over; None for one.
+    """
+
+    priors: Priors
+    likelihood: Likelihood
+    zero_truncated: bool = False
+    joint: bool = False
+    eta_bounds: tuple[float, float] | None = None
+    rows_scale: float = 1.0
+    mesh: Mesh | None = None
+
+    def __call__(self, sales: Sales) -> None:
+        """Declare the joint density of all latent variables and `sales`, as NumPyro sites."""
+        priors = self.priors
+        C, W = sales.period.shape
+        K = sales.controls.shape[-1]
+        if self.joint:
+            beta_g = numpyro.sample("beta_g", dist.Normal(priors.global_mean, priors.global_sd))
+            centre, spread = beta_g, _scale("tau_c", priors.category_spread)
+        else:
+            centre, spread = priors.category_mean, priors.category_var**0.5
+        beta_c = numpyro.sample("beta_c", dist.Normal(centre, spread).expand([C]).to_event())
+        tau = _scale("tau", priors.product_spread, C)
+        delta_c = jnp.full(C, priors.level_mean)
+        if priors.level_sd > 0:
+            delta_c = numpyro.sample("delta_c", dist.Normal(delta_c, priors.level_sd).to_event())
+        sigma_delta = _scale("sigma_delta", priors.level_spread, C)
+        sigma_gamma = _scale("sigma_gamma", priors.period_spread, C)
+        gamma = numpyro.sample("gamma", _normal(0.0, sigma_gamma[:, None], sales.period))
+        alpha = jnp.zeros((C, K))
+        if K:
+            alpha = numpyro.sample("alpha", dist.Normal(alpha, priors.control_sd).to_event())
+        if self.likelihood == "negative_binomial":
+            mu_r = numpyro.sample(
+                "mu_r",
+                dist.Normal(priors.log_dispersion_mean, priors.log_dispersion_sd).expand([C]).to_event(),
+            )
+            s_r = _scale("s_r", priors.log_dispersion_spread, C)
+
+        real = sales.member.sum(axis=1) > 0
+        with numpyro.handlers.scale(scale=self.rows_scale):
+            beta = numpyro.sample("beta", _normal(_of_rows(sales, beta_c), _of_rows(sales, tau), real))
+            delta = numpyro.sample(
+                "delta", _normal(_of_rows(sales, delta_c), _of_rows(sales, sigma_delta), real)
+            )
+            log_r = jnp.zeros_like(beta)
+            if self.likelihood == "negative_binomial":
+                log_r = numpyro.sample("log_r", _normal(_of_rows(sales, mu_r), _of_rows(sales, s_r), real))
+            numpyro.factor("units", self.log_likelihood(sales, beta, delta, log_r, gamma, alpha))
+
+    def log_likelihood(
+        self,
+        sales: Sales,
+        beta: jax.Array,
+        delta: jax.Array,
+        log_r: jax.Array,
+        gamma: jax.Array,
+        alpha: jax.Array,
+    ) -> jax.Array:
+        """Log likelihood of all observed cells, a scalar.
+
+        Each device sums its own rows; only the sum and the gradients of `gamma` and `alpha` cross devices.
+
+        Parameters
+        ----------
+        sales : Sales
+        beta, delta, log_r : arrays, shape (N,)
+        gamma : array, shape (C, W)
+        alpha : array, shape (C, K)
+        """
+
+        def total(
+            sales: Sales, beta: jax.Array, delta: jax.Array, log_r: jax.Array, *shared: jax.Array
+        ) -> jax.Array:
+            eta = linear_predictor(sales, beta, delta, *shared)
+            cells = self.cell_log_likelihood(sales, eta, log_r)
+            value = jnp.sum(jnp.where(sales.observed, cells, 0.0)) + jnp.sum(sales.log_base)
+            return jax.lax.psum(value, AXIS) if self.mesh is not None else value
+
+        if self.mesh is not None:
+            rows = P(AXIS)
+            specs = (sales_specs(), rows, rows, rows, P(), P())
+            total = jax.shard_map(total, mesh=self.mesh, in_specs=specs, out_specs=P())
+        return total(sales, beta, delta, log_r, gamma, alpha)
+
+    def cell_log_likelihood(self, sales: Sales, eta: jax.Array, log_r: jax.Array) -> jax.Array:
+        """Log likelihood of every cell less its parameter-free part, shape (N, W); meaningless if unobserved."""
+        if self.eta_bounds is not None:
+            eta = jnp.clip(eta, *self.eta_bounds)
+        if self.likelihood == "poisson":
+            return density.poisson(sales.units, eta, zero_truncated=self.zero_truncated)
+        return density.negative_binomial(sales.units, eta, log_r[:, None], zero_truncated=self.zero_truncated)
+
+
+def linear_predictor(
+    sales: Sales, beta: jax.Array, delta: jax.Array, gamma: jax.Array, alpha: jax.Array
+) -> jax.Array:
+    """Log expected units eta, shape (N, W); see `Model.log_likelihood` for the parameters."""
+    eta = delta[:, None] + beta[:, None] * sales.log_price + _of_rows(sales, gamma)
+    if alpha.shape[-1]:
+        eta = eta + jnp.einsum("nwk,nk->nw", sales.controls, _of_rows(sales, alpha), precision="highest")
+    return eta
+
+
+def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: int = 1) -> Sales:
+    """Lay panels one below the other, on the union of their periods, as NumPy arrays.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        All with the same controls.
+    centred_price : bool
+    row_multiple : int
+        N becomes a multiple of this, by padding.
+
+    Raises
+    ------
+    ValueError
+        If the panels' controls differ.
+    """
+    if len({panel.control for panel in panels}) > 1:
+        raise ValueError("categories fitted together must have the same controls")
+    dtype = jnp.result_type(float)
+    periods = _all_periods(panels)
+    row_count = sum(panel.units.shape[0] for panel in panels)
+    shape = (
+        -(-row_count // row_multiple) * row_multiple,
+        max(padded_size(len(periods)), panels[0].units.shape[1]),
+    )
+    units, log_price = np.zeros(shape, dtype), np.zeros(shape, dtype)
+    controls = np.zeros((*shape, len(panels[0].control)), dtype)
+    observed = np.zeros(shape, bool)
+    member = np.zeros((shape[0], len(panels)), dtype)
+    period = np.zeros((len(panels), shape[1]), bool)
+    first = 0
+    for c, panel in enumerate(panels):
+        rows = slice(first, first + panel.units.shape[0])
+        first = rows.stop
+        columns = np.searchsorted(periods, panel.period)
+        for whole, part in (
+            (units, panel.units),
+            (log_price, panel.centred_log_price() if centred_price else panel.log_price),
+            (controls, panel.controls),
+            (observed, panel.observed),
+        ):
+            whole[rows, columns] = part[:, : panel.n_periods]
+        member[rows.start : rows.start + panel.n_products, c] = 1.0
+        period[c, columns] = True
+    base = np.where(observed, density.log_base(units), 0.0).sum(axis=1).astype(dtype)
+    return Sales(units, log_price, controls, observed, base, member, period)
+
+
+def places(panels: Sequence[Panel], sales: Sales, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of one panel's products, shape (n,), and periods, shape (T,), among the stacked ones."""
+    rows = np.flatnonzero(sales.member[:, index])
+    return rows, np.searchsorted(_all_periods(panels), panels[index].period)
+
+
+def _all_periods(panels: Sequence[Panel]) -> np.ndarray:
+    return np.unique(np.concatenate([panel.period for panel in panels]))
+
+
+def sales_specs(lead: int = 0) -> Sales:
+    """How `Sales` is spread over the devices: by rows, after `lead` further axes in front."""
+    rows = P(*[None] * lead, AXIS)
+    return Sales(rows, rows, rows, rows, rows, rows, P())
+
+
+def _of_rows(sales: Sales, of_category: jax.Array) -> jax.Array:
+    """Give each row its category's value: (C, ...) -> (N, ...); zeros for padding."""
+    return jnp.einsum("nc,c...->n...", sales.member, of_category, precision="highest")
+
+
+def _normal(loc: jax.Array | float, scale: jax.Array, real: jax.Array) -> dist.Distribution:
+    """Independent normals; standard ones where `real` is False."""
+    shape = jnp.broadcast_shapes(jnp.shape(loc), jnp.shape(scale), real.shape)
+    return dist.Normal(
+        jnp.where(real, jnp.broadcast_to(loc, shape), 0.0),
+        jnp.where(real, jnp.broadcast_to(scale, shape), 1.0),
+    ).to_event()
+
+
+def _scale(name: str, prior: HalfNormal | Fixed, size: int | None = None) -> jax.Array:
+    """A scale, sampled or known; `size` of them, or a scalar."""
+    shape = () if size is None else (size,)
+    if isinstance(prior, Fixed):
+        return jnp.full(shape, prior.value)
+    return numpyro.sample(name, dist.HalfNormal(prior.scale).expand(shape).to_event())
