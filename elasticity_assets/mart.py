@@ -1,0 +1,304 @@
+"""The published file: built aside from the warehouse, checked, and moved over the old one in one step.
+
+A reader never blocks a refit, a refit never blocks a reader, and no reader sees half a refit: whoever has
+the file open keeps the old tables until all connections of that process are closed.
+"""
+
+import glob
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from elasticity_assets.resources.warehouse import STORAGE_VERSION, Warehouse
+from elasticity_assets.schema import Table, comment_statements, create_table, qualified, typed_columns
+from elasticity_assets.sql import quoted, statement
+from elasticity_assets.tables import (
+    CATEGORY_ELASTICITY,
+    CONTROL_EFFECT,
+    ELASTICITY_HISTORY,
+    FIT_DIAGNOSTICS,
+    PRICE_SCENARIOS,
+    PRODUCT_ELASTICITY,
+    REFITS,
+    published_tables,
+)
+
+MACRO_COMMENT = (
+    "price_scenario(product, price_change): what units and revenue of a product do at any price change above "
+    "-1 [fraction of the price], the rest of the category unchanged; columns as in price_scenarios"
+)
+PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax", "numpy", "scipy")
+"""Packages whose versions `refits` names, beside Python's."""
+WRITTEN_BY_CATEGORY = (
+    PRODUCT_ELASTICITY,
+    CATEGORY_ELASTICITY,
+    CONTROL_EFFECT,
+    FIT_DIAGNOSTICS,
+    PRICE_SCENARIOS,
+)
+"""Tables whose keys are checked; those of `weekly_sales` are a GROUP BY's."""
+
+
+class PublishError(Exception):
+    """The tables were not published; the published file is as it was. Told in one line."""
+
+
+@dataclass(frozen=True)
+class Refit:
+    """One publication.
+
+    Attributes
+    ----------
+    refit_id : str
+        Names it, and its files: letters, digits, `-` and `_`.
+    began : datetime
+        When the refit began, with its time zone.
+    fitted : mapping of str to int
+        Number of products of every category that was pooled.
+    failed : sequence of str
+        Categories whose fit failed: they keep their last rows, flagged as old.
+    """
+
+    refit_id: str
+    began: datetime
+    fitted: Mapping[str, int]
+    failed: Sequence[str] = ()
+
+
+@contextmanager
+def publication_lock(published: Path, wait_seconds: float = 3600.0) -> Iterator[None]:
+    """Keep other processes from pooling and publishing; a thread that has it may take it again.
+
+    Parameters
+    ----------
+    published : Path
+        The published file.
+    wait_seconds : float
+        How long to wait for another refit.
+
+    Raises
+    ------
+    PublishError
+        If another refit holds it all the time.
+    """
+    published.parent.mkdir(parents=True, exist_ok=True)
+    # A singleton, so that whoever holds the lock may call something that takes it too.
+    lock = FileLock(published.resolve().with_name(f".{published.name}.lock"), is_singleton=True)
+    try:
+        lock.acquire(timeout=wait_seconds)
+    except Timeout:
+        raise PublishError(
+            f"{published}: another refit is pooling or publishing; waited {wait_seconds:g} s, try again later"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def publish(
+    warehouse: Warehouse, published: Path, refit: Refit, *, controls: Sequence[str] = (), keep: int = 8
+) -> dict[str, int]:
+    """Publish the warehouse's tables.
+
+    Publishing the same refit again replaces its rows in `elasticity_history` and `refits`.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+        Nobody may hold a connection of this thread to it.
+    published : Path
+        The file that analysts read. Its stem is the database's name in the macro.
+    refit : Refit
+    controls : sequence of str
+        Control columns of `weekly_sales`.
+    keep : int
+        How many published files stay in `archive(published)`.
+
+    Returns
+    -------
+    dict of str to int
+        Number of rows by published table.
+
+    Raises
+    ------
+    PublishError
+        If a check fails or a file cannot be written.
+    """
+    if not refit.refit_id.replace("-", "").replace("_", "").isalnum():
+        raise PublishError(
+            f"refit_id {refit.refit_id!r} does not fit a file's name; use letters, digits, - and _"
+        )
+    with publication_lock(published):
+        folder = archive(published)
+        folder.mkdir(parents=True, exist_ok=True)
+        new = published.with_name(f".{published.name}.{refit.refit_id}.tmp")
+        kept = folder / f"{refit.refit_id}.duckdb"
+        _remove_leftovers(published)
+        try:
+            row_counts, row = _build(new, published.stem, warehouse, refit, controls)
+            if problems := _problems(new, published.stem, refit):
+                more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+                raise PublishError(f"{published} stays as it was: {'; '.join(problems[:3])}{more}")
+            _copy(new, kept)
+            _record(warehouse, refit, row)
+            _move(new, published)
+        except (duckdb.Error, OSError) as error:
+            raise PublishError(f"{published} stays as it was: {' '.join(str(error).split())}") from error
+        finally:
+            _remove_leftovers(published)
+        for old in sorted(folder.glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns)[:-keep]:
+            old.unlink()
+    return row_counts
+
+
+def archive(published: Path) -> Path:
+    """Folder of the last published files, REFIT_ID.duckdb each."""
+    return published.with_suffix(".refits")
+
+
+def _build(
+    new: Path, database: str, warehouse: Warehouse, refit: Refit, controls: Sequence[str]
+) -> tuple[dict[str, int], pa.Table]:
+    """Write the new file; return its row counts and this refit's row of `refits`."""
+    name = quoted(database)
+    with warehouse.read() as connection:
+        row = connection.execute(statement("mart_refit"), _refit_values(refit)).to_arrow_table()
+        connection.register("this_refit", row)
+        connection.execute(
+            statement(
+                "mart_attach", file=quoted(str(new), "'"), database=name, version=quoted(STORAGE_VERSION, "'")
+            )
+        )
+        tables = published_tables(controls)
+        present = {found for (found,) in connection.execute(statement("mart_tables")).fetchall()}
+        row_counts = dict.fromkeys((table.name for table in tables), 0)
+        for table in tables:
+            connection.execute(create_table(table, database))
+            for source in _sources(table, exists=table.name in present):
+                copy = statement(
+                    "mart_copy",
+                    target=qualified(table, database),
+                    columns=typed_columns(table),
+                    source=source,
+                    key=", ".join(map(quoted, table.key)) or "1",
+                )
+                (count,) = connection.execute(copy).fetchall()[0]
+                row_counts[table.name] += count
+            for comment in comment_statements(table, database):
+                connection.execute(comment)
+        connection.execute(statement("mart_macro", database=name))
+        connection.execute(
+            statement("mart_comment_on_macro", database=name, comment=quoted(MACRO_COMMENT, "'"))
+        )
+        connection.execute(statement("mart_checkpoint", database=name))
+        connection.execute(statement("mart_detach", database=name))
+    return row_counts, row
+
+
+def _sources(table: Table, *, exists: bool) -> list[str]:
+    """List what the published table is copied from: tables, or queries in brackets."""
+    own = [qualified(table)] if exists else []  # history does not exist before the first refit
+    earlier = [f"({statement('mart_earlier', table=name)})" for name in own]
+    if table is REFITS:
+        return [*earlier, "this_refit"]
+    if table is ELASTICITY_HISTORY:
+        return [*earlier, f"({statement('mart_history')})"]
+    if table is PRODUCT_ELASTICITY:
+        return [f"({statement('mart_product_elasticity')})"]
+    return own
+
+
+def _refit_values(refit: Refit) -> dict[str, object]:
+    """Parameters of mart_refit.sql."""
+    versions = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+    return {
+        "refit_id": refit.refit_id,
+        "refitted_at": refit.began.astimezone(UTC).replace(tzinfo=None),
+        "seconds": (datetime.now(UTC) - refit.began).total_seconds(),
+        "failed": sorted(refit.failed),
+        "packages": list(versions),
+        "versions": list(versions.values()),
+    }
+
+
+def _problems(new: Path, database: str, refit: Refit) -> list[str]:
+    """Reasons not to publish the new file, as it stands on disk."""
+    with duckdb.connect() as connection:
+        connection.execute(
+            statement("mart_attach_read_only", file=quoted(str(new), "'"), database=quoted(database))
+        )
+        connection.execute(statement("mart_use", database=quoted(database)))
+        problems = []
+        for table in WRITTEN_BY_CATEGORY:
+            key = ", ".join(map(quoted, table.key))
+            repeated = statement("mart_repeated_keys", table=qualified(table), key=key)
+            (count,) = connection.execute(repeated).fetchall()[0]
+            if count:
+                problems.append(
+                    f"{table.name} has {count} rows too many for its key ({', '.join(table.key)})"
+                )
+        values = {
+            "refit_id": refit.refit_id,
+            "fitted": list(refit.fitted),
+            "n_products": list(refit.fitted.values()),
+            "failed": list(refit.failed),
+        }
+        problems += [
+            problem for (problem,) in connection.execute(statement("mart_checks"), values).fetchall()
+        ]
+    return problems
+
+
+def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
+    """Append the refit to the warehouse's history, so that the next publication holds it too."""
+    with warehouse.write() as connection:
+        connection.execute("BEGIN")
+        connection.register("this_refit", row)
+        for table, source in ((REFITS, "this_refit"), (ELASTICITY_HISTORY, f"({statement('mart_history')})")):
+            connection.execute(create_table(table))
+            name, columns = qualified(table), typed_columns(table)
+            connection.execute(statement("delete_refit", table=name), {"refit_id": refit.refit_id})
+            connection.execute(statement("insert_rows", table=name, columns=columns, source=source))
+        connection.execute("COMMIT")
+
+
+def _copy(new: Path, kept: Path) -> None:
+    """Keep a copy for rollback: not a link, since a reader may open the published file for writing."""
+    partial = kept.with_name(f".{kept.name}.tmp")
+    shutil.copyfile(new, partial)
+    _move(partial, kept)
+
+
+def _move(new: Path, target: Path) -> None:
+    """Put a file in another's place in one step that survives a power cut."""
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    # Left by a reader who opened the old file for writing; it would be replayed into the new one.
+    target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
+    os.replace(new, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _remove_leftovers(published: Path) -> None:
+    """Remove half-written files, of this publication or of one that was killed."""
+    for folder, pattern in (
+        (published.parent, f".{glob.escape(published.name)}.*.tmp*"),
+        (archive(published), ".*.tmp"),
+    ):
+        for file in folder.glob(pattern):
+            file.unlink(missing_ok=True)

@@ -1,0 +1,449 @@
+import subprocess
+import sys
+import textwrap
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from elasticity_assets import mart
+from elasticity_assets.elasticity_tables import scenario_rows
+from elasticity_assets.mart import PublishError, Refit, archive, publication_lock, publish
+from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.schema import replace_rows
+from elasticity_assets.sql import quoted
+from elasticity_assets.tables import (
+    CATEGORY_ELASTICITY,
+    CONTROL_EFFECT,
+    FIT_DIAGNOSTICS,
+    GLOBAL_ELASTICITY,
+    PRICE_SCENARIOS,
+    PRODUCT_ELASTICITY,
+    published_tables,
+)
+
+NASTY = 'Käse\'; DROP TABLE refits; --\n"🧀" {x}'
+CATALOGUE = {"soup": ["1", "2", "3"], NASTY: ["1", NASTY]}
+CONTROLS = ["display", 'odd "name"; 😀']
+FITTED_AT = datetime(2026, 1, 5, 6)
+
+
+def refit(number: int, failed: tuple[str, ...] = (), catalogue: dict[str, list[str]] = CATALOGUE) -> Refit:
+    fitted = {category: len(products) for category, products in catalogue.items()}
+    return Refit(f"refit-{number}", datetime(2026, 1, 4 + number, 6, tzinfo=UTC), fitted, failed)
+
+
+def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str]] = CATALOGUE) -> None:
+    """Write small tables that agree with each other; `shift` moves every elasticity."""
+    keys = pd.DataFrame(
+        [(c, p) for c, products in catalogue.items() for p in products], columns=["category", "product"]
+    )
+    centre = shift - 2.0 - 0.1 * np.arange(len(keys))
+    products = keys.assign(
+        elasticity=centre,
+        elasticity_sd=0.2,
+        elasticity_q05=centre - 0.33,
+        elasticity_q50=centre,
+        elasticity_q95=centre + 0.33,
+        prob_elastic=0.9,
+        shrinkage=0.5,
+        n_periods=2,
+        units=30.0,
+        revenue=60.0,
+        price_mean=2.0,
+        price_min=1.5,
+        price_max=2.5,
+        log_price_sd=0.3,
+        flag=None,
+        fit_id="fit of " + keys["category"],
+        fitted_at=FITTED_AT,
+    )
+    products["flag"] = products["flag"].astype(object)
+    elasticity = {c: products[c].iloc[0] for c in products if c.startswith("elasticity")}
+    sizes = keys.groupby("category", sort=False)["product"].count()
+    categories = pd.DataFrame({"category": sizes.index, "n_products": sizes.to_numpy()}).assign(
+        **elasticity, product_spread=0.4, dispersion=5.0, n_periods=2, fitted_at=FITTED_AT
+    )
+    categories = categories.assign(
+        n_obs=2 * categories["n_products"], fit_id="fit of " + categories["category"]
+    )
+    whole = categories.iloc[:1].drop(columns="category").assign(n_categories=len(sizes), category_spread=0.3)
+    diagnostics = categories[["category", "n_products", "n_obs", "fit_id"]].assign(
+        engine="svi", likelihood="poisson", device="cpu", iterations=9, converged=True, elbo=-1.0, seconds=0.5
+    )
+    diagnostics["warnings"] = [["few products", NASTY]] * len(diagnostics)
+    effects = pd.DataFrame([(c, k) for c in sizes.index for k in CONTROLS], columns=["category", "control"])
+    effects = effects.assign(effect=0.5, effect_sd=0.1, effect_q05=0.3, effect_q95=0.7)
+    with warehouse.write() as connection:
+        connection.execute("BEGIN")
+        for table, rows in (
+            (PRODUCT_ELASTICITY, products),
+            (CATEGORY_ELASTICITY, categories),
+            (GLOBAL_ELASTICITY, whole),
+            (FIT_DIAGNOSTICS, diagnostics),
+            (CONTROL_EFFECT, effects),
+            (PRICE_SCENARIOS, scenario_rows(products)),
+        ):
+            replace_rows(connection, table, rows)
+        connection.execute("COMMIT")
+        for control in CONTROLS:
+            connection.execute(f"ALTER TABLE weekly_sales ADD COLUMN IF NOT EXISTS {quoted(control)} DOUBLE")
+        for table in ("weekly_sales", "sales_files", "raw_sales"):
+            connection.execute(f"DELETE FROM {table}")
+        periods = keys.merge(
+            pd.DataFrame({"period_start": pd.to_datetime(["2026-01-05", "2026-01-12"])}), how="cross"
+        )
+        sales = periods.assign(units=15.0, revenue=30.0, price=2.0, n_rows=1, **dict.fromkeys(CONTROLS, 0.25))
+        connection.register("sales", sales)
+        connection.execute("INSERT INTO weekly_sales BY NAME FROM sales")
+        connection.execute(
+            "INSERT INTO sales_files BY NAME SELECT 1 AS file_id, ? AS file, 'hash' AS content_hash, "
+            "'{}' AS reading, 0 AS place, ? AS rows_in, 0 AS units_in, "
+            "'2026-01-05' AS first_day, '2026-01-12' AS last_day",
+            [NASTY, len(sales) + 1],
+        )
+        connection.execute(
+            "INSERT INTO raw_sales BY NAME SELECT 1 AS file_id, 7 AS line, 'no units' AS reason, ? AS row",
+            [NASTY],
+        )
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    warehouse = Warehouse(path=str(tmp_path / "warehouse.duckdb"))
+    fill(warehouse)
+    return warehouse
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    return tmp_path / "out" / "elasticity.duckdb"
+
+
+def contents(file: Path) -> dict[str, list[tuple]]:
+    with duckdb.connect(file, read_only=True) as connection:
+        names = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+        return {name: connection.execute(f"FROM {quoted(name)} ORDER BY ALL").fetchall() for name in names}
+
+
+def files(folder: Path) -> set[str]:
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+def test_publishes_every_table_with_the_schemas_columns_and_comments(warehouse, published):
+    row_counts = publish(warehouse, published, refit(1), controls=CONTROLS)
+    with duckdb.connect(published, read_only=True) as connection:
+        columns = connection.execute(
+            "SELECT table_name, column_name, comment, is_nullable FROM duckdb_columns() ORDER BY column_index"
+        ).fetchall()
+        comments = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
+        macro = connection.execute(
+            "SELECT comment FROM duckdb_functions() WHERE function_name = 'price_scenario'"
+        ).fetchone()
+    tables = published_tables(CONTROLS)
+    assert comments == {table.name: table.comment for table in tables}
+    for table in tables:
+        found = [
+            (name, comment, nullable) for owner, name, comment, nullable in columns if owner == table.name
+        ]
+        assert found == [(c.name, c.comment, c.nullable) for c in table.columns]
+    assert "price_change" in macro[0]
+    counts = {name: len(rows) for name, rows in contents(published).items()}
+    assert counts == row_counts
+    assert counts["price_scenarios"] == 9 * 5
+    assert counts["weekly_sales"] == 10
+    assert files(published.parent) == {"elasticity.duckdb", "elasticity.refits/refit-1.duckdb"}
+
+
+def test_nasty_names_arrive_unharmed(warehouse, published):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    tables = contents(published)
+    assert (NASTY, NASTY) in {row[:2] for row in tables["product_elasticity"]}
+    assert {row[1] for row in tables["control_effect"]} == set(CONTROLS)
+    assert tables["rejected_sales"] == [(NASTY, 7, "no units", NASTY, None)]
+    assert tables["fit_diagnostics"][0][-2] == ["few products", NASTY]
+    with duckdb.connect(published, read_only=True) as connection:
+        assert connection.execute("SELECT category FROM price_scenario(?, 0.1)", [NASTY]).fetchall() == [
+            (NASTY,)
+        ]
+
+
+def test_macro_agrees_with_price_scenarios_and_knows_every_category_of_a_code(warehouse, published):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    with duckdb.connect(published, read_only=True) as connection:
+        scenarios = connection.execute(
+            "FROM price_scenarios WHERE product = '1' ORDER BY price_change, category"
+        ).df()
+        changes = sorted(scenarios["price_change"].unique())
+        asked = [connection.execute("FROM price_scenario('1', ?)", [change]).df() for change in changes]
+        assert connection.execute("FROM price_scenario('1', -1)").fetchall() == []
+    np.testing.assert_allclose(changes, np.arange(-4, 5) / 20)
+    assert set(asked[0]["category"]) == {"soup", NASTY}
+    pd.testing.assert_frame_equal(
+        pd.concat(asked, ignore_index=True), scenarios, check_exact=False, rtol=1e-12, check_dtype=False
+    )
+    # By hand: elasticity -2 at 10% cheaper sells 0.9^-2 - 1 = 23.5% more, and revenue rises by 0.9^-1 - 1.
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH {quoted(str(published), chr(39))} (READ_ONLY)")
+        row = connection.execute(
+            "SELECT units_change, revenue_change FROM elasticity.price_scenario('1', -0.1) "
+            "WHERE category = 'soup'"
+        ).fetchone()
+    assert row == pytest.approx((0.9**-2 - 1, 1 / 0.9 - 1))
+
+
+def test_same_input_gives_the_same_tables(warehouse, published, tmp_path):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    first = contents(published)
+    fill(warehouse)
+    publish(warehouse, published, refit(2), controls=CONTROLS)
+    second = contents(published)
+    for name in first.keys() - {"refits", "elasticity_history"}:
+        assert first[name] == second[name]
+    assert [row[0] for row in second["refits"]] == ["refit-1", "refit-2"]
+    assert len(second["elasticity_history"]) == 2 * len(first["elasticity_history"])
+    # The same refit again, as a retry does, adds nothing.
+    publish(warehouse, published, refit(2), controls=CONTROLS)
+    assert len(contents(published)["refits"]) == 2
+    assert contents(published)["elasticity_history"] == second["elasticity_history"]
+
+
+def test_refits_row_accounts_for_the_files(warehouse, published):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    with duckdb.connect(published, read_only=True) as connection:
+        (row,) = connection.execute("FROM refits").df().to_dict("records")
+    assert (row["rows_in"], row["rows_used"], row["rows_rejected"]) == (11, 10, 1)
+    assert (row["n_files"], row["n_categories"], row["n_products"]) == (1, 2, 5)
+    assert row["refitted_at"] == datetime(2026, 1, 5, 6)
+    assert row["versions"]["duckdb"] == duckdb.__version__
+
+
+def test_failed_category_keeps_its_rows_flagged_as_old(warehouse, published):
+    publish(warehouse, published, refit(1, failed=("soup",)), controls=CONTROLS)
+    with duckdb.connect(published, read_only=True) as connection:
+        flags = connection.execute("SELECT DISTINCT category, flag FROM product_elasticity").fetchall()
+        failed = connection.execute("SELECT failed FROM refits").fetchone()
+    assert dict(flags) == {"soup": "old: this refit failed, numbers are of 2026-01-05", NASTY: None}
+    assert failed == (["soup"],)
+    publish(warehouse, published, refit(2), controls=CONTROLS)
+    assert {row[-3] for row in contents(published)["product_elasticity"]} == {None}
+
+
+BREAKS = {
+    "lost product": (
+        "DELETE FROM product_elasticity WHERE product = '2'",
+        "category soup: 3 products were fitted, 2 stand in product_elasticity",
+    ),
+    "doubled product": (
+        "INSERT INTO product_elasticity FROM product_elasticity WHERE product = '2'",
+        "product_elasticity has 1 rows too many for its key",
+    ),
+    "no products": ("DELETE FROM product_elasticity", "no product has an elasticity"),
+    "no sales": ("DELETE FROM weekly_sales", "weekly_sales is empty"),
+    "category count": (
+        "UPDATE category_elasticity SET n_products = 4 WHERE category = 'soup'",
+        "category_elasticity says 4",
+    ),
+    "lost diagnostics": ("DELETE FROM fit_diagnostics WHERE category = 'soup'", "fit_diagnostics says 0"),
+    "mixed fits": ("UPDATE product_elasticity SET fit_id = 'x' WHERE product = '2'", "from different fits"),
+    "lost scenario": (
+        "DELETE FROM price_scenarios WHERE product = '2' AND price_change = 0",
+        "not 9 for each",
+    ),
+    "old scenario": (
+        "UPDATE price_scenarios SET units_change = 0.5 WHERE product = '2'",
+        "price_scenarios does not follow from product_elasticity",
+    ),
+    "stray effect": ("UPDATE control_effect SET category = 'x'", "has a category without products"),
+    "not a number": (
+        "UPDATE product_elasticity SET elasticity = 'nan' WHERE product = '2'",
+        "product 2 has no proper interval",
+    ),
+    "crossed interval": ("UPDATE category_elasticity SET elasticity_q05 = 9", "has no proper interval"),
+    "two worlds": ("INSERT INTO global_elasticity FROM global_elasticity", "global_elasticity has 2 rows"),
+    "no world": ("DELETE FROM global_elasticity", "global_elasticity has 0 rows"),
+    "world count": ("UPDATE global_elasticity SET n_categories = 7", "counts 7 categories, 2 were pooled"),
+    "unfitted sales": (
+        "INSERT INTO weekly_sales BY NAME SELECT * REPLACE ('new' AS category) FROM weekly_sales LIMIT 1",
+        "category new: has sales, but was neither fitted nor reported as failed",
+    ),
+    "lost row": ("UPDATE sales_files SET rows_in = 99", "99 rows came in, 10 are used and 1 rejected"),
+}
+
+
+@pytest.mark.parametrize(("damage", "reason"), BREAKS.values(), ids=BREAKS.keys())
+def test_a_failed_check_leaves_the_published_file_as_it_was(warehouse, published, damage, reason):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    before = published.read_bytes()
+    with warehouse.write() as connection:
+        connection.execute(damage)
+    with pytest.raises(PublishError) as caught:
+        publish(warehouse, published, refit(2), controls=CONTROLS)
+    assert reason in str(caught.value)
+    assert str(caught.value).startswith(f"{published} stays as it was: ")
+    assert published.read_bytes() == before
+    assert files(published.parent) == {"elasticity.duckdb", "elasticity.refits/refit-1.duckdb"}
+    with warehouse.read() as connection:
+        assert connection.execute("SELECT refit_id FROM refits").fetchall() == [("refit-1",)]
+
+
+def test_a_category_that_never_was_fitted_may_be_missing_if_it_failed(warehouse, published):
+    with warehouse.write() as connection:
+        connection.execute(BREAKS["unfitted sales"][0])
+        connection.execute("UPDATE sales_files SET rows_in = rows_in + 1")
+    publish(warehouse, published, refit(1, failed=("new",)), controls=CONTROLS)
+    assert "new" not in {row[0] for row in contents(published)["product_elasticity"]}
+
+
+def test_missing_control_column_is_one_line(warehouse, published):
+    with pytest.raises(PublishError, match="mailer") as caught:
+        publish(warehouse, published, refit(1), controls=["mailer"])
+    assert "\n" not in str(caught.value)
+    assert not published.exists()
+
+
+def test_refit_id_must_fit_a_file_name(warehouse, published):
+    with pytest.raises(PublishError, match="use letters, digits"):
+        publish(warehouse, published, Refit("../x", datetime.now(UTC), {}))
+
+
+def test_keeps_the_last_files_for_rollback(warehouse, published):
+    for number in range(1, 5):
+        fill(warehouse, shift=-0.1 * number)
+        publish(warehouse, published, refit(number), controls=CONTROLS, keep=2)
+    assert sorted(file.stem for file in archive(published).glob("*")) == ["refit-3", "refit-4"]
+    third = contents(archive(published) / "refit-3.duckdb")
+    assert [row[0] for row in third["refits"]] == ["refit-1", "refit-2", "refit-3"]
+    assert contents(archive(published) / "refit-4.duckdb") == contents(published)
+
+
+def test_an_open_reader_keeps_the_old_tables_and_blocks_nothing(warehouse, published):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(published)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert reader.stdout.readline().strip() == "1"
+        fill(warehouse, shift=-0.5)
+        publish(warehouse, published, refit(2), controls=CONTROLS)
+        out, _ = reader.communicate("go\n", timeout=60)
+    finally:
+        reader.kill()
+    assert out.split() == ["1", "2"]  # the open connection's refits, then a new one's
+
+
+READER = textwrap.dedent("""
+    import sys, duckdb
+    connection = duckdb.connect(sys.argv[1], read_only=True)
+    print(connection.execute("SELECT count(*) FROM refits").fetchone()[0], flush=True)
+    sys.stdin.readline()
+    print(connection.execute("SELECT count(*) FROM refits").fetchone()[0])
+    connection.close()
+    print(duckdb.connect(sys.argv[1], read_only=True).execute("SELECT count(*) FROM refits").fetchone()[0])
+""")
+
+
+def test_a_readers_write_ahead_log_is_not_replayed_into_the_new_file(warehouse, published):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    scribble = (
+        "import os, sys, duckdb; c = duckdb.connect(sys.argv[1]);"
+        "c.execute('SET wal_autocheckpoint = \"1GB\"');"
+        "c.execute('DELETE FROM product_elasticity'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", scribble, str(published)], check=True, timeout=60)
+    assert published.with_name("elasticity.duckdb.wal").exists()
+    publish(warehouse, published, refit(2), controls=CONTROLS)
+    assert len(contents(published)["product_elasticity"]) == 5
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    from elasticity_assets import mart
+    from elasticity_assets.resources.warehouse import Warehouse
+    from elasticity_assets_tests.test_mart import CONTROLS, refit
+
+    where, before = sys.argv[3], sys.argv[4] == "before"
+    original = getattr(mart, where)
+
+    def dies(*args):
+        if before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(*args)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(mart, where, dies)
+    mart.publish(Warehouse(path=sys.argv[1]), Path(sys.argv[2]), refit(2), controls=CONTROLS)
+""")
+
+
+@pytest.mark.parametrize(
+    ("where", "when"),
+    [("_problems", "before"), ("_copy", "after"), ("_record", "after"), ("_move", "before")],
+)
+def test_a_kill_leaves_the_old_file_whole_and_the_next_refit_completes(warehouse, published, where, when):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    before = contents(published)
+    fill(warehouse, shift=-0.5)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, warehouse.path, str(published), where, when], timeout=120, check=False
+    )
+    assert killed.returncode == -9
+    assert contents(published) == before
+    publish(warehouse, published, refit(3), controls=CONTROLS)
+    after = contents(published)
+    assert {row[2] for row in after["product_elasticity"]} == {None}
+    assert after["refits"][-1][0] == "refit-3"
+    assert {name for name in files(published.parent) if "tmp" in name} == set()
+
+
+def test_one_process_pools_and_publishes_at_a_time(warehouse, published, tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(published)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline().strip() == "held"
+        with (
+            pytest.raises(PublishError, match=r"another refit .* waited 0\.2 s"),
+            publication_lock(published, 0.2),
+        ):
+            pass
+        holder.communicate("go\n", timeout=60)
+    finally:
+        holder.kill()
+    with publication_lock(published, 5), publication_lock(published, 5):
+        publish(warehouse, published, refit(1), controls=CONTROLS)
+    assert published.exists()
+
+
+HOLDER = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    from elasticity_assets.mart import publication_lock
+    with publication_lock(Path(sys.argv[1]), 10):
+        print("held", flush=True)
+        sys.stdin.readline()
+""")
+
+
+def test_the_file_is_written_for_older_clients(warehouse, published):
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    with duckdb.connect(published, read_only=True) as connection:
+        (version,) = connection.execute(
+            "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'elasticity'"
+        ).fetchone()
+    assert version.startswith("v1.2")
+    assert mart.STORAGE_VERSION == "v1.2.0"
