@@ -14,7 +14,7 @@ def categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def missing_periods(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> str:
-    """What an absent product-period means: truncated, zero or unobserved.
+    """Say what an absent product-period means: truncated, zero or unobserved.
 
     `auto` is truncated where the files hold no zero at all, since then zeros were dropped, else unobserved.
     """

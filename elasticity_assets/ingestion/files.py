@@ -2,10 +2,12 @@
 
 import codecs
 import csv
+import fnmatch
 import glob
 import gzip
 import hashlib
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,7 +15,7 @@ from typing import BinaryIO, cast
 import duckdb
 
 from elasticity_assets.ingestion.reports import SalesFileError
-from elasticity_assets.settings import SalesSettings, SettingsError
+from elasticity_assets.settings import SettingsError
 from elasticity_assets.sql import statement
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -51,18 +53,20 @@ class FileFormat:
         )
 
 
-def find_files(patterns: list[str]) -> dict[str, int]:
+def find_files(patterns: list[str], known: Collection[str] = ()) -> dict[str, int]:
     """List the files that the settings name: full path -> index of the first pattern that names it.
 
     Raises
     ------
     SettingsError
-        If a pattern names a folder.
+        If a pattern names a folder; or no file there is, and none among those `known`.
     """
     found: dict[str, int] = {}
     for place, pattern in enumerate(patterns):
         # A name may hold brackets; it is a pattern only where no file has that very name.
         names = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
+        if not names and not fnmatch.filter(known, str(Path(pattern).absolute())):
+            raise SettingsError(f"sales.path: there is no file {pattern}")
         for name in names:
             path = Path(name).absolute()
             if path.is_file():
@@ -113,17 +117,32 @@ def duckdb_encoding(name: str) -> str:
     return known[normal]
 
 
-def examine(connection: duckdb.DuckDBPyConnection, file: str, sales: SalesSettings) -> FileFormat:
+def examine(
+    connection: duckdb.DuckDBPyConnection,
+    file: str,
+    *,
+    encoding: str,
+    delimiter: str | None = None,
+    wanted: Collection[str] = (),
+) -> FileFormat:
     """Find out how a file is laid out.
 
-    A CSV file's delimiter is, unless the settings name it, the one that splits its header into the
-    columns that the settings name.
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    file : str
+    encoding, delimiter : str
+        Of a CSV file. Without a delimiter, the one that splits its header into most of the columns
+        `wanted`, then into most columns.
 
     Raises
     ------
     SalesFileError
-        If it is neither a Parquet file nor text in the settings' encoding.
+        If it is neither a Parquet file nor text in that encoding.
+    SettingsError
+        If the encoding is not known.
     """
+    of_csv = duckdb_encoding(encoding)
     try:
         with Path(file).open("rb") as stream:
             start = stream.read(4)
@@ -132,21 +151,18 @@ def examine(connection: duckdb.DuckDBPyConnection, file: str, sales: SalesSettin
                 return FileFormat("parquet", _parquet_columns(connection, file))
             if start[:2] == b"PK":
                 raise SalesFileError(f"{file} is a workbook or ZIP archive; save it as CSV or Parquet")
-            encoding = duckdb_encoding(sales.encoding)
             zipped = start[:2] == b"\x1f\x8b"
             header = _first_line(
                 cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if zipped else stream, encoding
             )
     except UnicodeError:
-        raise SalesFileError(
-            f"{file} is not {sales.encoding} text; set sales.encoding, such as latin-1"
-        ) from None
+        raise SalesFileError(f"{file} is not {encoding} text; set sales.encoding, such as latin-1") from None
     except (OSError, EOFError) as error:
         raise SalesFileError(f"{file} cannot be read: {error}") from None
-    delimiter = sales.delimiter or _delimiter(header, sales)
+    delimiter = delimiter or _delimiter(header, wanted)
     names = _split(header, delimiter)
     compression = "gzip" if zipped else "none"
-    return FileFormat("csv", dict.fromkeys(_distinct(names), "VARCHAR"), delimiter, encoding, compression)
+    return FileFormat("csv", dict.fromkeys(_distinct(names), "VARCHAR"), delimiter, of_csv, compression)
 
 
 def _parquet_columns(connection: duckdb.DuckDBPyConnection, file: str) -> dict[str, str]:
@@ -166,12 +182,12 @@ def _split(header: str, delimiter: str) -> list[str]:
     return next(csv.reader([header], delimiter=delimiter), [])
 
 
-def _delimiter(header: str, sales: SalesSettings) -> str:
-    wanted = {name.strip().casefold() for name in sales.columns.model_dump().values() if name}
+def _delimiter(header: str, wanted: Collection[str]) -> str:
+    folded = {name.strip().casefold() for name in wanted}
 
     def columns(delimiter: str) -> tuple[int, int]:
         names = _split(header, delimiter)
-        return len(wanted & {name.strip().casefold() for name in names}), len(names)
+        return len(folded & {name.strip().casefold() for name in names}), len(names)
 
     return max(DELIMITERS, key=columns)
 

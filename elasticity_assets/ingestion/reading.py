@@ -10,8 +10,8 @@ from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.sql import quoted, statement
 
 OWN_COLUMNS = frozenset(
-    "file_id line reason row product category store day dated units price regular_price description "
-    "product_description period_start revenue n_rows".split()
+    {"file_id", "line", "reason", "row", "product", "category", "store", "day", "dated", "units", "price"}
+    | {"regular_price", "description", "product_description", "period_start", "revenue", "n_rows"}
 )
 """Column names of the warehouse's own, which no control may have."""
 

@@ -13,14 +13,14 @@ import duckdb
 from elasticity_assets.ingestion.files import content_hash, examine, find_files
 from elasticity_assets.ingestion.reading import check_controls, column_parts, not_products_pattern, row_source
 from elasticity_assets.ingestion.reports import FilesReport, SalesFileError
-from elasticity_assets.settings import SalesSettings, SettingsError
+from elasticity_assets.settings import SalesSettings
 from elasticity_assets.sql import quoted, statement
 
 READER = 1
 """Raise it when rows are understood otherwise than before; every file is then read again."""
 
 FEW = 0.01
-"""A file has one line a product-period if those lines differ in no more than this share of its product-periods."""
+"""A file has one line a product-period if at most this share of its product-periods has lines that differ."""
 
 
 class _Known(NamedTuple):
@@ -68,9 +68,9 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
         connection.execute(statement("add_control", control=quoted(control)))
     rows = connection.execute(statement("known_files")).fetchall()
     known = {file: _Known(file_id, digest, reading) for file_id, file, digest, reading in rows}
-    found = find_files(sales.path)
-    _check_found(sales, found, known)
+    found = find_files(sales.path, known)
     gone = {file: kept for file, kept in known.items() if not Path(file).exists()}
+    not_named = sorted(set(known) - set(found) - set(gone))
     reading = _reading(sales)
     outcome: dict[str, list[str]] = {
         "new": [],
@@ -109,20 +109,10 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
     return FilesReport(
         **{kind: tuple(files) for kind, files in outcome.items()},
         vanished=tuple(sorted(gone)),
-        not_named=tuple(sorted(set(known) - set(found) - {f for f in known if not Path(f).exists()})),
+        not_named=tuple(not_named),
         rows_in=_one(connection, "rows_of_files")[0],
         rejected=_reasons(connection, None),
     )
-
-
-def _check_found(sales: SalesSettings, found: dict[str, int], known: dict[str, _Known]) -> None:
-    for place, pattern in enumerate(sales.path):
-        if (
-            place not in found.values()
-            and str(Path(pattern).absolute()) not in known
-            and not (found or known)
-        ):
-            raise SettingsError(f"sales.path: no file matches {pattern}")
 
 
 def _state(file: str) -> tuple[int, int]:
@@ -147,19 +137,19 @@ def _reading(sales: SalesSettings) -> str:
 
 def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings) -> None:
     """Insert a file's rows into `raw_sales`."""
-    layout = examine(connection, file, sales)
+    wanted = [name for name in sales.columns.model_dump().values() if name]
+    layout = examine(connection, file, encoding=sales.encoding, delimiter=sales.delimiter, wanted=wanted)
     source, of_source = row_source(file, layout)
     columns = column_parts(file, layout, sales, source["row"])
     not_products = not_products_pattern(connection, sales.not_products)
     values = {"file_id": file_id, "period": sales.period, "not_products": not_products, **of_source}
-    malformed = layout.kind == "csv"
     try:
         connection.execute(statement("read_file", **source, **columns), values)
         if _has_duplicates(connection, file_id):
             connection.execute(statement("reject_duplicates", **source), {"file_id": file_id, **of_source})
     except duckdb.Error as error:
         raise SalesFileError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
-    if malformed:
+    if layout.kind == "csv":
         connection.execute(statement("shift_lines"), {"file_id": file_id})
         connection.execute(statement("store_malformed_lines"), {"file_id": file_id})
         connection.execute(statement("drop_malformed_lines"))

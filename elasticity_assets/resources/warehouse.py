@@ -47,7 +47,7 @@ class _Turns:
             )
             if not free:
                 raise WarehouseError(
-                    f"{path} is in use by another thread of this process; waited {wait_seconds:g} s, try again later"
+                    f"{path} is held by another thread of this process; waited {wait_seconds:g} s, try again"
                 )
             self._writing = writing
             self._readers += not writing
@@ -139,7 +139,7 @@ class Warehouse(dg.ConfigurableResource):
         except duckdb.Error as error:
             if _is_held(error):
                 raise WarehouseError(
-                    f"{path} is held by {_holder(error)}; waited {self.wait_seconds:g} s, try again when it is done"
+                    f"{path} is held by {_holder(error)}; waited {self.wait_seconds:g} s, try again"
                 ) from None
             raise WarehouseError(f"{path} cannot be opened: {_in_one_line(error)}") from None
 
@@ -161,11 +161,10 @@ def _bring_up_to_date(connection: duckdb.DuckDBPyConnection, path: str) -> None:
             f"known up to {SCHEMA_VERSION}); update elasticity_assets"
         )
     if version < SCHEMA_VERSION:
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute(statement("schema"))
-            cursor.execute(statement("set_schema_version"), [SCHEMA_VERSION])
-            cursor.execute("COMMIT")
+        connection.execute("BEGIN")
+        connection.execute(statement("schema"))
+        connection.execute(statement("set_schema_version"), [SCHEMA_VERSION])
+        connection.execute("COMMIT")
 
 
 def _is_held(error: BaseException) -> bool:
