@@ -79,7 +79,11 @@ class ArticleLoop:
     def __init__(self, sales: FlatSales, seed: int = 0) -> None:
         rate = optax.exponential_decay(0.01, 1000, 0.99, end_value=1e-5)
         # Shapes of plates must be known while tracing, so indices are closed over, not passed.
-        index = dict(product=sales.product, category_period=sales.category_period, category=sales.category)
+        index = {
+            "product": sales.product,
+            "category_period": sales.category_period,
+            "category": sales.category,
+        }
 
         def model(units: jax.Array, log_price: jax.Array) -> None:
             article_model(units, log_price, **index)
@@ -90,7 +94,7 @@ class ArticleLoop:
         self._state = self._svi.init(jax.random.key(seed), *self._data)
         self.steps_done = 0
 
-        def advance(state, steps, data):  # noqa: ANN001, ANN202
+        def advance(state, steps, data):
             return lax.fori_loop(0, steps, lambda _, s: self._svi.update(s, *data)[0], state)
 
         self._advance = jax.jit(advance)

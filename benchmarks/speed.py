@@ -1,0 +1,255 @@
+"""How long a whole posterior takes, against the article's loop, regressions and the machine's limit.
+
+    python benchmarks/speed.py --size small
+    python benchmarks/speed.py --size small --likelihood negative_binomial
+    python benchmarks/speed.py --steps-needed      # how many steps the article's loop needs (minutes)
+    python benchmarks/speed.py --glmmtmb           # against R's glmmTMB, if installed
+
+Times are wall seconds on the devices that jax sees, medians of repeated runs where something is
+compared; each ends in one JSON line.
+"""
+
+import argparse
+import csv
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from article import ArticleLoop, flatten
+
+from elasticity_assets.inference import engines
+from elasticity_assets.inference.hierarchy import message, pool, pooled
+from elasticity_assets.inference.options import FitOptions
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior, summarize
+from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Priors
+from elasticity_assets.inference.simulate import Simulation, Truth, simulated_panels
+
+SIZES = {"small": (10_000, 10), "medium": (100_000, 100), "large": (1_000_000, 1_000)}
+WEEKS = 156
+
+
+def simulated(size: str, likelihood: str) -> tuple[list[Panel], Truth]:
+    """Sales of one of the article's sizes, a thousand products a category."""
+    products, categories = SIZES[size]
+    return simulated_panels(
+        Simulation(products=products, categories=categories, weeks=WEEKS, likelihood=likelihood), seed=1
+    )
+
+
+def whole_posterior(
+    panels: list[Panel], options: FitOptions, priors: Priors = DEFAULT
+) -> list[CategoryPosterior]:
+    """Fit every category and pool them: all that a refit computes."""
+    fits = [engines.fit(panel, priors, options) for panel in panels]
+    hierarchy = pool([message(fit) for fit in fits], priors)
+    return [pooled(fit, hierarchy) for fit in fits]
+
+
+def seconds_of(work: Callable[[], object], repeats: int) -> float:
+    """Median wall seconds."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def coverage(fits: list[CategoryPosterior], truth: Truth) -> float:
+    """Share of true elasticities inside their 90% intervals."""
+    known = dict(zip(truth.product, truth.elasticity, strict=True))
+    inside = []
+    for fit in fits:
+        summary = summarize(fit.weight, fit.product_mean, fit.product_var)
+        true = np.array([known[code] for code in fit.product])
+        inside.append((summary.q05 <= true) & (true <= summary.q95))
+    return float(np.concatenate(inside).mean())
+
+
+def blas_seconds(panels: list[Panel], fits: list[CategoryPosterior]) -> float:
+    """Seconds that the Schur products U'U alone would take: 2 rows a product, one product a pass."""
+    total = 0.0
+    timed: dict[tuple[int, int], float] = {}
+    for panel, fit in zip(panels, fits, strict=True):
+        shape = (2 * panel.n_products, 2 + len(panel.control) + panel.n_periods)
+        if shape not in timed:
+            U = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+            timed[shape] = seconds_of(lambda U=U: U.T @ U, 51)
+        total += fit.diagnostics.iterations * timed[shape]
+    return total
+
+
+def cold_seconds(size: str, likelihood: str) -> float:
+    """Time of the first fit in a new process whose compilation cache an earlier process filled."""
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {
+            **os.environ,
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+        command = [sys.executable, __file__, "--size", size, "--likelihood", likelihood, "--once"]
+        for _ in range(2):
+            run = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return json.loads(run.stdout.splitlines()[-1])["fit_seconds"]
+
+
+def fixed_effects_seconds(panels: list[Panel]) -> float | None:
+    """Time pyfixest takes for one common slope, product and category-by-week effects absorbed."""
+    try:
+        import pandas as pd
+        import pyfixest
+    except ImportError:
+        return None
+    flat = flatten(panels)
+    table = pd.DataFrame(
+        {
+            "units": flat.units.astype(float),
+            "log_price": flat.log_price.astype(float),
+            "product": flat.product,
+            "category_period": flat.category_period,
+        }
+    )
+    formula = "units ~ log_price | product + category_period"
+    pyfixest.fepois(formula, table, vcov="iid")  # compiles
+    return seconds_of(lambda: pyfixest.fepois(formula, table, vcov="iid"), 3)
+
+
+def speed(size: str, likelihood: str, repeats: int) -> dict:
+    """Measure one size."""
+    options = FitOptions(likelihood=likelihood)
+    panels, truth = simulated(size, likelihood)
+    fits = whole_posterior(panels, options)  # compiles
+    warm = seconds_of(lambda: whole_posterior(panels, options), repeats)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    blas = blas_seconds(panels, fits)
+    regression = fixed_effects_seconds(panels) if size == "small" else None
+    article_panels = panels
+    if size != "small":  # its memory, not its idea, is what grows
+        article_panels = panels[: SIZES["small"][1]]
+    loop = ArticleLoop(flatten(article_panels))
+    loop.run(10)
+    steps = 60
+    rate = steps / loop.run(steps) * len(article_panels) / len(panels)
+    return {
+        "size": size,
+        "likelihood": likelihood,
+        "article_steps_per_second": round(rate, 3),
+        "article_seconds_for_1m_steps": round(1e6 / rate),
+        "fit_seconds_cold": round(cold_seconds(size, likelihood), 3),
+        "fit_seconds_warm": round(warm, 4),
+        "speedup": round(1e6 / rate / warm),
+        "passes": statistics.median(fit.diagnostics.iterations for fit in fits),
+        "not_converged": sum(not fit.diagnostics.converged for fit in fits),
+        "blas_limit_seconds": round(blas, 4),
+        "fixed_effects_regression_seconds": None if regression is None else round(regression, 3),
+        "coverage_90": round(coverage(fits, truth), 4),
+        "peak_rss_mb": round(peak),
+        "device": fits[0].diagnostics.device,
+    }
+
+
+def once(size: str, likelihood: str) -> dict:
+    """Time the first fit of a process."""
+    panels, _ = simulated(size, likelihood)
+    start = time.perf_counter()
+    whole_posterior(panels, FitOptions(likelihood=likelihood))
+    return {"fit_seconds": time.perf_counter() - start}
+
+
+def steps_needed(most: int) -> dict:
+    """Count the steps after which the article's means stay within 0.1 posterior sd (rms); a small panel."""
+    panels, _ = simulated_panels(
+        Simulation(products=200, categories=2, weeks=WEEKS, likelihood="poisson"), seed=1
+    )
+    reference = whole_posterior(panels, FitOptions(likelihood="poisson"), ARTICLE)
+    summaries = [summarize(fit.weight, fit.product_mean, fit.product_var) for fit in reference]
+    mean = np.concatenate([s.mean for s in summaries])
+    sd = np.concatenate([s.sd for s in summaries])
+    loop, needed, distance = ArticleLoop(flatten(panels)), None, np.inf
+    spent = 0.0
+    while loop.steps_done < most:
+        spent += loop.run(5_000)
+        distance = float(np.sqrt(np.mean(((loop.elasticity()[0] - mean) / sd) ** 2)))
+        if distance > 0.1:
+            needed = None
+        elif needed is None:
+            needed = loop.steps_done
+        elif loop.steps_done >= needed + 25_000:
+            break
+    sd_ratio = float(np.median(loop.elasticity()[1] / sd))
+    return {
+        "steps_needed_for_means_within_0.1_sd": needed,
+        "steps_run": loop.steps_done,
+        "rms_distance_in_sd": round(distance, 4),
+        "article_sd_over_posterior_sd": round(sd_ratio, 4),
+        "seconds": round(spent, 1),
+    }
+
+
+def glmmtmb(repeats: int) -> dict:
+    """Compare with the same model in glmmTMB: 1,000 products x 156 weeks, Poisson, scales learned."""
+    panels, _ = simulated_panels(
+        Simulation(products=1_000, categories=1, weeks=WEEKS, likelihood="poisson"), seed=1
+    )
+    options = FitOptions(likelihood="poisson")
+    fits = whole_posterior(panels, options)
+    ours = seconds_of(lambda: whole_posterior(panels, options), repeats)
+    result = {"fit_seconds_warm": round(ours, 4), "tau": round(fits[0].product_spread(), 4)}
+    if not shutil.which("Rscript"):
+        return {**result, "skipped": "Rscript is not installed (Debian: r-cran-glmmtmb)"}
+    panel = panels[0]
+    x = panel.centred_log_price()
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "sales.csv"
+        with table.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["product", "week", "lp", "units"])
+            for i, t in np.argwhere(panel.observed):
+                writer.writerow([i, t, x[i, t], int(panel.units[i, t])])
+        script = Path(__file__).with_name("mixed_model.R")
+        run = subprocess.run(["Rscript", script, table], check=True, capture_output=True, text=True)
+    theirs = json.loads(run.stdout.splitlines()[-1])
+    spreads = {
+        "level_spread": round(fits[0].level_spread, 4),
+        "period_spread": round(fits[0].period_spread, 4),
+    }
+    return {**result, **spreads, **theirs, "speedup": round(theirs["glmmtmb_seconds"] / ours)}
+
+
+def main() -> None:
+    """Parse the command line and print one JSON line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--likelihood", choices=["poisson", "negative_binomial"], default="poisson")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--once", action="store_true", help="time the first fit of this process only")
+    parser.add_argument("--steps-needed", action="store_true")
+    parser.add_argument("--most-steps", type=int, default=1_000_000)
+    parser.add_argument("--glmmtmb", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.once:
+        result = once(arguments.size, arguments.likelihood)
+    elif arguments.steps_needed:
+        result = steps_needed(arguments.most_steps)
+    elif arguments.glmmtmb:
+        result = glmmtmb(arguments.repeats)
+    else:
+        result = speed(arguments.size, arguments.likelihood, arguments.repeats)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
