@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 from tqdm import tqdm
 
 from elasticity_assets.inference.arrays import pack
@@ -54,9 +55,9 @@ class SviFit(dg.ConfigurableResource):
     engine: str = "natural_gradient"
     likelihood: str = "negative_binomial"
     preset: str = "default"
-    svi: dict[str, Any] = {}
-    natural_gradient: dict[str, Any] = {}
-    nuts: dict[str, Any] = {}
+    svi: dict[str, Any] = Field(default={})
+    natural_gradient: dict[str, Any] = Field(default={})
+    nuts: dict[str, Any] = Field(default={})
     cache: str
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:

@@ -1,0 +1,12 @@
+"""The assets, in the order of the flow: sales, model input, posterior, elasticity, mart."""
+
+import warnings
+
+with warnings.catch_warnings():
+    # Dagster's notices of what is beta in 1.13 and used here on purpose; nothing else is silenced anywhere.
+    warnings.filterwarnings(
+        "ignore", message="Parameter `backfill_policy` of function `asset` is currently in beta"
+    )
+    from elasticity_assets.assets import elasticity, mart, model_input, posterior, sales
+
+__all__ = ["elasticity", "mart", "model_input", "posterior", "sales"]

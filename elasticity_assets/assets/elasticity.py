@@ -1,0 +1,174 @@
+"""product_elasticity, price_scenarios, category_elasticity: pooled posteriors as tables in the warehouse."""
+
+from collections.abc import Iterable, Mapping
+
+import dagster as dg
+import duckdb
+import numpy as np
+import pandas as pd
+
+from elasticity_assets import elasticity_tables as rows_of
+from elasticity_assets import plots
+from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.checks import fit as checks
+from elasticity_assets.fits import FitRecord, failures, unpack_fit
+from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.inference.hierarchy import Hierarchy, pooled
+from elasticity_assets.partitions import CATEGORIES, category_of
+from elasticity_assets.resources.array_store import StoredArrays
+from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.schema import Table, create_table, qualified, replace_rows
+from elasticity_assets.settings import Settings
+from elasticity_assets.sql import statement
+from elasticity_assets.tables import (
+    CATEGORY_ELASTICITY,
+    CONTROL_EFFECT,
+    FIT_DIAGNOSTICS,
+    GLOBAL_ELASTICITY,
+    PRICE_SCENARIOS,
+    PRODUCT_ELASTICITY,
+)
+
+GROUP = "3_elasticity"
+Arrays = Mapping[str, np.ndarray]
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=OWNERS,
+    partitions_def=CATEGORIES,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=checks.PRODUCT_ELASTICITY,
+    metadata=column_schema(PRODUCT_ELASTICITY),
+)
+def product_elasticity(
+    context: dg.AssetExecutionContext,
+    category_posterior: StoredArrays,
+    hierarchy: Arrays,
+    settings: dg.ResourceParam[Settings],
+    warehouse: Warehouse,
+) -> dg.MaterializeResult:
+    """Give every product its price elasticity, pooled within its category and over all categories.
+
+    A category whose last fit failed keeps its last rows.
+    """
+    levels = unpack(Hierarchy, hierarchy)
+    with warehouse.write() as connection:
+        keys = _to_write(connection, PRODUCT_ELASTICITY, context.partition_keys)
+        sales = {
+            key: connection.execute(statement("product_sales"), {"category": category_of(key)}).df()
+            for key in keys
+        }
+    parts = []
+    for key in keys:
+        posterior, record = unpack_fit(category_posterior[key])
+        posterior = pooled(posterior, levels)
+        parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods))
+        plot = plots.elasticities(
+            list(posterior.product), rows_of.product_summary(posterior), posterior.category
+        )
+        context.add_asset_metadata({"elasticities": plot, **row_count(len(parts[-1]))}, partition_key=key)
+    rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
+    with warehouse.write() as connection:
+        connection.begin()
+        _replace(context, connection, PRODUCT_ELASTICITY, rows, keys)
+        connection.commit()
+    return dg.MaterializeResult(check_results=[checks.elasticities_are_negative(rows)])
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=OWNERS,
+    partitions_def=CATEGORIES,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[product_elasticity],
+    metadata=column_schema(PRICE_SCENARIOS),
+)
+def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+    """Work out what units and revenue of every product do if its price alone changes by up to 20%."""
+    keys = list(context.partition_keys)
+    with warehouse.write() as connection:
+        connection.begin()
+        select = statement("categories_rows", table=qualified(PRODUCT_ELASTICITY))
+        products = connection.execute(select, {"categories": [category_of(key) for key in keys]}).df()
+        rows = rows_of.scenario_rows(products)
+        _replace(context, connection, PRICE_SCENARIOS, rows, keys)
+        connection.commit()
+    counts = rows.groupby("category").size()
+    for key in keys:
+        context.add_asset_metadata(row_count(counts.get(category_of(key), 0)), partition_key=key)
+    return dg.MaterializeResult()
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=OWNERS,
+    ins={"category_posterior": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+    metadata=column_schema(CATEGORY_ELASTICITY),
+)
+def category_elasticity(
+    context: dg.AssetExecutionContext,
+    category_posterior: StoredArrays,
+    hierarchy: Arrays,
+    warehouse: Warehouse,
+) -> dg.MaterializeResult:
+    """Give every category its elasticity, beside the global one, controls' effects and fits' diagnostics.
+
+    Writes category_elasticity, global_elasticity, control_effect and fit_diagnostics. A category whose
+    last fit failed keeps its last rows.
+    """
+    levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
+    with warehouse.write() as connection:
+        keys = _to_write(connection, CATEGORY_ELASTICITY, category_posterior)
+    parts: dict[Table, list[pd.DataFrame]] = {
+        CATEGORY_ELASTICITY: [],
+        CONTROL_EFFECT: [],
+        FIT_DIAGNOSTICS: [],
+    }
+    for key in keys:
+        posterior, record = unpack_fit(category_posterior[key])
+        posterior = pooled(posterior, levels)
+        parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record))
+        parts[CONTROL_EFFECT].append(rows_of.control_rows(posterior))
+        parts[FIT_DIAGNOSTICS].append(rows_of.diagnostics_row(posterior, record))
+    with warehouse.write() as connection:
+        connection.begin()
+        for table, rows in parts.items():
+            _replace(context, connection, table, rows_of.concatenated(rows, table), keys)
+        every = {"categories": [category_of(key) for key in category_posterior]}
+        select = statement("categories_rows", table=qualified(CATEGORY_ELASTICITY))
+        categories = connection.execute(select, every).df()
+        replace_rows(connection, GLOBAL_ELASTICITY, rows_of.global_row(levels, pooling, categories))
+        connection.commit()
+    plot = plots.elasticities(
+        list(categories["category"]), rows_of.summary_of(categories), "categories, pooled"
+    )
+    return dg.MaterializeResult(metadata={**row_count(len(categories)), "elasticities": plot})
+
+
+def _to_write(connection: duckdb.DuckDBPyConnection, table: Table, keys: Iterable[str]) -> list[str]:
+    """Partition keys to write: all but those that keep their last rows because their fit failed."""
+    connection.execute(create_table(table))
+    found = connection.execute(statement("table_categories", table=qualified(table))).fetchall()
+    kept = {category for (category,) in found} & failures(connection).keys()
+    return [key for key in keys if category_of(key) not in kept]
+
+
+def _replace(
+    context: dg.AssetExecutionContext,
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: pd.DataFrame,
+    keys: Iterable[str],
+) -> None:
+    """Replace the rows of these partitions, and drop those of categories that are partitions no more."""
+    connection.execute(create_table(table))
+    present = {
+        category_of(key) for key in CATEGORIES.get_partition_keys(dynamic_partitions_store=context.instance)
+    }
+    found = connection.execute(statement("table_categories", table=qualified(table))).fetchall()
+    gone = {category for (category,) in found} - present
+    replace_rows(connection, table, rows, [*map(category_of, keys), *gone])

@@ -1,0 +1,66 @@
+"""published_elasticity: the DuckDB file that analysts query."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from elasticity_assets.assets.metadata import OWNERS, row_count
+from elasticity_assets.assets.sales import weekly_sales
+from elasticity_assets.checks import mart as checks
+from elasticity_assets.fits import failures, unpack_fit
+from elasticity_assets.mart import PublishError, Refit, publish
+from elasticity_assets.partitions import category_of
+from elasticity_assets.resources.array_store import StoredArrays
+from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.settings import Settings
+
+
+@dg.asset(
+    group_name="4_published",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    ins={"category_posterior": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+    deps=[
+        weekly_sales,
+        dg.AssetDep("product_elasticity", partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep("price_scenarios", partition_mapping=dg.AllPartitionMapping()),
+        "category_elasticity",
+    ],
+    check_specs=checks.PUBLISHED_ELASTICITY,
+)
+def published_elasticity(
+    context: dg.AssetExecutionContext,
+    category_posterior: StoredArrays,
+    settings: dg.ResourceParam[Settings],
+    warehouse: Warehouse,
+) -> dg.MaterializeResult:
+    """Publish the tables for analysts: a DuckDB file built aside, checked, and moved over the old one.
+
+    Who has the old file open keeps reading it until all connections of that process are closed.
+    """
+    present = {category_of(key) for key in context.instance.get_dynamic_partitions("category")}
+    with warehouse.write() as connection:
+        failed = {name: why for name, (_, why) in failures(connection).items() if name in present}
+    fits = (unpack_fit(arrays)[0] for arrays in category_posterior.values())
+    run = context.instance.get_run_record_by_id(context.run.run_id)
+    began = run.start_time if run and run.start_time else datetime.now(UTC).timestamp()
+    refit = Refit(
+        refit_id=context.run.run_id,
+        began=datetime.fromtimestamp(began, UTC),
+        fitted={posterior.category: len(posterior.product) for posterior in fits},
+        failed=sorted(failed),
+    )
+    try:
+        rows = publish(
+            warehouse, settings.published, refit, controls=settings.sales.controls, keep=settings.keep
+        )
+    except PublishError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    return dg.MaterializeResult(
+        metadata={
+            "file": dg.MetadataValue.path(str(settings.published)),
+            **row_count(rows["product_elasticity"]),
+            **{f"rows of {table}": n for table, n in rows.items()},
+        },
+        check_results=[checks.every_category_refitted(sorted(refit.fitted), failed)],
+    )

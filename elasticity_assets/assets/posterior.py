@@ -1,0 +1,158 @@
+"""category_posterior and hierarchy: every category fitted alone, then all pooled."""
+
+import time
+
+import dagster as dg
+from pydantic import Field
+
+from elasticity_assets import plots
+from elasticity_assets.assets.metadata import OWNERS
+from elasticity_assets.checks import fit as checks
+from elasticity_assets.elasticity_tables import category_summary, product_summary
+from elasticity_assets.fits import (
+    FitRecord,
+    check_finite,
+    new_record,
+    pack_fit,
+    record_outcomes,
+    unpack_fit,
+)
+from elasticity_assets.inference.arrays import pack, unpack
+from elasticity_assets.inference.hierarchy import message, pool
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.partitions import CATEGORIES
+from elasticity_assets.resources.array_store import ArrayStore, StoredArrays
+from elasticity_assets.resources.svi_fit import SviFit
+from elasticity_assets.resources.warehouse import Warehouse
+
+GROUP = "2_fit"
+
+
+class FitConfig(dg.Config):
+    """Which of a run's categories are fitted.
+
+    Attributes
+    ----------
+    changed_only : bool
+        Fit only where sales or settings changed since the last fit, starting from that fit.
+    categories : list of str
+        Fit only these, whether they changed or not; empty means no restriction.
+    """
+
+    changed_only: bool = False
+    categories: list[str] = Field(default=[])
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"jax"},
+    owners=OWNERS,
+    io_manager_key="array_store",
+    partitions_def=CATEGORIES,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="gpu",
+    check_specs=checks.CATEGORY_POSTERIOR,
+)
+def category_posterior(
+    context: dg.AssetExecutionContext,
+    config: FitConfig,
+    model_input: StoredArrays,
+    svi_fit: SviFit,
+    array_store: dg.ResourceParam[ArrayStore],
+    warehouse: Warehouse,
+) -> dg.MaterializeResult:
+    """Fit each category alone: the posterior of its products' elasticities and of its own.
+
+    A fit that fails leaves the category's last posterior as it was, and is recorded; the run goes on.
+    """
+    context.log.info(f"fitting on {svi_fit.device()}")
+    fitted: dict[str, CategoryPosterior] = {}
+    kept: list[str] = []
+    failed: dict[str, str] = {}
+    for key in context.partition_keys:
+        panel = unpack(Panel, model_input[key])
+        stored = array_store.read(context.asset_key, key)
+        last = unpack_fit(stored) if stored else None
+        inputs_hash = svi_fit.inputs_hash(panel)
+        if last and not _wanted(config, panel.category, last[1], inputs_hash):
+            kept.append(panel.category)
+            context.add_asset_metadata({"fit": "kept: neither sales nor settings changed"}, partition_key=key)
+            continue
+        try:
+            start = last[0] if last and config.changed_only else None
+            posterior = check_finite(svi_fit.fit(panel, start))
+        except Exception as error:
+            failed[panel.category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            context.log.exception(f"category {panel.category!r} could not be fitted")
+            context.add_asset_metadata({"fit": f"failed: {failed[panel.category]}"}, partition_key=key)
+            continue
+        record = new_record(inputs_hash, panel.n_obs)
+        array_store.write(context.asset_key, pack_fit(posterior, record), key)
+        fitted[panel.category] = posterior
+        context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
+    with warehouse.write() as connection:
+        record_outcomes(connection, [*fitted, *kept], failed)
+    return dg.MaterializeResult(
+        metadata={"fitted in this run": len(fitted), "kept": len(kept), "failed": len(failed)},
+        check_results=[checks.fits_succeeded(failed), checks.fits_converged(fitted)],
+    )
+
+
+def _wanted(config: FitConfig, category: str, last: FitRecord, inputs_hash: str) -> bool:
+    if config.categories:
+        return category in config.categories
+    return not config.changed_only or last.inputs_hash != inputs_hash
+
+
+def _metadata(
+    posterior: CategoryPosterior, record: FitRecord
+) -> dict[str, dg.MetadataValue | str | int | float]:
+    how = posterior.diagnostics
+    alone = category_summary(posterior)
+    return {
+        "fit": "fitted",
+        "fit_id": record.fit_id,
+        "engine": how.engine,
+        "likelihood": how.likelihood,
+        "device": how.device,
+        "iterations": how.iterations,
+        "converged": how.converged,
+        "seconds": how.seconds,
+        "warnings": "; ".join(how.warnings) or "none",
+        "elasticity, before pooling": f"{alone.mean[0]:.2f} ({alone.q05[0]:.2f} to {alone.q95[0]:.2f})",
+        "ELBO": plots.elbo_trace({posterior.category: posterior.trace}),
+        "elasticities": plots.elasticities(
+            [str(product) for product in posterior.product],
+            product_summary(posterior),
+            f"{posterior.category}, before pooling",
+        ),
+    }
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"numpy"},
+    owners=OWNERS,
+    io_manager_key="array_store",
+    ins={"category_posterior": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+)
+def hierarchy(
+    context: dg.AssetExecutionContext, category_posterior: StoredArrays, svi_fit: SviFit
+) -> dg.MaterializeResult:
+    """Pool the categories: what all of them say of each one, and the global elasticity."""
+    began = time.perf_counter()
+    fits = [unpack_fit(arrays) for arrays in category_posterior.values()]
+    if not fits:
+        raise dg.Failure("no category has a fit; materialize category_posterior", allow_retries=False)
+    pooled = pool([message(posterior) for posterior, _ in fits], svi_fit.priors)
+    record = new_record("", sum(fit.n_obs for _, fit in fits))
+    summary = pooled.global_summary()
+    return dg.MaterializeResult(
+        value={**pack(pooled), **pack(record)},
+        metadata={
+            "categories": len(fits),
+            "global elasticity": f"{summary.mean[0]:.2f} ({summary.q05[0]:.2f} to {summary.q95[0]:.2f})",
+            "seconds": time.perf_counter() - began,
+        },
+    )

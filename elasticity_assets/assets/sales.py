@@ -1,0 +1,77 @@
+"""raw_sales and weekly_sales: files in, product-periods and rejected rows out."""
+
+import dagster as dg
+
+from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.checks import sales as checks
+from elasticity_assets.ingestion import SalesFileError, build_weekly_sales, categories, take_in_files
+from elasticity_assets.partitions import keep_in_step
+from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.settings import Settings
+from elasticity_assets.tables import REJECTED_SALES
+from elasticity_assets.tables import weekly_sales as weekly_sales_table
+
+GROUP = "1_sales"
+
+
+@dg.asset(group_name=GROUP, kinds={"duckdb"}, owners=OWNERS, check_specs=checks.RAW_SALES)
+def raw_sales(settings: dg.ResourceParam[Settings], warehouse: Warehouse) -> dg.MaterializeResult:
+    """Take in the sales files' usable rows, as delivered; files that have not changed are not read again."""
+    try:
+        with warehouse.write() as connection:
+            report = take_in_files(connection, settings.sales)
+    except SalesFileError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    files = {
+        name: dg.MetadataValue.md("\n".join(f"- {file}" for file in getattr(report, name)))
+        for name in ("new", "changed", "renamed", "vanished", "not_named", "still_written")
+        if getattr(report, name)
+    }
+    return dg.MaterializeResult(
+        metadata={
+            **row_count(report.rows_usable),
+            **files,
+            "rows in": report.rows_in,
+            "rows rejected": checks.by_reason(report.rejected),
+        },
+        check_results=[checks.files_are_there(report)],
+    )
+
+
+@dg.asset(
+    group_name=GROUP, kinds={"duckdb"}, owners=OWNERS, deps=[raw_sales], check_specs=checks.WEEKLY_SALES
+)
+def weekly_sales(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], warehouse: Warehouse
+) -> dg.MaterializeResult:
+    """Add sales up to one row a product and period; rows left out go to `rejected_sales`, with the reason.
+
+    Brings the `category` partitions in step with the categories that have sales.
+    """
+    try:
+        with warehouse.write() as connection:
+            report = build_weekly_sales(connection, settings.sales)
+            names = categories(connection)
+    except SalesFileError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    added, deleted = keep_in_step(context.instance, names)
+    return dg.MaterializeResult(
+        metadata={
+            **column_schema(weekly_sales_table(settings.sales.controls)),
+            **row_count(report.n_product_periods),
+            "rows in": report.rows_in,
+            "rows used": report.rows_used,
+            "rows rejected": report.rows_rejected,
+            f"{REJECTED_SALES.name} by reason": checks.by_reason(report.rejected),
+            "units in": report.units_in,
+            "units used": report.units_used,
+            "units rejected": report.units_rejected,
+            "categories": report.n_categories,
+            "products": report.n_products,
+            "periods": f"{report.n_periods}, {report.first_period} to {report.last_period}",
+            "absent product-periods mean": report.missing_periods,
+            "new categories": ", ".join(added) or "none",
+            "categories without sales any more": ", ".join(deleted) or "none",
+        },
+        check_results=[checks.rows_and_units_add_up(report), checks.products_keep_category(report)],
+    )

@@ -1,0 +1,1 @@
+"""What each stage checks, as functions that assets attach the results of."""

@@ -1,0 +1,86 @@
+"""Checks of the panels: there is something to learn elasticities from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from elasticity_assets.checks.report import by_category
+from elasticity_assets.elasticity_tables import ONE_PRICE
+from elasticity_assets.inference.panel import Panel
+
+MODEL_INPUT = [
+    dg.AssetCheckSpec(
+        "prices_vary",
+        asset="model_input",
+        description="In every category at least half of the products changed their price.",
+    ),
+    dg.AssetCheckSpec(
+        "units_are_counts",
+        asset="model_input",
+        description="Units are counts; fractions below 1 would make the noise depend on the unit.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class PanelFacts:
+    """What the checks need of one panel.
+
+    Attributes
+    ----------
+    n_products, n_one_price, n_obs, n_fractions : int
+        Products; those with a single price; observed cells; those with units between 0 and 1.
+    """
+
+    n_products: int
+    n_one_price: int
+    n_obs: int
+    n_fractions: int
+
+
+def facts(panel: Panel) -> PanelFacts:
+    """Count what the checks need."""
+    spread = abs(panel.centred_log_price()).max(axis=1)[: panel.n_products]
+    units = panel.units[panel.observed]
+    return PanelFacts(
+        panel.n_products, int((spread < ONE_PRICE).sum()), panel.n_obs, int(((units > 0) & (units < 1)).sum())
+    )
+
+
+def prices_vary(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
+    """Warn of categories in which most products have one price: their elasticities are the prior's."""
+    fixed = [name for name, panel in panels.items() if 2 * panel.n_one_price > panel.n_products]
+    return dg.AssetCheckResult(
+        check_name="prices_vary",
+        passed=not fixed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"most products have one price in: {', '.join(fixed)}" if fixed else "prices vary in all",
+        metadata=by_category(
+            {
+                name: {"products": panel.n_products, "with one price": panel.n_one_price}
+                for name, panel in panels.items()
+            }
+        ),
+    )
+
+
+def units_are_counts(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
+    """Warn of categories that sell fractions of a unit."""
+    fractional = [name for name, panel in panels.items() if panel.n_fractions]
+    return dg.AssetCheckResult(
+        check_name="units_are_counts",
+        passed=not fractional,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=(
+            f"units between 0 and 1 in: {', '.join(fractional)}; deliver them in a smaller unit"
+            if fractional
+            else "no units between 0 and 1"
+        ),
+        metadata=by_category(
+            {
+                name: {"product-periods": panel.n_obs, "between 0 and 1": panel.n_fractions}
+                for name, panel in panels.items()
+            }
+        ),
+    )

@@ -1,0 +1,81 @@
+"""Checks of the sales: nothing lost, nothing moved unseen."""
+
+import dagster as dg
+
+from elasticity_assets.ingestion import FilesReport, WeeklyReport
+
+RAW_SALES = [
+    dg.AssetCheckSpec(
+        "files_are_there",
+        asset="raw_sales",
+        description="Every file taken in before is still there and complete; rows of others stay.",
+    )
+]
+
+WEEKLY_SALES = [
+    dg.AssetCheckSpec(
+        "rows_and_units_add_up",
+        asset="weekly_sales",
+        blocking=True,
+        description="Rows in = rows used + rows rejected, and units in = units used + units rejected.",
+    ),
+    dg.AssetCheckSpec(
+        "products_keep_category",
+        asset="weekly_sales",
+        description="No product was delivered in several categories; one that was takes its latest.",
+    ),
+]
+
+
+def files_are_there(report: FilesReport) -> dg.AssetCheckResult:
+    """Warn of files that vanished or are still being written."""
+    missing = [*report.vanished, *report.still_written]
+    return dg.AssetCheckResult(
+        check_name="files_are_there",
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"gone or still being written: {', '.join(missing)}"
+        if missing
+        else "all files are there",
+    )
+
+
+def rows_and_units_add_up(report: WeeklyReport) -> dg.AssetCheckResult:
+    """Fail where a row or a unit was lost."""
+    return dg.AssetCheckResult(
+        check_name="rows_and_units_add_up",
+        passed=report.accounts_close,
+        description=(
+            f"{report.rows_in:,} rows in = {report.rows_used:,} used + {report.rows_rejected:,} rejected; "
+            f"{report.units_in:,.10g} units in = {report.units_used:,.10g} used "
+            f"+ {report.units_rejected:,.10g} rejected"
+        ),
+    )
+
+
+def products_keep_category(report: WeeklyReport) -> dg.AssetCheckResult:
+    """Warn of products that changed their category."""
+    moved = report.changed_category
+    return dg.AssetCheckResult(
+        check_name="products_keep_category",
+        passed=not moved,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(moved)} products were delivered in several categories" if moved else "none moved",
+        metadata={
+            "moved": dg.MetadataValue.md(
+                "\n".join(f"- {name}: {' → '.join(to)}" for name, to in moved.items())
+            )
+        }
+        if moved
+        else {},
+    )
+
+
+def by_reason(rejected: dict[str, int]) -> dg.MetadataValue:
+    """Table of rejected rows by reason, for the UI."""
+    if not rejected:
+        return dg.MetadataValue.text("none")
+    return dg.MetadataValue.table(
+        [dg.TableRecord({"reason": reason, "rows": rows}) for reason, rows in sorted(rejected.items())],
+        dg.TableSchema([dg.TableColumn("reason", "string"), dg.TableColumn("rows", "int")]),
+    )

@@ -1,0 +1,65 @@
+"""The one Definitions object: what Dagster loads."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from elasticity_assets.assets import elasticity, mart, model_input, posterior, sales
+from elasticity_assets.automation import ingest, refit, refit_after_ingest, weekly_schedule
+from elasticity_assets.resources.array_store import ArrayStore
+from elasticity_assets.resources.svi_fit import SviFit
+from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.settings import Settings, load_settings
+
+
+def build_definitions(
+    settings: Settings,
+    resource_overrides: Mapping[str, Any] | None = None,
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+) -> dg.Definitions:
+    """Bind assets, jobs, schedule, sensor and resources to settings.
+
+    Parameters
+    ----------
+    settings : Settings
+    resource_overrides : mapping of str to resource, optional
+        Instead of those that the settings describe: settings, warehouse, array_store, svi_fit.
+    loggers : mapping of str to LoggerDefinition, optional
+        Instead of Dagster's own.
+    """
+    fit = settings.fit
+    resources = {
+        "settings": settings,
+        "warehouse": Warehouse(path=str(settings.warehouse)),
+        "array_store": ArrayStore(folder=str(settings.arrays)),
+        "svi_fit": SviFit(
+            engine=fit.engine,
+            likelihood=fit.likelihood,
+            preset=fit.preset,
+            svi=_options(fit.svi),
+            natural_gradient=_options(fit.natural_gradient),
+            nuts=_options(fit.nuts),
+            cache=str(settings.warehouse.parent / "compiled"),
+        ),
+    }
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([sales, model_input, posterior, elasticity, mart]),
+        jobs=[ingest, refit],
+        schedules=[weekly_schedule(settings.schedule)],
+        sensors=[refit_after_ingest],
+        resources={**resources, **(resource_overrides or {})},
+        loggers=loggers,
+    )
+
+
+def _options(options: Any) -> dict[str, Any]:
+    """One engine's options as Dagster config, which has no place for None: the defaults that stay None."""
+    return {name: value for name, value in asdict(options).items() if value is not None}
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load the settings in force."""
+    return build_definitions(load_settings())

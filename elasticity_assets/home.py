@@ -1,0 +1,28 @@
+"""DAGSTER_HOME: ./.dagster beside the settings file, for the command, `make demo` and `make dev` alike.
+
+`python -m elasticity_assets.home` creates it and prints where it is.
+"""
+
+import os
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from elasticity_assets.settings import settings_file
+
+
+def dagster_home() -> Path:
+    """Return the folder of Dagster's instance, creating it with its dagster.yaml where it is missing.
+
+    DAGSTER_HOME wins where it is set.
+    """
+    folder = Path(os.environ.get("DAGSTER_HOME") or settings_file().parent / ".dagster").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        with as_file(files("elasticity_assets") / "dagster.yaml") as template:
+            shutil.copyfile(template, folder / "dagster.yaml")
+    return folder
+
+
+if __name__ == "__main__":
+    print(dagster_home())

@@ -1,0 +1,69 @@
+"""Small plots for the UI, as Markdown with the image inside."""
+
+import base64
+import io
+
+import dagster as dg
+import numpy as np
+from matplotlib.figure import Figure
+
+from elasticity_assets.inference.posterior import Summary
+
+MOST_BARS = 40
+"""Elasticities a plot shows at most."""
+
+
+def elbo_trace(traces: dict[str, np.ndarray]) -> dg.MarkdownMetadataValue:
+    """Plot how far below its last value each category's ELBO was while fitting.
+
+    Parameters
+    ----------
+    traces : dict of str to float array, shape (iterations kept,)
+        ELBO in nats by category; empty traces (NUTS has none) are left out.
+    """
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
+    for category, trace in traces.items():
+        known = np.asarray(trace, np.float64)[np.isfinite(trace)]
+        if len(known):
+            axes.plot(np.arange(1, len(known) + 1), known[-1] - known, lw=1, label=category)
+    axes.set(xlabel="iteration", ylabel="nats below the last", title="ELBO while fitting")
+    axes.set_yscale("symlog", linthresh=1.0)
+    if 0 < len(axes.lines) <= 10:
+        axes.legend(fontsize=6)
+    return _markdown(figure, "ELBO while fitting")
+
+
+def elasticities(names: list[str], summary: Summary, title: str) -> dg.MarkdownMetadataValue:
+    """Plot elasticities with their 90% credible intervals, sorted; of many, evenly spaced ones.
+
+    Parameters
+    ----------
+    names : list of str, length n
+    summary : Summary
+        Of n elasticities.
+    title : str
+    """
+    order = np.argsort(summary.mean)
+    if len(order) > MOST_BARS:
+        order = order[np.linspace(0, len(order) - 1, MOST_BARS).round().astype(int)]
+        title = f"{title}: {MOST_BARS} of {len(names)}, evenly spaced by rank"
+    figure = Figure(figsize=(6, 1.2 + 0.16 * len(order)), layout="constrained")
+    axes = figure.subplots()
+    at = np.arange(len(order))
+    middle = summary.mean[order]
+    axes.hlines(at, summary.q05[order], summary.q95[order], lw=2, color="tab:blue", alpha=0.5)
+    axes.plot(middle, at, "o", ms=3, color="tab:blue")
+    axes.axvline(-1.0, lw=0.8, ls=":", color="grey")
+    axes.set_yticks(at, [names[i][:30].replace("$", r"\$") for i in order], fontsize=6)
+    axes.set(xlabel="elasticity, mean and 90% interval", title=title.replace("$", r"\$"))
+    axes.title.set_fontsize(8)
+    return _markdown(figure, title)
+
+
+def _markdown(figure: Figure, text: str) -> dg.MarkdownMetadataValue:
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=80)
+    encoded = base64.b64encode(image.getvalue()).decode()
+    plain = text.replace("[", "(").replace("]", ")").replace("\n", " ")
+    return dg.MarkdownMetadataValue(f"![{plain}](data:image/png;base64,{encoded})")

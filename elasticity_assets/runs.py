@@ -1,0 +1,129 @@
+"""Runs of the two jobs in this process, quietly: what the `elasticity` command does with Dagster."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import dagster as dg
+from dagster._core.log_manager import get_log_record_event, has_log_record_event
+from filelock import FileLock, Timeout
+
+from elasticity_assets.automation import NO_FOLLOW_UP, all_categories, refit_config
+from elasticity_assets.definitions import build_definitions
+from elasticity_assets.settings import Settings
+
+COMMAND = "elasticity/command"
+"""Tag of the command's own runs."""
+
+TAGS = {NO_FOLLOW_UP: "true", COMMAND: "refit"}
+LOGGERS = {"loggers": {"console": {}}}
+
+
+class _Stages(logging.Handler):
+    """Says of each step that ended how long it took."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line for each successful step."""
+        if not has_log_record_event(record):
+            return
+        event = get_log_record_event(record)
+        if event.is_step_success:
+            seconds = event.step_success_data.duration_ms / 1000
+            click.echo(f"{event.step_key:<22}{seconds:8.1f} s", err=True)
+
+
+@dg.logger(description="One line a step, and nothing else.")
+def stages(context: dg.InitLoggerContext) -> logging.Logger:
+    """Log only what a person at a terminal wants to see."""
+    logger = logging.Logger("elasticity", logging.DEBUG)
+    logger.addHandler(_Stages())
+    return logger
+
+
+@contextmanager
+def only_refit(home: Path) -> Iterator[None]:
+    """Wait until no other `elasticity refit` uses this instance."""
+    lock = FileLock(home / "command.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        click.echo("another `elasticity refit` is at work; waiting until it is done", err=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs of a killed command as failed; call with the lock of `only_refit` in hand."""
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags=TAGS)):
+        instance.report_run_failed(run, "The process that ran it has gone.")
+
+
+def run_ingest(settings: Settings, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """Run the job `ingest`."""
+    job = build_definitions(settings, loggers={"console": stages}).resolve_job_def("ingest")
+    return job.execute_in_process(instance=instance, tags=TAGS, run_config=LOGGERS, raise_on_error=False)
+
+
+def run_refit(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    partition_keys: Sequence[str],
+    *,
+    full: bool,
+    categories: Sequence[str],
+) -> dg.ExecuteInProcessResult:
+    """Run the job `refit` over all partitions.
+
+    Parameters
+    ----------
+    settings : Settings
+    instance : DagsterInstance
+    partition_keys : sequence of str
+        All categories' partitions, in their own order.
+    full : bool
+        Fit every category anew.
+    categories : sequence of str
+        Fit only these; empty means no restriction.
+    """
+    job = build_definitions(settings, loggers={"console": stages}).resolve_job_def("refit")
+    return job.execute_in_process(
+        instance=instance,
+        tags={**TAGS, **all_categories(partition_keys)},
+        run_config={**LOGGERS, **refit_config(changed_only=not full, categories=categories)},
+        raise_on_error=False,
+    )
+
+
+def what_failed(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Say in one line each what failed in a run; empty if nothing did."""
+    lines = []
+    for evaluation in result.get_asset_check_evaluations():
+        if evaluation.passed or evaluation.severity != dg.AssetCheckSeverity.ERROR or not evaluation.blocking:
+            continue
+        table = evaluation.metadata.get("categories")
+        reasons: Mapping[str, str] = {}
+        if isinstance(table, dg.TableMetadataValue):
+            rows = [record.data for record in table.records]
+            reasons = {str(row["category"]): str(row["reason"]) for row in rows if not row["refitted"]}
+        lines += [
+            f"category {category!r} was not refitted, its last numbers stay: {reason}"
+            for category, reason in reasons.items()
+        ] or [f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"]
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error and error.cause:
+            error = error.cause
+        if error and error.cls_name == "DagsterAssetCheckFailedError":
+            continue  # said above
+        user = event.step_failure_data.user_failure_data
+        text = (user and user.description) or (error and error.message) or "failed"
+        lines.append(f"{event.step_key}: {' '.join(text.split())}")
+    if not result.success and not lines:
+        lines.append(f"run {result.run_id} of {result.job_def.name} failed; see it in the UI (`make dev`)")
+    return lines
