@@ -58,7 +58,7 @@ def column_parts(file: str, layout: FileFormat, sales: SalesSettings, row: str) 
         columns[key.removeprefix("columns.")] = (f"{row}.{quoted(column)}", layout.columns[column])
 
     def text(key: str, absent: str = "CAST(NULL AS VARCHAR)") -> str:
-        return _text(*columns[key]) if key in columns else absent
+        return text_of(*columns[key]) if key in columns else absent
 
     def number(key: str) -> str:
         return _number(*columns[key], sales.decimal) if key in columns else "CAST(NULL AS DOUBLE)"
@@ -119,11 +119,17 @@ def not_products_pattern(connection: duckdb.DuckDBPyConnection, patterns: list[s
     return "|".join(f"(?:{pattern})" for pattern in patterns) or None
 
 
+def is_date(kind: str) -> bool:
+    """Whether a column of this DuckDB type holds dates."""
+    return kind == "DATE" or kind.startswith("TIMESTAMP")
+
+
 def _is_text(kind: str) -> bool:
     return kind == "VARCHAR" or kind.startswith("ENUM")
 
 
-def _text(column: str, kind: str) -> str:
+def text_of(column: str, kind: str) -> str:
+    """Express a column's values as trimmed text, blank as NULL."""
     if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
         return f"text_of_fraction(CAST({column} AS DOUBLE))"
     return f"trimmed({column})"
@@ -144,9 +150,9 @@ def _given(column: str, kind: str) -> str:
 
 def _period(column: str, kind: str, date_format: str | None) -> tuple[str, str]:
     """Expressions of the date as delivered and, where it may be one, of a period's label or number."""
-    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+    if is_date(kind):
         return f"sensible_day({column})", "CAST(NULL AS VARCHAR)"
-    text = _text(column, kind)
+    text = text_of(column, kind)
     if date_format is not None:
         literal = quoted(date_format, "'")
         return f"sensible_day(try_strptime({text}, {literal}))", "CAST(NULL AS VARCHAR)"
