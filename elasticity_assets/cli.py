@@ -1,14 +1,14 @@
 """The `elasticity` command: thin, on top of the same definitions that Dagster loads."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import duckdb
 
-from elasticity_assets.settings import Settings, SettingsError, load_settings
+from elasticity_assets.settings import Settings, SettingsError, load_settings, settings_file
 
 
 class OneLine(click.Group):
@@ -27,6 +27,30 @@ class OneLine(click.Group):
 @click.version_option(package_name="elasticity_assets")
 def main() -> None:
     """Price elasticities for every product, from sales files to DuckDB."""
+
+
+@main.command()
+@click.argument("sales_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def init(sales_file: Path) -> None:
+    """Look at a sales file, write elasticity.yaml for it, and say what was guessed."""
+    from elasticity_assets.ingestion import SalesFileError  # noqa: PLC0415
+    from elasticity_assets.sales_file_guess import guess_sales_file  # noqa: PLC0415
+
+    settings = settings_file()
+    if settings.exists():
+        raise SettingsError(
+            f"{settings}: there already; move it away, or name another with ELASTICITY_CONFIG"
+        )
+    try:
+        guess = guess_sales_file(str(sales_file))
+    except SalesFileError as error:
+        _exit_if([str(error)])
+        raise
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    path = os.path.relpath(sales_file.absolute(), settings.parent)
+    settings.write_text(guess.settings_text(path), encoding="utf-8")
+    click.echo("\n".join(guess.sentences))
+    click.echo(f"written to {settings}; check it, then run `elasticity refit`")
 
 
 @main.command()
@@ -50,6 +74,7 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     import dagster as dg  # noqa: PLC0415
 
     from elasticity_assets import runs  # noqa: PLC0415
+    from elasticity_assets import status as status_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.partitions import category_of  # noqa: PLC0415
 
@@ -66,9 +91,60 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
         result = runs.run_refit(settings, instance, keys, full=full, categories=categories)
         failed = runs.what_failed(result)
     if result.success or any(line.startswith("category ") for line in failed):
-        _show_categories(settings.published)
+        click.echo(status_of.elasticities_text(settings.published))
         click.echo(f"tables: {settings.published}")
     _exit_if(failed)
+
+
+@main.command()
+@click.option("--products", type=click.IntRange(min=1), required=True, help="Products in all.")
+@click.option("--weeks", type=click.IntRange(min=1), required=True)
+@click.option("--categories", type=click.IntRange(min=1), required=True)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .csv or .parquet file."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what was drawn to this file, too."
+)
+def simulate(products: int, weeks: int, categories: int, out: Path, seed: int, truth: Path | None) -> None:
+    """Write sales drawn from the model, with known elasticities."""
+    from elasticity_assets.inference.simulate import Simulation  # noqa: PLC0415
+    from elasticity_assets.simulated_sales import write_simulated_sales  # noqa: PLC0415
+
+    try:
+        simulation = Simulation(products=products, weeks=weeks, categories=categories)
+        n_rows = write_simulated_sales(simulation, seed, out, truth)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    click.echo(f"{n_rows:,} rows: {out}")
+
+
+@main.command()
+def status() -> None:
+    """Show what is fitted, how old it is, and which checks failed."""
+    settings = load_settings()
+
+    import dagster as dg  # noqa: PLC0415
+
+    from elasticity_assets import status as status_of  # noqa: PLC0415
+    from elasticity_assets.definitions import build_definitions  # noqa: PLC0415
+    from elasticity_assets.home import dagster_home  # noqa: PLC0415
+
+    if not settings.published.exists():
+        click.echo(f"nothing is published yet at {settings.published}; run `elasticity refit`")
+    else:
+        click.echo(status_of.fits_text(settings.published))
+    keys = build_definitions(settings).resolve_asset_graph().asset_check_keys
+    with dg.DagsterInstance.from_config(str(dagster_home())) as instance:
+        failed = status_of.failed_checks(instance, keys)
+    for key, evaluation in failed:
+        line = f"check {key.name} of {key.asset_key.to_user_string()}: {evaluation.description}"
+        click.echo(line, err=evaluation.severity == dg.AssetCheckSeverity.ERROR)
+    if not failed:
+        click.echo("no check failed")
+    if any(evaluation.severity == dg.AssetCheckSeverity.ERROR for _, evaluation in failed):
+        sys.exit(1)
 
 
 def _with_sales(settings: Settings, more: Sequence[str]) -> Settings:
@@ -80,19 +156,6 @@ def _with_sales(settings: Settings, more: Sequence[str]) -> Settings:
             raise SettingsError(f"--sales {path}: no such file")
     sales = settings.sales.model_copy(update={"path": [*settings.sales.path, *paths]})
     return settings.model_copy(update={"sales": sales})
-
-
-def _show_categories(published: Path) -> None:
-    with duckdb.connect(str(published), read_only=True) as connection:
-        rows = connection.sql(
-            "SELECT category, n_products, elasticity, elasticity_q05, elasticity_q95 FROM category_elasticity "
-            "UNION ALL SELECT 'all categories', n_products, elasticity, elasticity_q05, elasticity_q95 "
-            "FROM global_elasticity"
-        ).fetchall()
-    width = max(len(row[0]) for row in rows)
-    click.echo(f"{'category':<{width}}  products  elasticity  90% interval")
-    for name, n_products, mean, low, high in rows:
-        click.echo(f"{name:<{width}}  {n_products:>8}  {mean:>10.2f}  {low:.2f} to {high:.2f}")
 
 
 def _exit_if(failed: Sequence[str]) -> None:

@@ -169,9 +169,11 @@ def category_summary(posterior: CategoryPosterior) -> Summary:
 
 def summary_of(rows: pd.DataFrame) -> Summary:
     """Summary of the elasticities in rows of a table; P(elasticity < -1) is NaN where the table has none."""
-    columns = ("elasticity", "elasticity_sd", "elasticity_q05", "elasticity_q50", "elasticity_q95")
-    values = [rows[column].to_numpy(np.float64) for column in columns]
-    return Summary(*values, np.full(len(rows), np.nan))
+    mean, sd, q05, q50, q95 = (
+        rows[column].to_numpy(np.float64)
+        for column in ("elasticity", "elasticity_sd", "elasticity_q05", "elasticity_q50", "elasticity_q95")
+    )
+    return Summary(mean, sd, q05, q50, q95, prob_elastic=np.full(len(rows), np.nan))
 
 
 def concatenated(parts: Sequence[pd.DataFrame], table: Table) -> pd.DataFrame:

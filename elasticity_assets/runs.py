@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import dagster as dg
@@ -18,7 +19,7 @@ COMMAND = "elasticity/command"
 """Tag of the command's own runs."""
 
 TAGS = {NO_FOLLOW_UP: "true", COMMAND: "refit"}
-LOGGERS = {"loggers": {"console": {}}}
+LOGGERS: dict[str, Any] = {"loggers": {"console": {}}}
 
 
 class _Stages(logging.Handler):
@@ -34,7 +35,7 @@ class _Stages(logging.Handler):
             click.echo(f"{event.step_key:<22}{seconds:8.1f} s", err=True)
 
 
-@dg.logger(description="One line a step, and nothing else.")
+@dg.logger
 def stages(context: dg.InitLoggerContext) -> logging.Logger:
     """Log only what a person at a terminal wants to see."""
     logger = logging.Logger("elasticity", logging.DEBUG)
