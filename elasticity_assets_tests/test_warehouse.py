@@ -1,0 +1,163 @@
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from elasticity_assets.resources import warehouse as module
+from elasticity_assets.resources.warehouse import SCHEMA_VERSION, Warehouse, WarehouseError
+
+spawn = multiprocessing.get_context("spawn")
+
+
+def hold(path: str, ready, seconds: float) -> None:
+    with Warehouse(path=path).write() as connection:
+        connection.execute("CREATE OR REPLACE TABLE held AS SELECT 1 AS i")
+        ready.set()
+        time.sleep(seconds)
+
+
+def add_rows(path: str, times: int) -> None:
+    for _ in range(times):
+        with Warehouse(path=path, wait_seconds=120).write() as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS counted (pid BIGINT)")
+            connection.execute("INSERT INTO counted VALUES (?)", [os.getpid()])
+
+
+@pytest.fixture
+def holder(warehouse: Warehouse):
+    """Starts another process that holds the warehouse for some seconds; ends it afterwards."""
+    started = []
+
+    def start(seconds: float):
+        ready = spawn.Event()
+        process = spawn.Process(target=hold, args=(warehouse.path, ready, seconds))
+        process.start()
+        started.append(process)
+        assert ready.wait(60)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
+
+
+def test_a_new_file_has_the_tables_and_a_storage_format_that_older_clients_read(warehouse: Warehouse) -> None:
+    with warehouse.read() as connection:
+        tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        assert {"sales_files", "raw_sales", "rejected_sales", "weekly_sales", "products"} <= tables
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
+        tags = connection.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchone()[0]
+        assert tags["storage_version"].startswith("v1.2.0")
+
+
+def test_reading_does_not_write(warehouse: Warehouse) -> None:
+    with warehouse.read() as connection, pytest.raises(duckdb.InvalidInputException, match="read-only"):
+        connection.execute("DELETE FROM raw_sales")
+
+
+def test_what_is_not_committed_is_rolled_back(warehouse: Warehouse) -> None:
+    with pytest.raises(KeyError), warehouse.write() as connection:
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO products VALUES ('a', 'b', 'c')")
+        raise KeyError
+    with warehouse.read() as connection:
+        assert connection.execute("SELECT count(*) FROM products").fetchone() == (0,)
+
+
+def test_waiting_for_another_process_names_it_and_succeeds_when_it_is_done(
+    warehouse: Warehouse, holder, monkeypatch
+) -> None:
+    messages = []
+    logger = logging.getLogger("waiting")
+    monkeypatch.setattr(module.dg, "get_dagster_logger", lambda: logger)
+    monkeypatch.setattr(logger, "info", lambda text, *values: messages.append(text % values))
+    process = holder(2.0)
+    with warehouse.read() as connection:
+        assert connection.execute("SELECT i FROM held").fetchone() == (1,)
+    assert messages
+    assert f"(PID {process.pid})" in messages[0]
+
+
+def test_giving_up_says_in_one_line_who_holds_the_file(warehouse: Warehouse, holder) -> None:
+    process = holder(60.0)
+    impatient = Warehouse(path=warehouse.path, wait_seconds=0.2)
+    with pytest.raises(WarehouseError) as error, impatient.write():
+        pass
+    assert f"(PID {process.pid})" in str(error.value)
+    assert warehouse.path in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_killed_writer_leaves_a_file_that_opens(warehouse: Warehouse, holder) -> None:
+    process = holder(60.0)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    with warehouse.read() as connection:
+        assert connection.execute("SELECT i FROM held").fetchone() == (1,)
+
+
+def test_processes_that_write_at_once_lose_nothing(warehouse: Warehouse) -> None:
+    processes = [spawn.Process(target=add_rows, args=(warehouse.path, 10)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    with warehouse.read() as connection:
+        rows = connection.execute("SELECT pid, count(*) FROM counted GROUP BY pid").fetchall()
+    assert sorted(rows) == sorted((process.pid, 10) for process in processes)
+
+
+def test_threads_that_read_and_write_take_turns(warehouse: Warehouse) -> None:
+    failures = []
+
+    def work(number: int) -> None:
+        try:
+            for _ in range(5):
+                with warehouse.write() as connection:
+                    connection.execute("CREATE TABLE IF NOT EXISTS turns (thread INTEGER)")
+                    connection.execute("INSERT INTO turns VALUES (?)", [number])
+                with warehouse.read() as connection:
+                    connection.execute("SELECT count(*) FROM turns").fetchone()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with warehouse.read() as connection:
+        assert connection.execute("SELECT count(*) FROM turns").fetchone() == (20,)
+
+
+def test_threads_read_at_the_same_time(warehouse: Warehouse) -> None:
+    with warehouse.read() as one, warehouse.read() as other:
+        assert one.execute("SELECT 1").fetchone() == other.execute("SELECT 1").fetchone()
+
+
+def test_a_connection_asked_for_inside_a_writing_one_gives_up(warehouse: Warehouse) -> None:
+    impatient = Warehouse(path=warehouse.path, wait_seconds=0.1)
+    with impatient.write(), pytest.raises(WarehouseError, match="another thread"), impatient.read():
+        pass
+
+
+def test_a_file_of_a_newer_version_is_refused(warehouse: Warehouse) -> None:
+    with warehouse.write() as connection:
+        connection.execute("INSERT INTO schema_version (version) VALUES (?)", [SCHEMA_VERSION + 1])
+    with pytest.raises(WarehouseError, match="newer version"), warehouse.write():
+        pass
+
+
+def test_a_file_that_is_no_database_is_refused(warehouse: Warehouse) -> None:
+    Path(warehouse.path).write_text("not a database, " * 1000)
+    with pytest.raises(WarehouseError, match="cannot be opened"), warehouse.write():
+        pass
