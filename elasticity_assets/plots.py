@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 
 import dagster as dg
 import numpy as np
@@ -13,24 +14,20 @@ MOST_BARS = 40
 """Elasticities a plot shows at most."""
 
 
-def elbo_trace(traces: dict[str, np.ndarray]) -> dg.MarkdownMetadataValue:
-    """Plot how far below its last value each category's ELBO was while fitting.
+def elbo_trace(trace: np.ndarray) -> dg.MarkdownMetadataValue:
+    """Plot how far below its last value the ELBO was while fitting.
 
     Parameters
     ----------
-    traces : dict of str to float array, shape (iterations kept,)
-        ELBO in nats by category; empty traces (NUTS has none) are left out.
+    trace : float array, shape (iterations kept,)
+        In nats; may be empty (NUTS has none).
     """
-    figure = Figure(figsize=(6, 3), layout="constrained")
+    figure = Figure(figsize=(6, 2.5), layout="constrained")
     axes = figure.subplots()
-    for category, trace in traces.items():
-        known = np.asarray(trace, np.float64)[np.isfinite(trace)]
-        if len(known):
-            axes.plot(np.arange(1, len(known) + 1), known[-1] - known, lw=1, label=category)
+    known = np.asarray(trace, np.float64)[np.isfinite(trace)]
+    axes.plot(np.arange(1, len(known) + 1), known[-1:] - known, lw=1)
     axes.set(xlabel="iteration", ylabel="nats below the last", title="ELBO while fitting")
     axes.set_yscale("symlog", linthresh=1.0)
-    if 0 < len(axes.lines) <= 10:
-        axes.legend(fontsize=6)
     return _markdown(figure, "ELBO while fitting")
 
 
@@ -55,15 +52,23 @@ def elasticities(names: list[str], summary: Summary, title: str) -> dg.MarkdownM
     axes.hlines(at, summary.q05[order], summary.q95[order], lw=2, color="tab:blue", alpha=0.5)
     axes.plot(middle, at, "o", ms=3, color="tab:blue")
     axes.axvline(-1.0, lw=0.8, ls=":", color="grey")
-    axes.set_yticks(at, [names[i][:30].replace("$", r"\$") for i in order], fontsize=6)
-    axes.set(xlabel="elasticity, mean and 90% interval", title=title.replace("$", r"\$"))
-    axes.title.set_fontsize(8)
+    axes.set_yticks(at, [_literal(names[i][:30]) for i in order], fontsize=6)
+    axes.set_xlabel("elasticity, mean and 90% interval")
+    axes.set_title(_literal(title), fontsize=8)
     return _markdown(figure, title)
+
+
+def _literal(text: str) -> str:
+    """Keep matplotlib from reading dollars as mathematics."""
+    return text.replace("$", r"\$")
 
 
 def _markdown(figure: Figure, text: str) -> dg.MarkdownMetadataValue:
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=80)
+    with warnings.catch_warnings():
+        # A name may hold letters that the font has not; they are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(image, format="png", dpi=80)
     encoded = base64.b64encode(image.getvalue()).decode()
     plain = text.replace("[", "(").replace("]", ")").replace("\n", " ")
     return dg.MarkdownMetadataValue(f"![{plain}](data:image/png;base64,{encoded})")

@@ -121,7 +121,7 @@ def _metadata(
         "seconds": how.seconds,
         "warnings": "; ".join(how.warnings) or "none",
         "elasticity, before pooling": f"{alone.mean[0]:.2f} ({alone.q05[0]:.2f} to {alone.q95[0]:.2f})",
-        "ELBO": plots.elbo_trace({posterior.category: posterior.trace}),
+        "ELBO": plots.elbo_trace(posterior.trace),
         "elasticities": plots.elasticities(
             [str(product) for product in posterior.product],
             product_summary(posterior),

@@ -1,0 +1,213 @@
+"""The jobs `ingest` and `refit` as a whole, on small simulated sales."""
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from elasticity_assets.inference import engines
+from elasticity_assets.partitions import partition_key
+from elasticity_assets_tests.projects import (
+    CATEGORIES,
+    Project,
+    checks,
+    make_project,
+    same_numbers,
+    simulated_sales,
+)
+
+TABLES = [
+    "product_elasticity",
+    "category_elasticity",
+    "global_elasticity",
+    "control_effect",
+    "fit_diagnostics",
+    "price_scenarios",
+    "weekly_sales",
+    "rejected_sales",
+]
+FIRST, SECOND = CATEGORIES
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    project = make_project(tmp_path)
+    assert project.ingest().success
+    return project
+
+
+@pytest.fixture
+def break_category(monkeypatch):
+    """Let the engine fail for one category."""
+    fit = engines.fit
+
+    def broken(panel, *args, **kwargs):
+        if panel.category == FIRST:
+            raise ValueError("no\nluck")
+        return fit(panel, *args, **kwargs)
+
+    return lambda: monkeypatch.setattr(engines, "fit", broken)
+
+
+def how_fitted(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """What each partition's materialization says of its fit."""
+    events = result.get_asset_materialization_events()
+    found = [
+        event.materialization for event in events if event.asset_key == dg.AssetKey("category_posterior")
+    ]
+    return {str(m.partition): m.metadata["fit"].value.split(":")[0] for m in found}
+
+
+def test_one_run_fits_pools_and_publishes_all_categories(project: Project) -> None:
+    result = project.refit()
+    assert result.success
+    assert how_fitted(result) == dict.fromkeys(map(partition_key, CATEGORIES), "fitted")
+    assert all(evaluation.passed for evaluation in checks(result).values())
+    products = project.published("product_elasticity")
+    assert products.groupby("category").size().to_dict() == {FIRST: 4, SECOND: 4}
+    assert sorted(project.published("category_elasticity")["category"]) == CATEGORIES
+    assert project.published("global_elasticity")[["n_categories", "n_products"]].to_numpy().tolist() == [
+        [2, 8]
+    ]
+    assert len(project.published("price_scenarios")) == 9 * 8
+    assert project.published("refits")["refit_id"].tolist() == [result.run_id]
+
+
+def test_twice_gives_the_same_tables_and_fits_nothing_anew(project: Project) -> None:
+    project.refit()
+    first = {table: project.published(table) for table in TABLES}
+    assert project.ingest().success
+    result = project.refit()
+    assert how_fitted(result) == dict.fromkeys(map(partition_key, CATEGORIES), "kept")
+    for table in TABLES:
+        assert same_numbers(project.published(table), first[table]), table
+    assert len(project.published("refits")) == 2
+
+
+def test_a_full_refit_gives_the_same_tables_and_fits_all_anew(project: Project) -> None:
+    project.refit()
+    first = {table: project.published(table) for table in TABLES}
+    result = project.refit(changed_only=False)
+    assert how_fitted(result) == dict.fromkeys(map(partition_key, CATEGORIES), "fitted")
+    for table in TABLES:
+        assert same_numbers(project.published(table), first[table]), table
+    assert (
+        not project.published("product_elasticity")["fit_id"]
+        .isin(first["product_elasticity"]["fit_id"])
+        .any()
+    )
+
+
+def test_only_the_category_whose_sales_changed_is_fitted(project: Project) -> None:
+    project.refit()
+    before = project.published("product_elasticity").set_index("category")
+    sales = simulated_sales()
+    changed = sales["category"] == SECOND
+    project.write_sales(sales.assign(units=sales["units"].where(~changed, sales["units"] + 1)))
+    assert project.ingest().success
+    result = project.refit()
+    assert how_fitted(result) == {partition_key(FIRST): "kept", partition_key(SECOND): "fitted"}
+    after = project.published("product_elasticity").set_index("category")
+    assert (after.loc[FIRST, "fit_id"] == before.loc[FIRST, "fit_id"]).all()
+    assert (after.loc[SECOND, "fit_id"] != before.loc[SECOND, "fit_id"]).all()
+    # pooling passes the news on to the other category
+    assert (after.loc[FIRST, "elasticity"].to_numpy() != before.loc[FIRST, "elasticity"].to_numpy()).all()
+
+
+def test_named_categories_are_fitted_and_all_are_published(project: Project) -> None:
+    project.refit()
+    result = project.refit(categories=[SECOND])
+    assert how_fitted(result) == {partition_key(FIRST): "kept", partition_key(SECOND): "fitted"}
+    assert sorted(project.published("category_elasticity")["category"]) == CATEGORIES
+
+
+def test_one_partition_alone_is_refitted_and_published(project: Project) -> None:
+    project.refit()
+    before = project.published("product_elasticity").set_index("category")
+    result = project.refit(changed_only=False, partition_key=partition_key(SECOND))
+    assert result.success
+    assert how_fitted(result) == {partition_key(SECOND): "fitted"}
+    after = project.published("product_elasticity").set_index("category")
+    assert (after.loc[SECOND, "fit_id"] != before.loc[SECOND, "fit_id"]).all()
+    assert (after.loc[FIRST, "fit_id"] == before.loc[FIRST, "fit_id"]).all()
+
+
+def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
+    project: Project, break_category
+) -> None:
+    project.refit()
+    before = project.published("product_elasticity").set_index("category")
+    break_category()
+    sales = simulated_sales()
+    project.write_sales(sales.assign(units=sales["units"] + 1))
+    assert project.ingest().success
+    result = project.refit()
+
+    assert not result.success
+    assert [event.step_key for event in result.get_step_failure_events()] == ["published_elasticity"]
+    last = checks(result)["every_category_refitted"]
+    assert not last.passed
+    assert last.description == f"not refitted: {FIRST}"
+    assert how_fitted(result) == {partition_key(FIRST): "failed", partition_key(SECOND): "fitted"}
+
+    after = project.published("product_elasticity").set_index("category")
+    assert same_numbers(after.loc[[FIRST]].drop(columns="flag"), before.loc[[FIRST]].drop(columns="flag"))
+    assert after.loc[FIRST, "flag"].str.contains("old").all()
+    assert after.loc[SECOND, "flag"].isna().all()
+    assert (after.loc[SECOND, "fit_id"] != before.loc[SECOND, "fit_id"]).all()
+    assert project.published("refits")["failed"].tolist()[-1].tolist() == [FIRST]
+
+
+def test_a_category_that_failed_is_tried_again_and_its_flag_goes(
+    project: Project, break_category, monkeypatch
+) -> None:
+    project.refit()
+    break_category()
+    assert not project.refit(changed_only=False).success
+    monkeypatch.undo()
+    result = project.refit(categories=[FIRST])
+    assert result.success
+    assert project.published("product_elasticity")["flag"].isna().all()
+
+
+def test_a_category_that_never_was_fitted_is_named_and_the_others_are_published(
+    project: Project, break_category
+) -> None:
+    break_category()
+    result = project.refit()
+    assert not result.success
+    assert checks(result)["every_category_refitted"].description == f"not refitted: {FIRST}"
+    assert set(project.published("product_elasticity")["category"]) == {SECOND}
+
+
+def test_a_category_without_sales_any_more_leaves_the_tables(project: Project) -> None:
+    project.refit()
+    sales = simulated_sales()
+    project.write_sales(sales.assign(category=SECOND))
+    assert project.ingest().success
+    assert project.instance.get_dynamic_partitions("category") == [partition_key(SECOND)]
+    assert project.refit().success
+    for table in ("product_elasticity", "category_elasticity", "fit_diagnostics", "price_scenarios"):
+        assert set(project.published(table)["category"]) == {SECOND}, table
+
+
+def test_a_new_category_is_fitted_after_the_same_ingest(project: Project) -> None:
+    project.refit()
+    more = simulated_sales(n_categories=3)
+    project.write_sales(more[~more["category"].isin(CATEGORIES)], "more.csv")
+    assert project.ingest().success
+    result = project.refit()
+    assert sorted(how_fitted(result).values()) == ["fitted", "kept", "kept"]
+    assert project.published("global_elasticity")["n_categories"].item() == 3
+
+
+def test_files_that_cannot_be_used_fail_the_run_and_the_published_file_stays(project: Project) -> None:
+    project.refit()
+    before = project.settings.published.read_bytes()
+    project.write_sales(pd.DataFrame({"nothing": [1]}))
+    result = project.ingest()
+    assert not result.success
+    failure = result.get_step_failure_events()[0].step_failure_data.user_failure_data
+    assert failure is not None
+    assert "\n" not in (failure.description or "\n")
+    assert "sales.csv" in (failure.description or "")
+    assert project.settings.published.read_bytes() == before

@@ -1,0 +1,163 @@
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from elasticity_assets import elasticity_tables as rows_of
+from elasticity_assets import tables
+from elasticity_assets.fits import FitRecord
+from elasticity_assets.inference.hierarchy import message, pool
+from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
+from elasticity_assets.inference.priors import DEFAULT
+
+RECORD = FitRecord("fit", "2024-01-02T03:04:05", "hash", 30)
+
+
+def posterior(n: int = 2, control: tuple[str, ...] = ("display",)) -> CategoryPosterior:
+    """One grid point: the category is N(-2, 0.1^2), product i is N(-1 - i, 0.2^2)."""
+    return CategoryPosterior(
+        category="c",
+        product=np.array([f"p{i}" for i in range(n)]),
+        period=np.array(["2024-01-01", "2024-01-08"], dtype="datetime64[D]"),
+        control=control,
+        prior_mean=DEFAULT.category_mean,
+        prior_var=DEFAULT.category_var,
+        tau=np.array([0.5]),
+        weight=np.ones(1),
+        category_mean=np.array([-2.0]),
+        category_var=np.array([0.01]),
+        product_mean=-1.0 - np.arange(n, dtype=float)[None],
+        product_var=np.full((1, n), 0.04),
+        product_gain=np.full((1, n), 0.5),
+        control_mean=np.full((1, len(control)), 0.3),
+        control_var=np.full((1, len(control)), 0.01),
+        level=np.zeros(n),
+        period_effect=np.zeros(2),
+        dispersion=np.array([3.0, np.inf, 5.0])[:n],
+        level_mean=0.0,
+        level_spread=1.0,
+        period_spread=0.1,
+        log_dispersion_mean=1.0,
+        log_dispersion_spread=0.5,
+        trace=np.zeros(0),
+        diagnostics=FitDiagnostics("svi", "poisson", "cpu x1", 9, True, float("nan"), 1.5, ("careful",)),
+    )
+
+
+def sales(n: int = 2) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "product": [f"p{i}" for i in range(n)],
+            "product_description": None,
+            "n_periods": 10,
+            "units": 5.0,
+            "revenue": 10.0,
+            "price_mean": 2.0,
+            "price_min": 1.0,
+            "price_max": 3.0,
+            "log_price_sd": 0.1,
+        }
+    )
+
+
+def assert_fits(rows: pd.DataFrame, table: tables.Table) -> None:
+    names = {column.name for column in table.columns}
+    needed = {column.name for column in table.columns if not column.nullable}
+    assert needed <= set(rows) <= names
+    assert not rows[sorted(needed)].isna().any().any()
+
+
+def test_product_rows_hold_the_posterior_and_the_sales() -> None:
+    rows = rows_of.product_rows(posterior(), RECORD, sales(), min_periods=8)
+    assert_fits(rows, tables.PRODUCT_ELASTICITY)
+    assert rows["elasticity"].tolist() == [-1.0, -2.0]
+    np.testing.assert_allclose(rows["elasticity_sd"], 0.2)
+    np.testing.assert_allclose(rows["elasticity_q05"], [-1 + 0.2 * norm.ppf(0.05), -2 + 0.2 * norm.ppf(0.05)])
+    np.testing.assert_allclose(rows["prob_elastic"], [0.5, norm.cdf(5)])
+    # Var(beta_i | beta_c) / tau^2 = (0.04 - 0.5^2 * 0.01) / 0.25
+    np.testing.assert_allclose(rows["shrinkage"], 0.15)
+    assert rows["flag"].tolist() == [None, None]
+    assert set(rows["fitted_at"]) == {datetime(2024, 1, 2, 3, 4, 5)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "converged", "words"),
+    [
+        ({"log_price_sd": 1e-12}, True, ["one price only"]),
+        ({"n_periods": 7}, True, ["few periods"]),
+        ({"units": 0.0}, True, ["nothing sold"]),
+        ({}, False, ["did not converge"]),
+        ({"n_periods": 7, "log_price_sd": 0.0}, False, ["one price only", "few periods", "did not converge"]),
+    ],
+)
+def test_flags_say_in_words_why_to_be_careful(changes: dict, converged: bool, words: list[str]) -> None:
+    fitted = posterior()
+    fitted = replace(fitted, diagnostics=replace(fitted.diagnostics, converged=converged))
+    of_sales = sales()
+    for column, value in changes.items():
+        of_sales[column] = of_sales[column].astype(type(value))
+        of_sales.loc[0, column] = value
+    flags = rows_of.product_rows(fitted, RECORD, of_sales, min_periods=8)["flag"]
+    assert all(word in flags[0] for word in words)
+    assert len(flags[0].split("; ")) == len(words)
+    assert flags[1] == (None if converged else "the fit did not converge")
+
+
+def test_category_control_and_diagnostics_rows_fit_their_tables() -> None:
+    category = rows_of.category_row(posterior(3), RECORD)
+    assert_fits(category, tables.CATEGORY_ELASTICITY)
+    assert category["elasticity"].item() == -2.0
+    assert category["dispersion"].item() == 4.0  # median of the finite 3 and 5
+    assert category["product_spread"].item() == 0.5
+    controls = rows_of.control_rows(posterior())
+    assert_fits(controls, tables.CONTROL_EFFECT)
+    np.testing.assert_allclose(controls["effect_q95"], 0.3 + 0.1 * norm.ppf(0.95))
+    assert rows_of.control_rows(posterior(control=())).empty
+    diagnostics = rows_of.diagnostics_row(posterior(), RECORD)
+    assert_fits(diagnostics, tables.FIT_DIAGNOSTICS)
+    assert diagnostics["elbo"].item() is None
+    assert diagnostics["warnings"].item() == ["careful"]
+
+
+def test_poisson_has_no_dispersion() -> None:
+    fitted = replace(posterior(), dispersion=np.full(2, np.inf))
+    assert rows_of.category_row(fitted, RECORD)["dispersion"].item() is None
+
+
+def test_global_row_adds_the_categories_up() -> None:
+    fits = [posterior(), replace(posterior(3), category="d")]
+    levels = pool([message(fit) for fit in fits], DEFAULT)
+    categories = pd.concat([rows_of.category_row(fit, RECORD) for fit in fits])
+    row = rows_of.global_row(levels, replace(RECORD, n_obs=60), categories)
+    assert_fits(row, tables.GLOBAL_ELASTICITY)
+    assert row[["n_categories", "n_products", "n_obs"]].to_numpy().tolist() == [[2, 5, 60]]
+    assert row["elasticity"].item() == pytest.approx(-2.0, abs=0.05)  # both categories say -2, and the prior
+
+
+def test_scenarios_are_quantiles_of_what_the_elasticity_implies() -> None:
+    products = rows_of.product_rows(posterior(), RECORD, sales(), min_periods=8)
+    rows = rows_of.scenario_rows(products)
+    assert_fits(rows, tables.PRICE_SCENARIOS)
+    assert rows["price_change"].tolist() == [-0.2, -0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2] * 2
+    draws = np.random.default_rng(0).normal(-2.0, 0.2, 400_000)
+    for change in (-0.2, 0.2):
+        row = rows[(rows["product"] == "p1") & (rows["price_change"] == change)].iloc[0]
+        for name, power in (("units_change", draws), ("revenue_change", draws + 1)):
+            drawn = np.quantile((1 + change) ** power - 1, [0.05, 0.5, 0.95])
+            np.testing.assert_allclose(
+                row[[f"{name}_q05", name, f"{name}_q95"]].astype(float), drawn, atol=2e-3
+            )
+    unchanged = rows[rows["price_change"] == 0.0]
+    assert (unchanged.filter(like="_change_q").to_numpy() == 0).all()
+
+
+def test_no_rows_give_an_empty_table() -> None:
+    empty = rows_of.concatenated([], tables.PRODUCT_ELASTICITY)
+    assert empty.empty
+    assert_fits(empty, tables.PRODUCT_ELASTICITY)
+    assert rows_of.scenario_rows(
+        empty.astype({"elasticity_q05": float, "elasticity_q50": float, "elasticity_q95": float})
+    ).empty

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from elasticity_assets.fits import check_finite, failures, new_record, pack_fit, record_outcomes, unpack_fit
+from elasticity_assets.inference.arrays import pack
+from elasticity_assets_tests.test_elasticity_tables import posterior
+
+
+def test_a_fit_is_stored_and_read_back() -> None:
+    record = new_record("hash", 7)
+    again, same = unpack_fit(pack_fit(posterior(), record))
+    assert same == record
+    assert all(np.array_equal(pack(again)[name], array) for name, array in pack(posterior()).items())
+
+
+def test_records_differ_and_hold_utc_seconds() -> None:
+    one, other = new_record("h", 1), new_record("h", 1)
+    assert one.fit_id != other.fit_id
+    assert one.fitted.tzinfo is None
+    assert one.fitted.microsecond == 0
+
+
+@pytest.mark.parametrize("name", ["product_mean", "category_var", "weight"])
+def test_a_posterior_that_is_not_finite_is_refused(name: str) -> None:
+    bad = posterior()
+    getattr(bad, name)[0] = np.nan
+    with pytest.raises(FloatingPointError, match=name):
+        check_finite(bad)
+
+
+def test_failures_stay_until_the_category_is_fitted(connection) -> None:
+    assert failures(connection) == {}
+    record_outcomes(connection, ["a"], {"b": "no", "c'": "never"})
+    record_outcomes(connection, ["a", "b"], {})
+    assert {name: reason for name, (_, reason) in failures(connection).items()} == {"c'": "never"}
