@@ -7,6 +7,7 @@ import glob
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from elasticity_assets.sql import statement
 DELIMITERS = (",", ";", "\t", "|")
 
 LONGEST_HEADER = 1 << 20
-"""Characters of a CSV file's header line, at most."""
+"""Bytes of a CSV file's header, at most."""
 
 
 @dataclass(frozen=True)
@@ -145,22 +146,21 @@ def examine(
     of_csv = duckdb_encoding(encoding)
     try:
         with Path(file).open("rb") as stream:
-            start = stream.read(4)
+            magic = stream.read(4)
             stream.seek(0)
-            if start == b"PAR1":
+            if magic == b"PAR1":
                 return FileFormat("parquet", _parquet_columns(connection, file))
-            if start[:2] == b"PK":
+            if magic[:2] == b"PK":
                 raise SalesFileError(f"{file} is a workbook or ZIP archive; save it as CSV or Parquet")
-            zipped = start[:2] == b"\x1f\x8b"
-            header = _first_line(
-                cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if zipped else stream, encoding
-            )
-    except UnicodeError:
-        raise SalesFileError(f"{file} is not {encoding} text; set sales.encoding, such as latin-1") from None
-    except (OSError, EOFError) as error:
+            zipped = magic[:2] == b"\x1f\x8b"
+            with gzip.GzipFile(fileobj=stream) if zipped else stream as text:
+                start = _start(cast(BinaryIO, text), of_csv)
+    except (OSError, EOFError, zlib.error) as error:
         raise SalesFileError(f"{file} cannot be read: {error}") from None
-    delimiter = delimiter or _delimiter(header, wanted)
-    names = _split(header, delimiter)
+    delimiter = delimiter or _delimiter(start, wanted)
+    names = _header(start, delimiter)
+    if any("\ufffd" in name for name in names):
+        raise SalesFileError(f"{file} is not {encoding} text; set sales.encoding, such as latin-1")
     compression = "gzip" if zipped else "none"
     return FileFormat("csv", dict.fromkeys(_distinct(names), "VARCHAR"), delimiter, of_csv, compression)
 
@@ -173,20 +173,21 @@ def _parquet_columns(connection: duckdb.DuckDBPyConnection, file: str) -> dict[s
     return {row[0]: row[1] for row in rows}
 
 
-def _first_line(stream: BinaryIO, encoding: str) -> str:
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=None)
-    return text.readline(LONGEST_HEADER).rstrip("\n")
+def _start(stream: BinaryIO, encoding: str) -> str:
+    """Decode a file's first characters; what is not text in that encoding becomes U+FFFD."""
+    start = stream.read(LONGEST_HEADER)
+    return start.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
 
 
-def _split(header: str, delimiter: str) -> list[str]:
-    return next(csv.reader([header], delimiter=delimiter), [])
+def _header(start: str, delimiter: str) -> list[str]:
+    return next(csv.reader(io.StringIO(start), delimiter=delimiter), [])
 
 
-def _delimiter(header: str, wanted: Collection[str]) -> str:
+def _delimiter(start: str, wanted: Collection[str]) -> str:
     folded = {name.strip().casefold() for name in wanted}
 
     def columns(delimiter: str) -> tuple[int, int]:
-        names = _split(header, delimiter)
+        names = _header(start, delimiter)
         return len(folded & {name.strip().casefold() for name in names}), len(names)
 
     return max(DELIMITERS, key=columns)

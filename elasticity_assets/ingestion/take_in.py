@@ -98,13 +98,13 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
         _read(connection, file, file_id, sales)
         if _state(file) != state:
             # Half a file may have been read: keep what was there, and come back the next time.
-            connection.execute(statement("forget_file"), {"file_id": file_id})
+            _forget(connection, file_id)
             outcome["still_written"].append(file)
             continue
         keep = {"file_id": file_id, "file": file, "content_hash": digest, "reading": reading, "place": place}
         connection.execute(statement("keep_file"), keep)
         if old is not None:
-            connection.execute(statement("forget_file"), {"file_id": old.file_id})
+            _forget(connection, old.file_id)
         outcome[kind].append(file)
     return FilesReport(
         **{kind: tuple(files) for kind, files in outcome.items()},
@@ -157,6 +157,11 @@ def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales:
     if not n_usable:
         reasons = ", ".join(f"{n} {reason}" for reason, n in _reasons(connection, file_id).items())
         raise SalesFileError(f"{file} has no usable row of {n_rows}" + (f": {reasons}" if reasons else ""))
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, file_id: int) -> None:
+    for table in ("unused_sales", "raw_sales", "sales_files"):
+        connection.execute(statement("forget_file", table=quoted(table)), {"file_id": file_id})
 
 
 def _has_duplicates(connection: duckdb.DuckDBPyConnection, file_id: int) -> bool:
