@@ -6,7 +6,7 @@ products by a product of matrices and not by gathers. Padding takes no part: its
 independent standard normals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,7 +83,7 @@ class Model:
     def __call__(self, sales: Sales) -> None:
         """Declare the joint density of all latent variables and `sales`, as NumPyro sites."""
         priors = self.priors
-        C, W = sales.period.shape
+        C = len(sales.period)
         K = sales.controls.shape[-1]
         if self.joint:
             beta_g = numpyro.sample("beta_g", dist.Normal(priors.global_mean, priors.global_sd))
@@ -110,13 +110,13 @@ class Model:
 
         real = sales.member.sum(axis=1) > 0
         with numpyro.handlers.scale(scale=self.rows_scale):
-            beta = numpyro.sample("beta", _normal(_of_rows(sales, beta_c), _of_rows(sales, tau), real))
+            beta = numpyro.sample("beta", _normal(of_rows(sales, beta_c), of_rows(sales, tau), real))
             delta = numpyro.sample(
-                "delta", _normal(_of_rows(sales, delta_c), _of_rows(sales, sigma_delta), real)
+                "delta", _normal(of_rows(sales, delta_c), of_rows(sales, sigma_delta), real)
             )
             log_r = jnp.zeros_like(beta)
             if self.likelihood == "negative_binomial":
-                log_r = numpyro.sample("log_r", _normal(_of_rows(sales, mu_r), _of_rows(sales, s_r), real))
+                log_r = numpyro.sample("log_r", _normal(of_rows(sales, mu_r), of_rows(sales, s_r), real))
             numpyro.factor("units", self.log_likelihood(sales, beta, delta, log_r, gamma, alpha))
 
     def log_likelihood(
@@ -140,36 +140,87 @@ class Model:
         alpha : array, shape (C, K)
         """
 
+        def cells(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
+            beta, delta, log_r = rows
+            return self._cell(sales, linear_predictor(sales, beta, delta, *shared), log_r)
+
+        return self._sum(cells, sales, (beta, delta, log_r), (gamma, alpha))
+
+    def expected_poisson(
+        self, sales: Sales, mean: tuple[jax.Array, ...], var: tuple[jax.Array, ...]
+    ) -> jax.Array:
+        """Expected Poisson log likelihood of all observed cells under independent Gaussian effects, a scalar.
+
+        Parameters
+        ----------
+        sales : Sales
+        mean, var : tuples of arrays
+            Of beta and delta, shape (N,), gamma, shape (C, W), and alpha, shape (C, K).
+        """
+
+        def cells(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
+            squared = sales._replace(log_price=sales.log_price**2, controls=sales.controls**2)
+            m = linear_predictor(sales, *rows[:2], *shared[:2])
+            v = linear_predictor(squared, *rows[2:], *shared[2:])
+            return density.poisson(sales.units, m + 0.5 * v) - 0.5 * sales.units * v
+
+        return self._sum(cells, sales, (*mean[:2], *var[:2]), (*mean[2:], *var[2:]))
+
+    def _sum(
+        self,
+        cells: Callable[[Sales, tuple[jax.Array, ...], tuple[jax.Array, ...]], jax.Array],
+        sales: Sales,
+        rows: tuple[jax.Array, ...],
+        shared: tuple[jax.Array, ...],
+    ) -> jax.Array:
+        """Add up the observed cells on each device, then the devices."""
+
         def total(
-            sales: Sales, beta: jax.Array, delta: jax.Array, log_r: jax.Array, *shared: jax.Array
+            sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]
         ) -> jax.Array:
-            eta = linear_predictor(sales, beta, delta, *shared)
-            cells = self.cell_log_likelihood(sales, eta, log_r)
-            value = jnp.sum(jnp.where(sales.observed, cells, 0.0)) + jnp.sum(sales.log_base)
+            value = jnp.sum(jnp.where(sales.observed, cells(sales, rows, shared), 0.0))
+            value = value + jnp.sum(sales.log_base)
             return jax.lax.psum(value, AXIS) if self.mesh is not None else value
 
         if self.mesh is not None:
-            rows = P(AXIS)
-            specs = (sales_specs(), rows, rows, rows, P(), P())
+            specs = (sales_specs(), P(AXIS), P())
             total = jax.shard_map(total, mesh=self.mesh, in_specs=specs, out_specs=P())
-        return total(sales, beta, delta, log_r, gamma, alpha)
+        return total(sales, rows, shared)
 
-    def cell_log_likelihood(self, sales: Sales, eta: jax.Array, log_r: jax.Array) -> jax.Array:
-        """Log likelihood of every cell less its parameter-free part, shape (N, W); meaningless if unobserved."""
+    def _cell(self, sales: Sales, eta: jax.Array, log_r: jax.Array) -> jax.Array:
+        """Log likelihood of every cell less its parameter-free part, shape (N, W)."""
         if self.eta_bounds is not None:
             eta = jnp.clip(eta, *self.eta_bounds)
         if self.likelihood == "poisson":
             return density.poisson(sales.units, eta, zero_truncated=self.zero_truncated)
         return density.negative_binomial(sales.units, eta, log_r[:, None], zero_truncated=self.zero_truncated)
 
+    def latent_sites(self, n_controls: int = 0) -> tuple[str, ...]:
+        """Names of the latent variables, sorted."""
+        priors = self.priors
+        scales = {
+            "tau": priors.product_spread,
+            "sigma_delta": priors.level_spread,
+            "sigma_gamma": priors.period_spread,
+        }
+        names = ["beta", "beta_c", "delta", "gamma"]
+        names += ["delta_c"] * (priors.level_sd > 0) + ["alpha"] * (n_controls > 0)
+        if self.likelihood == "negative_binomial":
+            names += ["mu_r", "log_r"]
+            scales["s_r"] = priors.log_dispersion_spread
+        if self.joint:
+            names += ["beta_g"]
+            scales["tau_c"] = priors.category_spread
+        return tuple(sorted(names + [name for name, prior in scales.items() if isinstance(prior, HalfNormal)]))
+
 
 def linear_predictor(
     sales: Sales, beta: jax.Array, delta: jax.Array, gamma: jax.Array, alpha: jax.Array
 ) -> jax.Array:
     """Log expected units eta, shape (N, W); see `Model.log_likelihood` for the parameters."""
-    eta = delta[:, None] + beta[:, None] * sales.log_price + _of_rows(sales, gamma)
+    eta = delta[:, None] + beta[:, None] * sales.log_price + of_rows(sales, gamma)
     if alpha.shape[-1]:
-        eta = eta + jnp.einsum("nwk,nk->nw", sales.controls, _of_rows(sales, alpha), precision="highest")
+        eta = eta + jnp.einsum("nwk,nk->nw", sales.controls, of_rows(sales, alpha), precision="highest")
     return eta
 
 
@@ -237,7 +288,7 @@ def sales_specs(lead: int = 0) -> Sales:
     return Sales(rows, rows, rows, rows, rows, rows, P())
 
 
-def _of_rows(sales: Sales, of_category: jax.Array) -> jax.Array:
+def of_rows(sales: Sales, of_category: jax.Array) -> jax.Array:
     """Give each row its category's value: (C, ...) -> (N, ...); zeros for padding."""
     return jnp.einsum("nc,c...->n...", sales.member, of_category, precision="highest")
 

@@ -145,7 +145,7 @@ def sample(
     rows, columns = places([panel], sales, 0)
     mean, sd = jax.device_get(jax.jit(starting_values, static_argnames="model")(model, sales))
     if start is not None:
-        mean, sd = resume_from(start, panel, rows, columns, 0, mean, sd)
+        mean, sd = resume_from(start, panel, rows, columns, mean, sd)
     effects = _effects(priors, mean, sd)
     noncentred = reparam(
         model, config={name: LocScaleReparam(effect.centred) for name, effect in effects.items()}

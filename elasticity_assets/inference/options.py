@@ -19,19 +19,16 @@ class SviOptions:
     num_particles : int
         Draws a step of the Monte Carlo losses.
     optimizer : {'adam', 'adamw'}
-        'adam' steps in units of each parameter's starting sd; 'adamw' is optax's own, in the parameter's units.
+        'adam' steps in units of each parameter's starting sd, and shortens its steps whenever the ELBO stands
+        still; 'adamw' is optax's own, its step length falling by 1% every 1000 steps.
     learning_rate : float
         The first step length.
-    decay : float
-        Factor on the step length, every 1000 steps.
-    smallest_rate : float
-        Where the decay ends.
     eta_bounds : (float, float) or None
         Where log expected units are cut off; None, the default, is nowhere.
     max_steps : int
         Where to give up, saying so, if the stopping rule has not stopped.
     tolerance : float
-        Stop when the smoothed ELBO gains less than this many nats in a window of steps.
+        The ELBO stands still when it gains less than this many nats in a window of steps.
     batch_products : int or None
         Products in a mini-batch; None is the full batch.
     seed : int
@@ -41,9 +38,7 @@ class SviOptions:
     loss: Literal["elbo", "renyi", "closed_form"] = "elbo"
     num_particles: int = 1
     optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: float = 0.1
-    decay: float = 0.1
-    smallest_rate: float = 1e-3
+    learning_rate: float = 1.0
     eta_bounds: tuple[float, float] | None = None
     max_steps: int = 20_000
     tolerance: float = 0.1

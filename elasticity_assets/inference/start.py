@@ -144,25 +144,8 @@ def starting_values(model: Model, sales: Sales) -> tuple[dict[str, jax.Array], d
         "beta_g": jnp.asarray(0.5),
         "tau_c": jnp.asarray(0.5),
     }
-    names = latent_sites(model, K)
+    names = model.latent_sites(K)
     return {name: mean[name] for name in names}, {name: sd[name] for name in names}
-
-
-def latent_sites(model: Model, n_controls: int) -> tuple[str, ...]:
-    """Names of the model's latent variables."""
-    priors = model.priors
-    learned = {
-        "tau": priors.product_spread,
-        "sigma_delta": priors.level_spread,
-        "sigma_gamma": priors.period_spread,
-    }
-    names = ["beta_c", *(name for name, prior in learned.items() if isinstance(prior, HalfNormal)), "gamma"]
-    names += ["delta_c"] * (priors.level_sd > 0) + ["alpha"] * (n_controls > 0) + ["beta", "delta"]
-    if model.likelihood == "negative_binomial":
-        names += ["mu_r", "log_r"] + ["s_r"] * isinstance(priors.log_dispersion_spread, HalfNormal)
-    if model.joint:
-        names += ["beta_g"] + ["tau_c"] * isinstance(priors.category_spread, HalfNormal)
-    return tuple(names)
 
 
 def _typical(prior: HalfNormal | Fixed) -> float:
@@ -174,11 +157,10 @@ def resume_from(
     panel: Panel,
     rows: np.ndarray,
     columns: np.ndarray,
-    index: int,
     mean: dict[str, np.ndarray],
     sd: dict[str, np.ndarray],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Put an earlier posterior of one category over the starting values.
+    """Put an earlier posterior over the starting values of its category's model.
 
     Parameters
     ----------
@@ -187,8 +169,6 @@ def resume_from(
         Its category now; products, periods and controls are matched by name.
     rows, columns : int arrays, shapes (n,) and (T,)
         Where the panel's products and periods are.
-    index : int
-        The category's place among the model's.
     mean, sd : dicts of site name to array
         As from `starting_values`.
     """
@@ -202,14 +182,14 @@ def resume_from(
                 sd[name][where] = spread
 
     weight = posterior.weight
-    put("beta_c", index, weight @ posterior.category_mean, np.sqrt(weight @ posterior.category_var))
-    put("tau", index, np.log(posterior.product_spread()))
-    put("delta_c", index, posterior.level_mean)
-    put("sigma_delta", index, np.log(posterior.level_spread))
-    put("sigma_gamma", index, np.log(posterior.period_spread))
+    put("beta_c", 0, weight @ posterior.category_mean, np.sqrt(weight @ posterior.category_var))
+    put("tau", 0, np.log(posterior.product_spread()))
+    put("delta_c", 0, posterior.level_mean)
+    put("sigma_delta", 0, np.log(posterior.level_spread))
+    put("sigma_gamma", 0, np.log(posterior.period_spread))
     if np.isfinite(posterior.dispersion).all():
-        put("mu_r", index, posterior.log_dispersion_mean)
-        put("s_r", index, np.log(posterior.log_dispersion_spread))
+        put("mu_r", 0, posterior.log_dispersion_mean)
+        put("s_r", 0, np.log(posterior.log_dispersion_spread))
     _, now, then = np.intersect1d(panel.product, posterior.product, return_indices=True)
     put(
         "beta",
@@ -221,8 +201,8 @@ def resume_from(
     if np.isfinite(posterior.dispersion).all():
         put("log_r", rows[now], np.log(posterior.dispersion[then]))
     _, now, then = np.intersect1d(panel.period, posterior.period, return_indices=True)
-    put("gamma", (index, columns[now]), posterior.period_effect[then])
+    put("gamma", (0, columns[now]), posterior.period_effect[then])
     for k, control in enumerate(panel.control):
         if control in posterior.control:
-            put("alpha", (index, k), weight @ posterior.control_mean[:, posterior.control.index(control)])
+            put("alpha", (0, k), weight @ posterior.control_mean[:, posterior.control.index(control)])
     return mean, sd
