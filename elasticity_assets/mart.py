@@ -173,13 +173,14 @@ def _build(
     """Write the new file; return its row counts and this refit's row of `refits`."""
     name = quoted(database)
     with warehouse.read() as connection:
-        row = connection.execute(statement("mart_refit"), _refit_values(refit)).to_arrow_table()
+        row = connection.sql(statement("mart_refit"), params=_refit_values(refit)).to_arrow_table()
         connection.register("this_refit", row)
         connection.execute(
             statement(
                 "mart_attach", file=quoted(str(new), "'"), database=name, version=quoted(STORAGE_VERSION, "'")
             )
         )
+        connection.execute("BEGIN")  # one commit, not one for each comment
         tables = published_tables(controls)
         present = {found for (found,) in connection.execute(statement("mart_tables")).fetchall()}
         row_counts = dict.fromkeys((table.name for table in tables), 0)
@@ -201,6 +202,7 @@ def _build(
         connection.execute(
             statement("mart_comment_on_macro", database=name, comment=quoted(MACRO_COMMENT, "'"))
         )
+        connection.execute("COMMIT")
         connection.execute(statement("mart_checkpoint", database=name))
         connection.execute(statement("mart_detach", database=name))
     return row_counts, row

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -111,16 +112,26 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         )
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    warehouse = Warehouse(path=str(tmp_path / "warehouse.duckdb"))
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a warehouse, published once as refit-1."""
+    folder = tmp_path_factory.mktemp("template")
+    warehouse = Warehouse(path=str(folder / "warehouse.duckdb"))
     fill(warehouse)
-    return warehouse
+    publish(warehouse, folder / "out" / "elasticity.duckdb", refit(1), controls=CONTROLS)
+    return folder
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Path:
-    return tmp_path / "out" / "elasticity.duckdb"
+def warehouse(template: Path, tmp_path: Path) -> Warehouse:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    return Warehouse(path=str(tmp_path / "warehouse.duckdb"))
+
+
+@pytest.fixture
+def published(warehouse: Warehouse) -> Path:
+    """The published file of refit-1."""
+    return Path(warehouse.path).parent / "out" / "elasticity.duckdb"
 
 
 def contents(file: Path) -> dict[str, list[tuple]]:
@@ -138,7 +149,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_publishes_every_table_with_the_schemas_columns_and_comments(warehouse, published):
-    row_counts = publish(warehouse, published, refit(1), controls=CONTROLS)
+    row_counts = publish(warehouse, published, refit(1), controls=CONTROLS)  # again, as a retry does
     with duckdb.connect(published, read_only=True) as connection:
         columns = connection.execute(
             "SELECT table_name, column_name, comment, is_nullable FROM duckdb_columns() ORDER BY column_index"
@@ -163,7 +174,6 @@ def test_publishes_every_table_with_the_schemas_columns_and_comments(warehouse, 
 
 
 def test_nasty_names_arrive_unharmed(warehouse, published):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     tables = contents(published)
     assert (NASTY, NASTY) in {row[:2] for row in tables["product_elasticity"]}
     assert {row[1] for row in tables["control_effect"]} == set(CONTROLS)
@@ -176,7 +186,6 @@ def test_nasty_names_arrive_unharmed(warehouse, published):
 
 
 def test_macro_agrees_with_price_scenarios_and_knows_every_category_of_a_code(warehouse, published):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     with duckdb.connect(published, read_only=True) as connection:
         scenarios = connection.execute(
             "FROM price_scenarios WHERE product = '1' ORDER BY price_change, category"
@@ -200,7 +209,6 @@ def test_macro_agrees_with_price_scenarios_and_knows_every_category_of_a_code(wa
 
 
 def test_same_input_gives_the_same_tables(warehouse, published, tmp_path):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     first = contents(published)
     fill(warehouse)
     publish(warehouse, published, refit(2), controls=CONTROLS)
@@ -216,7 +224,6 @@ def test_same_input_gives_the_same_tables(warehouse, published, tmp_path):
 
 
 def test_refits_row_accounts_for_the_files(warehouse, published):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     with duckdb.connect(published, read_only=True) as connection:
         (row,) = connection.execute("FROM refits").df().to_dict("records")
     assert (row["rows_in"], row["rows_used"], row["rows_rejected"]) == (11, 10, 1)
@@ -280,7 +287,6 @@ BREAKS = {
 
 @pytest.mark.parametrize(("damage", "reason"), BREAKS.values(), ids=BREAKS.keys())
 def test_a_failed_check_leaves_the_published_file_as_it_was(warehouse, published, damage, reason):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     before = published.read_bytes()
     with warehouse.write() as connection:
         connection.execute(damage)
@@ -303,10 +309,11 @@ def test_a_category_that_never_was_fitted_may_be_missing_if_it_failed(warehouse,
 
 
 def test_missing_control_column_is_one_line(warehouse, published):
+    before = published.read_bytes()
     with pytest.raises(PublishError, match="mailer") as caught:
-        publish(warehouse, published, refit(1), controls=["mailer"])
+        publish(warehouse, published, refit(2), controls=["mailer"])
     assert "\n" not in str(caught.value)
-    assert not published.exists()
+    assert published.read_bytes() == before
 
 
 def test_refit_id_must_fit_a_file_name(warehouse, published):
@@ -325,7 +332,6 @@ def test_keeps_the_last_files_for_rollback(warehouse, published):
 
 
 def test_an_open_reader_keeps_the_old_tables_and_blocks_nothing(warehouse, published):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, str(published)],
         stdin=subprocess.PIPE,
@@ -354,7 +360,6 @@ READER = textwrap.dedent("""
 
 
 def test_a_readers_write_ahead_log_is_not_replayed_into_the_new_file(warehouse, published):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     scribble = (
         "import os, sys, duckdb; c = duckdb.connect(sys.argv[1]);"
         "c.execute('SET wal_autocheckpoint = \"1GB\"');"
@@ -392,7 +397,6 @@ KILLED = textwrap.dedent("""
     [("_problems", "before"), ("_copy", "after"), ("_record", "after"), ("_move", "before")],
 )
 def test_a_kill_leaves_the_old_file_whole_and_the_next_refit_completes(warehouse, published, where, when):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     before = contents(published)
     fill(warehouse, shift=-0.5)
     killed = subprocess.run(
@@ -425,8 +429,8 @@ def test_one_process_pools_and_publishes_at_a_time(warehouse, published, tmp_pat
     finally:
         holder.kill()
     with publication_lock(published, 5), publication_lock(published, 5):
-        publish(warehouse, published, refit(1), controls=CONTROLS)
-    assert published.exists()
+        publish(warehouse, published, refit(2), controls=CONTROLS)
+    assert len(contents(published)["refits"]) == 2
 
 
 HOLDER = textwrap.dedent("""
@@ -440,7 +444,6 @@ HOLDER = textwrap.dedent("""
 
 
 def test_the_file_is_written_for_older_clients(warehouse, published):
-    publish(warehouse, published, refit(1), controls=CONTROLS)
     with duckdb.connect(published, read_only=True) as connection:
         (version,) = connection.execute(
             "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'elasticity'"
