@@ -1,0 +1,39 @@
+# Everything runs from .venv with the versions of constraints.txt. PYTHON=python3.12 make ... chooses another Python.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: demo test dev lint bench install clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Published tables from the sample, and how they compare with a regression.
+demo: install
+	$(BIN)/elasticity refit
+	$(BIN)/python benchmarks/regression.py
+
+test: install
+	$(BIN)/python -m pytest
+
+# The UI on http://localhost:3000, with the daemon that runs the schedule.
+dev: install
+	DAGSTER_HOME=$$($(BIN)/python -m elasticity_assets.home) $(BIN)/dagster dev -w workspace.yaml --port 3000
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# The figures of README.md.
+bench: install
+	$(BIN)/python benchmarks/speed.py --size small
+	$(BIN)/python benchmarks/accuracy.py
+
+clean:
+	rm -rf .venv .dagster data/arrays data/compiled data/*.duckdb data/*.refits
