@@ -143,9 +143,11 @@ def _number(column: str, kind: str, decimal: str) -> str:
 
 def _given(column: str, kind: str) -> str:
     """Whether there is a value at all, readable or not."""
+    if _is_text(kind):
+        return f"(trimmed({column}) IS NOT NULL)"
     if kind in ("FLOAT", "DOUBLE"):
         return f"({column} IS NOT NULL AND NOT isnan({column}))"
-    return f"(trimmed({column}) IS NOT NULL)"
+    return f"({column} IS NOT NULL)"
 
 
 def _period(column: str, kind: str, date_format: str | None) -> tuple[str, str]:

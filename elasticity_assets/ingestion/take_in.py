@@ -169,6 +169,8 @@ def _has_duplicates(connection: duckdb.DuckDBPyConnection, file_id: int) -> bool
 
     In a file of transactions equal lines are separate sales.
     """
+    if not _one(connection, "repeats_days", {"file_id": file_id})[0]:
+        return False
     n, n_repeated, n_differing = _one(connection, "repeated_lines", {"file_id": file_id})
     return n_repeated > 0 and n_differing <= FEW * n
 
