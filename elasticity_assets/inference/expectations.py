@@ -5,6 +5,7 @@ negative curvature h = -E d^2/d eta^2. Plain Poisson has them in closed form; th
 Gauss-Hermite quadrature. Formulas are arranged so that float32 loses nothing at 1e7 units or at 0.01.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from jax.nn import sigmoid, softplus
 
 from elasticity_assets.inference import likelihood as density
 
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+_NODES, _WEIGHTS = (part.astype(np.float32) for part in np.polynomial.hermite_e.hermegauss(7))
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _LARGEST_ETA = 60.0  # exp(60) times 1e7 products stays within float32
 _SHIFT = 6  # digamma's asymptotic series is good to float32 from here on
@@ -58,25 +59,36 @@ def expectations(
     ----------
     family : Family
         Static.
-    units, mean : arrays, shape (..., W)
-    var : array, shape (..., W), or None
+    units, mean : arrays, shape (W, n)
+    var : array, shape (W, n), or None
         None stands for zero: derivatives at the mean.
-    log_size : array, shape (..., 1)
+    log_size : array, shape (n,)
         log r; not read for Poisson.
     """
     mean = jnp.minimum(mean, _LARGEST_ETA)
-    if not family.negative_binomial and not family.zero_truncated:
-        return _poisson(units, mean, var)
-    cell = _negative_binomial if family.negative_binomial else _truncated_poisson
+    if family.negative_binomial:
+        return _negative_binomial(family.zero_truncated, units, mean, var, log_size)
+    if family.zero_truncated:
+        return _average(lambda eta: _truncated_poisson(units, eta), mean, var)
+    return _poisson(units, mean, var)
+
+
+def _average(
+    function: Callable[[jax.Array], NamedTuple], mean: jax.Array, var: jax.Array | None
+) -> NamedTuple:
+    """E function(eta), by quadrature; at the mean if `var` is None."""
     if var is None:
-        return cell(family, units, mean, log_size)
+        return function(mean)
     sd = jnp.sqrt(var)
-    total = None
-    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        at_node = cell(family, units, jnp.minimum(mean + np.float32(node) * sd, _LARGEST_ETA), log_size)
-        part = jax.tree.map(lambda value, w=np.float32(weight): w * value, at_node)
-        total = part if total is None else jax.tree.map(jnp.add, total, part)
-    return total
+
+    def add(total: NamedTuple, node: tuple[jax.Array, jax.Array]) -> tuple[NamedTuple, None]:
+        at = function(jnp.minimum(mean + node[0] * sd, _LARGEST_ETA))
+        return jax.tree.map(lambda a, b: a + node[1] * b, total, at), None
+
+    # The first node starts the sum, so that its type under `shard_map` is right.
+    first = function(jnp.minimum(mean + _NODES[0] * sd, _LARGEST_ETA))
+    first = jax.tree.map(lambda part: _WEIGHTS[0] * part, first)
+    return jax.lax.scan(add, first, (jnp.asarray(_NODES[1:]), jnp.asarray(_WEIGHTS[1:])))[0]
 
 
 def _poisson(units: jax.Array, mean: jax.Array, var: jax.Array | None) -> Expectations:
@@ -88,57 +100,80 @@ def _poisson(units: jax.Array, mean: jax.Array, var: jax.Array | None) -> Expect
     return Expectations(log_lik, units - rate, rate, zero, zero)
 
 
-def _truncated_poisson(family: Family, units: jax.Array, eta: jax.Array, _: jax.Array) -> Expectations:
+def _truncated_poisson(units: jax.Array, eta: jax.Array) -> Expectations:
     rate = jnp.exp(eta)
     small = rate < 0.2
-    low = jnp.where(small, rate, 0.2)
-    safe = jnp.where(small, 0.2, rate)
-    # Mean of the truncated distribution, and its derivative, by series where they cancel.
-    a = safe / -jnp.expm1(-safe)
-    mean = jnp.where(small, 1.0 + low * (1 / 2 + low * (1 / 12 - low**2 / 720)), a)
-    slope = jnp.where(
-        small,
-        low * (1 / 2 + low * (1 / 6 - low**2 / 180)),
-        a * (1.0 - safe / jnp.expm1(jnp.minimum(safe, 80.0))),
-    )
+    low, high = jnp.where(small, rate, 0.2), jnp.where(small, 0.2, rate)
+    # The truncated mean and its derivative, by series where the closed forms cancel.
+    mean = high / -jnp.expm1(-high)
+    slope = mean * (1.0 - high / jnp.expm1(jnp.minimum(high, 80.0)))
+    mean = jnp.where(small, 1.0 + low * (1 / 2 + low * (1 / 12 - low**2 / 720)), mean)
+    slope = jnp.where(small, low * (1 / 2 + low * (1 / 6 - low**2 / 180)), slope)
     zero = jnp.zeros_like(rate)
     return Expectations(density.poisson(units, eta, zero_truncated=True), units - mean, slope, zero, zero)
 
 
-def _negative_binomial(family: Family, units: jax.Array, eta: jax.Array, log_size: jax.Array) -> Expectations:
+class _Logistic(NamedTuple):
+    """What the negative binomial takes expectations of, with t = eta - log r.
+
+    sigmoid(t), sigmoid(-t), their product and softplus(t); and, if zero-truncated, what -log(1 - P(0))
+    adds to the log density, and to its derivatives as in `Expectations`.
+    """
+
+    up: jax.Array
+    down: jax.Array
+    both: jax.Array
+    softplus: jax.Array
+    truncation: Expectations | None
+
+
+def _negative_binomial(
+    zero_truncated: bool, units: jax.Array, mean: jax.Array, var: jax.Array | None, log_size: jax.Array
+) -> Expectations:
     r = jnp.exp(log_size)
-    t = eta - log_size
-    s, s_bar, sp = sigmoid(t), sigmoid(-t), softplus(t)
-    ss = s * s_bar
-    log_lik = density.negative_binomial(units, eta, log_size, zero_truncated=family.zero_truncated)
-    gradient = units * s_bar - r * s
-    curvature = (units + r) * ss
+
+    def parts(eta: jax.Array) -> _Logistic:
+        t = eta - log_size
+        up, down, rise = sigmoid(t), sigmoid(-t), softplus(t)
+        return _Logistic(
+            up, down, up * down, rise, _truncation(r, up, down, rise) if zero_truncated else None
+        )
+
+    e = _average(parts, mean, var)
+    at_mean = density.negative_binomial(units, mean, log_size)
+    # E softplus(t) - softplus(E t) is the same for t and -t.
+    log_lik = at_mean - (units + r) * (e.softplus - softplus(mean - log_size))
     digamma, trigamma = _polygamma_rise(units, r)
-    d1 = -units * s_bar + r * (s - sp) + r * digamma
-    d2 = (units + r) * ss - r * (2.0 * s - sp) - r * digamma - r * r * trigamma
-    if family.zero_truncated:
-        # log lik gains -log(1 - exp(-a)), a = r softplus(t); odds = P(0) / P(not 0).
-        a = r * sp
-        odds = 1.0 / jnp.expm1(jnp.clip(a, 1e-30, 80.0))
-        gradient = gradient - odds * r * s
-        curvature = curvature + _truncation_curvature(a, odds, r, s, s_bar, sp)
-        slope, bend = r * (sp - s), r * (sp - 2.0 * s + ss)
-        d1 = d1 - odds * slope
-        d2 = d2 + odds * bend - odds * (1.0 + odds) * slope**2
-    return Expectations(log_lik, gradient, curvature, d1, d2)
+    result = Expectations(
+        log_lik,
+        units * e.down - r * e.up,
+        (units + r) * e.both,
+        -units * e.down + r * (e.up - e.softplus) + r * digamma,
+        (units + r) * e.both - r * (2.0 * e.up - e.softplus) - r * digamma - r * r * trigamma,
+    )
+    return jax.tree.map(jnp.add, result, e.truncation) if zero_truncated else result
 
 
-def _truncation_curvature(
-    a: jax.Array, odds: jax.Array, r: jax.Array, s: jax.Array, s_bar: jax.Array, sp: jax.Array
-) -> jax.Array:
-    """Second derivative of log(1 - exp(-a)) by eta, where a = r softplus(eta - log r)."""
-    slope, bend = r * s, r * s * s_bar
-    exact = odds * (bend - (1.0 + odds) * slope**2)
-    # For small a: that of log a, and the next terms; for small s, log softplus by its own series.
-    safe = jnp.maximum(sp, 1e-6)
-    log_softplus = jnp.where(s < 0.03, -s * (1 / 2 - s * (1 / 3 + s / 24)), (s * s_bar - s**2 / safe) / safe)
+def _truncation(r: jax.Array, up: jax.Array, down: jax.Array, rise: jax.Array) -> Expectations:
+    """-log(1 - exp(-a)) and its derivatives, with a = r softplus(eta - log r) = -log P(0)."""
+    a = jnp.maximum(r * rise, 1e-30)
+    odds = 1.0 / jnp.expm1(jnp.minimum(a, 80.0))
+    slope, bend = r * up, r * up * down  # of a, by eta
+    # Small a: the curvature of log a and the next terms; small t: log softplus by its own series.
+    safe = jnp.maximum(rise, 1e-6)
+    log_softplus = jnp.where(
+        up < 0.03, -up * (1 / 2 - up * (1 / 3 + up / 24)), (up * down - up**2 / safe) / safe
+    )
     series = log_softplus - bend / 2.0 + (a * bend + slope**2) / 12.0
-    return jnp.where(a < 0.1, series, exact)
+    curvature = jnp.where(a < 0.1, series, odds * (bend - (1.0 + odds) * slope**2))
+    r_slope, r_bend = r * (rise - up), r * (rise - 2.0 * up + up * down)  # of a, by log r
+    return Expectations(
+        -jnp.log(-jnp.expm1(-a)),
+        -odds * slope,
+        curvature,
+        -odds * r_slope,
+        odds * (r_bend - (1.0 + odds) * r_slope**2),
+    )
 
 
 def _polygamma_rise(units: jax.Array, r: jax.Array) -> tuple[jax.Array, jax.Array]:
