@@ -9,6 +9,16 @@
 `SalesSettings`. `sql/schema.sql` describes the tables. `rejected_sales` is a view of all rows left out:
 those that cannot be used (`raw_sales` with a reason) and those that `weekly_sales` leaves out.
 
+How rows are understood (`sql/reading_macros.sql`, `sql/read_file.sql`):
+
+- A date is ISO, 20240131 or in `date_format`; sales are added up to ISO weeks, from Monday, or to months.
+- A label such as 2024-W05, 2024-05 or 202405 is an ISO week or a month, as `sales.period` says.
+- A bare number counts periods: number 1 is 2000-01-01, the week from Monday 2000-01-03, or January 2000.
+- `not_products` patterns match whole product codes, without regard to case (RE2 syntax).
+- Lines are numbered by row: the header of a CSV file is line 1, blank lines do not count, and a quoted value
+  with line breaks is one line with its row. The first row of a Parquet file is line 1.
+- Where both a price and a revenue column are named, the price holds.
+
 Mistakes in the settings raise `SettingsError`, unusable files `SalesFileError`; both are one line.
 """
 
