@@ -8,9 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from elasticity_assets.inference import engines
 from elasticity_assets.inference.hierarchy import message, pool, pooled
+from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
+from elasticity_assets.inference.simulate import Simulation, simulated_panels
+from elasticity_assets_tests.inference.dense import joint_poisson_fit
 
 
 @dataclass
@@ -202,3 +206,36 @@ def test_mistakes_are_named() -> None:
     other = fit_alone("z", np.zeros(1), np.ones(1), np.array([0.5]), priors)
     with pytest.raises(KeyError, match="'z' is not in the hierarchy"):
         pooled(other, pool([message(alone)], priors))
+
+
+@pytest.mark.parametrize("control_effects", [(), (0.5,)])
+def test_partitions_and_pooling_equal_one_joint_fit(control_effects: tuple[float, ...]) -> None:
+    """Categories fitted one by one and pooled, against all of them in one dense joint fit, scales fixed."""
+    priors = Priors(
+        category_spread=Fixed(0.6),
+        product_spread=Fixed(0.5),
+        level_spread=Fixed(1.0),
+        period_spread=Fixed(0.2),
+    )
+    simulation = Simulation(
+        products=18,
+        weeks=52,
+        categories=3,
+        likelihood="poisson",
+        control_effects=control_effects,
+        observed=0.9,
+        level_mean=2.5,
+    )
+    panels, _ = simulated_panels(simulation, seed=4)
+    alone = [engines.fit(panel, priors, FitOptions("natural_gradient", "poisson")) for panel in panels]
+    hierarchy = pool([message(p) for p in alone], priors)
+    together = [pooled(p, hierarchy) for p in alone]
+    joint = joint_poisson_fit(panels, priors)
+
+    sd = np.sqrt(joint.product_var)
+    mean = np.concatenate([p.product_mean[0] for p in together])
+    var = np.concatenate([p.product_var[0] for p in together])
+    assert np.abs((mean - joint.product_mean) / sd).max() < 0.01
+    np.testing.assert_allclose(np.sqrt(var) / sd, 1.0, atol=0.01)
+    assert abs(hierarchy.global_mean[0] - joint.global_mean) / np.sqrt(joint.global_var) < 0.01
+    assert hierarchy.global_var[0] == pytest.approx(joint.global_var, rel=0.02)

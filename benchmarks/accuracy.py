@@ -1,0 +1,338 @@
+"""How close posteriors are to NUTS, whether their intervals hold the truth, and whether pooling is exact.
+
+    python benchmarks/accuracy.py --part nuts           # against long NUTS runs
+    python benchmarks/accuracy.py --part calibration    # simulation-based calibration, 500 data sets
+    python benchmarks/accuracy.py --part pooling        # partitions and pooling against joint fits
+
+Each ends in one JSON line. Calibration: Talts et al. (2018), "Validating Bayesian inference algorithms
+with simulation-based calibration".
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from numpyro.diagnostics import effective_sample_size
+from numpyro.handlers import reparam
+from numpyro.infer import MCMC, NUTS, init_to_median
+from numpyro.infer.reparam import LocScaleReparam
+from scipy.interpolate import CubicSpline
+from scipy.stats import kstest, norm
+
+from elasticity_assets.inference import natural_gradient, nuts
+from elasticity_assets.inference.hierarchy import message, pool, pooled
+from elasticity_assets.inference.model import Model, stack_panels
+from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
+from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.posterior import CategoryPosterior, summarize
+from elasticity_assets.inference.priors import DEFAULT, Fixed, HalfNormal, Priors
+from elasticity_assets.inference.simulate import Simulation, simulated_panels, simulated_prices
+from elasticity_assets_tests.inference.dense import joint_poisson_fit
+
+SAMPLE = Path(__file__).parents[1] / "data/sample/complete_journey_8_categories.csv"
+REAL = ("BAG SNACKS", "COLD CEREAL", "SOFT DRINKS", "YOGURT")
+
+
+def sample_panels(controls: tuple[str, ...]) -> dict[str, Panel]:
+    """The sample's categories as panels."""
+    sales = pd.read_csv(SAMPLE)
+    panels = {}
+    for category, rows in sales.groupby("category"):
+        day = np.datetime64("2017-01-02") + 7 * rows["week"].to_numpy()
+        panels[str(category)] = panel_from_sales(
+            str(category),
+            rows["product"].to_numpy().astype(str),
+            day,
+            rows["units"].to_numpy(),
+            rows["price"].to_numpy(),
+            {name: rows[name].to_numpy() for name in controls},
+        )
+    return panels
+
+
+# --- against NUTS -----------------------------------------------------------------------------------
+
+
+def comparisons() -> Iterator[tuple[str, Panel, str]]:
+    """Data sets to compare on: name, panel, likelihood."""
+    for controls in ((), ("display", "mailer")):
+        panels = sample_panels(controls)
+        for name in REAL:
+            for likelihood in ("negative_binomial", "poisson"):
+                with_controls = " with controls" if controls else ""
+                yield f"{name}{with_controls}, {likelihood}", panels[name], likelihood
+    simulations = {
+        "simulated 15 slow movers": Simulation(products=15, weeks=104, categories=1, level_mean=0.0),
+        "simulated 40 with a control": Simulation(
+            products=40, weeks=78, categories=1, control_effects=(0.5,), observed=0.85
+        ),
+        "simulated 100": Simulation(
+            products=100, weeks=52, categories=1, likelihood="poisson", level_mean=1.5, product_spread=0.8
+        ),
+    }
+    for seed, (name, simulation) in enumerate(simulations.items()):
+        ((panel,), _) = simulated_panels(simulation, seed)
+        yield f"{name}, {simulation.likelihood}", panel, simulation.likelihood
+
+
+def long_run(panel: Panel, likelihood: str, smallest_ess: int) -> nuts.Draws:
+    """Draw until every elasticity has the effective sample size asked for."""
+    samples = smallest_ess // 3
+    while True:
+        options = NutsOptions(warmup=1000, samples=samples, chains=4)
+        draws = nuts.sample(panel, DEFAULT, likelihood, options)
+        ess = draws.effective_sample_size()[: panel.n_products].min()
+        if ess >= smallest_ess:
+            return draws
+        print(f"  smallest effective sample size {ess:.0f}: longer", file=sys.stderr)
+        samples = int(samples * min(4.0, 1.2 * smallest_ess / ess))
+
+
+def against_draws(fit: CategoryPosterior, elasticity: np.ndarray, ess: np.ndarray) -> dict:
+    """Differences of a posterior from draws, shape (draws, n), in the draws' sds."""
+    ours = summarize(fit.weight, fit.product_mean, fit.product_var)
+    mean, sd = elasticity.mean(axis=0), elasticity.std(axis=0, ddof=1)
+    ratio = ours.sd / sd
+    quantiles = {}
+    for name, q in (("q05", 0.05), ("q95", 0.95)):
+        difference = (getattr(ours, name) - np.quantile(elasticity, q, axis=0)) / sd
+        # A 5% quantile of `ess` independent normal draws has variance 4.5 / ess.
+        quantiles[name] = float(np.sqrt(max(np.mean(difference**2 - 4.5 / ess), 0.0)))
+    return {
+        "mean_rms": round(float(np.sqrt(np.mean(((ours.mean - mean) / sd) ** 2))), 4),
+        "sd_ratio_median": round(float(np.median(ratio)), 4),
+        "sd_ratio_min": round(float(ratio.min()), 4),
+        "sd_ratio_max": round(float(ratio.max()), 4),
+        "q05_rms": round(quantiles["q05"], 4),
+        "q95_rms": round(quantiles["q95"], 4),
+    }
+
+
+def part_nuts(smallest_ess: int) -> dict:
+    """Compare the natural-gradient engine with NUTS on every data set."""
+    results = {}
+    for name, panel, likelihood in comparisons():
+        start = time.perf_counter()
+        draws = long_run(panel, likelihood, smallest_ess)
+        ess = draws.effective_sample_size()[: panel.n_products]
+        fit = natural_gradient.fit(panel, DEFAULT, likelihood, NaturalGradientOptions())
+        flat = draws.elasticity.reshape(-1, panel.n_products).astype(np.float64)
+        results[name] = {
+            **against_draws(fit, flat, ess),
+            "converged": fit.diagnostics.converged,
+            "smallest_ess": round(float(ess.min())),
+            "largest_r_hat": round(float(draws.r_hat().max()), 4),
+            "divergences": draws.divergences,
+            "nuts_seconds": round(time.perf_counter() - start, 1),
+        }
+        print(name, json.dumps(results[name]), file=sys.stderr, flush=True)
+    return {
+        "data_sets": len(results),
+        "mean_rms_max": max(r["mean_rms"] for r in results.values()),
+        "sd_ratio_median_range": [
+            min(r["sd_ratio_median"] for r in results.values()),
+            max(r["sd_ratio_median"] for r in results.values()),
+        ],
+        "sd_ratio_range": [
+            min(r["sd_ratio_min"] for r in results.values()),
+            max(r["sd_ratio_max"] for r in results.values()),
+        ],
+        "quantile_rms_max": max(max(r["q05_rms"], r["q95_rms"]) for r in results.values()),
+        "smallest_ess": min(r["smallest_ess"] for r in results.values()),
+        "by_data_set": results,
+    }
+
+
+# --- simulation-based calibration -------------------------------------------------------------------
+
+CALIBRATION = Priors(level_mean=2.0, level_sd=1.5, level_spread=HalfNormal(1.0))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One data set drawn from the priors, and what it was drawn from."""
+
+    panel: Panel
+    elasticity: np.ndarray
+    category_elasticity: float
+    tau: float
+
+
+def draw_from_priors(rng: np.random.Generator, priors: Priors, products: int, weeks: int) -> Drawn:
+    """Draw every parameter from its prior and then sales, prices given."""
+
+    def half_normal(prior: HalfNormal | Fixed) -> float:
+        return prior.value if isinstance(prior, Fixed) else abs(rng.normal(0.0, prior.scale))
+
+    beta_c = rng.normal(rng.normal(priors.global_mean, priors.global_sd), half_normal(priors.category_spread))
+    tau = half_normal(priors.product_spread)
+    beta = rng.normal(beta_c, tau, products)
+    delta = rng.normal(
+        rng.normal(priors.level_mean, priors.level_sd), half_normal(priors.level_spread), products
+    )
+    gamma = rng.normal(0.0, half_normal(priors.period_spread), weeks)
+    mu_r = rng.normal(priors.log_dispersion_mean, priors.log_dispersion_sd)
+    r = np.exp(rng.normal(mu_r, half_normal(priors.log_dispersion_spread), products))
+    price, _ = simulated_prices(rng, products, weeks)
+    x = np.log(price) - np.log(price).mean(axis=1, keepdims=True)
+    mean = np.exp(delta[:, None] + beta[:, None] * x + gamma)
+    units = rng.poisson(rng.gamma(r[:, None], mean / r[:, None]))
+    product, week = np.divmod(np.arange(products * weeks), weeks)
+    panel = panel_from_sales(
+        "drawn",
+        np.char.zfill(product.astype(str), 3),
+        np.datetime64("2024-01-01") + 7 * week,
+        units.ravel(),
+        price.ravel(),
+    )
+    return Drawn(panel, beta, beta_c, tau)
+
+
+def tau_rank(fit: CategoryPosterior, tau: float) -> float:
+    """Posterior P(tau' < tau), the grid's density interpolated in log tau."""
+    grid = np.log(fit.tau)
+    fine = np.linspace(grid[0] - 0.5 * np.ptp(grid[:2]), grid[-1] + 0.5 * np.ptp(grid[-2:]), 2001)
+    log_density = CubicSpline(grid, np.log(np.maximum(fit.weight, 1e-30) / np.gradient(grid)))(fine)
+    density = np.exp(log_density - log_density.max())
+    cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+    return float(np.interp(np.log(tau), fine, cumulative / cumulative[-1]))
+
+
+def mixture_rank(weight: np.ndarray, mean: np.ndarray, var: np.ndarray, value: float) -> float:
+    """Posterior P(parameter < value) under a mixture of Gaussians."""
+    return float(weight @ norm.cdf((value - mean) / np.sqrt(var)))
+
+
+def part_calibration(data_sets: int) -> dict:
+    """Fit data sets drawn from the priors and look where the truth falls."""
+    covered, ranks, failed = [], {"product": [], "category": [], "tau": []}, 0
+    start = time.perf_counter()
+    for seed in range(data_sets):
+        rng = np.random.default_rng([2018, seed])
+        drawn = draw_from_priors(rng, CALIBRATION, int(rng.integers(20, 51)), 104)
+        alone = natural_gradient.fit(drawn.panel, CALIBRATION, "negative_binomial", NaturalGradientOptions())
+        fit = pooled(alone, pool([message(alone)], CALIBRATION))
+        failed += not alone.diagnostics.converged
+        summary = summarize(fit.weight, fit.product_mean, fit.product_var)
+        covered.append(np.mean((summary.q05 <= drawn.elasticity) & (drawn.elasticity <= summary.q95)))
+        i = rng.integers(drawn.panel.n_products)
+        ranks["product"].append(
+            mixture_rank(fit.weight, fit.product_mean[:, i], fit.product_var[:, i], drawn.elasticity[i])
+        )
+        ranks["category"].append(
+            mixture_rank(fit.weight, fit.category_mean, fit.category_var, drawn.category_elasticity)
+        )
+        ranks["tau"].append(tau_rank(fit, drawn.tau))
+        if (seed + 1) % 50 == 0:
+            print(f"{seed + 1} data sets, coverage {np.mean(covered):.4f}", file=sys.stderr, flush=True)
+    return {
+        "data_sets": data_sets,
+        "coverage_90": round(float(np.mean(covered)), 4),
+        "coverage_standard_error": round(float(np.std(covered) / np.sqrt(data_sets)), 4),
+        **{
+            f"{name}_rank_p": round(float(kstest(values, "uniform").pvalue), 4)
+            for name, values in ranks.items()
+        },
+        "not_converged": failed,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+# --- pooling ----------------------------------------------------------------------------------------
+
+
+def fit_and_pool(panels: list[Panel], priors: Priors, likelihood: str) -> list[CategoryPosterior]:
+    """Fit each category alone, then pool."""
+    alone = [natural_gradient.fit(panel, priors, likelihood, NaturalGradientOptions()) for panel in panels]
+    hierarchy = pool([message(fit) for fit in alone], priors)
+    return [pooled(fit, hierarchy) for fit in alone]
+
+
+def joint_draws(panels: list[Panel], likelihood: str, smallest_ess: int) -> tuple[np.ndarray, np.ndarray]:
+    """NUTS on the joint model of all categories: draws (draws, products) and effective sample sizes."""
+    sales = stack_panels(panels, centred_price=True)
+    model = Model(DEFAULT, likelihood, joint=True)
+    effects = ("beta", "gamma", "log_r") if likelihood == "negative_binomial" else ("beta", "gamma")
+    noncentred = reparam(model, config={name: LocScaleReparam(0.0) for name in effects})
+    sampler = MCMC(
+        NUTS(noncentred, init_strategy=init_to_median(), target_accept_prob=0.85),
+        num_warmup=1000,
+        num_samples=smallest_ess // 2,
+        num_chains=2,
+        chain_method="vectorized",
+        progress_bar=False,
+    )
+    sampler.run(jax.random.key(0), jax.tree.map(jnp.asarray, sales))
+    beta = np.asarray(sampler.get_samples(group_by_chain=True)["beta"], np.float64)
+    rows = np.flatnonzero(sales.member.sum(axis=1))
+    return beta[..., rows].reshape(-1, len(rows)), effective_sample_size(beta[..., rows])
+
+
+def part_pooling(smallest_ess: int) -> dict:
+    """Compare partitions and pooling with one joint fit (fixed scales) and with joint NUTS (learned)."""
+    panels = list(sample_panels(()).values())
+    fixed = Priors(
+        category_spread=Fixed(0.6),
+        product_spread=Fixed(0.7),
+        level_spread=Fixed(0.8),
+        period_spread=Fixed(0.2),
+    )
+    together = fit_and_pool(panels, fixed, "poisson")
+    joint = joint_poisson_fit(panels, fixed)
+    mean = np.concatenate([fit.product_mean[0] for fit in together])
+    sd = np.sqrt(np.concatenate([fit.product_var[0] for fit in together]))
+    result = {
+        "joint_fit_mean_max_difference_in_sd": round(
+            float((np.abs(mean - joint.product_mean) / np.sqrt(joint.product_var)).max()), 5
+        ),
+        "joint_fit_sd_ratio_range": [
+            round(float(f(sd / np.sqrt(joint.product_var))), 5) for f in (np.min, np.max)
+        ],
+    }
+    start = time.perf_counter()
+    draws, ess = joint_draws(panels, "negative_binomial", smallest_ess)
+    result["joint_nuts_seconds"] = round(time.perf_counter() - start, 1)
+    result["joint_nuts_smallest_ess"] = round(float(ess.min()))
+    summaries = [
+        summarize(fit.weight, fit.product_mean, fit.product_var)
+        for fit in fit_and_pool(panels, DEFAULT, "negative_binomial")
+    ]
+    ratio = np.concatenate([s.sd for s in summaries]) / draws.std(axis=0)
+    difference = (np.concatenate([s.mean for s in summaries]) - draws.mean(axis=0)) / draws.std(axis=0)
+    return {
+        **result,
+        "joint_nuts_mean_rms": round(float(np.sqrt(np.mean(difference**2))), 4),
+        "joint_nuts_mean_max": round(float(np.abs(difference).max()), 4),
+        "joint_nuts_sd_ratio_median": round(float(np.median(ratio)), 4),
+        "joint_nuts_sd_ratio_range": [round(float(f(ratio)), 4) for f in (np.min, np.max)],
+    }
+
+
+def main() -> None:
+    """Parse the command line and print one JSON line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=["nuts", "calibration", "pooling"], required=True)
+    parser.add_argument("--data-sets", type=int, default=500, help="of the calibration")
+    parser.add_argument("--ess", type=int, default=4000, help="smallest effective sample size of NUTS")
+    arguments = parser.parse_args()
+    if arguments.part == "nuts":
+        result = part_nuts(arguments.ess)
+    elif arguments.part == "calibration":
+        result = part_calibration(arguments.data_sets)
+    else:
+        result = part_pooling(arguments.ess)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
