@@ -34,8 +34,8 @@ from elasticity_assets.tables import (
 )
 
 MACRO_COMMENT = (
-    "price_scenario(product, price_change): what units and revenue of a product do at any price change above "
-    "-1 [fraction of the price], the rest of the category unchanged; columns as in price_scenarios"
+    "What units and revenue of a product do at any price change above -1 [fraction of the price], the rest "
+    "of the category unchanged; columns as in price_scenarios"
 )
 PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax", "numpy", "scipy")
 """Packages whose versions `refits` names, beside Python's."""

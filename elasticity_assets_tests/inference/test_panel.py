@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elasticity_assets.inference.panel import padded_size, panel_from_sales
+
+WEEKS = np.datetime64("2026-01-05") + 7 * np.arange(4)
+
+
+def sales() -> dict[str, np.ndarray]:
+    """Product b in weeks 0, 2 and 3, product a in week 1, in no order."""
+    return {
+        "product": np.array(["b", "a", "b", "b"]),
+        "period": WEEKS[[2, 1, 0, 3]],
+        "units": np.array([3.0, 1.5, 4.0, 5.0]),
+        "price": np.array([2.0, 1.0, 4.0, 8.0]),
+    }
+
+
+def test_sales_are_laid_out_products_down_and_periods_across():
+    panel = panel_from_sales("c", **sales(), controls={"display": np.array([0.5, np.nan, 0.25, 1.0])})
+    assert (panel.n_products, panel.n_periods, panel.n_obs) == (2, 4, 4)
+    assert list(panel.product) == ["a", "b"]
+    np.testing.assert_array_equal(panel.period, WEEKS)
+    assert panel.units.shape == panel.log_price.shape == panel.observed.shape == (8, 8)
+    assert panel.controls.shape == (8, 8, 1)
+    np.testing.assert_array_equal(panel.units[:2, :4], [[0, 1.5, 0, 0], [4, 0, 3, 5]])
+    np.testing.assert_allclose(panel.log_price[1, :4], np.log([4, 1, 2, 8]), rtol=1e-6)
+    np.testing.assert_array_equal(panel.controls[1, :4, 0], [0.25, 0, 0.5, 1])
+    assert panel.controls[0, 1, 0] == 0  # a missing control counts as 0
+    assert {panel.units.dtype, panel.log_price.dtype, panel.controls.dtype} == {np.dtype(np.float32)}
+    outside = ~panel.observed
+    assert not panel.units[outside].any()
+    assert not panel.log_price[outside].any()
+    assert not panel.zero_truncated
+
+
+def test_prices_are_centred_by_product():
+    panel = panel_from_sales("c", **sales())
+    centred = panel.centred_log_price()
+    np.testing.assert_allclose(centred[1, [0, 2, 3]], np.log([4, 2, 8]) - np.log(4), atol=1e-6)
+    assert centred[0, 1] == 0  # one price only
+    assert not centred[~panel.observed].any()
+    np.testing.assert_allclose(panel.mean_log_price()[:2], [0, np.log(4)], atol=1e-6)
+
+
+def test_zeros_are_filled_between_first_and_last_sale_at_the_last_price():
+    panel = panel_from_sales("c", **sales(), missing_periods="zero")
+    np.testing.assert_array_equal(panel.observed[1, :4], True)
+    np.testing.assert_array_equal(panel.units[1, :4], [4, 0, 3, 5])
+    np.testing.assert_allclose(panel.log_price[1, 1], np.log(4), rtol=1e-6)
+    assert panel.observed[0].sum() == 1  # sold once: nothing is known before and after
+    assert not panel.observed[2:].any()
+    assert not panel.observed[:, 4:].any()
+
+
+def test_truncated_panels_say_so_and_stay_as_they_are():
+    panel = panel_from_sales("c", **sales(), missing_periods="truncated")
+    assert panel.zero_truncated
+    assert panel.n_obs == 4
+
+
+def test_more_periods_can_be_asked_for_than_were_sold_in():
+    periods = np.datetime64("2026-01-05") + 7 * np.arange(6)
+    panel = panel_from_sales("c", **sales(), periods=periods)
+    assert panel.n_periods == 6
+    assert panel.n_obs == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"price": np.array([1.0, 0.0, 1.0, 1.0])}, "category 'c': a price is not positive"),
+        ({"price": np.array([1.0, np.nan, 1.0, 1.0])}, "a price is not positive"),
+        ({"period": WEEKS[[2, 1, 2, 3]]}, "a product-period occurs twice"),
+        ({"periods": WEEKS[:3]}, "a sale lies in a period that is not among `periods`"),
+        ({"missing_periods": "guess"}, "missing_periods is 'guess'; use unobserved, truncated or zero"),
+    ],
+)
+def test_what_cannot_be_a_panel_is_refused(change, reason):
+    with pytest.raises(ValueError, match=reason):
+        panel_from_sales("c", **(sales() | change))
+
+
+def test_the_order_of_rows_does_not_matter():
+    shuffled = {name: values[[3, 1, 0, 2]] for name, values in sales().items()}
+    first, second = panel_from_sales("c", **sales()), panel_from_sales("c", **shuffled)
+    for name in ("product", "period", "units", "log_price", "observed"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+@given(size=st.integers(1, 10_000_000))
+@settings(deadline=None)
+def test_padding_wastes_little_and_gives_few_shapes(size):
+    padded = padded_size(size)
+    assert padded >= max(size, 8)
+    assert padded % 8 == 0
+    assert padded_size(padded) == padded
+    if size > 64:
+        assert padded < size * 1.125 + 1
+
+
+def test_there_are_eight_sizes_to_each_doubling():
+    assert sorted({padded_size(size) for size in range(1, 65)}) == [8, 16, 24, 32, 40, 48, 56, 64]
+    assert len({padded_size(size) for size in range(1025, 2049)}) == 8
