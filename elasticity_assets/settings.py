@@ -81,7 +81,6 @@ class SalesSettings(Strict):
     price_rule: Literal["unit_value", "median"] = "unit_value"
     missing_periods: Literal["auto", "truncated", "zero", "unobserved"] = "auto"
     controls: StringList = []
-    holidays: str | None = None
 
     @field_validator("not_products")
     @classmethod
