@@ -44,8 +44,15 @@ def regression(sales: pd.DataFrame, controls: list[str]) -> tuple[float, float]:
     return float(fit.params["log_price"]), float(fit.bse["log_price"])
 
 
-def elasticities(sales: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Mean and sd of every category's elasticity, fitted without controls and pooled."""
+def elasticities(sales: pd.DataFrame, truncated: set[str]) -> dict[str, tuple[float, float]]:
+    """Mean and sd of every category's elasticity, fitted without controls and pooled.
+
+    Parameters
+    ----------
+    sales : DataFrame
+    truncated : set of str
+        Categories whose files drop product-periods without sales.
+    """
     fits = [
         engines.fit(
             panel_from_sales(
@@ -54,6 +61,7 @@ def elasticities(sales: pd.DataFrame) -> dict[str, tuple[float, float]]:
                 rows["period_start"].to_numpy("datetime64[D]"),
                 rows["units"].to_numpy(),
                 rows["price"].to_numpy(),
+                missing_periods="truncated" if category in truncated else "unobserved",
             )
         )
         for category, rows in sales.groupby("category")
@@ -90,12 +98,14 @@ def main() -> None:
     file = parser.parse_args().published
     with duckdb.connect(str(file), read_only=True) as connection:
         sales = connection.sql("SELECT *, ln(price) AS log_price FROM weekly_sales").df()
+        diagnostics = connection.sql("SELECT category, likelihood FROM fit_diagnostics").fetchall()
         published = connection.sql(
             "SELECT category, elasticity, elasticity_sd FROM category_elasticity"
         ).fetchall()
     controls = [name for name in sales if name not in (*FIXED_COLUMNS, "log_price")]
     sales = sales.fillna(dict.fromkeys(controls, 0.0))
-    counts = {"without_controls": compare("Without controls", sales, elasticities(sales), [])}
+    truncated = {category for category, likelihood in diagnostics if likelihood.startswith("zero-truncated")}
+    counts = {"without_controls": compare("Without controls", sales, elasticities(sales, truncated), [])}
     if controls:
         ours = {category: (mean, sd) for category, mean, sd in published}
         counts["with_controls"] = compare(f"With {' and '.join(controls)}", sales, ours, controls)

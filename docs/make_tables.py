@@ -6,7 +6,8 @@ from elasticity_assets.tables import published_tables
 INTRODUCTION = """# The published tables
 
 `data/elasticity.duckdb`, a DuckDB file. Made by `python docs/make_tables.py` from
-`elasticity_assets/tables.py`; the same texts stand in the file as comments (`SELECT * FROM duckdb_columns()`).
+`elasticity_assets/tables.py`; the same texts stand in the file as comments
+(`SELECT * FROM duckdb_columns()`).
 
 Elasticities are d log units / d log price with the rest of the category's prices unchanged: relative-price
 elasticities. When a whole category changes its prices, units change less. Intervals are central 90% credible

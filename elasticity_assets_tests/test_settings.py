@@ -1,0 +1,162 @@
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from elasticity_assets.settings import Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).parents[1]
+MINIMAL = {
+    "sales": {
+        "path": "sales.csv",
+        "columns": {"product": "sku", "period": "week", "units": "qty", "price": "p"},
+    }
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ELASTICITY_CONFIG", raising=False)
+
+
+def write(folder: Path, content: object) -> Path:
+    file = folder / "elasticity.yaml"
+    file.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+    return file
+
+
+def changed(dotted: str, value: object) -> dict:
+    """MINIMAL with one key set, or removed where value is None."""
+    content = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    *sections, key = dotted.split(".")
+    place = content
+    for section in sections:
+        place = place.setdefault(section, {})
+    if value is None:
+        del place[key]
+    else:
+        place[key] = value
+    return content
+
+
+def test_defaults(tmp_path):
+    settings = load_settings(write(tmp_path, MINIMAL))
+    assert settings.sales.path == [str(tmp_path / "sales.csv")]
+    assert (settings.sales.period, settings.sales.price_rule, settings.sales.missing_periods) == (
+        "week",
+        "unit_value",
+        "auto",
+    )
+    assert settings.sales.controls == []
+    assert (settings.fit.engine, settings.fit.likelihood, settings.fit.preset, settings.fit.min_periods) == (
+        "natural_gradient",
+        "negative_binomial",
+        "default",
+        8,
+    )
+    assert (settings.schedule.cron, settings.schedule.timezone, settings.keep) == ("0 6 * * 1", "UTC", 8)
+    assert settings.warehouse == tmp_path / "data" / "warehouse.duckdb"
+    assert settings.published == tmp_path / "data" / "elasticity.duckdb"
+
+
+def test_relative_paths_start_at_the_files_folder_and_absolute_ones_stay(tmp_path, monkeypatch):
+    content = changed("sales.path", ["a/*.csv", "/b/*.parquet"]) | {"published": "/c/elasticity.duckdb"}
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("ELASTICITY_CONFIG", str(write(tmp_path, content)))
+    settings = load_settings()
+    assert settings.sales.path == [str(tmp_path / "a/*.csv"), "/b/*.parquet"]
+    assert settings.published == Path("/c/elasticity.duckdb")
+
+
+def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELASTICITY_FIT__ENGINE", "svi")
+    monkeypatch.setenv("ELASTICITY_FIT__SVI__MAX_STEPS", "7")
+    monkeypatch.setenv("ELASTICITY_SALES__CONTROLS", '["display"]')
+    settings = load_settings(write(tmp_path, changed("fit.min_periods", 3)))
+    assert (settings.fit.engine, settings.fit.svi.max_steps, settings.fit.min_periods) == ("svi", 7, 3)
+    assert settings.sales.controls == ["display"]
+    assert settings.sales.columns.product == "sku"
+
+
+def test_the_projects_own_file_is_valid():
+    settings = load_settings(ROOT / "elasticity.yaml")
+    assert settings.sales.controls == ["display", "mailer"]
+
+
+MISTAKES = {
+    "unknown key": (changed("colour", 1), "unknown key colour"),
+    "unknown nested key": (changed("sales.colums", {}), "unknown key sales.colums"),
+    "unknown column": (changed("sales.columns.unit", "x"), "unknown key sales.columns.unit"),
+    "unknown option": (changed("fit.svi.steps", 5), "unknown key fit.svi.steps"),
+    "unknown section key": (changed("fit.motor", "x"), "unknown key fit.motor"),
+    "no sales": ({"keep": 3}, "key sales is missing"),
+    "no product": (changed("sales.columns.product", None), "key sales.columns.product is missing"),
+    "no price": (changed("sales.columns.price", None), "sales.columns: name a price or a revenue column"),
+    "no path": (changed("sales.path", []), "sales.path: "),
+    "wrong period": (
+        changed("sales.period", "year"),
+        "sales.period: Input should be 'day', 'week' or 'month'",
+    ),
+    "wrong engine": (changed("fit.engine", "ols"), "fit.engine: "),
+    "wrong type": (changed("fit.min_periods", "many"), "fit.min_periods: "),
+    "too small": (changed("keep", 0), "keep: "),
+    "wrong pattern": (
+        changed("sales.not_products", ["("]),
+        "sales.not_products: '(' is not a regular expression",
+    ),
+    "wrong zone": (changed("schedule.timezone", "Mars"), "schedule.timezone: 'Mars' is no time zone"),
+    "wrong cron": (changed("schedule.cron", "monday"), "schedule.cron: 'monday' is not a cron schedule"),
+    "not a mapping": ("- sales\n", "expected keys such as `sales:`, found list"),
+    "empty": ("", "expected keys such as `sales:`, found NoneType"),
+    "not YAML": ("sales: [\n", "cannot be read: "),
+    "a key that is no text": ("1: 2\n", ""),
+    "two mistakes": (changed("keep", 0) | {"colour": 1}, "unknown key colour"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_one_line_that_names_file_and_key(tmp_path, content, reason):
+    file = write(tmp_path, content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ")
+    assert reason in message
+    assert "\n" not in message
+
+
+def test_a_missing_or_unreadable_file_says_what_to_do(tmp_path):
+    with pytest.raises(SettingsError, match="elasticity init SALES_FILE"):
+        load_settings(tmp_path / "none.yaml")
+    file = tmp_path / "latin.yaml"
+    file.write_bytes("sales: Käse".encode("latin-1"))
+    with pytest.raises(SettingsError, match=re.escape(f"{file}: cannot be read")):
+        load_settings(file)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(tmp_path)
+
+
+def test_a_wrong_value_in_the_environment_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELASTICITY_KEEP", "lots")
+    with pytest.raises(SettingsError, match="keep: ") as caught:
+        load_settings(write(tmp_path, MINIMAL))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_document_names_every_key():
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+    def keys(section: type, prefix: str = "") -> list[str]:
+        """Keys of a pydantic model, or of the dataclass of an engine's options."""
+        if hasattr(section, "model_fields"):
+            fields = {name: field.annotation for name, field in section.model_fields.items()}
+        elif dataclasses.is_dataclass(section):
+            fields = {field.name: None for field in dataclasses.fields(section)}
+        else:
+            return [prefix.removesuffix(".")]
+        return [key for name, inner in fields.items() for key in keys(inner, f"{prefix}{name}.")]
+
+    documented = set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
+    assert documented == set(keys(Settings))
