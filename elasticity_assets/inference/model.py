@@ -25,6 +25,7 @@ from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 
 AXIS = "products"  # the mesh axis that rows are spread over
 PRODUCT_SITES = ("beta", "delta", "log_r")  # one value a row
+SCALE_SITES = ("tau", "tau_c", "sigma_delta", "sigma_gamma", "s_r")  # positive
 
 
 class Sales(NamedTuple):
@@ -175,9 +176,7 @@ class Model:
     ) -> jax.Array:
         """Add up the observed cells on each device, then the devices."""
 
-        def total(
-            sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]
-        ) -> jax.Array:
+        def total(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
             value = jnp.sum(jnp.where(sales.observed, cells(sales, rows, shared), 0.0))
             value = value + jnp.sum(sales.log_base)
             return jax.lax.psum(value, AXIS) if self.mesh is not None else value
@@ -211,7 +210,9 @@ class Model:
         if self.joint:
             names += ["beta_g"]
             scales["tau_c"] = priors.category_spread
-        return tuple(sorted(names + [name for name, prior in scales.items() if isinstance(prior, HalfNormal)]))
+        return tuple(
+            sorted(names + [name for name, prior in scales.items() if isinstance(prior, HalfNormal)])
+        )
 
 
 def linear_predictor(

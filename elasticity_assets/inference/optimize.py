@@ -147,7 +147,10 @@ def optimize(
     # Jitter costs well under 0.05 nats a parameter.
     if not best - elbo <= 0.05 * sum(np.size(value) for value in init.values()) + options.tolerance:
         warnings.append("SVI lost its best ELBO again; lower learning_rate")
-    joined = {name: value.reshape(-1) if _is_local(name) else value for name, value in jax.device_get(params).items()}
+    joined = {
+        name: value.reshape(-1) if _is_local(name) else value
+        for name, value in jax.device_get(params).items()
+    }
     return Optimum(joined, best, steps, np.concatenate(trace), tuple(warnings))
 
 
@@ -203,7 +206,8 @@ def _run_chunk(
     """
     n_blocks = len(blocks.units)
     svi = problem.svi(rate)
-    svi.init(state.rng_key, _block(blocks, 0))  # traced for its constraints alone
+    first = _map_local(lambda leaf: leaf[0], svi.optim.get_params(state.optim_state))
+    svi.init(state.rng_key, _block(blocks, 0), init_params=first)  # traced for its constraints alone
 
     def step(state: SVIState, k: jax.Array | int) -> tuple[SVIState, jax.Array]:
         own, loss = svi.update(_map_local(lambda leaf: leaf[k], state), _block(blocks, k))
@@ -253,7 +257,7 @@ def _placed(tree: Any, problem: Problem) -> Any:
 
 def _is_local(name: str) -> bool:
     """Whether a parameter of the guide has one value a product."""
-    return name.partition("_auto_")[0] in PRODUCT_SITES
+    return name.rpartition("_")[0] in PRODUCT_SITES
 
 
 def _in_local(path: tuple[Any, ...]) -> bool:
@@ -270,7 +274,11 @@ def _map_local(function: Callable[[jax.Array], jax.Array], tree: Any) -> Any:
 def _put_local(whole: Any, part: Any, k: jax.Array | int) -> Any:
     """Write a block's leaves back; shared leaves are replaced."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, old, new: old.at[k].set(new) if _in_local(path) else new, whole, part
+        lambda path, old, new: (
+            jax.lax.dynamic_update_index_in_dim(old, new, k, 0) if _in_local(path) else new
+        ),
+        whole,
+        part,
     )
 
 

@@ -36,7 +36,7 @@ class SviOptions:
 
     guide: Literal["mean_field", "product_block", "low_rank"] = "mean_field"
     loss: Literal["elbo", "renyi", "closed_form"] = "elbo"
-    num_particles: int = 1
+    num_particles: int = 4
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1.0
     eta_bounds: tuple[float, float] | None = None

@@ -187,7 +187,9 @@ def _posterior(found: _Found, index: int) -> CategoryPosterior:
     K = len(panel.control)
 
     def scale(name: str, prior: HalfNormal | Fixed) -> float:
-        return float(np.atleast_1d(_mean_scale(found, name, prior))[min(index, np.size(mean.get(name, 0)) - 1)])
+        return float(
+            np.atleast_1d(_mean_scale(found, name, prior))[min(index, np.size(mean.get(name, 0)) - 1)]
+        )
 
     return CategoryPosterior(
         category=panel.category,
