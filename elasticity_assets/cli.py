@@ -81,7 +81,10 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     home = dagster_home()
     with dg.DagsterInstance.from_config(str(home)) as instance, runs.only_refit(home):
         runs.end_dead_runs(instance)
-        _exit_if(runs.what_failed(runs.run_ingest(settings, instance)))
+        result = runs.run_ingest(settings, instance)
+        if mistakes := runs.settings_mistakes(result):
+            raise SettingsError("; ".join(mistakes))
+        _exit_if(runs.what_failed(result))
         keys = instance.get_dynamic_partitions("category")
         known = [category_of(key) for key in keys]
         if unknown := sorted(set(categories) - set(known)):

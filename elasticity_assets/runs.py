@@ -1,7 +1,7 @@
 """Runs of the two jobs in this process, quietly: what the `elasticity` command does with Dagster."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import click
 import dagster as dg
 from dagster._core.log_manager import get_log_record_event, has_log_record_event
+from dagster._utils.error import SerializableErrorInfo
 from filelock import FileLock, Timeout
 
 from elasticity_assets.automation import NO_FOLLOW_UP, all_categories, refit_config
@@ -105,26 +106,46 @@ def what_failed(result: dg.ExecuteInProcessResult) -> list[str]:
     """Say in one line each what failed in a run; empty if nothing did."""
     lines = []
     for evaluation in result.get_asset_check_evaluations():
-        if evaluation.passed or evaluation.severity != dg.AssetCheckSeverity.ERROR or not evaluation.blocking:
-            continue
-        table = evaluation.metadata.get("categories")
-        reasons: Mapping[str, str] = {}
-        if isinstance(table, dg.TableMetadataValue):
-            rows = [record.data for record in table.records]
-            reasons = {str(row["category"]): str(row["reason"]) for row in rows if not row["refitted"]}
-        lines += [
-            f"category {category!r} was not refitted, its last numbers stay: {reason}"
-            for category, reason in reasons.items()
-        ] or [f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"]
+        if not evaluation.passed and evaluation.blocking:
+            lines += _by_category(evaluation) or [
+                f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"
+            ]
     for event in result.get_step_failure_events():
-        error = event.step_failure_data.error
-        while error and error.cause:
-            error = error.cause
-        if error and error.cls_name == "DagsterAssetCheckFailedError":
-            continue  # said above
-        user = event.step_failure_data.user_failure_data
-        text = (user and user.description) or (error and error.message) or "failed"
-        lines.append(f"{event.step_key}: {' '.join(text.split())}")
+        error = _cause(event)
+        if error and error.cls_name != "DagsterAssetCheckFailedError":  # that was said above
+            text = error.message.removeprefix(f"{error.cls_name}: ")
+            lines.append(f"{event.step_key}: {' '.join(text.split())}")
     if not result.success and not lines:
         lines.append(f"run {result.run_id} of {result.job_def.name} failed; see it in the UI (`make dev`)")
     return lines
+
+
+def settings_mistakes(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Say in one line each what is wrong in the settings, as a run found out with the files in hand."""
+    errors = [_cause(event) for event in result.get_step_failure_events()]
+    return [
+        error.message.strip().split(": ", 1)[1]
+        for error in errors
+        if error and error.cls_name == "SettingsError"
+    ]
+
+
+def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
+    """Innermost error of a failed step."""
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return error
+
+
+def _by_category(evaluation: dg.AssetCheckEvaluation) -> list[str]:
+    """Lines of the check `every_category_refitted`; none for other checks."""
+    table = evaluation.metadata.get("categories")
+    if not isinstance(table, dg.TableMetadataValue):
+        return []
+    rows = [record.data for record in table.records]
+    return [
+        f"category {row['category']!r} was not refitted, its last numbers stay: {row['reason']}"
+        for row in rows
+        if not row.get("refitted", True)
+    ]

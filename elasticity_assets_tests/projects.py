@@ -91,7 +91,7 @@ def make_project(folder: Path, sales: pd.DataFrame | None = None, **fit: Any) ->
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "elasticity.yaml"
     file.write_text(yaml.safe_dump(settings_dict(**fit)))
-    project = Project(folder, load_settings(file), dg.DagsterInstance.ephemeral())
+    project = Project(folder, load_settings(file), dg.DagsterInstance.ephemeral(tempdir=str(folder)))
     project.write_sales(simulated_sales() if sales is None else sales)
     return project
 

@@ -23,8 +23,8 @@ def test_plain_names_stay_as_they_are() -> None:
         assert partition_key(name) == name
 
 
-def test_partitions_follow_the_categories() -> None:
-    instance = dg.DagsterInstance.ephemeral()
+def test_partitions_follow_the_categories(tmp_path) -> None:
+    instance = dg.DagsterInstance.ephemeral(tempdir=str(tmp_path))
     assert keep_in_step(instance, ["b", "a\nc"]) == (["a\nc", "b"], [])
     assert keep_in_step(instance, ["b", "d"]) == (["d"], ["a\nc"])
     assert keep_in_step(instance, ["b", "d"]) == ([], [])

@@ -55,7 +55,7 @@ def product_elasticity(
     """
     levels = unpack(Hierarchy, hierarchy)
     with warehouse.write() as connection:
-        keys = _to_write(connection, PRODUCT_ELASTICITY, context.partition_keys)
+        keys = _to_write(connection, PRODUCT_ELASTICITY, category_posterior)
         sales = {
             key: connection.execute(statement("product_sales"), {"category": category_of(key)}).df()
             for key in keys

@@ -8,7 +8,7 @@ from elasticity_assets.assets.metadata import OWNERS, row_count
 from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.checks import mart as checks
 from elasticity_assets.fits import failures, unpack_fit
-from elasticity_assets.mart import PublishError, Refit, publish
+from elasticity_assets.mart import Refit, publish
 from elasticity_assets.partitions import category_of
 from elasticity_assets.resources.array_store import StoredArrays
 from elasticity_assets.resources.warehouse import Warehouse
@@ -50,12 +50,7 @@ def published_elasticity(
         fitted={posterior.category: len(posterior.product) for posterior in fits},
         failed=sorted(failed),
     )
-    try:
-        rows = publish(
-            warehouse, settings.published, refit, controls=settings.sales.controls, keep=settings.keep
-        )
-    except PublishError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+    rows = publish(warehouse, settings.published, refit, controls=settings.sales.controls, keep=settings.keep)
     return dg.MaterializeResult(
         metadata={
             "file": dg.MetadataValue.path(str(settings.published)),

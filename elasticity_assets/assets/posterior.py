@@ -93,6 +93,9 @@ def category_posterior(
         context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
     with warehouse.write() as connection:
         record_outcomes(connection, [*fitted, *kept], failed)
+    if failed and not any(array_store.read(context.asset_key, key) for key in context.partition_keys):
+        name, reason = next(iter(failed.items()))
+        raise dg.Failure(f"no category could be fitted; {name}: {reason}", allow_retries=False)
     return dg.MaterializeResult(
         metadata={"fitted in this run": len(fitted), "kept": len(kept), "failed": len(failed)},
         check_results=[checks.fits_succeeded(failed), checks.fits_converged(fitted)],

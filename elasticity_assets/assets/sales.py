@@ -4,7 +4,7 @@ import dagster as dg
 
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import sales as checks
-from elasticity_assets.ingestion import SalesFileError, build_weekly_sales, categories, take_in_files
+from elasticity_assets.ingestion import build_weekly_sales, categories, take_in_files
 from elasticity_assets.partitions import keep_in_step
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.settings import Settings
@@ -17,11 +17,8 @@ GROUP = "1_sales"
 @dg.asset(group_name=GROUP, kinds={"duckdb"}, owners=OWNERS, check_specs=checks.RAW_SALES)
 def raw_sales(settings: dg.ResourceParam[Settings], warehouse: Warehouse) -> dg.MaterializeResult:
     """Take in the sales files' usable rows, as delivered; files that have not changed are not read again."""
-    try:
-        with warehouse.write() as connection:
-            report = take_in_files(connection, settings.sales)
-    except SalesFileError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+    with warehouse.write() as connection:
+        report = take_in_files(connection, settings.sales)
     files = {
         name: dg.MetadataValue.md("\n".join(f"- {file}" for file in getattr(report, name)))
         for name in ("new", "changed", "renamed", "vanished", "not_named", "still_written")
@@ -48,12 +45,9 @@ def weekly_sales(
 
     Brings the `category` partitions in step with the categories that have sales.
     """
-    try:
-        with warehouse.write() as connection:
-            report = build_weekly_sales(connection, settings.sales)
-            names = categories(connection)
-    except SalesFileError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+    with warehouse.write() as connection:
+        report = build_weekly_sales(connection, settings.sales)
+        names = categories(connection)
     added, deleted = keep_in_step(context.instance, names)
     return dg.MaterializeResult(
         metadata={

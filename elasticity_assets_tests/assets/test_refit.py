@@ -6,6 +6,7 @@ import pytest
 
 from elasticity_assets.inference import engines
 from elasticity_assets.partitions import partition_key
+from elasticity_assets.runs import settings_mistakes, what_failed
 from elasticity_assets_tests.projects import (
     CATEGORIES,
     Project,
@@ -206,8 +207,8 @@ def test_files_that_cannot_be_used_fail_the_run_and_the_published_file_stays(pro
     project.write_sales(pd.DataFrame({"nothing": [1]}))
     result = project.ingest()
     assert not result.success
-    failure = result.get_step_failure_events()[0].step_failure_data.user_failure_data
-    assert failure is not None
-    assert "\n" not in (failure.description or "\n")
-    assert "sales.csv" in (failure.description or "")
+    (line,) = what_failed(result)
+    assert "sales.csv" in line
+    assert "\n" not in line
+    assert settings_mistakes(result)
     assert project.settings.published.read_bytes() == before

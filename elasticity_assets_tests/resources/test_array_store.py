@@ -59,7 +59,7 @@ def test_files_that_a_killed_run_left_are_removed_once_stale(store: ArrayStore) 
     assert not stale.exists()
 
 
-def test_assets_hand_down_one_partition_many_or_none(store: ArrayStore) -> None:
+def test_assets_hand_down_one_partition_many_or_none(store: ArrayStore, tmp_path) -> None:
     seen: dict[str, list[str]] = {}
 
     @dg.asset(partitions_def=PARTITIONS, io_manager_key="array_store")
@@ -86,7 +86,7 @@ def test_assets_hand_down_one_partition_many_or_none(store: ArrayStore) -> None:
         seen["total"] = [str(total["n"])]
         return dg.MaterializeResult()
 
-    instance = dg.DagsterInstance.ephemeral()
+    instance = dg.DagsterInstance.ephemeral(tempdir=str(tmp_path))
     resources = {"array_store": store, "io_manager": store}
     with instance:
         some = dg.materialize([numbers, same], partition_key=KEYS[0], instance=instance, resources=resources)
