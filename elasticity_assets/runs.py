@@ -1,6 +1,7 @@
 """Runs of the two jobs in this process, quietly: what the `elasticity` command does with Dagster."""
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,8 +114,7 @@ def what_failed(result: dg.ExecuteInProcessResult) -> list[str]:
     for event in result.get_step_failure_events():
         error = _cause(event)
         if error and error.cls_name != "DagsterAssetCheckFailedError":  # that was said above
-            text = error.message.removeprefix(f"{error.cls_name}: ")
-            lines.append(f"{event.step_key}: {' '.join(text.split())}")
+            lines.append(f"{event.step_key}: {_message(error)}")
     if not result.success and not lines:
         lines.append(f"run {result.run_id} of {result.job_def.name} failed; see it in the UI (`make dev`)")
     return lines
@@ -123,11 +123,7 @@ def what_failed(result: dg.ExecuteInProcessResult) -> list[str]:
 def settings_mistakes(result: dg.ExecuteInProcessResult) -> list[str]:
     """Say in one line each what is wrong in the settings, as a run found out with the files in hand."""
     errors = [_cause(event) for event in result.get_step_failure_events()]
-    return [
-        error.message.strip().split(": ", 1)[1]
-        for error in errors
-        if error and error.cls_name == "SettingsError"
-    ]
+    return [_message(error) for error in errors if error and error.cls_name == "SettingsError"]
 
 
 def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
@@ -136,6 +132,11 @@ def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
     while error and error.cause:
         error = error.cause
     return error
+
+
+def _message(error: SerializableErrorInfo) -> str:
+    """Text of an error in one line, without the name of its class, which says nothing to a user."""
+    return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", " ".join(error.message.split()))
 
 
 def _by_category(evaluation: dg.AssetCheckEvaluation) -> list[str]:

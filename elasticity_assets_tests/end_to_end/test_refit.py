@@ -1,0 +1,105 @@
+"""The installed command in processes of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+import yaml
+
+from elasticity_assets_tests.projects import CATEGORIES, settings_dict, simulated_sales
+
+COMMAND = [sys.executable, "-W", "error", "-c", "from elasticity_assets.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was refitted once."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings_dict(engine="natural_gradient")))
+    (folder / "sales").mkdir()
+    simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
+    done = elasticity(folder, "refit")
+    assert done.returncode == 0, done.stderr
+    for category in CATEGORIES:
+        assert category in done.stdout
+    assert str(folder / "data/elasticity.duckdb") in done.stdout
+    assert "published_elasticity" in done.stderr  # progress
+    assert "dagster" not in done.stderr.lower()  # quiet logs
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    environment = os.environ | {"ELASTICITY_CONFIG": str(folder / "elasticity.yaml")}
+    environment.pop("DAGSTER_HOME", None)
+    return environment
+
+
+def elasticity(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        check=False,
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def published(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """All published tables that a second refit must repeat, without what names a fit or a time."""
+    with duckdb.connect(str(folder / "data/elasticity.duckdb"), read_only=True) as connection:
+        for (table,) in connection.sql("SELECT table_name FROM duckdb_tables() ORDER BY ALL").fetchall():
+            if table not in ("elasticity_history", "refits"):
+                rows = connection.sql(f'FROM "{table}" ORDER BY ALL').df()
+                yield table, rows.drop(columns=["fit_id", "fitted_at", "seconds"], errors="ignore")
+
+
+def test_twice_gives_the_same_tables_also_with_full(folder: Path) -> None:
+    first = dict(published(folder))
+    assert len(first) == 8
+    for arguments in ([], ["--full"]):
+        assert elasticity(folder, "refit", *arguments).returncode == 0
+        for table, rows in published(folder):
+            pd.testing.assert_frame_equal(rows, first[table], check_exact=True, obj=table)
+
+
+def test_sales_on_the_command_line_are_added(folder: Path) -> None:
+    more = simulated_sales(3)
+    more = more[~more["category"].isin(CATEGORIES)]
+    more.to_csv(folder / "more.csv", index=False)
+    done = elasticity(folder, "refit", "--sales", "more.csv")
+    assert done.returncode == 0, done.stderr
+    assert set(dict(published(folder))["category_elasticity"]["category"]) == {*CATEGORIES, *more["category"]}
+    status = elasticity(folder, "status")
+    assert status.returncode == 0, status.stderr
+    assert all(category in status.stdout for category in CATEGORIES)
+
+
+def test_killed_at_any_moment_the_published_file_stays_whole_and_the_next_run_completes(folder: Path) -> None:
+    before = dict(published(folder))
+    for seconds in (4.0, 7.0):
+        run = subprocess.Popen(
+            [*COMMAND, "refit", "--full"],
+            cwd=folder,
+            env=environment(folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(seconds)
+        run.send_signal(signal.SIGKILL)
+        run.wait(timeout=60)
+        for table, rows in published(folder):
+            pd.testing.assert_frame_equal(rows, before[table], check_exact=True, obj=table)
+    done = elasticity(folder, "refit", "--full")
+    assert done.returncode == 0, done.stderr
+    for table, rows in published(folder):
+        pd.testing.assert_frame_equal(rows, before[table], check_exact=True, obj=table)
+    assert not list((folder / "data").rglob("*.tmp"))
