@@ -150,7 +150,7 @@ class Model:
     def expected_poisson(
         self, sales: Sales, mean: tuple[jax.Array, ...], var: tuple[jax.Array, ...]
     ) -> jax.Array:
-        """Expected Poisson log likelihood of all observed cells under independent Gaussian effects, a scalar.
+        """Take the expected Poisson log likelihood of all observed cells under independent Gaussian effects.
 
         Parameters
         ----------
@@ -274,7 +274,7 @@ def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: 
 
 
 def places(panels: Sequence[Panel], sales: Sales, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of one panel's products, shape (n,), and periods, shape (T,), among the stacked ones."""
+    """Rows of one panel's products, shape (n,), and columns of its periods, shape (T,), in the stack."""
     rows = np.flatnonzero(sales.member[:, index])
     return rows, np.searchsorted(_all_periods(panels), panels[index].period)
 
@@ -304,7 +304,7 @@ def _normal(loc: jax.Array | float, scale: jax.Array, real: jax.Array) -> dist.D
 
 
 def _scale(name: str, prior: HalfNormal | Fixed, size: int | None = None) -> jax.Array:
-    """A scale, sampled or known; `size` of them, or a scalar."""
+    """Sample a scale, or take the known value; `size` of them, or a scalar."""
     shape = () if size is None else (size,)
     if isinstance(prior, Fixed):
         return jnp.full(shape, prior.value)

@@ -16,7 +16,7 @@ from numpyro.handlers import reparam
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.reparam import LocScaleReparam
 
-from elasticity_assets.inference.model import Model, Sales, places, stack_panels
+from elasticity_assets.inference.model import Model, places, stack_panels
 from elasticity_assets.inference.options import Likelihood, NutsOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
@@ -41,7 +41,8 @@ class Draws:
         beta_i.
     category_elasticity, level_mean : arrays, shape (chains, samples)
         beta_c and delta_c.
-    tau, level_spread, period_spread, log_dispersion_mean, log_dispersion_spread : arrays, shape (chains, samples)
+    tau, level_spread, period_spread : arrays, shape (chains, samples)
+    log_dispersion_mean, log_dispersion_spread : arrays, shape (chains, samples)
     control_effect : array, shape (chains, samples, K)
     level, dispersion : arrays, shape (chains, samples, n)
         delta_i and r_i; infinite dispersion for Poisson.
@@ -65,7 +66,7 @@ class Draws:
     divergences: int
 
     def effective_sample_size(self) -> np.ndarray:
-        """Of each product's elasticity, then of beta_c and tau; shape (n + 2,), or n + 1 where tau is known."""
+        """Of each product's elasticity, of beta_c and, where learned, of tau; shape (n + 2,) or (n + 1,)."""
         return effective_sample_size(self._watched())
 
     def r_hat(self) -> np.ndarray:
@@ -115,7 +116,7 @@ def fit(
     diagnostics = FitDiagnostics(
         engine="nuts",
         likelihood=("zero-truncated " if panel.zero_truncated else "") + likelihood,
-        device=f"{jax.default_backend()} x1",
+        device=f"{jax.local_devices()[0].device_kind} x1",
         iterations=options.chains * options.samples,
         converged=not warnings,
         elbo=float("nan"),
@@ -137,8 +138,8 @@ def sample(
     """Draw from one category's posterior; parameters and errors as for `fit`."""
     if panel.n_products > options.max_products:
         raise ValueError(
-            f"category {panel.category!r} has {panel.n_products} products, NUTS takes at most {options.max_products}; "
-            "use engine natural_gradient, or raise max_products and wait for hours"
+            f"category {panel.category!r} has {panel.n_products} products, above max_products "
+            f"{options.max_products} of NUTS; use engine natural_gradient, or raise it and wait for hours"
         )
     model = Model(priors, likelihood, zero_truncated=panel.zero_truncated)
     sales = stack_panels([panel], centred_price=priors.centred_price)
@@ -191,7 +192,7 @@ class _Effect:
 
 
 def _effects(priors: Priors, mean: dict[str, np.ndarray], sd: dict[str, np.ndarray]) -> dict[str, _Effect]:
-    """Centred by the share of an effect's posterior precision that its own data bring: 1 - Var(post)/Var(prior)."""
+    """Centre each by the share that its own data have in its precision, 1 - Var(posterior)/Var(prior)."""
 
     def known_or(name: str, prior: object) -> float:
         return prior.value if isinstance(prior, Fixed) else float(np.exp(mean[name][0]))
@@ -222,14 +223,14 @@ def _initial_values(
 ) -> dict[str, np.ndarray]:
     """One chain's start, in the sampler's coordinates: the rough posterior's draw."""
     values = {}
-    for name in mean:
-        value = mean[name] + sd[name] * rng.standard_normal(np.shape(mean[name]))
+    for name, centre in mean.items():
+        value = centre + sd[name] * rng.standard_normal(np.shape(centre))
         if name in effects:
             effect = effects[name]
             away = (value - effect.centre) / effect.scale ** (1.0 - effect.centred)
-            values[f"{name}_decentered"] = (effect.centred * effect.centre + away).astype(mean[name].dtype)
+            values[f"{name}_decentered"] = (effect.centred * effect.centre + away).astype(centre.dtype)
         else:
-            values[name] = np.asarray(value, mean[name].dtype)
+            values[name] = np.asarray(value, centre.dtype)
     return values
 
 
@@ -269,7 +270,7 @@ def _draws(
 
 
 def _warnings(draws: Draws) -> tuple[str, ...]:
-    """What the chains' diagnostics say, in words; empty if all is well."""
+    """Say in words what the chains' diagnostics show; nothing if all is well."""
     r_hat, ess = float(np.max(draws.r_hat())), float(np.min(draws.effective_sample_size()))
     warnings = []
     if not r_hat <= _LARGEST_R_HAT:

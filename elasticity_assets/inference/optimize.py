@@ -167,7 +167,7 @@ def to_devices(sales: Sales, problem: Problem) -> Sales:
 
 
 def _scale_by_starting_sd() -> optax.GradientTransformation:
-    """Multiply steps of locations by their starting sd, so that one step length fits small and huge volumes."""
+    """Multiply steps of locations by their starting sds: one step length then fits all volumes."""
 
     def init(params: Arrays) -> Arrays:
         return {

@@ -93,3 +93,18 @@ class FitOptions:
     svi: SviOptions = field(default_factory=SviOptions)
     natural_gradient: NaturalGradientOptions = field(default_factory=NaturalGradientOptions)
     nuts: NutsOptions = field(default_factory=NutsOptions)
+
+
+ARTICLE = FitOptions(
+    engine="svi",
+    likelihood="poisson",
+    svi=SviOptions(
+        loss="renyi",
+        num_particles=4,
+        optimizer="adamw",
+        learning_rate=0.01,
+        eta_bounds=(-4.0, 20.0),
+        max_steps=1_000_000,
+    ),
+)
+"""The article's way of fitting, to go with `priors.ARTICLE`; the other settings do not matter then."""

@@ -1,17 +1,26 @@
-"""Starting values: a few sweeps of penalized iteratively reweighted least squares, one effect after the other."""
+"""Starting values: sweeps of penalized iteratively reweighted least squares, one effect after the other."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from elasticity_assets.inference.model import Model, Sales, linear_predictor
+from elasticity_assets.inference.model import Model, Sales, linear_predictor, of_rows
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import Fixed, HalfNormal
 
 _SWEEPS = 12
+
+
+class _Effects(NamedTuple):
+    """Shapes (N,), (N,), (C, W) and (C, K)."""
+
+    beta: jax.Array
+    delta: jax.Array
+    gamma: jax.Array
+    alpha: jax.Array
 
 
 def starting_values(model: Model, sales: Sales) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
@@ -29,127 +38,124 @@ def starting_values(model: Model, sales: Sales) -> tuple[dict[str, jax.Array], d
         In unconstrained space: scales are logs. Both hold every latent site of the model.
     """
     priors = model.priors
-    units, x, observed, member = sales.units, sales.log_price, sales.observed, sales.member
-    C, W = sales.period.shape
-    K = sales.controls.shape[-1]
-    real = member.sum(axis=1) > 0
-    per_category = jnp.maximum(member.sum(axis=0), 1.0)
-    cells = jnp.maximum(observed.sum(axis=1), 1)
-    size = jnp.exp(priors.log_dispersion_mean) if model.likelihood == "negative_binomial" else jnp.inf
+    C, K = sales.member.shape[1], sales.controls.shape[-1]
+    real = sales.member.sum(axis=1) > 0
+    products, periods = _products(sales), jnp.maximum(sales.period.sum(axis=1), 1)
+    effects = jax.lax.fori_loop(
+        0, _SWEEPS, lambda _, now: _sweep(model, sales, now), _flat_prices(model, sales)
+    )
+    _, weight = _score_and_weight(model, sales, effects)
+    slope, _, level = _product_precision(model, sales, weight)
+    beta_c, delta_c = _category_mean(sales, effects.beta), _category_mean(sales, effects.delta)
 
-    def of_rows(value: jax.Array) -> jax.Array:
-        return jnp.einsum("nc,c...->n...", member, value, precision="highest")
+    def log_spread(value: jax.Array, centre: jax.Array, noise: jax.Array) -> jax.Array:
+        excess = jnp.where(real, (value - of_rows(sales, centre)) ** 2 - noise, 0.0)
+        return 0.5 * jnp.log(jnp.maximum(_by_category(sales, excess) / products, 0.01))
 
-    def by_category(value: jax.Array) -> jax.Array:
-        return jnp.einsum("nc,n...->c...", member, value, precision="highest")
-
-    beta_prior = _typical(priors.product_spread) ** -2
-    delta_prior = _typical(priors.level_spread) ** -2
-    gamma_prior = _typical(priors.period_spread) ** -2
-    beta = jnp.where(real, priors.category_mean, 0.0)
-    level = jnp.log(jnp.maximum(units.sum(axis=1), 0.5) / cells)
-    # At the observed prices, so that an uncentred price starts at the right level as well.
-    delta = jnp.where(real, level - beta * x.sum(axis=1) / cells, 0.0)
-    sweep_start = (beta, delta, jnp.zeros((C, W)), jnp.zeros((C, K)))
-
-    def score_and_weight(values: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
-        mean = jnp.exp(jnp.clip(linear_predictor(sales, *values), -20.0, 30.0))
-        shrink = jnp.where(observed, 1.0 / (1.0 + mean / size), 0.0)
-        return (units - mean) * shrink, mean * shrink
-
-    def product_precision(weight: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return (
-            (weight * x * x).sum(axis=1) + beta_prior,
-            (weight * x).sum(axis=1),
-            weight.sum(axis=1) + delta_prior,
-        )
-
-    def sweep(_: int, values: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        beta, delta, gamma, alpha = values
-        score, weight = score_and_weight(values)
-        slope, cross, level = product_precision(weight)
-        beta_c = of_rows(by_category(beta) / per_category)
-        delta_c = of_rows(by_category(delta) / per_category)
-        g_beta = (score * x).sum(axis=1) - beta_prior * (beta - beta_c)
-        g_delta = score.sum(axis=1) - delta_prior * (delta - delta_c)
-        determinant = slope * level - cross**2
-        beta = beta + jnp.where(
-            real, jnp.clip((level * g_beta - cross * g_delta) / determinant, -1.0, 1.0), 0.0
-        )
-        delta = delta + jnp.where(
-            real, jnp.clip((slope * g_delta - cross * g_beta) / determinant, -2.0, 2.0), 0.0
-        )
-
-        score, weight = score_and_weight((beta, delta, gamma, alpha))
-        step = (by_category(score) - gamma_prior * gamma) / (by_category(weight) + gamma_prior)
-        gamma = gamma + jnp.where(sales.period, jnp.clip(step, -1.0, 1.0), 0.0)
-        if K:
-            score, weight = score_and_weight((beta, delta, gamma, alpha))
-            z = sales.controls
-            gradient = by_category(jnp.einsum("nwk,nw->nk", z, score)) - alpha / priors.control_sd**2
-            curvature = (
-                by_category(jnp.einsum("nwk,nwl,nw->nkl", z, z, weight)) + jnp.eye(K) / priors.control_sd**2
-            )
-            alpha = alpha + jnp.clip(jnp.linalg.solve(curvature, gradient[..., None])[..., 0], -1.0, 1.0)
-        return beta, delta, gamma, alpha
-
-    beta, delta, gamma, alpha = jax.lax.fori_loop(0, _SWEEPS, sweep, sweep_start)
-    _, weight = score_and_weight((beta, delta, gamma, alpha))
-    slope, _, level = product_precision(weight)
-    beta_c, delta_c = by_category(beta) / per_category, by_category(delta) / per_category
-
-    def spread(value: jax.Array, centre: jax.Array, noise: jax.Array) -> jax.Array:
-        excess = (value - of_rows(centre)) ** 2 - noise
-        variance = by_category(jnp.where(real, excess, 0.0)) / per_category
-        return 0.5 * jnp.log(jnp.maximum(variance, 0.01))
-
-    def one(value: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(value, (C,))
-
-    counted = jnp.maximum(sales.period.sum(axis=1), 1)
-    gamma_var = jnp.maximum((gamma**2).sum(axis=1) / counted, 1e-3)
-    mean = {
-        "beta_c": beta_c,
-        "tau": spread(beta, beta_c, 1.0 / slope),
-        "delta_c": delta_c,
-        "sigma_delta": spread(delta, delta_c, 1.0 / level),
-        "sigma_gamma": 0.5 * jnp.log(gamma_var),
-        "gamma": gamma,
-        "alpha": alpha,
-        "mu_r": one(jnp.asarray(priors.log_dispersion_mean)),
-        "s_r": one(jnp.log(0.5)),
-        "beta": beta,
-        "delta": delta,
-        "log_r": jnp.where(real, priors.log_dispersion_mean, 0.0),
-        "beta_g": beta_c.mean(),
-        "tau_c": jnp.log(0.5 * _typical(priors.category_spread)),
-    }
-    of_scale = 1.0 / jnp.sqrt(2.0 * per_category)
-    sd = {
-        "beta_c": jnp.exp(mean["tau"]) / jnp.sqrt(per_category) + 0.01,
-        "tau": of_scale,
-        "delta_c": jnp.exp(mean["sigma_delta"]) / jnp.sqrt(per_category) + 0.01,
-        "sigma_delta": of_scale,
-        "sigma_gamma": 1.0 / jnp.sqrt(2.0 * counted),
-        "gamma": jnp.where(
-            sales.period, (by_category(weight) + jnp.exp(-2.0 * mean["sigma_gamma"])[:, None]) ** -0.5, 1.0
+    log_tau = log_spread(effects.beta, beta_c, 1.0 / slope)
+    log_sigma_delta = log_spread(effects.delta, delta_c, 1.0 / level)
+    log_sigma_gamma = 0.5 * jnp.log(jnp.maximum((effects.gamma**2).sum(axis=1) / periods, 1e-3))
+    gamma_precision = _by_category(sales, weight) + jnp.exp(-2.0 * log_sigma_gamma)[:, None]
+    alpha_precision = jnp.einsum("nwk,nw->nk", sales.controls**2, weight)
+    of_scale = (2.0 * products) ** -0.5
+    both = {
+        "beta": (effects.beta, jnp.where(real, slope**-0.5, 1.0)),
+        "delta": (effects.delta, jnp.where(real, level**-0.5, 1.0)),
+        "gamma": (effects.gamma, jnp.where(sales.period, gamma_precision**-0.5, 1.0)),
+        "alpha": (effects.alpha, (_by_category(sales, alpha_precision) + priors.control_sd**-2) ** -0.5),
+        "beta_c": (beta_c, jnp.exp(log_tau) * products**-0.5 + 0.01),
+        "delta_c": (delta_c, jnp.exp(log_sigma_delta) * products**-0.5 + 0.01),
+        "tau": (log_tau, of_scale),
+        "sigma_delta": (log_sigma_delta, of_scale),
+        "sigma_gamma": (log_sigma_gamma, (2.0 * periods) ** -0.5),
+        "mu_r": (jnp.full(C, priors.log_dispersion_mean), 0.5 * products**-0.5),
+        "s_r": (jnp.full(C, jnp.log(0.5)), of_scale),
+        "log_r": (
+            jnp.where(real, priors.log_dispersion_mean, 0.0),
+            jnp.where(real, (0.25 * sales.observed.sum(axis=1) + 4.0) ** -0.5, 1.0),
         ),
-        "alpha": (by_category(jnp.einsum("nwk,nw->nk", sales.controls**2, weight)) + priors.control_sd**-2)
-        ** -0.5,
-        "mu_r": one(0.5 / jnp.sqrt(per_category)),
-        "s_r": of_scale,
-        "beta": jnp.where(real, slope**-0.5, 1.0),
-        "delta": jnp.where(real, level**-0.5, 1.0),
-        "log_r": jnp.where(real, (0.25 * cells + 4.0) ** -0.5, 1.0),
-        "beta_g": jnp.asarray(0.5),
-        "tau_c": jnp.asarray(0.5),
+        "beta_g": (beta_c.mean(), jnp.asarray(0.5)),
+        "tau_c": (jnp.log(0.5 * _size(priors.category_spread)), jnp.asarray(0.5)),
     }
     names = model.latent_sites(K)
-    return {name: mean[name] for name in names}, {name: sd[name] for name in names}
+    return {name: both[name][0] for name in names}, {name: both[name][1] for name in names}
 
 
-def _typical(prior: HalfNormal | Fixed) -> float:
-    return prior.value if isinstance(prior, Fixed) else prior.scale
+def _flat_prices(model: Model, sales: Sales) -> _Effects:
+    """Elasticities at the prior's mean, levels at the products' mean sales, nothing else."""
+    (C, W), K = sales.period.shape, sales.controls.shape[-1]
+    real = sales.member.sum(axis=1) > 0
+    cells = jnp.maximum(sales.observed.sum(axis=1), 1)
+    beta = jnp.where(real, model.priors.category_mean, 0.0)
+    level = jnp.log(jnp.maximum(sales.units.sum(axis=1), 0.5) / cells)
+    # At the mean price, for a model whose prices are not centred.
+    delta = jnp.where(real, level - beta * sales.log_price.sum(axis=1) / cells, 0.0)
+    return _Effects(beta, delta, jnp.zeros((C, W)), jnp.zeros((C, K)))
+
+
+def _sweep(model: Model, sales: Sales, now: _Effects) -> _Effects:
+    """One Newton step, of limited length, of products, then of periods, then of controls."""
+    priors = model.priors
+    real = sales.member.sum(axis=1) > 0
+    score, weight = _score_and_weight(model, sales, now)
+    slope, cross, level = _product_precision(model, sales, weight)
+    above = [of_rows(sales, _category_mean(sales, value)) for value in (now.beta, now.delta)]
+    g_beta = (score * sales.log_price).sum(axis=1) - (now.beta - above[0]) / _size(priors.product_spread) ** 2
+    g_delta = score.sum(axis=1) - (now.delta - above[1]) / _size(priors.level_spread) ** 2
+    determinant = slope * level - cross**2
+    beta_step = jnp.clip((level * g_beta - cross * g_delta) / determinant, -1.0, 1.0)
+    delta_step = jnp.clip((slope * g_delta - cross * g_beta) / determinant, -2.0, 2.0)
+    now = now._replace(
+        beta=now.beta + jnp.where(real, beta_step, 0.0), delta=now.delta + jnp.where(real, delta_step, 0.0)
+    )
+
+    score, weight = _score_and_weight(model, sales, now)
+    prior = _size(priors.period_spread) ** -2
+    step = (_by_category(sales, score) - prior * now.gamma) / (_by_category(sales, weight) + prior)
+    now = now._replace(gamma=now.gamma + jnp.where(sales.period, jnp.clip(step, -1.0, 1.0), 0.0))
+    K = sales.controls.shape[-1]
+    if not K:
+        return now
+    score, weight = _score_and_weight(model, sales, now)
+    z, prior = sales.controls, priors.control_sd**-2
+    gradient = _by_category(sales, jnp.einsum("nwk,nw->nk", z, score)) - prior * now.alpha
+    curvature = _by_category(sales, jnp.einsum("nwk,nwl,nw->nkl", z, z, weight)) + prior * jnp.eye(K)
+    step = jnp.linalg.solve(curvature, gradient[..., None])[..., 0]
+    return now._replace(alpha=now.alpha + jnp.clip(step, -1.0, 1.0))
+
+
+def _score_and_weight(model: Model, sales: Sales, effects: _Effects) -> tuple[jax.Array, jax.Array]:
+    """Take d log likelihood/d eta and its expected curvature, shape (N, W), without truncation."""
+    mean = jnp.exp(jnp.clip(linear_predictor(sales, *effects), -20.0, 30.0))
+    counts = model.likelihood == "negative_binomial"
+    shrink = 1.0 / (1.0 + mean * jnp.exp(-model.priors.log_dispersion_mean)) if counts else 1.0
+    shrink = jnp.where(sales.observed, shrink, 0.0)
+    return (sales.units - mean) * shrink, mean * shrink
+
+
+def _product_precision(
+    model: Model, sales: Sales, weight: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Posterior precision of (beta_i, delta_i) alone: its entries 11, 12 and 22, shape (N,) each."""
+    weighted = weight * sales.log_price
+    return (
+        (weighted * sales.log_price).sum(axis=1) + _size(model.priors.product_spread) ** -2,
+        weighted.sum(axis=1),
+        weight.sum(axis=1) + _size(model.priors.level_spread) ** -2,
+    )
+
+
+def _by_category(sales: Sales, of_row: jax.Array) -> jax.Array:
+    """Add up rows: (N, ...) -> (C, ...)."""
+    return jnp.einsum("nc,n...->c...", sales.member, of_row, precision="highest")
+
+
+def _products(sales: Sales) -> jax.Array:
+    return jnp.maximum(sales.member.sum(axis=0), 1.0)
+
+
+def _category_mean(sales: Sales, of_row: jax.Array) -> jax.Array:
+    return _by_category(sales, of_row) / _products(sales)
 
 
 def resume_from(
@@ -206,3 +212,8 @@ def resume_from(
         if control in posterior.control:
             put("alpha", (0, k), weight @ posterior.control_mean[:, posterior.control.index(control)])
     return mean, sd
+
+
+def _size(prior: HalfNormal | Fixed) -> float:
+    """Return the scale if known, or a large one."""
+    return prior.value if isinstance(prior, Fixed) else prior.scale

@@ -10,12 +10,15 @@ import numpy as np
 
 from elasticity_assets.inference import guides
 from elasticity_assets.inference.model import Model, Sales, places, stack_panels
+from elasticity_assets.inference.natural_gradient import with_arrow_covariances
 from elasticity_assets.inference.optimize import Optimum, Problem, device_mesh, optimize
 from elasticity_assets.inference.options import Likelihood, SviOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 from elasticity_assets.inference.start import resume_from, starting_values
+
+_TAU_POINTS = 5
 
 Progress = Callable[[int, float], None]
 Arrays = dict[str, np.ndarray]
@@ -28,7 +31,7 @@ class JointPosterior:
     Attributes
     ----------
     category : tuple of CategoryPosterior
-        Already pooled: pooling them again would count the common prior twice.
+        Already pooled: pooling them again would count the common prior twice. Variances are the guide's own.
     global_mean, global_sd : float
         beta_g ~ N(global_mean, global_sd^2).
     category_spread : float
@@ -74,7 +77,7 @@ def fit(
         If the options do not go together.
     """
     found = _fit([panel], priors, likelihood, options, joint=False, start=start, on_progress=on_progress)
-    return _posterior(found, 0)
+    return _with_covariances(found)
 
 
 def fit_joint(
@@ -118,6 +121,7 @@ class _Found:
     mean: Arrays
     sd: Arrays
     optimum: Optimum
+    began: float
     diagnostics: FitDiagnostics
 
 
@@ -148,14 +152,14 @@ def _fit(
     diagnostics = FitDiagnostics(
         engine="svi",
         likelihood=("zero-truncated " if model.zero_truncated else "") + likelihood,
-        device=f"{jax.default_backend()} x{mesh.size}",
+        device=f"{jax.local_devices()[0].device_kind} x{mesh.size}",
         iterations=optimum.steps,
         converged=not optimum.warnings,
         elbo=optimum.elbo,
         seconds=time.perf_counter() - began,
         warnings=optimum.warnings,
     )
-    return _Found(panels, sales, model, mean, sd, optimum, diagnostics)
+    return _Found(panels, sales, model, mean, sd, optimum, began, diagnostics)
 
 
 def _check(panels: Sequence[Panel], likelihood: Likelihood, options: SviOptions) -> None:
@@ -180,7 +184,7 @@ def _starting_values(model: Model, sales: Sales) -> tuple[Arrays, Arrays]:
 
 
 def _posterior(found: _Found, index: int) -> CategoryPosterior:
-    """One category's posterior: a single Gaussian at tau's posterior mean."""
+    """One category's posterior with the guide's own moments, at tau's posterior mean."""
     panel, priors, mean, sd = found.panels[index], found.model.priors, found.mean, found.sd
     rows, columns = places(found.panels, found.sales, index)
     counts = found.model.likelihood == "negative_binomial"
@@ -218,6 +222,38 @@ def _posterior(found: _Found, index: int) -> CategoryPosterior:
         trace=found.optimum.trace,
         diagnostics=found.diagnostics,
     )
+
+
+def _with_covariances(found: _Found) -> CategoryPosterior:
+    """Posterior of the only category: the guide's means, and on a grid over q(tau) the covariances at them.
+
+    A guide's own variances leave out most of what correlation adds.
+    """
+    panel, priors, likelihood = found.panels[0], found.model.priors, found.model.likelihood
+    posterior = _posterior(found, 0)
+    tau, weight = posterior.tau, posterior.weight
+    if "tau" in found.mean:
+        nodes, weight = np.polynomial.hermite_e.hermegauss(_TAU_POINTS)
+        tau, weight = np.exp(found.mean["tau"] + found.sd["tau"] * nodes), weight / weight.sum()
+    points = [
+        with_arrow_covariances(replace(posterior, tau=tau[[k]]), panel, priors, likelihood)
+        for k in range(len(tau))
+    ]
+    moments = {
+        name: np.concatenate([getattr(point, name) for point in points])
+        for name in (
+            "category_mean",
+            "category_var",
+            "product_mean",
+            "product_var",
+            "product_gain",
+            "control_mean",
+            "control_var",
+        )
+    }
+    seconds = time.perf_counter() - found.began
+    diagnostics = replace(posterior.diagnostics, seconds=seconds)
+    return replace(posterior, tau=tau, weight=weight, diagnostics=diagnostics, **moments)
 
 
 def _mean_scale(found: _Found, name: str, prior: HalfNormal | Fixed) -> np.ndarray:
