@@ -332,9 +332,18 @@ def conditional_var(factor: Factor) -> jax.Array:
     return jnp.sum(solve_lower(factor.cholesky, identity(*factor.gradient.shape)) ** 2, axis=0)
 
 
-def conditional_deviation_var(rows: Rows, factor: Factor) -> jax.Array:
-    """Var(e_i | s), shape (d, n): cheap, without the shared system."""
-    return jnp.sum(solve_lower(factor.cholesky, transpose(uncentre(rows)[0])) ** 2, axis=0)
+def rough_covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
+    """What costs no product with the (S, S) matrix: variances of the products given s, plus those of gamma."""
+    L = factor.cholesky
+    d, lead, n = factor.lead.shape
+    theta = solve(L, identity(d, n))
+    eta = jnp.broadcast_to(jnp.diagonal(cov)[lead:, None], rows.units.shape)
+    z = [*rows.slopes, jnp.ones_like(rows.units)]
+    for a in range(d):
+        for b in range(d):
+            eta = eta + theta[a, b] * z[a] * z[b]
+    deviation_var = jnp.sum(solve_lower(L, transpose(uncentre(rows)[0])) ** 2, axis=0)
+    return Covariance(theta, jnp.zeros_like(factor.lead), jnp.maximum(eta, 0.0), deviation_var)
 
 
 def _over_periods(weighted: jax.Array, regressors: jax.Array | None = None, index: int = 0) -> jax.Array:

@@ -4,13 +4,12 @@ Everything here runs inside `jax.shard_map` over the mesh axis `AXIS`; a pass se
 vector's size between devices. Rows come in blocks that stay in cache, (blocks, ..., n), products last.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from elasticity_assets.inference import arrow, scales
+from elasticity_assets.inference import arrow, dispersion, scales
 from elasticity_assets.inference.expectations import Family, expectations
 
 AXIS = "products"  # the mesh axis that rows are spread over
@@ -21,7 +20,6 @@ _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
 _FAR_AWAY = 1e30
 SCALE_TOLERANCE = 0.02  # rough posterior sds, of scales and dispersions
-_LOG_DISPERSION_RANGE = (-7.0, 12.0)
 
 
 class Hyper(NamedTuple):
@@ -80,6 +78,8 @@ class Found(NamedTuple):
     ----------
     move : array, shape ()
         Largest step of a mean, in posterior sds given the rest.
+    ahead : array, shape ()
+        Largest next step to expect.
     scale_move : array, shape ()
         Largest step of a scale or dispersion, in its rough sds; 0 where they are held.
     objective : array, shape ()
@@ -92,6 +92,7 @@ class Found(NamedTuple):
     """
 
     move: jax.Array
+    ahead: jax.Array
     scale_move: jax.Array
     objective: jax.Array
     tau_gradient: jax.Array
@@ -140,41 +141,46 @@ def iterate(
     learning : array, shape ()
         1 learns scales and dispersions and begins with Newton steps; 0 holds them and goes on from `state`.
     tolerance : array, shape ()
-        Largest step to stop at, in posterior sds.
+        Largest further step to expect when stopping, in posterior sds.
     family : Family
         Static.
     max_passes : int
         Static.
     """
-    one_pass = partial(_pass, rows, hyper, learning, family=family)
 
-    def newton(carry: Any) -> Any:
-        state, _, passes, trace = carry
-        state, found = one_pass(state, jnp.zeros(()), gaussian=False)
-        return state, found.move, passes + 1, trace.at[passes].set(found.objective)
-
-    def far(carry: Any) -> jax.Array:
-        _, move, passes, _ = carry
-        return (move > _NEWTON_UNTIL) & (passes < min(_MOST_NEWTON, max_passes // 2))
-
-    def natural(carry: Any) -> Any:
-        state, last, passes, trace, share = carry
-        state, found = one_pass(state, share, gaussian=True)
+    def body(carry: Any) -> Any:
+        state, last, passes, trace, gaussian, share = carry
+        state, found = _pass(rows, hyper, learning, state, gaussian, share, family)
         # Undamped, mean and variance can chase each other in a cycle.
         share = jnp.where(found.move > 0.7 * last.move, 0.5, share)
-        return state, found, passes + 1, trace.at[passes].set(found.objective), share
+        # Steps go on shrinking at least as they just did.
+        shrinking = jnp.where(
+            last.move < _FAR_AWAY, jnp.clip(found.move / last.move, 0.1, 1.0), first_shrinking
+        )
+        near = (found.move < _NEWTON_UNTIL) | (passes + 1 >= min(_MOST_NEWTON, max_passes // 2))
+        newton = jnp.where(jnp.isfinite(found.move), _FAR_AWAY, found.move)
+        found = found._replace(
+            move=jnp.where(gaussian, found.move, newton),
+            ahead=jnp.where(gaussian, found.move * shrinking, newton),
+        )
+        return state, found, passes + 1, trace.at[passes].set(found.objective), gaussian | near, share
 
     def moving(carry: Any) -> jax.Array:
-        _, last, passes, _, _ = carry
-        return ((last.move > tolerance) | (last.scale_move > SCALE_TOLERANCE)) & (passes < max_passes)
+        _, last, passes, *_ = carry
+        settled = (last.ahead <= tolerance) & (last.scale_move <= SCALE_TOLERANCE)
+        return ~settled & jnp.isfinite(last.move) & (passes < max_passes)
 
-    trace = jnp.full(max_passes, jnp.nan)
-    state, _, passes, trace = jax.lax.while_loop(
-        far, newton, (state, _FAR_AWAY * learning, jnp.zeros((), jnp.int32), trace)
+    # Going on from a neighbouring solution, variances are nearly right from the first pass.
+    first_shrinking = jnp.where(learning > 0.0, 1.0, 0.1)
+    start = (
+        state,
+        _unknown(rows, state),
+        jnp.zeros((), jnp.int32),
+        jnp.full(max_passes, jnp.nan),
+        learning == 0.0,
+        jnp.ones(()),
     )
-    state, found, passes, trace, _ = jax.lax.while_loop(
-        moving, natural, (state, _unknown(rows, state), passes, trace, jnp.ones(()))
-    )
+    state, found, passes, trace, *_ = jax.lax.while_loop(moving, body, start)
     return Run(state, found, passes, trace)
 
 
@@ -182,25 +188,31 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
     """Covariances at the means and scales of `state`; parameters as of `iterate`."""
 
     def settle(_: int, carry: tuple[State, Found]) -> tuple[State, Found]:
-        new, found = _pass(rows, hyper, jnp.zeros(()), carry[0], jnp.ones(()), family=family, gaussian=True)
-        return carry[0]._replace(var=new.var), found
+        state, _ = carry
+        new, found = _pass(rows, hyper, jnp.zeros(()), state, jnp.asarray(True), jnp.ones(()), family)
+        return state._replace(var=new.var), found
 
     return jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, (state, _unknown(rows, state)))[1]
 
 
-class _RowSums(NamedTuple):
-    """Sums over products after a step.
+class _Seen(NamedTuple):
+    """Sums over all rows at the current means: what the shared systems need, and E log p(y)."""
 
-    `squares`, `squares_before`: sum of E e_i^2 after and before the step, `freedom`: sum of
-    (1 - Var(e_i)/prior variance)^2, shape (d,); the same of log r_i, shape (), with `log_size` its sum.
+    corner: arrow.Corner
+    centre: dispersion.Centre
+    log_lik: jax.Array
+
+
+class _Moved(NamedTuple):
+    """Sums over all rows after a step.
+
+    `squares`, `squares_before`: sum of E e_i^2 after and before the step; `freedom`: sum of
+    (1 - Var(e_i)/prior variance)^2; shape (d + 1,), with log r_i - mu_r as the last deviation.
     """
 
     squares: jax.Array
     squares_before: jax.Array
     freedom: jax.Array
-    log_size: jax.Array
-    log_size_squares: jax.Array
-    log_size_freedom: jax.Array
 
 
 def _pass(
@@ -208,119 +220,164 @@ def _pass(
     hyper: Hyper,
     learning: jax.Array,
     state: State,
+    gaussian: jax.Array,
     share: jax.Array,
-    *,
     family: Family,
-    gaussian: bool,
 ) -> tuple[State, Found]:
-    """One step of everything; `share` of the new variance of eta is taken over (less than 1 damps)."""
+    """One step of everything.
+
+    `gaussian` tells whether expectations are over eta's variance or at its mean; `share` of the new variance is
+    taken over (less than 1 damps).
+    """
     d = state.theta.shape[1]
     lead = d + rows.controls.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
+    mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
     prior_var = _shared_var(hyper, state, lead)
+    blocks = (rows, state.theta, state.var, state.log_size)
 
-    def eliminate(total: Any, block: Any) -> Any:
+    def look(total: _Seen, block: Any) -> tuple[_Seen, Any]:
         data, theta, var, log_size = block
         eta = arrow.linear_predictor(data, theta, state.shared)
-        expected = expectations(family, data.units, eta, var if gaussian else None, log_size)
-        seen = jax.tree.map(lambda cell: cell * data.observed, expected)
-        factor, corner = arrow.eliminate(data, theta, state.shared, seen.gradient, seen.curvature, precision)
-        dispersion = (jnp.sum(seen.dispersion_gradient, axis=0), jnp.sum(seen.dispersion_curvature, axis=0))
-        return jax.tree.map(jnp.add, total, (corner, jnp.sum(seen.log_lik))), (factor, dispersion)
-
-    blocks = (rows, state.theta, state.var, state.log_size)
-    nothing = (arrow.empty_corner(lead, len(state.shared) - lead), jnp.zeros(()))
-    total, factors = jax.lax.scan(eliminate, _varying(nothing), blocks)
-    corner, log_lik = jax.lax.psum(total, AXIS)
-    shared = arrow.solve_shared(corner, state.shared, hyper.shared_mean, 1.0 / prior_var, hyper.is_period)
-    new_shared, shared_move = _step_shared(hyper, state.shared, shared, lead)
-    r_centre, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
-
-    def step(total: Any, block: Any) -> Any:
-        (data, theta, var, log_size), (factor, dispersion) = block
-        before = arrow.deviation(data, theta, state.shared)
-        theta, theta_move = _step_products(data, theta, factor, shared.step)
-        after = arrow.deviation(data, theta, new_shared)
-        if gaussian:
-            covariance = arrow.covariances(data, factor, shared.cov)
-            var = var + share * (covariance.eta - var)
-            deviation_var, kept = covariance.deviation, (covariance.theta, covariance.theta_lead)
-        else:
-            deviation_var, kept = arrow.conditional_deviation_var(data, factor), ()
-        log_size, r_var, r_move = _step_dispersion(
-            log_size, *dispersion, r_centre, r_precision, learning * data.real
+        cells = jax.lax.cond(
+            gaussian,
+            lambda: expectations(family, data.units, eta, var, log_size),
+            lambda: expectations(family, data.units, eta, None, log_size),
         )
-        sums = _RowSums(
-            _real_sum(data, after**2 + deviation_var),
-            _real_sum(data, before**2 + deviation_var),
-            _real_sum(data, (1.0 - deviation_var * precision[:, None]) ** 2),
-            _real_sum(data, log_size),
-            _real_sum(data, (log_size - r_centre) ** 2 + r_var),
-            _real_sum(data, (1.0 - r_var * r_precision) ** 2),
+        cells = jax.tree.map(lambda cell: cell * data.observed, cells)
+        factor, corner = arrow.eliminate(
+            data, theta, state.shared, cells.gradient, cells.curvature, precision
         )
-        sums = jax.tree.map(jnp.add, total[0], sums)
-        return (sums, jnp.maximum(total[1], jnp.stack([theta_move, r_move]))), (theta, var, log_size, kept)
+        evidence = dispersion.Evidence(
+            jnp.sum(cells.dispersion_gradient, axis=0), jnp.sum(cells.dispersion_curvature, axis=0)
+        )
+        seen = _Seen(
+            corner, dispersion.eliminate(log_size, mu, r_precision, evidence), jnp.sum(cells.log_lik)
+        )
+        return jax.tree.map(jnp.add, total, seen), (factor, evidence)
 
-    no_sums = _RowSums(*[jnp.zeros(d)] * 3, *[jnp.zeros(())] * 3)
-    (sums, moves), (theta, var, log_size, kept) = jax.lax.scan(
-        step, _varying((no_sums, jnp.zeros(2))), (blocks, factors)
+    nothing = _Seen(
+        arrow.empty_corner(lead, len(state.shared) - lead),
+        dispersion.Centre(*[jnp.zeros(())] * 2),
+        jnp.zeros(()),
     )
-    sums, moves = jax.lax.psum(sums, AXIS), jax.lax.pmax(moves, AXIS)
-    count = jax.lax.psum(jnp.sum(rows.real), AXIS)
+    seen, factors = jax.lax.scan(look, _varying(nothing), blocks)
+    seen = jax.lax.psum(seen, AXIS)
+    shared = arrow.solve_shared(
+        seen.corner, state.shared, hyper.shared_mean, 1.0 / prior_var, hyper.is_period
+    )
+    shared_step, shared_move = _shared_step(hyper, shared, lead)
+    mu_step, mu_var = dispersion.solve_centre(seen.centre, mu, hyper.dispersion_mean, hyper.dispersion_sd)
+    mu_step = learning * family.negative_binomial * mu_step
 
-    gamma_var, own = jnp.diagonal(shared.cov)[lead:], hyper.is_period[lead:]
-    n_gamma = jnp.maximum(jnp.sum(own) - 1.0, 0.0)  # gamma sums to zero
-    shrunk = gamma_var * jnp.exp(-2.0 * state.log_scale[d])
-    nb = jnp.float32(family.negative_binomial)
-    counts = jnp.stack([*[count] * d, n_gamma, nb * count])
+    def move(total: Any, block: Any) -> Any:
+        (data, theta, var, log_size), (factor, evidence) = block
+        new_theta, theta_move = _step_products(data, theta, factor, shared_step)
+        covariance = jax.lax.cond(
+            gaussian,
+            lambda: arrow.covariances(data, factor, shared.cov),
+            lambda: arrow.rough_covariances(data, factor, shared.cov),
+        )
+        r = dispersion.step(log_size, mu, r_precision, evidence, mu_step, mu_var, learning * data.real)
+        before = arrow.deviation(data, theta, state.shared)
+        after = arrow.deviation(data, new_theta, state.shared + shared_step)
+        deviation_var = _append_row(covariance.deviation, r.deviation_var)
+        shrunk = deviation_var * jnp.append(precision, r_precision)[:, None]
+        moved = _Moved(
+            (_append_row(after, r.log_size - mu - mu_step) ** 2 + deviation_var) @ data.real,
+            (_append_row(before, log_size - mu) ** 2 + deviation_var) @ data.real,
+            (1.0 - shrunk) ** 2 @ data.real,
+        )
+        total = jax.tree.map(jnp.add, total[0], moved), jnp.maximum(total[1], jnp.stack([theta_move, r.move]))
+        var = jnp.where(gaussian, var + share * (covariance.eta - var), covariance.eta)
+        return total, (new_theta, var, r.log_size, covariance.theta, covariance.theta_lead)
+
+    nothing = (_Moved(*[jnp.zeros(d + 1)] * 3), jnp.zeros(2))
+    (moved, moves), (theta, var, log_size, theta_cov, theta_lead) = jax.lax.scan(
+        move, _varying(nothing), (blocks, factors)
+    )
+    moved, moves = jax.lax.psum(moved, AXIS), jax.lax.pmax(moves, AXIS)
+
+    gamma = _gamma_sums(hyper, state, shared, shared_step, lead)
+    count = jax.lax.psum(jnp.sum(rows.real), AXIS)
+    nb = float(family.negative_binomial)
+    counts = jnp.stack([*[count] * d, gamma.count, nb * count])
     scored = scales.score_scales(
         state.log_scale,
         hyper.scale,
-        _append(sums.squares, own @ (new_shared[lead:] ** 2 + gamma_var), nb * sums.log_size_squares),
+        _insert(moved.squares, gamma.squares, nb),
         counts,
-        _append(
-            sums.freedom,
-            own @ (1.0 - shrunk) ** 2 * n_gamma / jnp.maximum(jnp.sum(own), 1.0),
-            nb * sums.log_size_freedom,
-        ),
+        _insert(moved.freedom, gamma.freedom, nb),
     )
-    mu_precision = count * r_precision + hyper.dispersion_sd**-2
-    mu = (sums.log_size * r_precision + hyper.dispersion_mean * hyper.dispersion_sd**-2) / mu_precision
-    mu_move = nb * (mu - r_centre)
     scale_step = scored.log_scale - state.log_scale
-    scale_move = jnp.maximum(
-        jnp.max(jnp.abs(scale_step) * jnp.sqrt(scored.information)),
-        jnp.maximum(nb * moves[1], jnp.abs(mu_move) * jnp.sqrt(mu_precision)),
-    )
-
-    squares = _append(sums.squares_before, own @ (state.shared[lead:] ** 2 + gamma_var))
-    known = (state.shared - hyper.shared_mean)[:lead] ** 2 + jnp.diagonal(shared.cov)[:lead]
-    log_prior = -jnp.sum(0.5 * squares * jnp.exp(-2.0 * state.log_scale[: d + 1]))
-    log_prior = log_prior - jnp.sum(counts[: d + 1] * state.log_scale[: d + 1])
-    log_prior = log_prior - 0.5 * jnp.sum(known / prior_var[:lead] + jnp.log(prior_var[:lead]))
-    # log |C| holds the prior of padded periods, which are no part of the model.
-    padding = -2.0 * jnp.sum(1.0 - own) * state.log_scale[d]
-    entropy = 0.5 * (count * d + lead + n_gamma - corner.log_det - shared.log_det + padding)
-
+    scale_move = jnp.max(jnp.abs(scale_step) * jnp.sqrt(scored.information))
+    scale_move = jnp.maximum(scale_move, nb * jnp.maximum(moves[1], jnp.abs(mu_step) * jax.lax.rsqrt(mu_var)))
     new = State(
         theta,
         var,
         log_size,
-        new_shared,
+        state.shared + shared_step,
         state.log_scale + learning * scale_step,
-        r_centre + learning * mu_move,
+        mu + mu_step,
     )
-    theta_cov, theta_lead = kept if gaussian else (jnp.zeros(0), jnp.zeros(0))
-    return new, Found(
+    squares = _insert(moved.squares_before, gamma.squares_before, nb)
+    objective = seen.log_lik + _log_prior(hyper, state, shared, prior_var, squares, counts, lead)
+    objective = objective + _entropy(hyper, state, seen.corner, shared, counts, lead)
+    found = Found(
         jnp.maximum(moves[0], shared_move),
+        jnp.asarray(_FAR_AWAY),
         learning * scale_move,
-        log_lik + log_prior + entropy,
+        objective,
         scored.gradient[0],
         scored.information[0],
         theta_cov,
         theta_lead,
         shared.cov,
     )
+    return new, found
+
+
+class _GammaSums(NamedTuple):
+    """Sums over the period effects, as in `_Moved`; `count` is one less than their number, as they sum to zero."""
+
+    squares: jax.Array
+    squares_before: jax.Array
+    freedom: jax.Array
+    count: jax.Array
+
+
+def _gamma_sums(hyper: Hyper, state: State, shared: arrow.Shared, step: jax.Array, lead: int) -> _GammaSums:
+    own = hyper.is_period[lead:]
+    var = jnp.diagonal(shared.cov)[lead:]
+    count = jnp.maximum(jnp.sum(own) - 1.0, 0.0)
+    before = state.shared[lead:]
+    shrunk = var * jnp.exp(-2.0 * state.log_scale[-2])
+    freedom = own @ (1.0 - shrunk) ** 2 * count / jnp.maximum(jnp.sum(own), 1.0)
+    return _GammaSums(own @ ((before + step[lead:]) ** 2 + var), own @ (before**2 + var), freedom, count)
+
+
+def _log_prior(
+    hyper: Hyper,
+    state: State,
+    shared: arrow.Shared,
+    prior_var: jax.Array,
+    squares: jax.Array,
+    counts: jax.Array,
+    lead: int,
+) -> jax.Array:
+    """E log prior of theta, s and the dispersions, less terms in log(2 pi)."""
+    value = -jnp.sum(0.5 * squares * jnp.exp(-2.0 * state.log_scale) + counts * state.log_scale)
+    known = (state.shared - hyper.shared_mean)[:lead] ** 2 + jnp.diagonal(shared.cov)[:lead]
+    return value - 0.5 * jnp.sum(known / prior_var[:lead] + jnp.log(prior_var[:lead]))
+
+
+def _entropy(
+    hyper: Hyper, state: State, corner: arrow.Corner, shared: arrow.Shared, counts: jax.Array, lead: int
+) -> jax.Array:
+    """Entropy of theta and s, less terms in log(2 pi)."""
+    # log |C| holds the prior of padded periods, which are no part of the model.
+    padding = -2.0 * jnp.sum(1.0 - hyper.is_period[lead:]) * state.log_scale[-2]
+    return 0.5 * (jnp.sum(counts[:-1]) + lead - corner.log_det - shared.log_det + padding)
 
 
 def _unknown(rows: arrow.Rows, state: State) -> Found:
@@ -328,7 +385,7 @@ def _unknown(rows: arrow.Rows, state: State) -> Found:
     blocks, d, n = state.theta.shape
     S, lead = len(state.shared), d + rows.controls.shape[1]
     covariances = (jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n)))
-    return Found(*[jnp.asarray(_FAR_AWAY)] * 5, *_varying(covariances), jnp.zeros((S, S)))
+    return Found(*[jnp.asarray(_FAR_AWAY)] * 6, *_varying(covariances), jnp.zeros((S, S)))
 
 
 def _shared_var(hyper: Hyper, state: State, lead: int) -> jax.Array:
@@ -339,15 +396,12 @@ def _shared_var(hyper: Hyper, state: State, lead: int) -> jax.Array:
     return hyper.shared_var.at[d - 1].add(of_mean).at[lead:].set(gamma)
 
 
-def _step_shared(
-    hyper: Hyper, mean: jax.Array, shared: arrow.Shared, lead: int
-) -> tuple[jax.Array, jax.Array]:
-    """Step of s, shortened if long, and how many posterior sds it is long."""
+def _shared_step(hyper: Hyper, shared: arrow.Shared, lead: int) -> tuple[jax.Array, jax.Array]:
+    """Step of s, shortened if long, and how many posterior sds it was long."""
     var = jnp.diagonal(shared.cov)
-    free = (var > 0.0) & ((jnp.arange(len(mean)) < lead) | (hyper.is_period > 0.0))
+    free = (var > 0.0) & ((jnp.arange(len(var)) < lead) | (hyper.is_period > 0.0))
     move = jnp.max(jnp.where(free, jnp.abs(shared.step) * jax.lax.rsqrt(jnp.where(free, var, 1.0)), 0.0))
-    longest = jnp.max(jnp.abs(shared.step[lead:] * hyper.is_period[lead:]))
-    return mean + shared.step * _shortening(longest), move
+    return shared.step * _shortening(jnp.max(jnp.abs(shared.step[lead:]))), move
 
 
 def _step_products(
@@ -366,27 +420,13 @@ def _shortening(longest: jax.Array) -> jax.Array:
     return jnp.minimum(1.0, _LARGEST_MOVE / jnp.maximum(longest, 1e-30))
 
 
-def _step_dispersion(
-    log_size: jax.Array,
-    gradient: jax.Array,
-    curvature: jax.Array,
-    centre: jax.Array,
-    precision: jax.Array,
-    learning: jax.Array,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Newton step of log r_i, its posterior variance by the curvature, and the longest step in sds."""
-    information = jnp.maximum(curvature, 0.0) + precision
-    step = learning * jnp.clip((gradient - precision * (log_size - centre)) / information, -1.0, 1.0)
-    moved = jnp.clip(log_size + step, *_LOG_DISPERSION_RANGE)
-    return moved, 1.0 / information, jnp.max(jnp.abs(moved - log_size) * jnp.sqrt(information))
+def _append_row(values: jax.Array, row: jax.Array) -> jax.Array:
+    return jnp.concatenate([values, row[None]])
 
 
-def _real_sum(rows: arrow.Rows, values: jax.Array) -> jax.Array:
-    return jnp.sum(values * rows.real, axis=-1)
-
-
-def _append(values: jax.Array, *more: jax.Array) -> jax.Array:
-    return jnp.concatenate([values, jnp.stack(more)])
+def _insert(of_rows: jax.Array, of_gamma: jax.Array, of_dispersion: float) -> jax.Array:
+    """Put gamma's before the dispersion's, which counts by the factor given."""
+    return jnp.concatenate([of_rows[:-1], jnp.stack([of_gamma, of_dispersion * of_rows[-1]])])
 
 
 def _varying(tree: Any) -> Any:

@@ -232,7 +232,7 @@ class _Problem:
 
 _ROWS, _SAME = P(AXIS), P()
 _STATE_SPECS = State(_ROWS, _ROWS, _ROWS, _SAME, _SAME, _SAME)
-_FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME)
+_FOUND_SPECS = Found(*[_SAME] * 6, _ROWS, _ROWS, _SAME)
 
 
 @partial(jax.jit, static_argnames=("mesh", "family", "max_passes"))
@@ -379,7 +379,7 @@ def _posterior(
 
 def _warnings(runs: Sequence[Run], mode: Run, options: NaturalGradientOptions) -> tuple[str, ...]:
     """Why the fit is not to be trusted, in words; empty if it is."""
-    moves = np.array([float(run.found.move) for run in [mode, *runs]])
+    moves = np.array([float(run.found.ahead) for run in [mode, *runs]])
     if not np.isfinite(moves).all():
         return ("not converged: the iteration left the range of float32; look for absurd units or prices",)
     if moves.max() > options.tolerance:

@@ -1,0 +1,92 @@
+"""Learning the dispersions: one Newton step of all log r_i and their mean mu_r at once.
+
+log r_i ~ N(mu_r, s_r^2) and mu_r ~ N(m, s^2), so the precision is an arrow as well: one number a product,
+eliminated first, and mu_r. With G_i and c_i the gradient and curvature of product i's expected log
+likelihood by log r_i, and p = 1/s_r^2, its own precision is c_i + p.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+_LARGEST_STEP = 1.0
+_RANGE = (-7.0, 12.0)  # beyond, r_i makes no difference to any likelihood
+
+
+class Evidence(NamedTuple):
+    """What the data say about each product's log r_i.
+
+    Attributes
+    ----------
+    gradient, curvature : arrays, shape (n,)
+        G_i and c_i; 0 for padding.
+    """
+
+    gradient: jax.Array
+    curvature: jax.Array
+
+
+class Centre(NamedTuple):
+    """mu_r with its system; `precision` and `rhs` sum over blocks before `solve_centre`.
+
+    Attributes
+    ----------
+    precision, rhs : arrays, shape ()
+        Of mu_r's step.
+    """
+
+    precision: jax.Array
+    rhs: jax.Array
+
+
+class Moved(NamedTuple):
+    """Products after a step.
+
+    Attributes
+    ----------
+    log_size : array, shape (n,)
+    deviation_var : array, shape (n,)
+        Var(log r_i - mu_r).
+    move : array, shape ()
+        Longest step, in posterior sds given mu_r.
+    """
+
+    log_size: jax.Array
+    deviation_var: jax.Array
+    move: jax.Array
+
+
+def eliminate(log_size: jax.Array, centre: jax.Array, precision: jax.Array, evidence: Evidence) -> Centre:
+    """A block's part of mu_r's system, with p - p^2 / (c_i + p) as p c_i / (c_i + p), which does not cancel."""
+    curvature = jnp.maximum(evidence.curvature, 0.0)
+    share = precision / (curvature + precision)
+    rhs = share * (curvature * (log_size - centre) + evidence.gradient)
+    return Centre(jnp.sum(share * curvature), jnp.sum(rhs))
+
+
+def solve_centre(
+    total: Centre, centre: jax.Array, prior_mean: jax.Array, prior_sd: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Step of mu_r and its posterior variance."""
+    precision = total.precision + prior_sd**-2
+    step = (total.rhs - (centre - prior_mean) * prior_sd**-2) / precision
+    return jnp.clip(step, -_LARGEST_STEP, _LARGEST_STEP), 1.0 / precision
+
+
+def step(
+    log_size: jax.Array,
+    centre: jax.Array,
+    precision: jax.Array,
+    evidence: Evidence,
+    centre_step: jax.Array,
+    centre_var: jax.Array,
+    learning: jax.Array,
+) -> Moved:
+    """Move the products of a block; `learning`, shape (n,), is 0 where log r_i stays."""
+    curvature = jnp.maximum(evidence.curvature, 0.0)
+    own = curvature + precision
+    newton = (evidence.gradient - precision * (log_size - centre - centre_step)) / own
+    moved = jnp.clip(log_size + learning * jnp.clip(newton, -_LARGEST_STEP, _LARGEST_STEP), *_RANGE)
+    var = 1.0 / own + (curvature / own) ** 2 * centre_var
+    return Moved(moved, var, jnp.max(jnp.abs(moved - log_size) * jnp.sqrt(own)))
