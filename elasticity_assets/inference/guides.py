@@ -84,7 +84,7 @@ def _product_block(model: Model) -> Guide:
 
     def guide(sales: Sales) -> None:
         real = _real(sales, model)
-        beta = None
+        beta = jnp.zeros(())
         for name in real:  # sorted: beta comes before delta
             with numpyro.handlers.scale(scale=model.rows_scale if name in PRODUCT_SITES else 1.0):
                 loc, scale = _gaussian(name, real[name])

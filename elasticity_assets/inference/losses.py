@@ -1,5 +1,6 @@
 """The ELBO of a mean-field guide and Poisson sales in closed form, without Monte Carlo noise."""
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -73,10 +74,11 @@ def mean_field_elbo(model: Model, sales: Sales, mean: dict[str, Array], sd: dict
         log_prior = jnp.log(2.0 / prior.scale) + mean[name] - 0.5 * square / prior.scale**2
         return jnp.sum(log_prior + jnp.log(sd[name]) + 0.5)
 
-    def known(value: float) -> tuple[float, float]:
-        return jnp.log(value), value**-2.0
+    def known(value: float) -> tuple[Array, Array]:
+        return jnp.log(value), jnp.asarray(value**-2.0)
 
-    centre, by_category = (priors.category_mean, 0.0), known(priors.category_var**0.5)
+    centre: tuple[Any, Any] = (priors.category_mean, 0.0)
+    by_category = known(priors.category_var**0.5)
     total = jnp.zeros(())
     if model.joint:
         total += normal("beta_g", (priors.global_mean, 0.0), *known(priors.global_sd))
@@ -88,7 +90,7 @@ def mean_field_elbo(model: Model, sales: Sales, mean: dict[str, Array], sd: dict
     if K:
         total += normal("alpha", (0.0, 0.0), *known(priors.control_sd))
     gamma_scale = scale("sigma_gamma", priors.period_spread, (C,))
-    total += normal("gamma", (0.0, 0.0), *(value[:, None] for value in gamma_scale), sales.period)
+    total += normal("gamma", (0.0, 0.0), gamma_scale[0][:, None], gamma_scale[1][:, None], sales.period)
     for name, prior in (
         ("tau", priors.product_spread),
         ("sigma_delta", priors.level_spread),
@@ -100,7 +102,8 @@ def mean_field_elbo(model: Model, sales: Sales, mean: dict[str, Array], sd: dict
         ("beta", "beta_c", priors.category_mean, "tau", priors.product_spread),
         ("delta", "delta_c", priors.level_mean, "sigma_delta", priors.level_spread),
     ):
-        middle = tuple(of_rows(sales, value) for value in given(above, at))
-        by_row = tuple(of_rows(sales, value) for value in scale(spread_name, prior, (C,)))
-        own += normal(name, middle, *by_row, rows)
+        middle, uncertainty = given(above, at)
+        log_scale, precision = scale(spread_name, prior, (C,))
+        of = partial(of_rows, sales)
+        own += normal(name, (of(middle), of(uncertainty)), of(log_scale), of(precision), rows)
     return total + model.rows_scale * (own + log_likelihood)

@@ -8,7 +8,7 @@ independent standard normals.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,8 @@ from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 AXIS = "products"  # the mesh axis that rows are spread over
 PRODUCT_SITES = ("beta", "delta", "log_r")  # one value a row
 SCALE_SITES = ("tau", "tau_c", "sigma_delta", "sigma_gamma", "s_r")  # positive
+
+Array = Any  # of jax or NumPy
 
 
 class Sales(NamedTuple):
@@ -45,13 +47,13 @@ class Sales(NamedTuple):
         Whether the category has the period.
     """
 
-    units: jax.Array
-    log_price: jax.Array
-    controls: jax.Array
-    observed: jax.Array
-    log_base: jax.Array
-    member: jax.Array
-    period: jax.Array
+    units: Array
+    log_price: Array
+    controls: Array
+    observed: Array
+    log_base: Array
+    member: Array
+    period: Array
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,12 @@ class Problem:
     optimizer: str
     num_particles: int
 
+    @property
+    def mesh(self) -> Mesh:
+        """Devices that the rows are spread over."""
+        assert self.model.mesh is not None, "the model of a problem has a mesh"  # noqa: S101
+        return self.model.mesh
+
     def svi(self, rate: jax.Array | float = 0.0) -> SVI:
         """NumPyro's object, at one step length."""
         if self.optimizer == "adamw":
@@ -61,11 +67,12 @@ class Problem:
         else:
             steps = optax.scale_by_learning_rate(rate)
             optimizer = optax.chain(optax.scale_by_adam(), _scale_by_starting_sd(), steps)
-        loss = {
-            "elbo": partial(Trace_ELBO, num_particles=self.num_particles),
-            "renyi": partial(RenyiELBO, alpha=0.0, num_particles=self.num_particles),
-            "closed_form": ClosedFormELBO,
-        }[self.loss]()
+        if self.loss == "closed_form":
+            loss = ClosedFormELBO()
+        elif self.loss == "renyi":
+            loss = RenyiELBO(alpha=0.0, num_particles=self.num_particles)
+        else:
+            loss = Trace_ELBO(num_particles=self.num_particles)
         return SVI(self.model, guides.build(self.guide, self.model), optax_to_numpyro(optimizer), loss)
 
 
@@ -159,7 +166,7 @@ def to_devices(sales: Sales, problem: Problem) -> Sales:
     n_blocks = int(problem.model.rows_scale)
     rows = {name: _cut(value, n_blocks) for name, value in sales._asdict().items() if name != "period"}
     return jax.tree.map(
-        lambda array, spec: jax.device_put(array, NamedSharding(problem.model.mesh, spec)),
+        lambda array, spec: jax.device_put(array, NamedSharding(problem.mesh, spec)),
         sales._replace(**rows),
         sales_specs(lead=1),
         is_leaf=lambda leaf: isinstance(leaf, P),
@@ -246,10 +253,9 @@ def _run_chunk(
 
 def _placed(tree: Any, problem: Problem) -> Any:
     """Spread what belongs to products over the devices, and copy the rest to each."""
-    mesh = problem.model.mesh
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: jax.lax.with_sharding_constraint(
-            leaf, NamedSharding(mesh, P(None, AXIS) if _in_local(path) else P())
+            leaf, NamedSharding(problem.mesh, P(None, AXIS) if _in_local(path) else P())
         ),
         tree,
     )

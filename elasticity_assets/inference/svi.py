@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +19,8 @@ from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 from elasticity_assets.inference.start import resume_from, starting_values
 
 _TAU_POINTS = 5
+
+_starting_values = jax.jit(starting_values, static_argnames="model")
 
 Progress = Callable[[int, float], None]
 Arrays = dict[str, np.ndarray]
@@ -178,11 +180,6 @@ def _check(panels: Sequence[Panel], likelihood: Likelihood, options: SviOptions)
         raise ValueError(f"batch_products is {options.batch_products}; give at least 1")
 
 
-@partial(jax.jit, static_argnames="model")
-def _starting_values(model: Model, sales: Sales) -> tuple[Arrays, Arrays]:
-    return starting_values(model, sales)
-
-
 def _posterior(found: _Found, index: int) -> CategoryPosterior:
     """One category's posterior with the guide's own moments, at tau's posterior mean."""
     panel, priors, mean, sd = found.panels[index], found.model.priors, found.mean, found.sd
@@ -239,7 +236,7 @@ def _with_covariances(found: _Found) -> CategoryPosterior:
         with_arrow_covariances(replace(posterior, tau=tau[[k]]), panel, priors, likelihood)
         for k in range(len(tau))
     ]
-    moments = {
+    moments: dict[str, Any] = {
         name: np.concatenate([getattr(point, name) for point in points])
         for name in (
             "category_mean",
