@@ -1,5 +1,6 @@
 """The one Definitions object: what Dagster loads."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -55,8 +56,9 @@ def build_definitions(
 
 
 def _options(options: Any) -> dict[str, Any]:
-    """One engine's options as Dagster config, which has no place for None: the defaults that stay None."""
-    return {name: value for name, value in asdict(options).items() if value is not None}
+    """One engine's options as Dagster config: lists for tuples, and nothing for None, which is a default."""
+    plain = json.loads(json.dumps(asdict(options)))
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 @dg.definitions

@@ -8,11 +8,12 @@ from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 from tqdm import tqdm
 
 from elasticity_assets.inference.arrays import pack
 from elasticity_assets.inference.options import (
+    ARTICLE,
     FitOptions,
     Likelihood,
     NaturalGradientOptions,
@@ -24,13 +25,6 @@ from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import PRESETS, Priors
 
 LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
-
-ARTICLE_OPTIONS = FitOptions(
-    engine="svi",
-    likelihood="poisson",
-    svi=SviOptions(guide="mean_field", loss="renyi", num_particles=4, learning_rate=0.01),
-)
-"""What the `article` preset fits with, whatever the other settings say."""
 
 
 class SviFit(dg.ConfigurableResource):
@@ -77,13 +71,13 @@ class SviFit(dg.ConfigurableResource):
     def options(self) -> FitOptions:
         """Options of one fit; with likelihood 'auto', those of its first candidate."""
         if self.preset == "article":
-            return ARTICLE_OPTIONS
+            return ARTICLE
         return FitOptions(
             engine=self.engine,  # type: ignore[arg-type]
             likelihood=LIKELIHOODS[0] if self.likelihood == "auto" else self.likelihood,  # type: ignore[arg-type]
-            svi=SviOptions(**self.svi),
-            natural_gradient=NaturalGradientOptions(**self.natural_gradient),
-            nuts=NutsOptions(**self.nuts),
+            svi=TypeAdapter(SviOptions).validate_python(self.svi),
+            natural_gradient=TypeAdapter(NaturalGradientOptions).validate_python(self.natural_gradient),
+            nuts=TypeAdapter(NutsOptions).validate_python(self.nuts),
         )
 
     def device(self) -> str:

@@ -1,0 +1,85 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elasticity_assets.definitions import build_definitions
+from elasticity_assets.inference import engines, options, priors
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.simulate import Simulation, simulated_panels
+from elasticity_assets.resources.svi_fit import SviFit
+from elasticity_assets_tests.projects import make_project
+from elasticity_assets_tests.test_elasticity_tables import posterior
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    return simulated_panels(Simulation(products=4, weeks=20, categories=1))[0][0]
+
+
+def resource(folder: Path, **choices: object) -> SviFit:
+    return SviFit(cache=str(folder), **choices)  # type: ignore[arg-type]
+
+
+def test_settings_reach_the_engine(tmp_path: Path, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    svi = {"max_steps": 7, "eta_bounds": [-4.0, 20.0]}
+    project = make_project(tmp_path, engine="svi", likelihood="poisson", svi=svi, nuts={"chains": 3})
+    fit = build_definitions(project.settings).resources["svi_fit"]
+    seen = []
+    monkeypatch.setattr(engines, "fit", lambda *args, **kwargs: seen.append((args, kwargs)) or posterior())
+    fit.fit(panel, start=posterior())
+    ((given, named),) = seen
+    wanted = project.settings.fit
+    assert given == (panel, priors.DEFAULT, fit.options)
+    assert fit.options == options.FitOptions("svi", "poisson", svi=wanted.svi, nuts=wanted.nuts)
+    assert fit.options.svi.eta_bounds == (-4.0, 20.0)
+    assert named["start"].category == posterior().category
+
+
+def test_the_article_preset_overrides_the_other_settings(tmp_path: Path) -> None:
+    fit = resource(tmp_path, preset="article", engine="nuts", likelihood="auto")
+    assert fit.priors == priors.ARTICLE
+    assert fit.options == options.ARTICLE
+
+
+@pytest.mark.parametrize(("engine", "fits"), [("natural_gradient", 2), ("nuts", 3)])
+def test_auto_takes_the_likelihood_with_the_larger_elbo(
+    tmp_path: Path, panel: Panel, monkeypatch: pytest.MonkeyPatch, engine: str, fits: int
+) -> None:
+    tried = []
+
+    def fake(panel, priors, chosen, **kwargs):
+        tried.append((chosen.engine, chosen.likelihood))
+        elbo = {"poisson": -10.0, "negative_binomial": -20.0}[chosen.likelihood]
+        how = replace(posterior().diagnostics, engine=chosen.engine, likelihood=chosen.likelihood, elbo=elbo)
+        return replace(posterior(), diagnostics=how)
+
+    monkeypatch.setattr(engines, "fit", fake)
+    found = resource(tmp_path, likelihood="auto", engine=engine).fit(panel)
+    assert (found.diagnostics.engine, found.diagnostics.likelihood) == (engine, "poisson")
+    assert len(tried) == fits
+    assert {likelihood for _, likelihood in tried} == {"poisson", "negative_binomial"}
+
+
+def test_the_hash_follows_sales_and_choices_and_nothing_else(tmp_path: Path, panel: Panel) -> None:
+    fit = resource(tmp_path)
+    first = fit.inputs_hash(panel)
+    assert first == resource(tmp_path / "elsewhere").inputs_hash(replace(panel, units=panel.units.copy()))
+    units = panel.units.copy()
+    units[0, 0] += 1
+    others = [
+        fit.inputs_hash(replace(panel, units=units)),
+        fit.inputs_hash(replace(panel, product=np.array(["x", *panel.product[1:]]))),
+        fit.inputs_hash(replace(panel, zero_truncated=True)),
+        resource(tmp_path, likelihood="poisson").inputs_hash(panel),
+        resource(tmp_path, likelihood="auto").inputs_hash(panel),
+        resource(tmp_path, engine="svi").inputs_hash(panel),
+        resource(tmp_path, preset="article").inputs_hash(panel),
+        resource(tmp_path, natural_gradient={"tolerance": 1e-4}).inputs_hash(panel),
+    ]
+    assert len({first, *others}) == 1 + len(others)
+
+
+def test_the_device_is_named(tmp_path: Path) -> None:
+    assert resource(tmp_path).device().endswith(" x1")
