@@ -71,15 +71,13 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     if full and categories:
         raise SettingsError("--full and --category exclude each other; name categories or refit all")
 
-    import dagster as dg  # noqa: PLC0415
-
     from elasticity_assets import runs  # noqa: PLC0415
     from elasticity_assets import status as status_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.partitions import category_of  # noqa: PLC0415
 
     home = dagster_home()
-    with dg.DagsterInstance.from_config(str(home)) as instance, runs.only_refit(home):
+    with runs.open_instance(home) as instance, runs.only_refit(home):
         runs.end_dead_runs(instance)
         result = runs.run_ingest(settings, instance)
         if mistakes := runs.settings_mistakes(result):

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.log_manager import get_log_record_event, has_log_record_event
 from dagster._utils.error import SerializableErrorInfo
 from filelock import FileLock, Timeout
@@ -43,6 +44,20 @@ def stages(context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("elasticity", logging.DEBUG)
     logger.addHandler(_Stages())
     return logger
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """Open Dagster's instance in DAGSTER_HOME, leaving this process's output alone.
+
+    Dagster's capture of it into files would hide progress bars from the terminal.
+    """
+    uncaptured = {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+    return dg.DagsterInstance.from_ref(
+        InstanceRef.from_dir(str(home), overrides={"compute_logs": uncaptured})
+    )
 
 
 @contextmanager
