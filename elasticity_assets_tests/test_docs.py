@@ -8,7 +8,7 @@ import pytest
 
 from elasticity_assets.mart import publish
 from elasticity_assets.resources.warehouse import Warehouse
-from elasticity_assets_tests.test_mart import CONTROLS, fill, refit
+from elasticity_assets_tests.small_warehouse import CONTROLS, fill, refit
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
