@@ -32,8 +32,14 @@ lint: install
 
 # The figures of README.md.
 bench: install
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
 	$(BIN)/python benchmarks/speed.py --size small
-	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/speed.py --size small --likelihood negative_binomial
+	$(BIN)/python benchmarks/speed.py --glmmtmb
+	$(BIN)/python benchmarks/speed.py --steps-needed
+	$(BIN)/python benchmarks/accuracy.py --part calibration
+	$(BIN)/python benchmarks/accuracy.py --part pooling
+	$(BIN)/python benchmarks/accuracy.py --part nuts
 
 clean:
 	rm -rf .venv .dagster data/arrays data/compiled data/*.duckdb data/*.refits

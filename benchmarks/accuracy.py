@@ -42,7 +42,7 @@ REAL = ("BAG SNACKS", "COLD CEREAL", "SOFT DRINKS", "YOGURT")
 
 
 def sample_panels(controls: tuple[str, ...]) -> dict[str, Panel]:
-    """The sample's categories as panels."""
+    """Read the sample's categories as panels."""
     sales = pd.read_csv(SAMPLE)
     panels = {}
     for category, rows in sales.groupby("category"):
@@ -62,7 +62,7 @@ def sample_panels(controls: tuple[str, ...]) -> dict[str, Panel]:
 
 
 def comparisons() -> Iterator[tuple[str, Panel, str]]:
-    """Data sets to compare on: name, panel, likelihood."""
+    """Yield the data sets to compare on: name, panel, likelihood."""
     for controls in ((), ("display", "mailer")):
         panels = sample_panels(controls)
         for name in REAL:
