@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from numpyro.infer.elbo import ELBO
 
-from elasticity_assets.inference.guides import marginals
+from elasticity_assets.inference.guides import marginals, site_masks
 from elasticity_assets.inference.model import Model, Sales, of_rows
 from elasticity_assets.inference.priors import Fixed, HalfNormal
 
@@ -22,8 +22,7 @@ class ClosedFormELBO(ELBO):
         self, rng_key: Array, param_map: dict[str, Array], model: Model, guide: Any, sales: Sales
     ) -> dict[str, Any]:
         """Return the negative ELBO; `rng_key` is not used."""
-        sites = model.latent_sites(sales.controls.shape[-1])
-        mean, sd = marginals("mean_field", param_map, dict.fromkeys(sites))
+        mean, sd = marginals("mean_field", param_map, site_masks(sales, model))
         return {"loss": -mean_field_elbo(model, sales, mean, sd), "mutable_state": None}
 
 

@@ -22,7 +22,7 @@ from numpyro.optim import optax_to_numpyro
 
 from elasticity_assets.inference import guides
 from elasticity_assets.inference.losses import ClosedFormELBO
-from elasticity_assets.inference.model import AXIS, PRODUCT_SITES, Model, Sales, sales_specs
+from elasticity_assets.inference.model import AXIS, Model, Sales, sales_specs
 from elasticity_assets.inference.options import SviOptions
 
 _CHUNK = 100  # steps between two looks at the ELBO
@@ -154,11 +154,9 @@ def optimize(
     # Jitter costs well under 0.05 nats a parameter.
     if not best - elbo <= 0.05 * sum(np.size(value) for value in init.values()) + options.tolerance:
         warnings.append("SVI lost its best ELBO again; lower learning_rate")
-    joined = {
-        name: value.reshape(-1) if _is_local(name) else value
-        for name, value in jax.device_get(params).items()
-    }
-    return Optimum(joined, best, steps, np.concatenate(trace), tuple(warnings))
+    found = jax.device_get(params)
+    found = {name: np.concatenate(value) if _is_local(name) else value for name, value in found.items()}
+    return Optimum(found, best, steps, np.concatenate(trace), tuple(warnings))
 
 
 def to_devices(sales: Sales, problem: Problem) -> Sales:
@@ -263,7 +261,7 @@ def _placed(tree: Any, problem: Problem) -> Any:
 
 def _is_local(name: str) -> bool:
     """Whether a parameter of the guide has one value a product."""
-    return name.rpartition("_")[0] in PRODUCT_SITES
+    return name.startswith("products_")
 
 
 def _in_local(path: tuple[Any, ...]) -> bool:
@@ -289,7 +287,7 @@ def _put_local(whole: Any, part: Any, k: jax.Array | int) -> Any:
 
 
 def _cut(array: Any, n_blocks: int) -> Any:
-    return array.reshape(n_blocks, -1, *array.shape[1:])
+    return array.reshape(n_blocks, len(array) // n_blocks, *array.shape[1:])
 
 
 def _block(blocks: Sales, k: jax.Array | int) -> Sales:
