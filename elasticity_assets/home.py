@@ -20,7 +20,9 @@ def dagster_home() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dagster.yaml").exists():
         with as_file(files("elasticity_assets") / "dagster.yaml") as template:
-            shutil.copyfile(template, folder / "dagster.yaml")
+            beside = folder / f".dagster.yaml.{os.getpid()}.tmp"  # a kill must not leave half of it
+            shutil.copyfile(template, beside)
+            beside.replace(folder / "dagster.yaml")
     return folder
 
 

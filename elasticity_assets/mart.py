@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from elasticity_assets.resources.warehouse import STORAGE_VERSION, Warehouse
 from elasticity_assets.schema import Table, comment_statements, create_table, qualified, typed_columns
+from elasticity_assets.settings import database_name
 from elasticity_assets.sql import quoted, statement
 from elasticity_assets.tables import (
     CATEGORY_ELASTICITY,
@@ -118,7 +119,7 @@ def publish(
     warehouse : Warehouse
         Nobody may hold a connection of this thread to it.
     published : Path
-        The file that analysts read. Its stem is the database's name in the macro.
+        The file that analysts read. The macro names its database, as DuckDB does after the file.
     refit : Refit
     controls : sequence of str
         Control columns of `weekly_sales`.
@@ -146,8 +147,8 @@ def publish(
         kept = folder / f"{refit.refit_id}.duckdb"
         _remove_leftovers(published)
         try:
-            row_counts, row = _build(new, published.stem, warehouse, refit, controls)
-            if problems := _problems(new, published.stem, refit):
+            row_counts, row = _build(new, database_name(published), warehouse, refit, controls)
+            if problems := _problems(new, database_name(published), refit):
                 more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
                 raise PublishError(f"{published} stays as it was: {'; '.join(problems[:3])}{more}")
             _copy(new, kept)

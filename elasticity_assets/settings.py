@@ -21,10 +21,14 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as EnvironmentValueError
 
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
 
 DEFAULT_FILE = "elasticity.yaml"
+
+RESERVED_NAMES = frozenset({"", "memory", "system", "temp"})
+"""Names that DuckDB gives databases of its own."""
 
 
 class SettingsError(Exception):
@@ -75,7 +79,7 @@ class SalesSettings(Strict):
     period: Literal["day", "week", "month"] = "week"
     date_format: str | None = None
     encoding: str = "utf-8"
-    delimiter: str | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
     not_products: StringList = []
     price_rule: Literal["unit_value", "median"] = "unit_value"
@@ -142,6 +146,18 @@ class Settings(BaseSettings):
     published: Path = Path("data/elasticity.duckdb")
     keep: int = Field(default=8, ge=1)
 
+    @model_validator(mode="after")
+    def _databases_differ(self) -> "Settings":
+        names = [database_name(file) for file in (self.warehouse, self.published)]
+        if {name.casefold() for name in names} & RESERVED_NAMES or len({*map(str.casefold, names)}) < len(
+            names
+        ):
+            raise ValueError(
+                f"warehouse and published name the databases {names[0]!r} and {names[1]!r}; give the files "
+                f"different names, none of them {', '.join(sorted(RESERVED_NAMES))}"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -158,6 +174,11 @@ class Settings(BaseSettings):
     def arrays(self) -> Path:
         """Folder of the stored arrays: model inputs and posteriors, one .npz a category."""
         return self.warehouse.parent / "arrays"
+
+
+def database_name(file: Path) -> str:
+    """Name that DuckDB gives the database in a file: the file's own up to its first dot."""
+    return file.name.split(".")[0]
 
 
 def settings_file() -> Path:
@@ -188,6 +209,13 @@ def load_settings(file: Path | None = None) -> Settings:
         settings = Settings(**content)
     except ValidationError as error:
         raise SettingsError(f"{file}: {_in_one_line(error)}") from None
+    except EnvironmentValueError:
+        names = [
+            name for name in sorted(os.environ) if re.match("ELASTICITY_(?!CONFIG$)", name, re.IGNORECASE)
+        ]
+        raise SettingsError(
+            f"environment: {', '.join(names)}: write lists and sections as JSON, such as '[\"display\"]'"
+        ) from None
     except TypeError as error:  # a key that is not a string
         raise SettingsError(f"{file}: {error}") from None
     folder = file.parent

@@ -59,7 +59,7 @@ PRODUCT_ELASTICITY = Table(
             "product_description",
             "VARCHAR",
             "text",
-            "The product's latest description; NULL where the files give none",
+            "The product's most frequent description; NULL where the files give none",
             nullable=True,
         ),
         *_elasticity("Elasticity of the product's own units to its own price"),

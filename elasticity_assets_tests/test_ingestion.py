@@ -230,6 +230,11 @@ def test_columns_in_another_order_and_case(connection, tmp_path: Path) -> None:
             sales_settings("sales.csv", controls=["price"]),
             "sales.controls: 'price' is a column of weekly_sales",
         ),
+        (
+            sales_settings("sales.csv", controls=["Mailer", "mailer"]),
+            "sales.controls: 'mailer' is named twice",
+        ),
+        (sales_settings("sales.csv", date_format="%Q"), "sales.date_format: '%Q' cannot be used"),
         (sales_settings("nothing.csv"), "sales.path: there is no file"),
         (sales_settings("*.parquet"), "sales.path: there is no file"),
         (sales_settings("."), "is a folder"),
@@ -271,6 +276,9 @@ def zip_file(path: Path) -> None:
             lambda path: path.write_bytes(gzip.compress(b"product,date,units,price\nA,2024")[:-9]),
             "cannot be read",
         ),
+        (lambda path: path.write_bytes(b""), "has no header"),
+        (lambda path: path.write_bytes(b"product,date\x00,units,price\n"), "is not utf-8 text"),
+        (lambda path: path.write_text("product,date" * 20_000), "its header is no line of CSV"),
         (zip_file, "is a workbook or ZIP archive"),
     ],
 )
@@ -382,6 +390,14 @@ def test_the_later_file_wins_at_the_date_as_delivered(connection, tmp_path: Path
     assert weekly_sales(connection, "product, units") == [("A", 51.0), ("B", 3.0)]
     ingest(connection, sales_settings([late, early]))
     assert rejected(connection) == [(2, f"replaced by {early}")]
+
+
+def test_a_file_named_in_two_ways_is_one_file(connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "sales.csv", "A,2024-01-01,1,1")
+    (tmp_path / "folder").mkdir()
+    files, weekly = ingest(connection, sales_settings([path, tmp_path / "folder" / ".." / "sales.csv"]))
+    assert files.new == (str(path),)
+    assert (weekly.rows_in, weekly.rows_rejected) == (1, 0)
 
 
 def test_monthly_files_split_a_week_and_both_halves_count(connection, tmp_path: Path) -> None:

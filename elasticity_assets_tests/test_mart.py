@@ -227,6 +227,14 @@ def test_refit_id_must_fit_a_file_name(warehouse, published):
         publish(warehouse, published, Refit("../x", datetime.now(UTC), {}))
 
 
+def test_the_macro_works_whatever_the_file_is_called(warehouse, published):
+    dotted = published.with_name("elasticity.v2.duckdb")
+    publish(warehouse, dotted, refit(2), controls=CONTROLS)
+    with duckdb.connect(dotted, read_only=True) as connection:
+        (product,) = connection.execute("SELECT product FROM product_elasticity LIMIT 1").fetchone()
+        assert connection.execute("FROM price_scenario(?, 0.07)", [product]).fetchall()
+
+
 def test_keeps_the_last_files_for_rollback(warehouse, published):
     for number in range(1, 5):
         fill(warehouse, shift=-0.1 * number)

@@ -108,6 +108,12 @@ MISTAKES = {
     ),
     "wrong zone": (changed("schedule.timezone", "Mars"), "schedule.timezone: 'Mars' is no time zone"),
     "wrong cron": (changed("schedule.cron", "monday"), "schedule.cron: 'monday' is not a cron schedule"),
+    "long delimiter": (changed("sales.delimiter", "\\t"), "sales.delimiter: "),
+    "one name for both databases": (
+        changed("published", "mart/warehouse.duckdb"),
+        "warehouse and published name the databases 'warehouse' and 'warehouse'",
+    ),
+    "a name of DuckDB's own": (changed("published", "memory.duckdb"), "give the files different names"),
     "not a mapping": ("- sales\n", "expected keys such as `sales:`, found list"),
     "empty": ("", "expected keys such as `sales:`, found NoneType"),
     "not YAML": ("sales: [\n", "cannot be read: "),
@@ -141,6 +147,18 @@ def test_a_missing_or_unreadable_file_says_what_to_do(tmp_path):
 def test_a_wrong_value_in_the_environment_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("ELASTICITY_KEEP", "lots")
     with pytest.raises(SettingsError, match="keep: ") as caught:
+        load_settings(write(tmp_path, MINIMAL))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ELASTICITY_SALES__CONTROLS", "display"), ("ELASTICITY_FIT", "svi")]
+)
+def test_a_list_or_section_that_is_no_json_in_the_environment_is_one_line(tmp_path, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(
+        SettingsError, match=f"environment: {name}: write lists and sections as JSON"
+    ) as caught:
         load_settings(write(tmp_path, MINIMAL))
     assert "\n" not in str(caught.value)
 

@@ -7,6 +7,7 @@ import glob
 import gzip
 import hashlib
 import io
+import os
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -66,10 +67,10 @@ def find_files(patterns: list[str], known: Collection[str] = ()) -> dict[str, in
     for place, pattern in enumerate(patterns):
         # A name may hold brackets; it is a pattern only where no file has that very name.
         names = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
-        if not names and not fnmatch.filter(known, str(Path(pattern).absolute())):
+        if not names and not fnmatch.filter(known, os.path.abspath(pattern)):
             raise SettingsError(f"sales.path: there is no file {pattern}")
         for name in names:
-            path = Path(name).absolute()
+            path = Path(os.path.abspath(name))  # one name a file, also where the pattern has `..`
             if path.is_file():
                 found.setdefault(str(path), place)
             elif pattern == name:
@@ -139,7 +140,7 @@ def examine(
     Raises
     ------
     SalesFileError
-        If it is neither a Parquet file nor text in that encoding.
+        If it is neither a Parquet file nor text in that encoding, or has no header.
     SettingsError
         If the encoding is not known.
     """
@@ -157,8 +158,17 @@ def examine(
                 start = _start(cast(BinaryIO, text), of_csv)
     except (OSError, EOFError, zlib.error) as error:
         raise SalesFileError(f"{file} cannot be read: {error}") from None
-    delimiter = delimiter or _delimiter(start, wanted)
-    names = _header(start, delimiter)
+    if "\0" in start:
+        raise SalesFileError(
+            f"{file} is not {encoding} text; save it as CSV or Parquet, or set sales.encoding"
+        )
+    try:
+        delimiter = delimiter or _delimiter(start, wanted)
+        names = _header(start, delimiter)
+    except csv.Error as error:
+        raise SalesFileError(f"{file} cannot be read: its header is no line of CSV: {error}") from None
+    if not names:
+        raise SalesFileError(f"{file} has no header: its first line is empty")
     if any("\ufffd" in name for name in names):
         raise SalesFileError(f"{file} is not {encoding} text; set sales.encoding, such as latin-1")
     compression = "gzip" if zipped else "none"

@@ -89,13 +89,17 @@ def column_parts(file: str, layout: FileFormat, sales: SalesSettings, row: str) 
 
 
 def check_controls(sales: SalesSettings) -> None:
-    """Refuse controls that have the name of a column of the warehouse's own.
+    """Refuse controls named twice, or like a column of the warehouse's own.
 
     Raises
     ------
     SettingsError
     """
-    for name in sales.controls:
+    for number, name in enumerate(sales.controls):
+        if name.casefold() in {earlier.casefold() for earlier in sales.controls[:number]}:
+            raise SettingsError(
+                f"sales.controls: {name!r} is named twice; columns match without regard to case"
+            )
         if name.casefold() in OWN_COLUMNS:
             raise SettingsError(
                 f"sales.controls: {name!r} is a column of weekly_sales; rename it in the files"
@@ -117,6 +121,20 @@ def not_products_pattern(connection: duckdb.DuckDBPyConnection, patterns: list[s
             problem = re.sub(r"\s+", " ", str(error))
             raise SettingsError(f"sales.not_products: {pattern!r} cannot be used: {problem}") from None
     return "|".join(f"(?:{pattern})" for pattern in patterns) or None
+
+
+def check_date_format(connection: duckdb.DuckDBPyConnection, date_format: str | None) -> None:
+    """Refuse a date format that DuckDB does not know.
+
+    Raises
+    ------
+    SettingsError
+    """
+    try:
+        connection.execute(statement("try_date_format"), [date_format])
+    except duckdb.Error as error:
+        problem = re.sub(r"\s+", " ", str(error))
+        raise SettingsError(f"sales.date_format: {date_format!r} cannot be used: {problem}") from None
 
 
 def is_date(kind: str) -> bool:

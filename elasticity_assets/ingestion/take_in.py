@@ -11,7 +11,13 @@ from typing import NamedTuple
 import duckdb
 
 from elasticity_assets.ingestion.files import content_hash, examine, find_files
-from elasticity_assets.ingestion.reading import check_controls, column_parts, not_products_pattern, row_source
+from elasticity_assets.ingestion.reading import (
+    check_controls,
+    check_date_format,
+    column_parts,
+    not_products_pattern,
+    row_source,
+)
 from elasticity_assets.ingestion.reports import FilesReport, SalesFileError
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.sql import quoted, statement
@@ -52,6 +58,7 @@ def take_in_files(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
         If a file cannot be read or has no usable row. The warehouse is then as it was before.
     """
     check_controls(sales)
+    check_date_format(connection, sales.date_format)
     connection.execute(statement("reading_macros"))
     connection.execute("BEGIN")
     try:
