@@ -149,7 +149,8 @@ def summarize(weight: np.ndarray, mean: np.ndarray, var: np.ndarray) -> Summary:
     # Around the centre: the difference of raw moments would cancel.
     sd = np.sqrt(weight @ (var + (mean - centre) ** 2))
     q05, q50, q95 = (mixture_quantile(q, weight, mean, var) for q in (0.05, 0.5, 0.95))
-    prob = weight @ norm.cdf((-1.0 - mean) / np.sqrt(var))
+    # Weights that sum to 1 but for rounding must not give a probability above 1.
+    prob = np.clip(weight @ norm.cdf((-1.0 - mean) / np.sqrt(var)), 0.0, 1.0)
     return Summary(centre, sd, q05, q50, q95, prob)
 
 
