@@ -296,8 +296,11 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
         [_matmul(cov[:lead, :lead], factor.lead[a]) + _matmul(cov[:lead, lead:], U[a]) for a in range(d)]
     )
     P = [_matmul(cov[lead:, lead:], U[a]) + _matmul(cov[lead:, :lead], factor.lead[a]) for a in range(d)]
-    explained = times(P_lead, transpose(factor.lead)) + _symmetric(
-        [[_over_periods(P[a] * U[b]) for b in range(a + 1)] for a in range(d)]
+    explained = _symmetric(
+        [
+            [jnp.sum(P_lead[a] * factor.lead[b], axis=0) + _over_periods(P[a] * U[b]) for b in range(a + 1)]
+            for a in range(d)
+        ]
     )
     theta = solve_upper(L, transpose(solve_upper(L, identity(d, n) + explained)))
     p_lead = solve_upper(L, P_lead)  # -Cov(theta_i, (c, alpha))

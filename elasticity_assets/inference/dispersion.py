@@ -10,8 +10,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+SMALLEST_STEP = 0.01  # posterior sds
 _LARGEST_STEP = 1.0
-_RANGE = (-7.0, 12.0)  # beyond, r_i makes no difference to any likelihood
+_RANGE = (-8.0, 20.0)  # beyond, float32 sees no difference in any likelihood
 
 
 class Evidence(NamedTuple):
@@ -34,10 +35,13 @@ class Centre(NamedTuple):
     ----------
     precision, rhs : arrays, shape ()
         Of mu_r's step.
+    log_det : array, shape ()
+        Sum of log (c_i + p).
     """
 
     precision: jax.Array
     rhs: jax.Array
+    log_det: jax.Array
 
 
 class Moved(NamedTuple):
@@ -57,12 +61,14 @@ class Moved(NamedTuple):
     move: jax.Array
 
 
-def eliminate(log_size: jax.Array, centre: jax.Array, precision: jax.Array, evidence: Evidence) -> Centre:
+def eliminate(
+    log_size: jax.Array, centre: jax.Array, precision: jax.Array, evidence: Evidence, real: jax.Array
+) -> Centre:
     """A block's part of mu_r's system, with p - p^2 / (c_i + p) as p c_i / (c_i + p), which does not cancel."""
     curvature = jnp.maximum(evidence.curvature, 0.0)
     share = precision / (curvature + precision)
     rhs = share * (curvature * (log_size - centre) + evidence.gradient)
-    return Centre(jnp.sum(share * curvature), jnp.sum(rhs))
+    return Centre(jnp.sum(share * curvature), jnp.sum(rhs), jnp.sum(real * jnp.log(curvature + precision)))
 
 
 def solve_centre(
@@ -87,6 +93,8 @@ def step(
     curvature = jnp.maximum(evidence.curvature, 0.0)
     own = curvature + precision
     newton = (evidence.gradient - precision * (log_size - centre - centre_step)) / own
+    # Shorter steps change nothing that matters, and would keep the means from settling.
+    newton = jnp.where(jnp.abs(newton) * jnp.sqrt(own) > SMALLEST_STEP, newton, 0.0)
     moved = jnp.clip(log_size + learning * jnp.clip(newton, -_LARGEST_STEP, _LARGEST_STEP), *_RANGE)
     var = 1.0 / own + (curvature / own) ** 2 * centre_var
     return Moved(moved, var, jnp.max(jnp.abs(moved - log_size) * jnp.sqrt(own)))

@@ -113,16 +113,17 @@ def _truncated_poisson(units: jax.Array, eta: jax.Array) -> Expectations:
     return Expectations(density.poisson(units, eta, zero_truncated=True), units - mean, slope, zero, zero)
 
 
-class _Logistic(NamedTuple):
+class _Parts(NamedTuple):
     """What the negative binomial takes expectations of, with t = eta - log r.
 
-    sigmoid(t), sigmoid(-t), their product and softplus(t); and, if zero-truncated, what -log(1 - P(0))
-    adds to the log density, and to its derivatives as in `Expectations`.
+    u = (mu - y) / (r + mu), its square, u + log(1 - u), sigmoid(t) sigmoid(-t), softplus(t); and, if zero-truncated,
+    what -log(1 - P(0)) adds to the log density and to its derivatives as in `Expectations`.
     """
 
-    up: jax.Array
-    down: jax.Array
-    both: jax.Array
+    excess: jax.Array
+    square: jax.Array
+    loss: jax.Array
+    logistic: jax.Array
     softplus: jax.Array
     truncation: Expectations | None
 
@@ -131,25 +132,30 @@ def _negative_binomial(
     zero_truncated: bool, units: jax.Array, mean: jax.Array, var: jax.Array | None, log_size: jax.Array
 ) -> Expectations:
     r = jnp.exp(log_size)
+    odds = units / r
+    log_odds = jnp.log1p(odds)
 
-    def parts(eta: jax.Array) -> _Logistic:
+    def parts(eta: jax.Array) -> _Parts:
         t = eta - log_size
         up, down, rise = sigmoid(t), sigmoid(-t), softplus(t)
-        return _Logistic(
-            up, down, up * down, rise, _truncation(r, up, down, rise) if zero_truncated else None
+        u = up - odds * down
+        series = -(u**2) * (1 / 2 + u * (1 / 3 + u * (1 / 4 + u * (1 / 5 + u / 6))))
+        loss = jnp.where(jnp.abs(u) < 0.1, series, u + log_odds - rise)
+        return _Parts(
+            u, u**2, loss, up * down, rise, _truncation(r, up, down, rise) if zero_truncated else None
         )
 
     e = _average(parts, mean, var)
-    at_mean = density.negative_binomial(units, mean, log_size)
     # E softplus(t) - softplus(E t) is the same for t and -t.
-    log_lik = at_mean - (units + r) * (e.softplus - softplus(mean - log_size))
-    digamma, trigamma = _polygamma_rise(units, r)
+    log_lik = density.negative_binomial(units, mean, log_size)
+    log_lik = log_lik - (units + r) * (e.softplus - softplus(mean - log_size))
+    digamma, slope = _digamma_remainder(units, r)
     result = Expectations(
         log_lik,
-        units * e.down - r * e.up,
-        (units + r) * e.both,
-        -units * e.down + r * (e.up - e.softplus) + r * digamma,
-        (units + r) * e.both - r * (2.0 * e.up - e.softplus) - r * digamma - r * r * trigamma,
+        -r * e.excess,
+        (units + r) * e.logistic,
+        r * (e.loss + digamma),
+        -r * (e.loss + e.square / (1.0 + odds) + digamma + slope),
     )
     return jax.tree.map(jnp.add, result, e.truncation) if zero_truncated else result
 
@@ -176,16 +182,18 @@ def _truncation(r: jax.Array, up: jax.Array, down: jax.Array, rise: jax.Array) -
     )
 
 
-def _polygamma_rise(units: jax.Array, r: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """digamma(y + r) - digamma(r), and the same of trigamma, without cancelling."""
-    digamma = trigamma = jnp.zeros_like(units)
+def _digamma_remainder(units: jax.Array, r: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """digamma(y + r) - digamma(r) - log(1 + y/r), and its derivative by log r; nothing cancels for large r."""
+    steps, steps_slope = jnp.zeros_like(units), jnp.zeros_like(units)
     for k in range(_SHIFT):
         low, high = 1.0 / (r + k), 1.0 / (units + r + k)
-        digamma = digamma + units * low * high
-        trigamma = trigamma - units * low * high * (low + high)
+        steps = steps + units * low * high
+        steps_slope = steps_slope - units * low * high * (low + high)
     low, high = 1.0 / (r + _SHIFT), 1.0 / (units + r + _SHIFT)
-    rise = units * low * high  # 1 / (r + 6) - 1 / (y + r + 6)
+    gap = units * low * high  # 1/(r + 6) - 1/(y + r + 6)
     total, square = low + high, low**2 + high**2
-    digamma = digamma + jnp.log1p(units * low) + rise * (1 / 2 + total * (1 / 12 - square / 120))
-    trigamma = trigamma - rise * (1.0 + total / 2 + (square + low * high) / 6 - low**4 / 6)
-    return digamma, trigamma
+    shift = _SHIFT * units * low / (r + units)  # what is left of the logarithms
+    remainder = steps + jnp.log1p(-shift) + gap * (1 / 2 + total * (1 / 12 - square / 120))
+    logs_slope = shift * high * (2.0 * r + _SHIFT + units)  # y/(r + y) - r gap
+    series_slope = gap * (total / 2 + (square + low * high) / 6 - low**4 / 6)
+    return remainder, logs_slope + r * (steps_slope - series_slope)

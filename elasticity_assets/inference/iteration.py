@@ -19,6 +19,9 @@ _NEWTON_UNTIL = 0.5  # posterior sds: closer than this, the variance of eta matt
 _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
 _FAR_AWAY = 1e30
+_LEAST_SHARE = 0.05
+_SMALLEST_SD = 0.01  # log units; float32 holds no thousandth of less
+_TAU_TOLERANCE = 0.1  # rough posterior sds
 SCALE_TOLERANCE = 0.02  # rough posterior sds, of scales and dispersions
 
 
@@ -79,7 +82,7 @@ class Found(NamedTuple):
     move : array, shape ()
         Largest step of a mean, in posterior sds given the rest.
     ahead : array, shape ()
-        Largest next step to expect.
+        How far a mean is expected to move yet.
     scale_move : array, shape ()
         Largest step of a scale or dispersion, in its rough sds; 0 where they are held.
     objective : array, shape ()
@@ -141,7 +144,7 @@ def iterate(
     learning : array, shape ()
         1 learns scales and dispersions and begins with Newton steps; 0 holds them and goes on from `state`.
     tolerance : array, shape ()
-        Largest further step to expect when stopping, in posterior sds.
+        Stop when no mean is expected to move more than this, in posterior sds.
     family : Family
         Static.
     max_passes : int
@@ -149,21 +152,19 @@ def iterate(
     """
 
     def body(carry: Any) -> Any:
-        state, last, passes, trace, gaussian, share = carry
-        state, found = _pass(rows, hyper, learning, state, gaussian, share, family)
-        # Undamped, mean and variance can chase each other in a cycle.
-        share = jnp.where(found.move > 0.7 * last.move, 0.5, share)
-        # Steps go on shrinking at least as they just did.
-        shrinking = jnp.where(
-            last.move < _FAR_AWAY, jnp.clip(found.move / last.move, 0.1, 1.0), first_shrinking
-        )
+        state, last, passes, trace, gaussian, damping = carry
+        before = state
+        state, found = _pass(rows, hyper, learning, state, gaussian, damping, family)
+        damping = damping.after(before, state, gaussian)
+        # What is left to go if steps go on shrinking as they just did.
+        ratio = jnp.where(last.move < _FAR_AWAY, jnp.clip(found.move / last.move, 0.1, 0.9), first_ratio)
         near = (found.move < _NEWTON_UNTIL) | (passes + 1 >= min(_MOST_NEWTON, max_passes // 2))
         newton = jnp.where(jnp.isfinite(found.move), _FAR_AWAY, found.move)
         found = found._replace(
             move=jnp.where(gaussian, found.move, newton),
-            ahead=jnp.where(gaussian, found.move * shrinking, newton),
+            ahead=jnp.where(gaussian, found.move * ratio / (1.0 - ratio), newton),
         )
-        return state, found, passes + 1, trace.at[passes].set(found.objective), gaussian | near, share
+        return state, found, passes + 1, trace.at[passes].set(found.objective), gaussian | near, damping
 
     def moving(carry: Any) -> jax.Array:
         _, last, passes, *_ = carry
@@ -171,14 +172,14 @@ def iterate(
         return ~settled & jnp.isfinite(last.move) & (passes < max_passes)
 
     # Going on from a neighbouring solution, variances are nearly right from the first pass.
-    first_shrinking = jnp.where(learning > 0.0, 1.0, 0.1)
+    first_ratio = jnp.where(learning > 0.0, 0.5, 0.1)
     start = (
         state,
         _unknown(rows, state),
         jnp.zeros((), jnp.int32),
         jnp.full(max_passes, jnp.nan),
         learning == 0.0,
-        jnp.ones(()),
+        Damping.none(state),
     )
     state, found, passes, trace, *_ = jax.lax.while_loop(moving, body, start)
     return Run(state, found, passes, trace)
@@ -189,10 +190,46 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
 
     def settle(_: int, carry: tuple[State, Found]) -> tuple[State, Found]:
         state, _ = carry
-        new, found = _pass(rows, hyper, jnp.zeros(()), state, jnp.asarray(True), jnp.ones(()), family)
+        new, found = _pass(rows, hyper, jnp.zeros(()), state, jnp.asarray(True), undamped, family)
         return state._replace(var=new.var), found
 
+    undamped = Damping.none(state)
     return jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, (state, _unknown(rows, state)))[1]
+
+
+class Damping(NamedTuple):
+    """How much of each step is taken; undamped, mean and variance, or scales and effects, can chase each other.
+
+    Attributes
+    ----------
+    variance, scales : arrays, shapes (blocks, n) and (d + 2,)
+        Shares of the steps of a product's Var eta and of the scales.
+    last_level, last_scales : arrays, shapes (blocks, n) and (d + 2,)
+        The last steps of the products' levels and of the scales.
+    """
+
+    variance: jax.Array
+    scales: jax.Array
+    last_level: jax.Array
+    last_scales: jax.Array
+
+    @classmethod
+    def none(cls, state: State) -> "Damping":
+        """Whole steps."""
+        level, log_scale = state.log_size, state.log_scale
+        return cls(*map(jnp.ones_like, (level, log_scale)), *map(jnp.zeros_like, (level, log_scale)))
+
+    def after(self, before: State, now: State, gaussian: jax.Array) -> "Damping":
+        """Damp more what turned round, and less what did not."""
+        level = now.theta[:, -1] - before.theta[:, -1]
+        scales = now.log_scale - before.log_scale
+        variance = jnp.where(gaussian, _paced(self.variance, level, self.last_level), 1.0)
+        return Damping(variance, _paced(self.scales, scales, self.last_scales), level, scales)
+
+
+def _paced(share: jax.Array, step: jax.Array, last: jax.Array) -> jax.Array:
+    turned = step * last < -0.3 * last**2
+    return jnp.clip(share * jnp.where(turned, 0.5, 1.3), _LEAST_SHARE, 1.0)
 
 
 class _Seen(NamedTuple):
@@ -221,14 +258,10 @@ def _pass(
     learning: jax.Array,
     state: State,
     gaussian: jax.Array,
-    share: jax.Array,
+    damping: Damping,
     family: Family,
 ) -> tuple[State, Found]:
-    """One step of everything.
-
-    `gaussian` tells whether expectations are over eta's variance or at its mean; `share` of the new variance is
-    taken over (less than 1 damps).
-    """
+    """One step of everything; `gaussian` tells whether expectations are over eta's variance or at its mean."""
     d = state.theta.shape[1]
     lead = d + rows.controls.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
@@ -252,13 +285,15 @@ def _pass(
             jnp.sum(cells.dispersion_gradient, axis=0), jnp.sum(cells.dispersion_curvature, axis=0)
         )
         seen = _Seen(
-            corner, dispersion.eliminate(log_size, mu, r_precision, evidence), jnp.sum(cells.log_lik)
+            corner,
+            dispersion.eliminate(log_size, mu, r_precision, evidence, data.real),
+            jnp.sum(cells.log_lik),
         )
         return jax.tree.map(jnp.add, total, seen), (factor, evidence)
 
     nothing = _Seen(
         arrow.empty_corner(lead, len(state.shared) - lead),
-        dispersion.Centre(*[jnp.zeros(())] * 2),
+        dispersion.Centre(*[jnp.zeros(())] * 3),
         jnp.zeros(()),
     )
     seen, factors = jax.lax.scan(look, _varying(nothing), blocks)
@@ -271,7 +306,7 @@ def _pass(
     mu_step = learning * family.negative_binomial * mu_step
 
     def move(total: Any, block: Any) -> Any:
-        (data, theta, var, log_size), (factor, evidence) = block
+        (data, theta, var, log_size), (factor, evidence), share = block
         new_theta, theta_move = _step_products(data, theta, factor, shared_step)
         covariance = jax.lax.cond(
             gaussian,
@@ -294,7 +329,7 @@ def _pass(
 
     nothing = (_Moved(*[jnp.zeros(d + 1)] * 3), jnp.zeros(2))
     (moved, moves), (theta, var, log_size, theta_cov, theta_lead) = jax.lax.scan(
-        move, _varying(nothing), (blocks, factors)
+        move, _varying(nothing), (blocks, factors, damping.variance)
     )
     moved, moves = jax.lax.psum(moved, AXIS), jax.lax.pmax(moves, AXIS)
 
@@ -310,7 +345,11 @@ def _pass(
         _insert(moved.freedom, gamma.freedom, nb),
     )
     scale_step = scored.log_scale - state.log_scale
-    scale_move = jnp.max(jnp.abs(scale_step) * jnp.sqrt(scored.information))
+    scale_sds = jnp.abs(scale_step) * jnp.sqrt(scored.information)
+    # tau is integrated over a grid around its mode, which needs no more digits.
+    tolerances = jnp.where(jnp.arange(d + 2) < 1, _TAU_TOLERANCE, 0.5 * SCALE_TOLERANCE)
+    scale_step = jnp.where(scale_sds > tolerances, damping.scales * scale_step, 0.0)
+    scale_move = jnp.max(jnp.where(scale_sds > tolerances, scale_sds, 0.0))
     scale_move = jnp.maximum(scale_move, nb * jnp.maximum(moves[1], jnp.abs(mu_step) * jax.lax.rsqrt(mu_var)))
     new = State(
         theta,
@@ -323,6 +362,7 @@ def _pass(
     squares = _insert(moved.squares_before, gamma.squares_before, nb)
     objective = seen.log_lik + _log_prior(hyper, state, shared, prior_var, squares, counts, lead)
     objective = objective + _entropy(hyper, state, seen.corner, shared, counts, lead)
+    objective = objective + 0.5 * nb * (count - seen.centre.log_det)
     found = Found(
         jnp.maximum(moves[0], shared_move),
         jnp.asarray(_FAR_AWAY),
@@ -400,7 +440,9 @@ def _shared_step(hyper: Hyper, shared: arrow.Shared, lead: int) -> tuple[jax.Arr
     """Step of s, shortened if long, and how many posterior sds it was long."""
     var = jnp.diagonal(shared.cov)
     free = (var > 0.0) & ((jnp.arange(len(var)) < lead) | (hyper.is_period > 0.0))
-    move = jnp.max(jnp.where(free, jnp.abs(shared.step) * jax.lax.rsqrt(jnp.where(free, var, 1.0)), 0.0))
+    move = jnp.max(
+        jnp.where(free, jnp.abs(shared.step), 0.0) / jnp.maximum(jnp.sqrt(jnp.abs(var)), _SMALLEST_SD)
+    )
     return shared.step * _shortening(jnp.max(jnp.abs(shared.step[lead:]))), move
 
 
@@ -412,7 +454,7 @@ def _step_products(
     longest = jnp.abs(step[-1])
     for a, slope in enumerate(rows.slopes):
         longest = longest + jnp.abs(step[a]) * jnp.max(jnp.abs(slope), axis=0)
-    move = jnp.max(jnp.abs(step) * jax.lax.rsqrt(arrow.conditional_var(factor)))
+    move = jnp.max(jnp.abs(step) / jnp.maximum(jnp.sqrt(arrow.conditional_var(factor)), _SMALLEST_SD))
     return theta + step * _shortening(longest), move
 
 

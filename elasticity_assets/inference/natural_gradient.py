@@ -146,7 +146,9 @@ class _Problem:
         self.host_rows = _rows(panel, priors, len(devices))
         self.rows = jax.device_put(self.host_rows, NamedSharding(self.mesh, P(AXIS)))
         self.hyper = _hyper(panel, priors)
-        self.log_base = float(np.where(panel.observed, log_base(panel.units), 0.0).sum())
+        self.log_base = float(
+            log_base(np.where(panel.observed & np.isfinite(panel.units), panel.units, 0.0)).sum()
+        )
 
     def run(self, state: State, learning: jax.Array, tolerance: jax.Array) -> Run:
         """Iterate to convergence."""
@@ -183,11 +185,11 @@ class _Problem:
         spread = np.minimum([0.5, max(level.std(), 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
         centre = self.priors.log_dispersion_mean
         if posterior is not None:
-            weight = posterior.weight
-            shared[0], shared[1] = weight @ posterior.category_mean, posterior.level_mean
+            mode = int(np.argmax(posterior.weight))
+            shared[0], shared[1] = posterior.category_mean[mode], posterior.level_mean
             for k, name in enumerate(panel.control):
                 if name in posterior.control:
-                    shared[2 + k] = weight @ posterior.control_mean[:, posterior.control.index(name)]
+                    shared[2 + k] = posterior.control_mean[mode, posterior.control.index(name)]
             _, now, then = np.intersect1d(panel.period, posterior.period, return_indices=True)
             gamma = np.zeros(panel.n_periods)
             gamma[now] = posterior.period_effect[then]
@@ -196,13 +198,13 @@ class _Problem:
             shared[2 + K : 2 + K + panel.n_periods] = gamma - shift
             _, now, then = np.intersect1d(panel.product, posterior.product, return_indices=True)
             beta[:] = shared[0]
-            beta[now] = (weight @ posterior.product_mean)[then]
+            beta[now] = posterior.product_mean[mode, then]
             # From the model's level to the one at the product's own mean price and controls.
             means = self.by_product(rows.slope_mean)[0] * beta
             means = means + shared[2 : 2 + K] @ self.by_product(rows.control_mean)
             level[now] = (posterior.level[then] + shift) + means[now]
             spread = [
-                np.exp(weight @ np.log(posterior.tau)),
+                posterior.tau[mode],
                 posterior.level_spread,
                 posterior.period_spread,
                 posterior.log_dispersion_spread,

@@ -1,0 +1,115 @@
+"""A dense, slow, plain reference for one category: the best full-covariance Gaussian, any likelihood, float64.
+
+Log likelihoods are written as in a textbook and differentiated numerically, expectations taken by fine
+quadrature, the precision is one matrix: nothing of the engine's algebra is repeated.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+@dataclass(frozen=True)
+class DenseGaussian:
+    """Moments of (beta_c, delta_c, alpha, gamma, beta_1, delta_1, beta_2, ...), and the ELBO."""
+
+    mean: np.ndarray
+    cov: np.ndarray
+    elbo: float
+    n_controls: int
+    n_periods: int
+
+    def beta(self) -> np.ndarray:
+        """Places of the products' elasticities."""
+        return np.arange(2 + self.n_controls + self.n_periods, len(self.mean), 2)
+
+    def alpha(self) -> np.ndarray:
+        """Places of the controls' effects."""
+        return np.arange(2, 2 + self.n_controls)
+
+
+def log_likelihood(likelihood: str, truncated: bool, units: np.ndarray, r: np.ndarray) -> Callable:
+    """Of every cell, as a function of eta."""
+
+    def value(eta: np.ndarray) -> np.ndarray:
+        mu = np.exp(eta)
+        if likelihood == "poisson":
+            log_p, log_zero = units * eta - mu - gammaln(units + 1), -mu
+        else:
+            log_p = gammaln(units + r) - gammaln(r) - gammaln(units + 1)
+            log_p = log_p + units * np.log(mu / (mu + r)) + r * np.log(r / (mu + r))
+            log_zero = r * np.log(r / (mu + r))
+        return log_p - (np.log(-np.expm1(log_zero)) if truncated else 0.0)
+
+    return value
+
+
+def dense_gaussian(
+    panel: Panel, priors: Priors, likelihood: str, r: np.ndarray | None = None, passes: int = 200
+) -> DenseGaussian:
+    """Fit at fixed scales; `r`, shape (n,), is the dispersion."""
+    n, T, K = panel.n_products, panel.n_periods, len(panel.control)
+    S = 2 + K + T
+    tau, sigma_delta, sigma_gamma = map(
+        _value, (priors.product_spread, priors.level_spread, priors.period_spread)
+    )
+    prior_mean = np.zeros(S + 2 * n)
+    prior_mean[[0, 1]] = priors.category_mean, priors.level_mean
+    variances = [priors.category_var, max(priors.level_sd, 1e-5) ** 2, *[priors.control_sd**2] * K]
+    precision = np.diag(1.0 / np.array(variances + [sigma_gamma**2] * T + [np.inf] * 2 * n))
+    for i in range(n):
+        for a, sd in enumerate((tau, sigma_delta)):
+            prior_mean[S + 2 * i + a] = prior_mean[a]
+            contrast = np.zeros(S + 2 * n)
+            contrast[[a, S + 2 * i + a]] = -1.0, 1.0
+            precision += np.outer(contrast, contrast) / sd**2
+    x = panel.centred_log_price().astype(np.float64) if priors.centred_price else panel.log_price
+    product, period = np.nonzero(panel.observed)
+    X = np.zeros((len(product), S + 2 * n))
+    cell = np.arange(len(product))
+    X[:, 2 : 2 + K] = panel.controls[product, period]
+    X[cell, 2 + K + period] = 1.0
+    X[cell, S + 2 * product] = x[product, period]
+    X[cell, S + 2 * product + 1] = 1.0
+    units = panel.units[product, period].astype(np.float64)
+    value = log_likelihood(likelihood, panel.zero_truncated, units, None if r is None else r[product])
+
+    mean, cov = prior_mean.copy(), np.zeros_like(precision)
+    sold = np.array([units[product == i].mean() for i in range(n)]) + 0.1
+    mean[S + 1 :: 2] = np.log(sold) - mean[S::2] * np.array(
+        [x[i][panel.observed[i]].mean() for i in range(n)]
+    )
+    step_size = 1e-3
+    curvature = None
+    for k in range(passes):
+        var = np.einsum("ij,jk,ik->i", X, cov, X) if k > 15 else np.zeros(len(X))
+        eta = (X @ mean)[:, None] + np.sqrt(var)[:, None] * _NODES
+        low, middle, high = (
+            np.stack([value(c) for c in (eta + shift).T]).T for shift in (-step_size, 0, step_size)
+        )
+        gradient = ((high - low) / (2 * step_size)) @ _WEIGHTS
+        new = -((high - 2 * middle + low) / step_size**2) @ _WEIGHTS
+        curvature = new if curvature is None or k < 20 else 0.5 * (curvature + new)
+        cov = np.linalg.inv(precision + (X.T * curvature) @ X)
+        move = cov @ (X.T @ gradient - precision @ (mean - prior_mean))
+        mean = mean + move * min(1.0, 1.0 / np.abs(X @ move).max())
+        if k > 25 and np.abs(move).max() < 1e-9:
+            break
+    assert np.abs(move).max() < 1e-7, "the dense reference did not converge"
+    away = mean - prior_mean
+    log_det = np.linalg.slogdet(precision)[1] + np.linalg.slogdet(cov)[1]
+    elbo = (middle @ _WEIGHTS).sum() - 0.5 * (away @ precision @ away + np.trace(precision @ cov))
+    return DenseGaussian(mean, cov, elbo + 0.5 * (log_det + len(mean)), K, T)
+
+
+def _value(scale: HalfNormal | Fixed) -> float:
+    assert isinstance(scale, Fixed), "the dense reference takes fixed scales"
+    return scale.value
