@@ -18,18 +18,15 @@ NO_FOLLOW_UP = "elasticity/no_follow_up"
 
 _SALES = dg.AssetSelection.assets("raw_sales", "weekly_sales")
 
-# One process for all steps: a process a step would import and compile jax each time.
 ingest = dg.define_asset_job(
     "ingest",
     _SALES,
     description="Takes in new and changed sales files; keeps the category partitions in step.",
-    executor_def=dg.in_process_executor,
 )
 refit = dg.define_asset_job(
     "refit",
     dg.AssetSelection.all() - _SALES,
     description="Fits categories, pools them, and publishes elasticity.duckdb.",
-    executor_def=dg.in_process_executor,
 )
 
 

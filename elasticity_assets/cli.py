@@ -1,5 +1,6 @@
 """The `elasticity` command: thin, on top of the same definitions that Dagster loads."""
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,10 @@ from elasticity_assets.settings import Settings, SettingsError, load_settings, s
 
 
 class OneLine(click.Group):
-    """Commands whose mistakes in usage or settings end with one line on stderr and status 2."""
+    """Commands that end with one line on stderr where a person can help.
+
+    The status is 2 for a mistake in usage or settings, and 1 where a file or a lock cannot be had.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -21,6 +25,13 @@ class OneLine(click.Group):
         except SettingsError as error:
             click.echo(str(error), err=True)
             ctx.exit(2)
+        except BrokenPipeError:  # click's own
+            raise
+        except Exception as error:
+            if not _is_of_the_world(error):
+                raise
+            click.echo(" ".join(str(error).split()), err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=OneLine, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,7 +66,11 @@ def init(sales_file: Path) -> None:
 
 @main.command()
 @click.option(
-    "--category", "categories", multiple=True, metavar="NAME", help="Fit only this category; repeatable."
+    "--category",
+    "categories",
+    multiple=True,
+    metavar="NAME",
+    help="Fit this category, and else only those that gained or lost products; repeatable.",
 )
 @click.option(
     "--sales",
@@ -75,10 +90,11 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     from elasticity_assets import status as status_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.partitions import category_of  # noqa: PLC0415
+    from elasticity_assets.resources.run_lock import run_lock  # noqa: PLC0415
 
-    home = dagster_home()
-    with runs.open_instance(home) as instance, runs.only_refit(home):
-        runs.end_dead_runs(instance)
+    say = functools.partial(click.echo, err=True)
+    with runs.open_instance(dagster_home()) as instance, run_lock(settings.warehouse, say=say):
+        runs.end_dead_runs(settings, instance)
         result = runs.run_ingest(settings, instance)
         if mistakes := runs.settings_mistakes(result):
             raise SettingsError("; ".join(mistakes))
@@ -87,7 +103,8 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
         known = [category_of(key) for key in keys]
         if unknown := sorted(set(categories) - set(known)):
             raise SettingsError(
-                f"--category: no sales of {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+                f"--category: no sales of {', '.join(map(repr, unknown))}; "
+                f"known are {', '.join(map(repr, sorted(known)))}"
             )
         result = runs.run_refit(settings, instance, keys, full=full, categories=categories)
         failed = runs.what_failed(result)
@@ -150,13 +167,24 @@ def status() -> None:
 
 def _with_sales(settings: Settings, more: Sequence[str]) -> Settings:
     """Add sales files named on the command line, relative to where it was typed."""
+    from elasticity_assets.ingestion import find_files  # noqa: PLC0415
+
     paths = [str(Path(path).absolute()) for path in more]
-    for path in paths:
-        folder = Path(path)
-        if not any(Path(folder.anchor).glob(str(folder.relative_to(folder.anchor)))):
-            raise SettingsError(f"--sales {path}: no such file")
+    try:
+        find_files(paths)
+    except SettingsError as error:
+        raise SettingsError(f"--sales: {str(error).removeprefix('sales.path: ')}") from None
     sales = settings.sales.model_copy(update={"path": [*settings.sales.path, *paths]})
     return settings.model_copy(update={"sales": sales})
+
+
+def _is_of_the_world(error: Exception) -> bool:
+    """Whether it comes from files or locks, and not from a mistake in the program."""
+    import duckdb  # noqa: PLC0415
+
+    from elasticity_assets.resources.run_lock import RunLockError  # noqa: PLC0415
+
+    return isinstance(error, OSError | duckdb.Error | RunLockError)
 
 
 def _exit_if(failed: Sequence[str]) -> None:

@@ -50,6 +50,8 @@ def build_definitions(
         jobs=[ingest, refit],
         schedules=[weekly_schedule(settings.schedule)],
         sensors=[refit_after_ingest],
+        # One process a run: one a step would compile each fit anew, and give the run's lock away in between.
+        executor=dg.in_process_executor,
         resources={**resources, **(resource_overrides or {})},
         loggers=loggers,
     )

@@ -15,9 +15,16 @@ def dagster_home() -> Path:
     """Return the folder of Dagster's instance, creating it with its dagster.yaml where it is missing.
 
     DAGSTER_HOME wins where it is set.
+
+    Raises
+    ------
+    OSError
+        If it cannot be created or written.
     """
     folder = Path(os.environ.get("DAGSTER_HOME") or settings_file().parent / ".dagster").absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):  # SQLite would tell it in a page
+        raise PermissionError(f"{folder} cannot be written; make it writable, or set DAGSTER_HOME")
     if not (folder / "dagster.yaml").exists():
         with as_file(files("elasticity_assets") / "dagster.yaml") as template:
             beside = folder / f".dagster.yaml.{os.getpid()}.tmp"  # a kill must not leave half of it

@@ -8,8 +8,7 @@ import glob
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,8 +16,8 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
+from elasticity_assets.resources.run_lock import run_lock
 from elasticity_assets.resources.warehouse import STORAGE_VERSION, Warehouse
 from elasticity_assets.schema import Table, comment_statements, create_table, qualified, typed_columns
 from elasticity_assets.settings import database_name
@@ -76,37 +75,6 @@ class Refit:
     failed: Sequence[str] = ()
 
 
-@contextmanager
-def publication_lock(published: Path, wait_seconds: float = 3600.0) -> Iterator[None]:
-    """Keep other processes from pooling and publishing; a thread that has it may take it again.
-
-    Parameters
-    ----------
-    published : Path
-        The published file.
-    wait_seconds : float
-        How long to wait for another refit.
-
-    Raises
-    ------
-    PublishError
-        If another refit holds it all the time.
-    """
-    published.parent.mkdir(parents=True, exist_ok=True)
-    # A singleton, so that whoever holds the lock may call something that takes it too.
-    lock = FileLock(published.resolve().with_name(f".{published.name}.lock"), is_singleton=True)
-    try:
-        lock.acquire(timeout=wait_seconds)
-    except Timeout:
-        raise PublishError(
-            f"{published}: another refit is pooling or publishing; waited {wait_seconds:g} s, try again later"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def publish(
     warehouse: Warehouse, published: Path, refit: Refit, *, controls: Sequence[str] = (), keep: int = 8
 ) -> dict[str, int]:
@@ -135,12 +103,14 @@ def publish(
     ------
     PublishError
         If a check fails or a file cannot be written.
+    RunLockError
+        If another run has the warehouse.
     """
     if not refit.refit_id.replace("-", "").replace("_", "").isalnum():
         raise PublishError(
             f"refit_id {refit.refit_id!r} does not fit a file's name; use letters, digits, - and _"
         )
-    with publication_lock(published):
+    with run_lock(Path(warehouse.path)):
         folder = archive(published)
         folder.mkdir(parents=True, exist_ok=True)
         new = published.with_name(f".{published.name}.{refit.refit_id}.tmp")

@@ -2,8 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,14 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.log_manager import get_log_record_event, has_log_record_event
 from dagster._utils.error import SerializableErrorInfo
-from filelock import FileLock, Timeout
 
 from elasticity_assets.automation import NO_FOLLOW_UP, all_categories, refit_config
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.settings import Settings
 
 COMMAND = "elasticity/command"
-"""Tag of the command's own runs."""
+"""Tag of the command's own runs; its value is the warehouse that they work on."""
 
-TAGS = {NO_FOLLOW_UP: "true", COMMAND: "refit"}
 LOGGERS: dict[str, Any] = {"loggers": {"console": {}}}
 
 
@@ -60,32 +57,19 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     )
 
 
-@contextmanager
-def only_refit(home: Path) -> Iterator[None]:
-    """Wait until no other `elasticity refit` uses this instance."""
-    lock = FileLock(home / "command.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        click.echo("another `elasticity refit` is at work; waiting until it is done", err=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs of a killed command as failed; call with the lock of `only_refit` in hand."""
+def end_dead_runs(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """Mark runs of a killed command as failed; call with the warehouse's `run_lock` in hand."""
     unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags=TAGS)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags=_tags(settings))):
         instance.report_run_failed(run, "The process that ran it has gone.")
 
 
 def run_ingest(settings: Settings, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """Run the job `ingest`."""
     job = build_definitions(settings, loggers={"console": stages}).resolve_job_def("ingest")
-    return job.execute_in_process(instance=instance, tags=TAGS, run_config=LOGGERS, raise_on_error=False)
+    return job.execute_in_process(
+        instance=instance, tags=_tags(settings), run_config=LOGGERS, raise_on_error=False
+    )
 
 
 def run_refit(
@@ -112,7 +96,7 @@ def run_refit(
     job = build_definitions(settings, loggers={"console": stages}).resolve_job_def("refit")
     return job.execute_in_process(
         instance=instance,
-        tags={**TAGS, **all_categories(partition_keys)},
+        tags={**_tags(settings), **all_categories(partition_keys)},
         run_config={**LOGGERS, **refit_config(changed_only=not full, categories=categories)},
         raise_on_error=False,
     )
@@ -139,6 +123,10 @@ def settings_mistakes(result: dg.ExecuteInProcessResult) -> list[str]:
     """Say in one line each what is wrong in the settings, as a run found out with the files in hand."""
     errors = [_cause(event) for event in result.get_step_failure_events()]
     return [_message(error) for error in errors if error and error.cls_name == "SettingsError"]
+
+
+def _tags(settings: Settings) -> dict[str, str]:
+    return {NO_FOLLOW_UP: "true", COMMAND: str(settings.warehouse.resolve())}
 
 
 def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:

@@ -12,14 +12,16 @@ import pytest
 
 from elasticity_assets.inference.panel import panel_from_sales
 from elasticity_assets.ingestion import (
+    CategorySales,
     SalesFileError,
+    all_periods,
     build_weekly_sales,
     categories,
     missing_periods,
     read_category,
     take_in_files,
 )
-from elasticity_assets.settings import SettingsError, load_settings
+from elasticity_assets.settings import SalesSettings, SettingsError, load_settings
 from elasticity_assets_tests.sales_files import (
     REPOSITORY,
     ingest,
@@ -545,6 +547,13 @@ def test_parquet_with_types_of_its_own(connection, tmp_path: Path) -> None:
     assert rejected(connection) == [(2, "no period"), (3, "no product"), (4, "no units")]
 
 
+def read(connection, category: str, sales: SalesSettings) -> CategorySales:
+    """Read a category as `model_input` does."""
+    absent = missing_periods(connection, sales)
+    periods = all_periods(connection)
+    return read_category(connection, category, sales.controls, periods=periods, missing_periods=absent)
+
+
 def test_names_with_quotes_newlines_and_emoji(connection, tmp_path: Path) -> None:
     name = "a\"b'; DROP TABLE raw_sales; --\n😀{x}"
     frame = pd.DataFrame(
@@ -556,7 +565,7 @@ def test_names_with_quotes_newlines_and_emoji(connection, tmp_path: Path) -> Non
     settings = sales_settings(path, columns, controls=[name + "!", "delivered_row"])
     ingest(connection, settings)
     assert categories(connection) == [name]
-    sales = read_category(connection, name, settings)
+    sales = read(connection, name, settings)
     assert sales.product.tolist() == [name]
     assert sales.controls[name + "!"].tolist() == [0.5]
 
@@ -566,16 +575,14 @@ def test_what_absent_periods_mean(connection, tmp_path: Path) -> None:
     settings = sales_settings(path)
     _, weekly = ingest(connection, settings)
     assert weekly.missing_periods == missing_periods(connection, settings) == "truncated"
-    assert read_category(connection, "all", settings).units.tolist() == [1.0], (
-        "a zero-truncated fit knows no zero"
-    )
-    assert read_category(
+    assert read(connection, "all", settings).units.tolist() == [1.0], "a zero-truncated fit knows no zero"
+    assert read(
         connection, "all", settings.model_copy(update={"missing_periods": "zero"})
     ).units.tolist() == [1, 0]
     write_lines(path, "A,2024-01-01,1,1", "A,2024-01-08,0,1")
     _, weekly = ingest(connection, settings)
     assert weekly.missing_periods == "unobserved"
-    assert read_category(connection, "all", settings).units.tolist() == [1.0, 0.0]
+    assert read(connection, "all", settings).units.tolist() == [1.0, 0.0]
 
 
 def test_one_category_is_read_as_a_panel_takes_it(connection, tmp_path: Path) -> None:
@@ -585,7 +592,7 @@ def test_one_category_is_read_as_a_panel_takes_it(connection, tmp_path: Path) ->
     )  # fmt: skip
     settings = sales_settings(path, {"category": "category", "regular_price": "base"}, controls=["display"])
     ingest(connection, settings)
-    sales = read_category(connection, "x", settings)
+    sales = read(connection, "x", settings)
     assert sales.product.tolist() == ["A", "A", "B"]
     assert sales.period.tolist() == [date(2000, 1, 3), date(2000, 1, 10), date(2000, 1, 3)]
     np.testing.assert_array_equal(sales.price, [1, 1.25, 1.5])

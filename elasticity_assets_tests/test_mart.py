@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from elasticity_assets import mart
-from elasticity_assets.mart import PublishError, Refit, archive, publication_lock, publish
+from elasticity_assets.mart import PublishError, Refit, archive, publish
+from elasticity_assets.resources.run_lock import run_lock
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.sql import quoted
 from elasticity_assets.tables import published_tables
@@ -325,36 +326,10 @@ def test_a_kill_leaves_the_old_file_whole_and_the_next_refit_completes(warehouse
     assert {name for name in files(published.parent) if "tmp" in name} == set()
 
 
-def test_one_process_pools_and_publishes_at_a_time(warehouse, published, tmp_path):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(published)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert holder.stdout.readline().strip() == "held"
-        with (
-            pytest.raises(PublishError, match=r"another refit .* waited 0\.2 s"),
-            publication_lock(published, 0.2),
-        ):
-            pass
-        holder.communicate("go\n", timeout=60)
-    finally:
-        holder.kill()
-    with publication_lock(published, 5), publication_lock(published, 5):
+def test_publishing_waits_for_no_run_but_its_own(warehouse, published):
+    with run_lock(Path(warehouse.path), 5):
         publish(warehouse, published, refit(2), controls=CONTROLS)
     assert len(contents(published)["refits"]) == 2
-
-
-HOLDER = textwrap.dedent("""
-    import sys
-    from pathlib import Path
-    from elasticity_assets.mart import publication_lock
-    with publication_lock(Path(sys.argv[1]), 10):
-        print("held", flush=True)
-        sys.stdin.readline()
-""")
 
 
 def test_the_file_is_written_for_older_clients(warehouse, published):

@@ -7,7 +7,7 @@ from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.checks import model_input as checks
 from elasticity_assets.inference.arrays import pack
 from elasticity_assets.inference.panel import panel_from_sales
-from elasticity_assets.ingestion import read_category
+from elasticity_assets.ingestion import all_periods, missing_periods, read_category
 from elasticity_assets.partitions import CATEGORIES, category_of
 from elasticity_assets.resources.array_store import ArrayStore
 from elasticity_assets.resources.warehouse import Warehouse
@@ -32,31 +32,35 @@ def model_input(
 ) -> dg.MaterializeResult:
     """Lay each category's sales out as a padded panel, products down and periods across, for the engines."""
     facts = {}
-    for key in context.partition_keys:
-        with warehouse.read() as connection:
-            sales = read_category(connection, category_of(key), settings.sales)
-        panel = panel_from_sales(
-            sales.category,
-            sales.product,
-            sales.period,
-            sales.units,
-            sales.price,
-            sales.controls,
-            periods=sales.periods,
-            missing_periods=sales.missing_periods,
-        )
-        file = array_store.write(context.asset_key, pack(panel), key)
-        context.add_asset_metadata(
-            {
-                "products": panel.n_products,
-                "periods": panel.n_periods,
-                "observed product-periods": panel.n_obs,
-                "padded shape": str(panel.units.shape),
-                "controls": ", ".join(panel.control) or "none",
-                "zero-truncated": panel.zero_truncated,
-                "file": dg.MetadataValue.path(str(file)),
-            },
-            partition_key=key,
-        )
-        facts[panel.category] = checks.facts(panel)
+    controls = settings.sales.controls
+    with warehouse.read() as connection:
+        periods, absent = all_periods(connection), missing_periods(connection, settings.sales)
+        for key in context.partition_keys:
+            sales = read_category(
+                connection, category_of(key), controls, periods=periods, missing_periods=absent
+            )
+            panel = panel_from_sales(
+                sales.category,
+                sales.product,
+                sales.period,
+                sales.units,
+                sales.price,
+                sales.controls,
+                periods=sales.periods,
+                missing_periods=sales.missing_periods,
+            )
+            file = array_store.write(context.asset_key, pack(panel), key)
+            context.add_asset_metadata(
+                {
+                    "products": panel.n_products,
+                    "periods": panel.n_periods,
+                    "observed product-periods": panel.n_obs,
+                    "padded shape": str(panel.units.shape),
+                    "controls": ", ".join(panel.control) or "none",
+                    "zero-truncated": panel.zero_truncated,
+                    "file": dg.MetadataValue.path(str(file)),
+                },
+                partition_key=key,
+            )
+            facts[panel.category] = checks.facts(panel)
     return dg.MaterializeResult(check_results=[checks.prices_vary(facts), checks.units_are_counts(facts)])

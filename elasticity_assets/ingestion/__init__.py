@@ -3,7 +3,8 @@
     take_in_files(connection, sales) -> FilesReport          files -> sales_files, raw_sales
     build_weekly_sales(connection, sales) -> WeeklyReport    raw_sales -> weekly_sales, products, unused_sales
     categories(connection) -> list[str]
-    read_category(connection, category, sales) -> CategorySales
+    read_category(connection, category, controls, periods=..., missing_periods=...) -> CategorySales
+    find_files(patterns) -> dict[str, int]
 
 `connection` is a DuckDB connection to the warehouse (`resources.warehouse.Warehouse`), `sales` the
 `SalesSettings`. `sql/schema.sql` describes the tables. `rejected_sales` is a view of all rows left out:
@@ -22,7 +23,8 @@ How rows are understood (`sql/reading_macros.sql`, `sql/read_file.sql`):
 Mistakes in the settings raise `SettingsError`, unusable files `SalesFileError`; both are one line.
 """
 
-from elasticity_assets.ingestion.category import categories, missing_periods, read_category
+from elasticity_assets.ingestion.category import all_periods, categories, missing_periods, read_category
+from elasticity_assets.ingestion.files import find_files
 from elasticity_assets.ingestion.reports import CategorySales, FilesReport, SalesFileError, WeeklyReport
 from elasticity_assets.ingestion.take_in import take_in_files
 from elasticity_assets.ingestion.weekly import build_weekly_sales
@@ -32,8 +34,10 @@ __all__ = [
     "FilesReport",
     "SalesFileError",
     "WeeklyReport",
+    "all_periods",
     "build_weekly_sales",
     "categories",
+    "find_files",
     "missing_periods",
     "read_category",
     "take_in_files",

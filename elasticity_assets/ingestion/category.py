@@ -1,5 +1,7 @@
 """One category's sales, read from `weekly_sales` as arrays."""
 
+from collections.abc import Sequence
+
 import duckdb
 import numpy as np
 
@@ -24,8 +26,19 @@ def missing_periods(connection: duckdb.DuckDBPyConnection, sales: SalesSettings)
     return "unobserved" if holds_zero else "truncated"
 
 
+def all_periods(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
+    """First days of all periods in `weekly_sales`, ascending, datetime64[D]: those of every category."""
+    periods = connection.execute(statement("periods")).fetchnumpy()["period_start"]
+    return np.asarray(periods, dtype="datetime64[D]")
+
+
 def read_category(
-    connection: duckdb.DuckDBPyConnection, category: str, sales: SalesSettings
+    connection: duckdb.DuckDBPyConnection,
+    category: str,
+    controls: Sequence[str],
+    *,
+    periods: np.ndarray,
+    missing_periods: str,
 ) -> CategorySales:
     """Read one category's product-periods.
 
@@ -38,19 +51,21 @@ def read_category(
         To the warehouse.
     category : str
         One of `categories`; another has no rows.
-    sales : SalesSettings
+    controls : sequence of str
+        Control columns.
+    periods : datetime64[D] array, shape (T,)
+        From `all_periods`.
+    missing_periods : str
+        From `missing_periods`: truncated, zero or unobserved.
 
     Returns
     -------
     CategorySales
     """
-    absent = missing_periods(connection, sales)
-    controls = "".join(f", {quoted(name)}" for name in sales.controls)
     columns = connection.execute(
-        statement("category_sales", controls=controls),
-        {"category": category, "without_zeros": absent == "truncated"},
+        statement("category_sales", controls="".join(f", {quoted(name)}" for name in controls)),
+        {"category": category, "without_zeros": missing_periods == "truncated"},
     ).fetchnumpy()
-    periods = connection.execute(statement("periods")).fetchnumpy()["period_start"]
 
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(columns[name], dtype=np.float64), np.nan)
@@ -62,7 +77,7 @@ def read_category(
         units=numbers("units"),
         price=numbers("price"),
         regular_price=numbers("regular_price"),
-        controls={name: numbers(name) for name in sales.controls},
-        periods=np.asarray(periods, dtype="datetime64[D]"),
-        missing_periods=absent,
+        controls={name: numbers(name) for name in controls},
+        periods=periods,
+        missing_periods=missing_periods,
     )

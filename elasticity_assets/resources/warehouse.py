@@ -15,6 +15,7 @@ import dagster as dg
 import duckdb
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from elasticity_assets.resources.run_lock import run_lock
 from elasticity_assets.sql import statement
 
 SCHEMA_VERSION = 1
@@ -73,6 +74,12 @@ class Warehouse(dg.ConfigurableResource):
 
     path: str
     wait_seconds: float = 300.0
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:  # type: ignore[override]
+        """Hold the warehouse's `run_lock` from a run's first step to its last."""
+        with run_lock(Path(self.path), say=(context.log or dg.get_dagster_logger()).info):
+            yield self
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
