@@ -41,6 +41,9 @@ class FitRecord:
         return datetime.fromisoformat(self.fitted_at)
 
 
+POOLED_FITS = "pooled_fits"
+"""Name of the array, beside a stored hierarchy's own, that holds the fit_ids pooled."""
+
 FIT_FAILURES = Table(
     "fit_failures",
     "One row a category whose last fit failed.",
@@ -97,7 +100,7 @@ def record_outcomes(
     connection : duckdb connection
         For writing.
     fitted : list of str
-        Categories.
+        Categories that were fitted, or whose last fit is of today's sales and settings.
     failed : mapping of str to str
         Reasons by category.
     """

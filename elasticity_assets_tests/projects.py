@@ -48,15 +48,19 @@ class Project:
         categories: Sequence[str] = (),
         resources: Mapping[str, Any] | None = None,
         partition_key: str | None = None,
+        assets: Sequence[str] = (),
     ) -> dg.ExecuteInProcessResult:
-        """Run `refit` over all categories, or over one partition."""
+        """Run `refit` over all categories, or over one partition; whole, or some of its assets."""
         job = build_definitions(self.settings, resources).resolve_job_def("refit")
         keys = self.instance.get_dynamic_partitions("category")
         return job.execute_in_process(
             instance=self.instance,
             partition_key=partition_key,
             tags=None if partition_key else all_categories(keys),
-            run_config=refit_config(changed_only=changed_only, categories=categories),
+            run_config=refit_config(changed_only=changed_only, categories=categories)
+            if not assets or "category_posterior" in assets
+            else None,
+            asset_selection=[dg.AssetKey(name) for name in assets] or None,
             raise_on_error=False,
         )
 

@@ -11,9 +11,10 @@ from elasticity_assets import elasticity_tables as rows_of
 from elasticity_assets import plots
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.fits import FitRecord, failures, unpack_fit
+from elasticity_assets.fits import POOLED_FITS, FitRecord, failures, unpack_fit
 from elasticity_assets.inference.arrays import unpack
 from elasticity_assets.inference.hierarchy import Hierarchy, pooled
+from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.partitions import CATEGORIES, category_of
 from elasticity_assets.resources.array_store import StoredArrays
 from elasticity_assets.resources.warehouse import Warehouse
@@ -55,15 +56,14 @@ def product_elasticity(
     """
     levels = unpack(Hierarchy, hierarchy)
     with warehouse.write() as connection:
-        keys = _to_write(connection, PRODUCT_ELASTICITY, category_posterior)
+        keys = _to_write(connection, category_posterior)
         sales = {
             key: connection.execute(statement("product_sales"), {"category": category_of(key)}).df()
             for key in keys
         }
     parts = []
     for key in keys:
-        posterior, record = unpack_fit(category_posterior[key])
-        posterior = pooled(posterior, levels)
+        posterior, record = _pooled_fit(category_posterior[key], hierarchy, levels)
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods))
         plot = plots.elasticities(
             list(posterior.product), rows_of.product_summary(posterior), posterior.category
@@ -122,15 +122,14 @@ def category_elasticity(
     """
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
     with warehouse.write() as connection:
-        keys = _to_write(connection, CATEGORY_ELASTICITY, category_posterior)
+        keys = _to_write(connection, category_posterior)
     parts: dict[Table, list[pd.DataFrame]] = {
         CATEGORY_ELASTICITY: [],
         CONTROL_EFFECT: [],
         FIT_DIAGNOSTICS: [],
     }
     for key in keys:
-        posterior, record = unpack_fit(category_posterior[key])
-        posterior = pooled(posterior, levels)
+        posterior, record = _pooled_fit(category_posterior[key], hierarchy, levels)
         parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record))
         parts[CONTROL_EFFECT].append(rows_of.control_rows(posterior))
         parts[FIT_DIAGNOSTICS].append(rows_of.diagnostics_row(posterior, record))
@@ -149,10 +148,25 @@ def category_elasticity(
     return dg.MaterializeResult(metadata={**row_count(len(categories)), "elasticities": plot})
 
 
-def _to_write(connection: duckdb.DuckDBPyConnection, table: Table, keys: Iterable[str]) -> list[str]:
-    """Partition keys to write: all but those that keep their last rows because their fit failed."""
-    connection.execute(create_table(table))
-    found = connection.execute(statement("table_categories", table=qualified(table))).fetchall()
+def _pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[CategoryPosterior, FitRecord]:
+    """One category's fit, pooled by what is stored of the hierarchy; `levels` is that, unpacked."""
+    posterior, record = unpack_fit(arrays)
+    if record.fit_id not in hierarchy.get(POOLED_FITS, ()):
+        raise dg.Failure(
+            f"{posterior.category!r} was fitted after the pooling; pool again: materialize hierarchy",
+            allow_retries=False,
+        )
+    return pooled(posterior, levels), record
+
+
+def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> list[str]:
+    """Partition keys to write: all but those that keep their last rows because their fit failed.
+
+    Rows that a killed run left of different fits are none to keep: both assets write the stored fit then.
+    """
+    for table in (PRODUCT_ELASTICITY, CATEGORY_ELASTICITY, FIT_DIAGNOSTICS):
+        connection.execute(create_table(table))
+    found = connection.execute(statement("whole_categories")).fetchall()
     kept = {category for (category,) in found} & failures(connection).keys()
     return [key for key in keys if category_of(key) not in kept]
 

@@ -3,6 +3,7 @@
 import time
 
 import dagster as dg
+import numpy as np
 from pydantic import Field
 
 from elasticity_assets import plots
@@ -10,6 +11,7 @@ from elasticity_assets.assets.metadata import OWNERS
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.elasticity_tables import category_summary, product_summary
 from elasticity_assets.fits import (
+    POOLED_FITS,
     FitRecord,
     check_finite,
     new_record,
@@ -37,7 +39,8 @@ class FitConfig(dg.Config):
     changed_only : bool
         Fit only where sales or settings changed since the last fit, starting from that fit.
     categories : list of str
-        Fit only these, whether they changed or not; empty means no restriction.
+        Fit only these, whether they changed or not; empty means no restriction. Of the others only those
+        whose products are not the last fit's are fitted: its numbers would not match their sales.
     """
 
     changed_only: bool = False
@@ -69,15 +72,22 @@ def category_posterior(
     context.log.info(f"fitting on {svi_fit.device()}")
     fitted: dict[str, CategoryPosterior] = {}
     kept: list[str] = []
+    up_to_date: list[str] = []
     failed: dict[str, str] = {}
     for key in context.partition_keys:
         panel = unpack(Panel, model_input[key])
         stored = array_store.read(context.asset_key, key)
         last = unpack_fit(stored) if stored else None
         inputs_hash = svi_fit.inputs_hash(panel)
-        if last and not _wanted(config, panel.category, last[1], inputs_hash):
+        changed = last is None or last[1].inputs_hash != inputs_hash
+        if last and not _wanted(config, panel, last[0], changed=changed):
             kept.append(panel.category)
-            context.add_asset_metadata({"fit": "kept: neither sales nor settings changed"}, partition_key=key)
+            if changed:
+                why = "not among the categories to fit, though sales or settings changed"
+            else:
+                up_to_date.append(panel.category)
+                why = "neither sales nor settings changed"
+            context.add_asset_metadata({"fit": f"kept: {why}"}, partition_key=key)
             continue
         try:
             start = last[0] if last and config.changed_only else None
@@ -92,20 +102,20 @@ def category_posterior(
         fitted[panel.category] = posterior
         context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
     with warehouse.write() as connection:
-        record_outcomes(connection, [*fitted, *kept], failed)
+        record_outcomes(connection, [*fitted, *up_to_date], failed)
     if failed and not any(array_store.read(context.asset_key, key) for key in context.partition_keys):
         name, reason = next(iter(failed.items()))
-        raise dg.Failure(f"no category could be fitted; {name}: {reason}", allow_retries=False)
+        raise dg.Failure(f"no category could be fitted; {name!r}: {reason}", allow_retries=False)
     return dg.MaterializeResult(
         metadata={"fitted in this run": len(fitted), "kept": len(kept), "failed": len(failed)},
         check_results=[checks.fits_succeeded(failed), checks.fits_converged(fitted)],
     )
 
 
-def _wanted(config: FitConfig, category: str, last: FitRecord, inputs_hash: str) -> bool:
+def _wanted(config: FitConfig, panel: Panel, last: CategoryPosterior, *, changed: bool) -> bool:
     if config.categories:
-        return category in config.categories
-    return not config.changed_only or last.inputs_hash != inputs_hash
+        return panel.category in config.categories or not np.array_equal(last.product, panel.product)
+    return changed or not config.changed_only
 
 
 def _metadata(
@@ -141,7 +151,10 @@ def _metadata(
     ins={"category_posterior": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
 )
 def hierarchy(
-    context: dg.AssetExecutionContext, category_posterior: StoredArrays, svi_fit: SviFit
+    context: dg.AssetExecutionContext,
+    category_posterior: StoredArrays,
+    svi_fit: SviFit,
+    warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
     """Pool the categories: what all of them say of each one, and the global elasticity."""
     began = time.perf_counter()
@@ -152,7 +165,7 @@ def hierarchy(
     record = new_record("", sum(fit.n_obs for _, fit in fits))
     summary = pooled.global_summary()
     return dg.MaterializeResult(
-        value={**pack(pooled), **pack(record)},
+        value={**pack(pooled), **pack(record), POOLED_FITS: np.array([fit.fit_id for _, fit in fits])},
         metadata={
             "categories": len(fits),
             "global elasticity": f"{summary.mean[0]:.2f} ({summary.q05[0]:.2f} to {summary.q95[0]:.2f})",

@@ -147,7 +147,7 @@ def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
     assert [event.step_key for event in result.get_step_failure_events()] == ["published_elasticity"]
     last = checks(result)["every_category_refitted"]
     assert not last.passed
-    assert last.description == f"not refitted: {FIRST}"
+    assert last.description == f"not refitted: {FIRST!r}"
     assert how_fitted(result) == {partition_key(FIRST): "failed", partition_key(SECOND): "fitted"}
 
     after = project.published("product_elasticity").set_index("category")
@@ -170,13 +170,71 @@ def test_a_category_that_failed_is_tried_again_and_its_flag_goes(
     assert project.published("product_elasticity")["flag"].isna().all()
 
 
+def test_a_failed_category_stays_flagged_while_others_are_refitted(project: Project, break_category) -> None:
+    project.refit()
+    break_category()
+    sales = simulated_sales()
+    project.write_sales(sales.assign(units=sales["units"] + 1))
+    assert project.ingest().success
+    assert not project.refit().success
+    result = project.refit(categories=[SECOND])
+    assert how_fitted(result) == {partition_key(FIRST): "kept", partition_key(SECOND): "fitted"}
+    assert not checks(result)["every_category_refitted"].passed
+    flags = project.published("product_elasticity").set_index("category")["flag"]
+    assert flags[FIRST].str.contains("old").all()
+    assert flags[SECOND].isna().all()
+
+
+def test_a_category_that_lost_a_product_is_fitted_though_another_is_named(project: Project) -> None:
+    project.refit()
+    sales = simulated_sales()
+    lost = sales.loc[sales["category"] == FIRST, "product"].max()
+    project.write_sales(sales[sales["product"] != lost])
+    assert project.ingest().success
+    result = project.refit(categories=[SECOND])
+    assert result.success, what_failed(result)
+    assert how_fitted(result) == dict.fromkeys(map(partition_key, CATEGORIES), "fitted")
+    products = project.published("product_elasticity")
+    assert products.groupby("category").size().to_dict() == {FIRST: 3, SECOND: 4}
+
+
+def test_tables_of_a_fit_that_was_not_pooled_are_refused_in_one_line(project: Project) -> None:
+    project.refit()
+    before = project.published("product_elasticity")
+    assert project.refit(changed_only=False, assets=["category_posterior"]).success
+    for table in ("product_elasticity", "category_elasticity"):
+        (line,) = what_failed(project.refit(assets=[table]))
+        assert "materialize hierarchy" in line
+        assert "\n" not in line
+    assert project.refit(assets=["hierarchy", "product_elasticity", "price_scenarios"]).success
+    assert project.refit(assets=["category_elasticity", "published_elasticity"]).success
+    assert same_numbers(project.published("product_elasticity"), before)
+
+
+def test_tables_that_a_killed_run_left_of_two_fits_are_published_of_the_last(
+    project: Project, break_category
+) -> None:
+    project.refit()
+    old = project.published("product_elasticity").set_index("category")
+    half = ["category_posterior", "hierarchy", "product_elasticity"]  # then the run was killed
+    assert project.refit(changed_only=False, assets=half).success
+    break_category()
+    result = project.refit(changed_only=False)
+    assert [line for line in what_failed(result) if not line.startswith("category ")] == []
+    new = project.published("product_elasticity").set_index("category")
+    assert new.loc[FIRST, "flag"].str.contains("old").all()
+    assert set(new.loc[FIRST, "fit_id"]).isdisjoint(old.loc[FIRST, "fit_id"])
+    categories = project.published("category_elasticity").set_index("category")
+    assert set(new.loc[FIRST, "fit_id"]) == {categories.loc[FIRST, "fit_id"]}
+
+
 def test_a_category_that_never_was_fitted_is_named_and_the_others_are_published(
     project: Project, break_category
 ) -> None:
     break_category()
     result = project.refit()
     assert not result.success
-    assert checks(result)["every_category_refitted"].description == f"not refitted: {FIRST}"
+    assert checks(result)["every_category_refitted"].description == f"not refitted: {FIRST!r}"
     assert set(project.published("product_elasticity")["category"]) == {SECOND}
 
 
