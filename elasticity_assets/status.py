@@ -18,7 +18,7 @@ def table_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     for row in rows:
         values = list(row)
         texts = [text and isinstance(value, str) for text, value in zip(texts, values, strict=True)]
-        lines.append([f"{value:.2f}" if isinstance(value, float) else str(value) for value in values])
+        lines.append([_cell(value) for value in values])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
@@ -27,6 +27,13 @@ def table_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    text = str(value)
+    return text if text.isprintable() else repr(text)  # a name may hold line breaks
 
 
 def elasticities_text(published: Path) -> str:
@@ -64,7 +71,7 @@ def fits_text(published: Path) -> str:
         f"{rows_rejected:,} rejected",
     ]
     if failed:
-        lines.append(f"not refitted: {', '.join(failed)}")
+        lines.append(f"not refitted: {', '.join(map(repr, failed))}")
     return "\n".join(lines)
 
 

@@ -37,7 +37,7 @@ def fits_succeeded(failed: Mapping[str, str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="fits_succeeded",
         passed=not failed,
-        description=f"failed: {', '.join(failed)}" if failed else "no fit failed",
+        description=f"failed: {', '.join(map(repr, failed))}" if failed else "no fit failed",
         metadata=by_category({category: {"reason": reason} for category, reason in failed.items()}),
     )
 
@@ -56,7 +56,7 @@ def fits_converged(posteriors: Mapping[str, CategoryPosterior]) -> dg.AssetCheck
         check_name="fits_converged",
         passed=not unfinished,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"not converged: {', '.join(unfinished)}"
+        description=f"not converged: {', '.join(map(repr, unfinished))}"
         if unfinished
         else f"{len(how)} fits, all converged",
         metadata=by_category(

@@ -29,7 +29,7 @@ def every_category_refitted(published: Sequence[str], failed: Mapping[str, str])
     return dg.AssetCheckResult(
         check_name="every_category_refitted",
         passed=not failed,
-        description=f"not refitted: {', '.join(failed)}"
+        description=f"not refitted: {', '.join(map(repr, failed))}"
         if failed
         else f"{len(published)} categories, all refitted",
         metadata=by_category(

@@ -55,7 +55,9 @@ def prices_vary(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
         check_name="prices_vary",
         passed=not fixed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"most products have one price in: {', '.join(fixed)}" if fixed else "prices vary in all",
+        description=f"most products have one price in: {', '.join(map(repr, fixed))}"
+        if fixed
+        else "prices vary in all",
         metadata=by_category(
             {
                 name: {"products": panel.n_products, "with one price": panel.n_one_price}
@@ -73,7 +75,7 @@ def units_are_counts(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
         passed=not fractional,
         severity=dg.AssetCheckSeverity.WARN,
         description=(
-            f"units between 0 and 1 in: {', '.join(fractional)}; deliver them in a smaller unit"
+            f"units between 0 and 1 in: {', '.join(map(repr, fractional))}; deliver them in a smaller unit"
             if fractional
             else "no units between 0 and 1"
         ),

@@ -1,0 +1,24 @@
+"""Descriptions of failed checks are one line, whatever a category is called."""
+
+import pytest
+
+from elasticity_assets.checks import fit, mart, model_input
+from elasticity_assets.checks.model_input import PanelFacts
+
+ODD = "two\nlines\r"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        fit.fits_succeeded({ODD: "no luck"}),
+        mart.every_category_refitted([], {ODD: "no luck"}),
+        model_input.prices_vary({ODD: PanelFacts(n_products=2, n_one_price=2, n_obs=4, n_fractions=1)}),
+        model_input.units_are_counts({ODD: PanelFacts(n_products=2, n_one_price=2, n_obs=4, n_fractions=1)}),
+    ],
+    ids=lambda result: result.check_name,
+)
+def test_a_name_of_two_lines_stays_in_one(result) -> None:
+    assert not result.passed
+    assert result.description.isprintable()
+    assert "two" in result.description
