@@ -172,8 +172,8 @@ class Settings(BaseSettings):
 
     @property
     def arrays(self) -> Path:
-        """Folder of the stored arrays: model inputs and posteriors, one .npz a category."""
-        return self.warehouse.parent / "arrays"
+        """Folder of the stored arrays, the warehouse's own: model inputs and posteriors, .npz files."""
+        return self.warehouse.with_suffix(".arrays")
 
 
 def database_name(file: Path) -> str:
