@@ -178,3 +178,10 @@ def test_the_document_names_every_key():
 
     documented = set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
     assert documented == set(keys(Settings))
+
+
+def test_warehouses_in_one_folder_keep_their_arrays_apart() -> None:
+    settings = load_settings(ROOT / "elasticity.yaml")
+    other = settings.model_copy(update={"warehouse": settings.warehouse.with_name("other.duckdb")})
+    assert other.arrays != settings.arrays
+    assert other.arrays.parent == settings.arrays.parent
