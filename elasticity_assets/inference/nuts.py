@@ -98,7 +98,7 @@ def fit(
     start : CategoryPosterior, optional
         Where chains start around; products, periods and controls are matched by name.
     on_progress : callable, optional
-        Called after warm-up and after sampling with (draws done, NaN).
+        Called at the start and at the end with (draws done, NaN).
 
     Returns
     -------
@@ -159,21 +159,17 @@ def sample(
         chain_method="vectorized",
         progress_bar=False,
     )
-    warm_key, sample_key = jax.random.split(jax.random.key(options.seed))
     rng = np.random.default_rng(options.seed)
     init = [_initial_values(rng, effects, mean, sd) for _ in range(options.chains)]
     several = options.chains > 1
-    sampler.warmup(
-        warm_key,
-        jax.tree.map(jnp.asarray, sales),
-        init_params={
-            name: np.stack([one[name] for one in init]) if several else init[0][name] for name in init[0]
-        },
-        extra_fields=("diverging",),
-    )
     if on_progress is not None:
         on_progress(0, float("nan"))
-    sampler.run(sample_key, jax.tree.map(jnp.asarray, sales), extra_fields=("diverging",))
+    sampler.run(
+        jax.random.key(options.seed),
+        jax.tree.map(jnp.asarray, sales),
+        init_params=jax.tree.map(lambda *of_chains: np.stack(of_chains), *init) if several else init[0],
+        extra_fields=("diverging",),
+    )
     if on_progress is not None:
         on_progress(options.chains * options.samples, float("nan"))
     drawn = {name: np.asarray(value) for name, value in sampler.get_samples(group_by_chain=True).items()}
@@ -292,7 +288,7 @@ def _posterior(panel: Panel, priors: Priors, draws: Draws, diagnostics: FitDiagn
     """Sort the draws by tau into bins of equal weight, and take each bin's moments."""
 
     def flat(value: np.ndarray) -> np.ndarray:
-        return value.reshape(-1, *value.shape[2:]).astype(np.float64)
+        return np.concatenate(value).astype(np.float64)
 
     tau = flat(draws.tau)
     count = min(max(len(tau) // _DRAWS_PER_POINT, 1), _MOST_POINTS) if np.ptp(tau) > 0 else 1

@@ -31,6 +31,7 @@ _THIN = 10  # steps to a point of the stored trace
 _EVALUATION_DRAWS = 8
 _SHORTER = 0.3  # factor on the step length when the ELBO stands still
 _PATIENCE = 5  # looks without gain before it stops
+_STILL_NEARBY = 3  # of them that a warm start is spared
 _ADAMW_SMALLEST_RATE = 1e-5
 
 Arrays = dict[str, Any]
@@ -109,6 +110,8 @@ def optimize(
     sales: Sales,
     init: Arrays,
     options: SviOptions,
+    *,
+    near: bool = False,
     on_progress: Callable[[int, float], None] | None = None,
 ) -> Optimum:
     """Fit the guide.
@@ -121,6 +124,8 @@ def optimize(
     init : dict of name to array
         The guide's starting parameters, as from `guides.initial_params`.
     options : SviOptions
+    near : bool
+        Whether `init` is near the optimum, so that long steps would only lead away.
     on_progress : callable, optional
         Called after every chunk with (steps done, ELBO).
     """
@@ -130,7 +135,7 @@ def optimize(
     state = _init(problem, blocks, init, jax.random.key(options.seed))
     epochs = max(_CHUNK // n_blocks, _LEAST_EPOCHS)
     own_schedule = problem.optimizer == "adam"
-    steps, still, best, trace, params = 0, 0, -np.inf, [], init
+    steps, still, best, trace, params = 0, _STILL_NEARBY if near else 0, -np.inf, [], init
     while still < _PATIENCE and steps < options.max_steps:
         if own_schedule:
             rate = options.learning_rate * _SHORTER**still

@@ -149,7 +149,9 @@ def _fit(
         mean, sd = resume_from(start, panels[0], *places(panels, sales, 0), mean, sd)
     model = replace(plain, mesh=mesh, rows_scale=float(n_blocks))
     problem = Problem(model, options.guide, options.loss, options.optimizer, options.num_particles)
-    optimum = optimize(problem, sales, guides.initial_params(options.guide, mean, sd), options, on_progress)
+    init = guides.initial_params(options.guide, mean, sd)
+    near = start is not None
+    optimum = optimize(problem, sales, init, options, near=near, on_progress=on_progress)
     mean, sd = jax.device_get(guides.marginals(options.guide, optimum.params, mean))
     diagnostics = FitDiagnostics(
         engine="svi",
