@@ -76,7 +76,7 @@ class Warehouse(dg.ConfigurableResource):
     wait_seconds: float = 300.0
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:  # type: ignore[override]
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
         """Hold the warehouse's `run_lock` from a run's first step to its last."""
         with run_lock(Path(self.path), say=(context.log or dg.get_dagster_logger()).info):
             yield self
