@@ -28,7 +28,11 @@ def pack(record: Any) -> dict[str, np.ndarray]:
                 raise TypeError(f"{type(record).__name__}.{field.name} is an object array; make it plain")
             packed[field.name] = value
         else:
-            plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+            plain = (
+                dataclasses.asdict(value)
+                if dataclasses.is_dataclass(value) and not isinstance(value, type)
+                else value
+            )
             packed[field.name] = np.array(json.dumps(plain))
     return packed
 

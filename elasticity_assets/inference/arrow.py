@@ -135,7 +135,7 @@ class Covariance(NamedTuple):
 
 
 def empty_corner(lead: int, periods: int) -> Corner:
-    """Sums over no rows."""
+    """Begin with sums over no rows."""
     return Corner(
         jnp.zeros((lead, lead)),
         jnp.zeros((lead, periods)),
@@ -336,7 +336,7 @@ def conditional_var(factor: Factor) -> jax.Array:
 
 
 def rough_covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
-    """What costs no product with the (S, S) matrix: variances of the products given s, plus those of gamma."""
+    """Approximate `covariances` by what needs no (S, S) product: variances given s, plus those of gamma."""
     L = factor.cholesky
     d, lead, n = factor.lead.shape
     theta = solve(L, identity(d, n))

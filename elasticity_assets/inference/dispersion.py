@@ -64,7 +64,7 @@ class Moved(NamedTuple):
 def eliminate(
     log_size: jax.Array, centre: jax.Array, precision: jax.Array, evidence: Evidence, real: jax.Array
 ) -> Centre:
-    """A block's part of mu_r's system, with p - p^2 / (c_i + p) as p c_i / (c_i + p), which does not cancel."""
+    """Sum a block's part of mu_r's system; p - p^2 / (c_i + p) as p c_i / (c_i + p), which does not cancel."""
     curvature = jnp.maximum(evidence.curvature, 0.0)
     share = precision / (curvature + precision)
     rhs = share * (curvature * (log_size - centre) + evidence.gradient)

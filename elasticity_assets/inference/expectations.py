@@ -7,7 +7,7 @@ Gauss-Hermite quadrature. Formulas are arranged so that float32 loses nothing at
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,10 @@ _NODES, _WEIGHTS = (part.astype(np.float32) for part in np.polynomial.hermite_e.
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _LARGEST_ETA = 60.0  # exp(60) times 1e7 products stays within float32
 _SHIFT = 6  # digamma's asymptotic series is good to float32 from here on
+
+
+Sums = TypeVar("Sums")
+"""A tuple of arrays whose entries are averaged one by one."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,13 @@ def expectations(
     return _poisson(units, mean, var)
 
 
-def _average(
-    function: Callable[[jax.Array], NamedTuple], mean: jax.Array, var: jax.Array | None
-) -> NamedTuple:
+def _average(function: Callable[[jax.Array], Sums], mean: jax.Array, var: jax.Array | None) -> Sums:
     """E function(eta), by quadrature; at the mean if `var` is None."""
     if var is None:
         return function(mean)
     sd = jnp.sqrt(var)
 
-    def add(total: NamedTuple, node: tuple[jax.Array, jax.Array]) -> tuple[NamedTuple, None]:
+    def add(total: Sums, node: tuple[jax.Array, jax.Array]) -> tuple[Sums, None]:
         at = function(jnp.minimum(mean + node[0] * sd, _LARGEST_ETA))
         return jax.tree.map(lambda a, b: a + node[1] * b, total, at), None
 

@@ -189,7 +189,7 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
     """Covariances at the means and scales of `state`; parameters as of `iterate`."""
 
     def settle(_: int, carry: tuple[State, Found]) -> tuple[State, Found]:
-        state, _ = carry
+        state = carry[0]
         new, found = _pass(rows, hyper, jnp.zeros(()), state, jnp.asarray(True), undamped, family)
         return state._replace(var=new.var), found
 
@@ -252,7 +252,7 @@ class _Moved(NamedTuple):
     freedom: jax.Array
 
 
-def _pass(
+def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivation
     rows: arrow.Rows,
     hyper: Hyper,
     learning: jax.Array,
@@ -327,16 +327,16 @@ def _pass(
         var = jnp.where(gaussian, var + share * (covariance.eta - var), covariance.eta)
         return total, (new_theta, var, r.log_size, covariance.theta, covariance.theta_lead)
 
-    nothing = (_Moved(*[jnp.zeros(d + 1)] * 3), jnp.zeros(2))
+    still = (_Moved(*[jnp.zeros(d + 1)] * 3), jnp.zeros(2))
     (moved, moves), (theta, var, log_size, theta_cov, theta_lead) = jax.lax.scan(
-        move, _varying(nothing), (blocks, factors, damping.variance)
+        move, _varying(still), (blocks, factors, damping.variance)
     )
     moved, moves = jax.lax.psum(moved, AXIS), jax.lax.pmax(moves, AXIS)
 
     gamma = _gamma_sums(hyper, state, shared, shared_step, lead)
     count = jax.lax.psum(jnp.sum(rows.real), AXIS)
     nb = float(family.negative_binomial)
-    counts = jnp.stack([*[count] * d, gamma.count, nb * count])
+    counts = jnp.stack([*[count] * d, gamma.terms, nb * count])
     scored = scales.score_scales(
         state.log_scale,
         hyper.scale,
@@ -378,12 +378,12 @@ def _pass(
 
 
 class _GammaSums(NamedTuple):
-    """Sums over the period effects, as in `_Moved`; `count` is one less than their number, as they sum to zero."""
+    """Sums over the period effects, as in `_Moved`; `terms` is one less than their number, as they sum to zero."""
 
     squares: jax.Array
     squares_before: jax.Array
     freedom: jax.Array
-    count: jax.Array
+    terms: jax.Array
 
 
 def _gamma_sums(hyper: Hyper, state: State, shared: arrow.Shared, step: jax.Array, lead: int) -> _GammaSums:
@@ -421,11 +421,13 @@ def _entropy(
 
 
 def _unknown(rows: arrow.Rows, state: State) -> Found:
-    """What is known before the first pass."""
+    """Start with nothing known."""
     blocks, d, n = state.theta.shape
     S, lead = len(state.shared), d + rows.controls.shape[1]
     covariances = (jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n)))
-    return Found(*[jnp.asarray(_FAR_AWAY)] * 6, *_varying(covariances), jnp.zeros((S, S)))
+    far = jnp.asarray(_FAR_AWAY)
+    theta_cov, theta_lead = _varying(covariances)
+    return Found(far, far, far, far, far, far, theta_cov, theta_lead, jnp.zeros((S, S)))
 
 
 def _shared_var(hyper: Hyper, state: State, lead: int) -> jax.Array:

@@ -234,7 +234,7 @@ class _Problem:
 
 _ROWS, _SAME = P(AXIS), P()
 _STATE_SPECS = State(_ROWS, _ROWS, _ROWS, _SAME, _SAME, _SAME)
-_FOUND_SPECS = Found(*[_SAME] * 6, _ROWS, _ROWS, _SAME)
+_FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME)
 
 
 @partial(jax.jit, static_argnames=("mesh", "family", "max_passes"))
@@ -268,7 +268,7 @@ def _covariance(rows: arrow.Rows, hyper: Hyper, state: State, *, mesh: Mesh, fam
 
 
 def _rows(panel: Panel, priors: Priors, devices: int) -> arrow.Rows:
-    """The panel in blocks of products, (blocks, ..., n), as many blocks a device; NumPy arrays."""
+    """Cut the panel into blocks of products, (blocks, ..., n), as many a device; NumPy arrays."""
     seen = panel.observed
     mean_log_price = panel.mean_log_price()
     count = np.maximum(seen.sum(axis=1), 1)[:, None]
@@ -320,7 +320,7 @@ def _posterior(
     began: float,
 ) -> CategoryPosterior:
     """Put the grid's points together."""
-    panel, priors, hyper = problem.panel, problem.priors, problem.hyper
+    panel, priors = problem.panel, problem.priors
     K, n = len(panel.control), panel.n_products
     theta = np.stack([problem.by_product(run.state.theta) for run in runs])
     shared = np.stack([run.state.shared for run in runs]).astype(np.float64)

@@ -6,17 +6,17 @@ scale and the effect are strongly dependent, with strong data the effect and its
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from numpyro.handlers import reparam
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.reparam import LocScaleReparam
 
-from elasticity_assets.inference.model import Model, places, stack_panels
+from elasticity_assets.inference.model import Model, Sales, places, stack_panels
 from elasticity_assets.inference.options import Likelihood, NutsOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
@@ -148,9 +148,35 @@ def sample(
     if start is not None:
         mean, sd = resume_from(start, panel, rows, columns, mean, sd)
     effects = _effects(priors, mean, sd)
-    noncentred = reparam(
-        model, config={name: LocScaleReparam(effect.centred) for name, effect in effects.items()}
+    rng = np.random.default_rng(options.seed)
+    init = [_initial_values(rng, effects, mean, sd) for _ in range(options.chains)]
+    if on_progress is not None:
+        on_progress(0, float("nan"))
+    drawn, diverging = _run_chains(
+        model,
+        replace(options, seed=0, max_products=0),
+        sales,
+        {name: effect.centred for name, effect in effects.items()},
+        jax.tree.map(lambda *of_chains: np.stack(of_chains), *init) if options.chains > 1 else init[0],
+        jax.random.key(options.seed),
     )
+    drawn = {name: np.asarray(value) for name, value in drawn.items()}
+    if on_progress is not None:
+        on_progress(options.chains * options.samples, float("nan"))
+    return _draws(drawn, priors, rows, columns, int(np.sum(diverging)), len(panel.control))
+
+
+@partial(jax.jit, static_argnames=("model", "options"))
+def _run_chains(
+    model: Model,
+    options: NutsOptions,
+    sales: Sales,
+    centred: dict[str, jax.Array],
+    init: dict[str, jax.Array],
+    key: jax.Array,
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Draws by site, shape (chains, samples, ...), and whether each diverged; one program for all."""
+    noncentred = reparam(model, config={name: LocScaleReparam(value) for name, value in centred.items()})
     sampler = MCMC(
         NUTS(noncentred, target_accept_prob=0.85),
         num_warmup=options.warmup,
@@ -159,23 +185,8 @@ def sample(
         chain_method="vectorized",
         progress_bar=False,
     )
-    rng = np.random.default_rng(options.seed)
-    init = [_initial_values(rng, effects, mean, sd) for _ in range(options.chains)]
-    several = options.chains > 1
-    if on_progress is not None:
-        on_progress(0, float("nan"))
-    sampler.run(
-        jax.random.key(options.seed),
-        jax.tree.map(jnp.asarray, sales),
-        init_params=jax.tree.map(lambda *of_chains: np.stack(of_chains), *init) if several else init[0],
-        extra_fields=("diverging",),
-    )
-    if on_progress is not None:
-        on_progress(options.chains * options.samples, float("nan"))
-    drawn = {name: np.asarray(value) for name, value in sampler.get_samples(group_by_chain=True).items()}
-    return _draws(
-        drawn, priors, rows, columns, int(np.sum(sampler.get_extra_fields()["diverging"])), len(panel.control)
-    )
+    sampler.run(key, sales, init_params=init, extra_fields=("diverging",))
+    return sampler.get_samples(group_by_chain=True), sampler.get_extra_fields()["diverging"]
 
 
 @dataclass(frozen=True)

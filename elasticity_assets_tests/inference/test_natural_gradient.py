@@ -14,7 +14,7 @@ from elasticity_assets.inference.natural_gradient import fit, with_arrow_covaria
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
-from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, Priors
+from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets_tests.inference.dense_gaussian import DenseGaussian, dense_gaussian
 
