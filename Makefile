@@ -19,7 +19,7 @@ demo: install
 	$(BIN)/python benchmarks/regression.py
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # The UI on http://localhost:3000, with the daemon that runs the schedule.
 dev: install
