@@ -163,7 +163,7 @@ def sample(
     drawn = {name: np.asarray(value) for name, value in drawn.items()}
     if on_progress is not None:
         on_progress(options.chains * options.samples, float("nan"))
-    return _draws(drawn, priors, rows, columns, int(np.sum(diverging)), len(panel.control))
+    return _draws(drawn, priors, rows, columns, int(np.asarray(diverging).sum()), len(panel.control))
 
 
 @partial(jax.jit, static_argnames=("model", "options"))
