@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,13 @@ import duckdb
 import pytest
 
 from elasticity_assets.resources.warehouse import Warehouse
+
+# The same programs are compiled in many tests and processes; jax, imported later, keeps them here. One folder
+# a worker: jax warns of an entry that another process is still writing.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jax" / _WORKER
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
 @pytest.fixture

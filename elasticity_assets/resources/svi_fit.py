@@ -43,7 +43,7 @@ class SviFit(dg.ConfigurableResource):
     svi, natural_gradient, nuts : dict
         The engines' own options, by name.
     cache : str
-        Folder of compiled programs, kept between processes.
+        Folder of compiled programs, kept between processes; JAX_COMPILATION_CACHE_DIR names another.
     """
 
     engine: str = "natural_gradient"
@@ -59,7 +59,8 @@ class SviFit(dg.ConfigurableResource):
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # read when jax is imported
         import jax  # noqa: PLC0415
 
-        jax.config.update("jax_compilation_cache_dir", self.cache)
+        if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+            jax.config.update("jax_compilation_cache_dir", self.cache)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
     @property
