@@ -15,7 +15,7 @@ import numpyro
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
-from elasticity_assets.inference.model import PRODUCT_SITES, SCALE_SITES, Model, Sales
+from elasticity_assets.inference.model import PRODUCT_SITES, SCALE_SITES, Model, Sales, of_rows
 
 Arrays = dict[str, Any]
 Guide = Callable[[Sales], None]
@@ -23,7 +23,7 @@ Guide = Callable[[Sales], None]
 RANK = 8  # of the low-rank guide
 
 
-def build(kind: str, model: Model) -> Guide:
+def build(kind: str, model: Model, *, partly_centred: bool) -> Guide:
     """Make a guide of the model.
 
     Parameters
@@ -32,23 +32,35 @@ def build(kind: str, model: Model) -> Guide:
         A Gaussian for every latent variable alone; a joint one of each product's elasticity and level; or
         one of low rank plus diagonal for all.
     model : Model
+    partly_centred : bool
+        Whether the Gaussian of beta_i is that of z_i in beta_i = beta_c + tau^(1 - c_i) (z_i - c_i beta_c), with
+        c_i in (0, 1) fitted too (Gorinova, Moore and Hoffman 2020). With weak data beta_i depends on beta_c
+        and tau, which a Gaussian of its own cannot follow: tau then comes out too large.
     """
 
     def separate(sales: Sales) -> None:
         real = site_masks(sales, model)
         loc, scale = _gaussian("shared", _join_shared(real))
-        _declare(_split_shared(_auxiliary("shared", dist.Normal(loc, scale)), real))
+        shared = _split_shared(_auxiliary("shared", dist.Normal(loc, scale)), real)
         loc, scale = _gaussian("products", _join_products(real))
-        products = dist.Normal(loc, scale)
+        gaussian = dist.Normal(loc, scale)
         if kind == "product_block":
             # The second column, delta, given the first, beta.
             slope = jnp.where(real["beta"], numpyro.param("products_slope"), 0.0)
             mixing = (
                 jnp.broadcast_to(jnp.eye(loc.shape[1]), (*loc.shape, loc.shape[1])).at[:, 1, 0].set(slope)
             )
-            products = dist.MultivariateNormal(loc, scale_tril=scale[..., None] * mixing)
+            gaussian = dist.MultivariateNormal(loc, scale_tril=scale[..., None] * mixing)
+        _declare(shared)
         with numpyro.handlers.scale(scale=model.rows_scale):
-            _declare(_split_products(_auxiliary("products", products), real))
+            products = _split_products(_auxiliary("products", gaussian), real)
+            if partly_centred:
+                centring = numpyro.param("products_centring", constraint=constraints.unit_interval)
+                log_stretch = (1.0 - centring) * of_rows(sales, shared["tau"])
+                beta_c = of_rows(sales, shared["beta_c"])
+                beta = beta_c + jnp.exp(log_stretch) * (products.pop("beta") - centring * beta_c)
+                numpyro.sample("beta", dist.Delta(beta, -log_stretch).to_event())
+            _declare(products)
 
     def joint(sales: Sales) -> None:
         real = site_masks(sales, model)
@@ -60,26 +72,38 @@ def build(kind: str, model: Model) -> Guide:
     return joint if kind == "low_rank" else separate
 
 
-def initial_params(kind: str, mean: Arrays, sd: Arrays) -> Arrays:
+def initial_params(kind: str, sales: Sales, mean: Arrays, sd: Arrays, *, partly_centred: bool) -> Arrays:
     """Parameters of a guide without correlations; `mean` and `sd` by site, in unconstrained space."""
     if kind == "low_rank":
         loc, scale = _join(mean), _join(sd)
         return {"all_loc": loc, "all_scale": scale, "all_factor": jnp.zeros((loc.size, RANK), loc.dtype)}
     params = {"shared_loc": _join_shared(mean), "shared_scale": _join_shared(sd)}
+    if partly_centred:
+        log_tau, beta_c = of_rows(sales, mean["tau"]), of_rows(sales, mean["beta_c"])
+        centring = jnp.full_like(sd["beta"], 0.5)
+        shrink = jnp.exp(-(1.0 - centring) * log_tau)
+        mean = mean | {"beta": centring * beta_c + (mean["beta"] - beta_c) * shrink}
+        sd = sd | {"beta": sd["beta"] * shrink}
+        params["products_centring"] = centring
     params |= {"products_loc": _join_products(mean), "products_scale": _join_products(sd)}
     return params | ({"products_slope": jnp.zeros_like(mean["beta"])} if kind == "product_block" else {})
 
 
-def marginals(kind: str, params: Arrays, sites: Mapping[str, Any]) -> tuple[Arrays, Arrays]:
+def marginals(
+    kind: str, sales: Sales, params: Arrays, sites: Mapping[str, Any], log_tau: Any = None
+) -> tuple[Arrays, Arrays]:
     """Means and sds by site, in unconstrained space.
 
     Parameters
     ----------
     kind : str
+    sales : Sales
     params : dict of name to array
         The guide's parameters.
     sites : mapping of site name to array
         Of the right shapes.
+    log_tau : array, shape (C,), optional
+        Given this log tau; by default over the guide's.
     """
     if kind == "low_rank":
         sd = params["all_scale"] * jnp.sqrt(1.0 + jnp.sum(params["all_factor"] ** 2, axis=1))
@@ -90,6 +114,16 @@ def marginals(kind: str, params: Arrays, sites: Mapping[str, Any]) -> tuple[Arra
     )
     if kind == "product_block":
         sd["delta"] = sd["delta"] * jnp.sqrt(1.0 + params["products_slope"] ** 2)
+    if "products_centring" in params:
+        c = params["products_centring"]
+        known = log_tau is not None
+        log_mean = (1.0 - c) * of_rows(sales, log_tau if known else mean["tau"])
+        log_var = 0.0 if known else ((1.0 - c) * of_rows(sales, sd["tau"])) ** 2
+        stretch, square = jnp.exp(log_mean + 0.5 * log_var), jnp.exp(2.0 * log_mean + 2.0 * log_var)
+        beta_c, away = of_rows(sales, mean["beta_c"]), mean["beta"] - c * of_rows(sales, mean["beta_c"])
+        var_c = of_rows(sales, sd["beta_c"]) ** 2 * (1.0 - 2.0 * c * stretch + c**2 * square)
+        var = var_c + square * sd["beta"] ** 2 + (square - stretch**2) * away**2
+        mean["beta"], sd["beta"] = beta_c + stretch * away, jnp.sqrt(var)
     return mean, sd
 
 

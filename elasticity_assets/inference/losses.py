@@ -22,7 +22,7 @@ class ClosedFormELBO(ELBO):
         self, rng_key: Array, param_map: dict[str, Array], model: Model, guide: Any, sales: Sales
     ) -> dict[str, Any]:
         """Return the negative ELBO; `rng_key` is not used."""
-        mean, sd = marginals("mean_field", param_map, site_masks(sales, model))
+        mean, sd = marginals("mean_field", sales, param_map, site_masks(sales, model))
         return {"loss": -mean_field_elbo(model, sales, mean, sd), "mutable_state": None}
 
 

@@ -38,10 +38,10 @@ class SviOptions:
     loss: Literal["elbo", "renyi", "closed_form"] = "elbo"
     num_particles: int = 4
     optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: float = 1.0
+    learning_rate: float = 0.3
     eta_bounds: tuple[float, float] | None = None
     max_steps: int = 20_000
-    tolerance: float = 0.1
+    tolerance: float = 0.05
     batch_products: int | None = None
     seed: int = 0
 

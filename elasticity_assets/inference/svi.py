@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -115,13 +116,17 @@ def fit_joint(
 
 @dataclass(frozen=True)
 class _Found:
-    """A fitted guide: `mean` and `sd` by site, in unconstrained space, and what they belong to."""
+    """A fitted guide: `mean` and `sd` by site, in unconstrained space, and what they belong to.
+
+    `marginals` gives the same two for a given log tau.
+    """
 
     panels: Sequence[Panel]
     sales: Sales
     model: Model
     mean: Arrays
     sd: Arrays
+    marginals: Callable[..., tuple[Arrays, Arrays]]
     optimum: Optimum
     began: float
     diagnostics: FitDiagnostics
@@ -149,10 +154,11 @@ def _fit(
         mean, sd = resume_from(start, panels[0], *places(panels, sales, 0), mean, sd)
     model = replace(plain, mesh=mesh, rows_scale=float(n_blocks))
     problem = Problem(model, options.guide, options.loss, options.optimizer, options.num_particles)
-    init = guides.initial_params(options.guide, mean, sd)
+    init = guides.initial_params(options.guide, sales, mean, sd, partly_centred=problem.partly_centred)
     near = start is not None
     optimum = optimize(problem, sales, init, options, near=near, on_progress=on_progress)
-    mean, sd = jax.device_get(guides.marginals(options.guide, optimum.params, mean))
+    by_site = partial(guides.marginals, options.guide, sales, optimum.params, mean)
+    mean, sd = jax.device_get(by_site())
     diagnostics = FitDiagnostics(
         engine="svi",
         likelihood=("zero-truncated " if model.zero_truncated else "") + likelihood,
@@ -163,7 +169,7 @@ def _fit(
         seconds=time.perf_counter() - began,
         warnings=optimum.warnings,
     )
-    return _Found(panels, sales, model, mean, sd, optimum, began, diagnostics)
+    return _Found(panels, sales, model, mean, sd, by_site, optimum, began, diagnostics)
 
 
 def _check(panels: Sequence[Panel], likelihood: Likelihood, options: SviOptions) -> None:
@@ -234,10 +240,12 @@ def _with_covariances(found: _Found) -> CategoryPosterior:
     if "tau" in found.mean:
         nodes, weight = np.polynomial.hermite_e.hermegauss(_TAU_POINTS)
         tau, weight = np.exp(found.mean["tau"] + found.sd["tau"] * nodes), weight / weight.sum()
-    points = [
-        with_arrow_covariances(replace(posterior, tau=tau[[k]]), panel, priors, likelihood)
-        for k in range(len(tau))
-    ]
+    rows, _ = places(found.panels, found.sales, 0)
+    points = []
+    for k in range(len(tau)):
+        given, _ = jax.device_get(found.marginals(np.log(tau[[k]])))
+        point = replace(posterior, tau=tau[[k]], product_mean=given["beta"][None, rows].astype(np.float64))
+        points.append(with_arrow_covariances(point, panel, priors, likelihood))
     moments: dict[str, Any] = {
         name: np.concatenate([getattr(point, name) for point in points])
         for name in (

@@ -30,8 +30,10 @@ def test_closed_form_is_the_average_over_draws(priors: Priors, joint: bool) -> N
     sales = stack_panels(panels, centred_price=priors.centred_price)
     model = Model(priors, "poisson", joint=joint, rows_scale=1.5)
     mean, sd = jax.jit(starting_values, static_argnums=0)(model, sales)
-    params = guides.initial_params("mean_field", mean, jax.tree.map(lambda s: jnp.minimum(s, 0.2), sd))
-    guide = guides.build("mean_field", model)
+    params = guides.initial_params(
+        "mean_field", sales, mean, jax.tree.map(lambda s: jnp.minimum(s, 0.2), sd), partly_centred=False
+    )
+    guide = guides.build("mean_field", model, partly_centred=False)
     closed = -ClosedFormELBO().loss(jax.random.key(0), params, model, guide, sales)
 
     @jax.jit

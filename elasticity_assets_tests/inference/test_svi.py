@@ -144,9 +144,8 @@ def test_warm_start_is_short(soft_drinks: Panel, soft_drinks_poisson: CategoryPo
     steps_to = {
         warm: next(k for k, elbo in enumerate(of) if elbo > settled - 0.5) for warm, of in looks.items()
     }
-    assert steps_to[True] == 0
-    assert steps_to[False] > 0
-    assert len(looks[True]) < 0.7 * len(looks[False])
+    assert 3 * (steps_to[True] + 1) <= steps_to[False] + 1, steps_to
+    assert len(looks[True]) < 0.7 * len(looks[False]), looks
 
 
 def test_gives_up_in_words(soft_drinks: Panel) -> None:
