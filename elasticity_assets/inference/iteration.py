@@ -136,13 +136,15 @@ def iterate(
 ) -> Run:
     """Iterate until converged: plain Newton steps first, then with expectations over eta's variance.
 
+    Where `state` knows the variance (not all 0), it is used from the first pass.
+
     Parameters
     ----------
     rows : Rows
     hyper : Hyper
     state : State
     learning : array, shape ()
-        1 learns scales and dispersions and begins with Newton steps; 0 holds them and goes on from `state`.
+        1 learns scales and dispersions; 0 holds them.
     tolerance : array, shape ()
         Stop when no mean is expected to move more than this, in posterior sds.
     family : Family
@@ -178,7 +180,7 @@ def iterate(
         _unknown(rows, state),
         jnp.zeros((), jnp.int32),
         jnp.full(max_passes, jnp.nan),
-        learning == 0.0,
+        jax.lax.pmax(jnp.max(state.var), AXIS) > 0.0,
         Damping.none(state),
     )
     state, found, passes, trace, *_ = jax.lax.while_loop(moving, body, start)

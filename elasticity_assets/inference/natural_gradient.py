@@ -215,14 +215,31 @@ class _Problem:
         elif self.priors.level_sd > 0:
             shared[1] = np.mean(level - self.by_product(rows.slope_mean)[0] * beta)
         log_scale = np.log(np.where(hyper.scale.learned > 0, np.maximum(spread, 1e-3), hyper.scale.size))
+        theta, log_r = self._in_blocks(np.stack([beta, level])), self._in_blocks(log_size)
+        var = np.zeros_like(rows.units)
+        if posterior is not None:
+            var = self._rough_var(theta, log_r, shared, log_scale)
         return State(
-            self._in_blocks(np.stack([beta, level])),
-            np.zeros_like(rows.units),
-            self._in_blocks(log_size),
-            shared.astype(np.float32),
-            log_scale.astype(np.float32),
-            np.float32(centre),
+            theta, var, log_r, shared.astype(np.float32), log_scale.astype(np.float32), np.float32(centre)
         )
+
+    def _rough_var(
+        self, theta: np.ndarray, log_size: np.ndarray, shared: np.ndarray, log_scale: np.ndarray
+    ) -> np.ndarray:
+        """Var eta as if slopes, levels and period effects were independent, shape (blocks, W, n)."""
+        rows, lead = self.host_rows, 2 + len(self.panel.control)
+        slope, level = theta[:, :1], theta[:, 1:]
+        eta = level + slope * rows.slopes[:, 0] + shared[lead:, None]
+        eta = eta + np.tensordot(rows.controls, shared[2:lead], (1, 0)) if lead > 2 else eta
+        weight = np.exp(np.clip(eta, -20.0, 30.0))
+        if self.family.negative_binomial:
+            weight = weight / (1.0 + weight * np.exp(-log_size[:, None]))
+        weight = weight * rows.observed
+        prior = np.exp(-2.0 * log_scale)
+        of_slope = 1.0 / (np.sum(weight * rows.slopes[:, 0] ** 2, axis=1, keepdims=True) + prior[0])
+        of_level = 1.0 / (np.sum(weight, axis=1, keepdims=True) + prior[1])
+        of_period = 1.0 / (np.sum(weight, axis=(0, 2))[:, None] + prior[2])
+        return (rows.slopes[:, 0] ** 2 * of_slope + of_level + of_period).astype(np.float32)
 
     def _in_blocks(self, values: np.ndarray) -> np.ndarray:
         """Undo `by_product`, with zeros for padding."""

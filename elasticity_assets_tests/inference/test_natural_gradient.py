@@ -89,11 +89,11 @@ def assert_equals_dense(posterior: CategoryPosterior, dense: DenseGaussian) -> N
         (posterior.category_var, [0]),
         (posterior.control_var[0], alpha),
     ):
-        np.testing.assert_allclose(var, sd[places] ** 2, rtol=5e-4)
+        np.testing.assert_allclose(var, sd[places] ** 2, rtol=1e-3)
     np.testing.assert_allclose(
         posterior.product_gain[0], dense.cov[beta, 0] / dense.cov[0, 0], rtol=2e-3, atol=1e-4
     )
-    assert posterior.diagnostics.elbo == pytest.approx(dense.elbo, abs=0.03)
+    assert posterior.diagnostics.elbo == pytest.approx(dense.elbo, abs=0.06)
 
 
 @pytest.mark.parametrize(("likelihood", "truncated"), FAMILIES)
@@ -139,7 +139,7 @@ def test_tau_is_weighted_by_the_evidence() -> None:
 
 @pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
 def test_recovers_elasticities(likelihood: str) -> None:
-    simulation = Simulation(products=240, weeks=40, categories=1, likelihood=likelihood, level_mean=2.0)
+    simulation = Simulation(products=240, weeks=32, categories=1, likelihood=likelihood, level_mean=2.0)
     (panel,), truth = simulated_panels(simulation, 5)
     posterior = fit(panel, DEFAULT, likelihood, OPTIONS)
     summary = summarize(posterior.weight, posterior.product_mean, posterior.product_var)
@@ -155,9 +155,8 @@ def test_recovers_elasticities(likelihood: str) -> None:
 
 
 def test_agrees_with_nuts() -> None:
-    simulation = Simulation(products=10, weeks=26, categories=1, level_mean=1.5)
-    (panel,), _ = simulated_panels(simulation, 8)
-    draws = nuts.sample(panel, DEFAULT, "negative_binomial", NutsOptions(warmup=500, samples=1500, chains=2))
+    panel = draw(n=8, T=16, level=2.0, K=0)
+    draws = nuts.sample(panel, DEFAULT, "negative_binomial", NutsOptions(warmup=400, samples=1500, chains=2))
     beta = draws.elasticity.reshape(-1, panel.n_products)
     mean, sd = mixture(fit(panel, DEFAULT, "negative_binomial", OPTIONS))
     error = (mean - beta.mean(axis=0)) / beta.std(axis=0)
@@ -211,22 +210,22 @@ def test_device_count_changes_nothing() -> None:
     np.testing.assert_allclose(results[2], results[0], rtol=1e-3)
 
 
-def test_goes_on_from_an_earlier_posterior() -> None:
-    panel = draw(n=8, T=24, level=2.5, K=0)
-    before = fit(panel, DEFAULT, "negative_binomial", OPTIONS)
-    units = panel.units.copy()
-    units[:, 23] = np.roll(units[:, 23], 1)
-    changed = replace(panel, units=units)
-    cold = fit(changed, DEFAULT, "negative_binomial", OPTIONS)
-    warm = fit(changed, DEFAULT, "negative_binomial", OPTIONS, start=before)
-    assert warm.diagnostics.converged
-    assert warm.diagnostics.iterations <= cold.diagnostics.iterations
+@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+def test_a_new_week_takes_few_passes(likelihood: str) -> None:
+    panel = draw(n=8, T=16, level=2.5, K=0)
+    known = replace(panel, observed=panel.observed & (np.arange(panel.units.shape[1]) < 15))
+    before = fit(known, DEFAULT, likelihood, OPTIONS)
+    cold, warm = (fit(panel, DEFAULT, likelihood, OPTIONS, start=start) for start in (None, before))
     mean, sd = mixture(cold)
+    assert warm.diagnostics.converged
+    assert warm.diagnostics.iterations < cold.diagnostics.iterations
     assert np.abs((mixture(warm)[0] - mean) / sd).max() < 0.02
+    again = fit(panel, DEFAULT, likelihood, OPTIONS, start=cold)
+    assert again.diagnostics.iterations <= (4 if likelihood == "poisson" else 7)
 
 
 def test_start_matches_products_and_periods_by_name() -> None:
-    panel = draw(n=8, T=12, level=2.5, K=0)
+    panel = draw(n=8, T=16, level=2.5, K=0)
     fewer = panel_of(
         np.where(panel.observed, panel.units, np.nan)[1 : panel.n_products, 1 : panel.n_periods],
         panel.log_price[1 : panel.n_products, 1 : panel.n_periods],
@@ -266,7 +265,7 @@ def sales(
 
 def hard_panels() -> dict[str, Panel]:
     rng = np.random.default_rng(1)
-    units, log_price = sales(12, 24, 2.0, rng)
+    units, log_price = sales(8, 16, 2.0, rng)
     unsold, one_price, unequal = units.copy(), log_price.copy(), units.copy()
     unsold[[0, 3]] = 0.0
     one_price[[0, 3]] = 0.0
@@ -278,11 +277,11 @@ def hard_panels() -> dict[str, Panel]:
         "two products without sales": panel_of(unsold, log_price),
         "two products with one price": panel_of(units, one_price),
         "one price for all": panel_of(units, np.zeros_like(log_price)),
-        "ten million units": panel_of(*sales(12, 24, 16.0, rng)),
-        "0.3 units": panel_of(*sales(12, 24, -1.2, rng)),
+        "ten million units": panel_of(*sales(8, 16, 16.0, rng)),
+        "0.3 units": panel_of(*sales(8, 16, -1.2, rng)),
         "fractional units": panel_of(units * 0.137, log_price),
         "very unequal volumes": panel_of(unequal, log_price),
-        "huge price range": panel_of(*sales(12, 24, 2.0, rng, price_sd=1.5)),
+        "huge price range": panel_of(*sales(8, 16, 2.0, rng, price_sd=1.5)),
     }
 
 
@@ -318,8 +317,8 @@ def test_says_so_where_it_does_not_converge() -> None:
 
 
 def test_units_beyond_float32_are_reported() -> None:
-    units, log_price = sales(3, 8, 2.0, np.random.default_rng(0))
-    units[0, 0] = np.inf
+    units, log_price = sales(8, 16, 2.0, np.random.default_rng(0))
+    units[0, 0] = 1e35
     posterior = fit(panel_of(units, log_price), DEFAULT, "poisson", OPTIONS)
     assert not posterior.diagnostics.converged
     assert "float32" in posterior.diagnostics.warnings[0]
@@ -349,7 +348,7 @@ def test_reports_progress_and_the_trace_rises() -> None:
     assert seen[0][0] == posterior.diagnostics.iterations == len(posterior.trace)
     assert posterior.trace[-1] == pytest.approx(posterior.diagnostics.elbo)
     # The first passes' trace leaves out eta's variance; the last ones' is the ELBO itself.
-    assert abs(posterior.trace[-1] - posterior.trace[-2]) < 0.05
+    assert abs(posterior.trace[-1] - posterior.trace[-2]) < 0.2
 
 
 def test_tau_gradient_is_the_slope_of_the_elbo() -> None:
