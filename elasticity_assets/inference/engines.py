@@ -1,15 +1,10 @@
 """From a panel and options to a posterior: picks the engine."""
 
-from collections.abc import Callable
-
 from elasticity_assets.inference import natural_gradient, nuts, svi
-from elasticity_assets.inference.options import FitOptions
+from elasticity_assets.inference.options import FitOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import DEFAULT, Priors
-
-Progress = Callable[[int, float], None]
-"""Called now and then with the iterations done and the ELBO so far."""
 
 
 def fit(

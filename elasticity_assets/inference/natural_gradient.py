@@ -6,7 +6,7 @@ elasticities is integrated over a grid (`tau_grid`). Derivation: docs/model.md.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -29,14 +29,12 @@ from elasticity_assets.inference.iteration import (
     iterate,
 )
 from elasticity_assets.inference.likelihood import log_base
-from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
+from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Priors
 
 BLOCK = 256  # products at a time, so that a block stays in cache
-
-Progress = Callable[[int, float], None]
 
 
 def fit(

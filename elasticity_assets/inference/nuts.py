@@ -5,7 +5,6 @@ scale and the effect are strongly dependent, with strong data the effect and its
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,7 +16,7 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer.reparam import LocScaleReparam
 
 from elasticity_assets.inference.model import Model, Sales, places, stack_panels
-from elasticity_assets.inference.options import Likelihood, NutsOptions
+from elasticity_assets.inference.options import Likelihood, NutsOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, Priors
@@ -27,8 +26,6 @@ _LARGEST_R_HAT = 1.01
 _SMALLEST_ESS = 400
 _DRAWS_PER_POINT = 200  # of the grid over tau
 _MOST_POINTS = 10
-
-Progress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """What can be chosen for a fit: plain values, importable without jax."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 Likelihood = Literal["negative_binomial", "poisson"]
+
+Progress = Callable[[int, float], None]
+"""Called now and then with the iterations done and the ELBO so far."""
 
 
 @dataclass(frozen=True)

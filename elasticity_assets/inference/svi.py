@@ -13,7 +13,7 @@ from elasticity_assets.inference import guides
 from elasticity_assets.inference.model import Model, Sales, places, stack_panels
 from elasticity_assets.inference.natural_gradient import with_arrow_covariances
 from elasticity_assets.inference.optimize import Optimum, Problem, device_mesh, optimize
-from elasticity_assets.inference.options import Likelihood, SviOptions
+from elasticity_assets.inference.options import Likelihood, Progress, SviOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
@@ -23,7 +23,6 @@ _TAU_POINTS = 5
 
 _starting_values = jax.jit(starting_values, static_argnames="model")
 
-Progress = Callable[[int, float], None]
 Arrays = dict[str, np.ndarray]
 
 
