@@ -1,6 +1,6 @@
 """How close posteriors are to NUTS, whether their intervals hold the truth, and whether pooling is exact.
 
-    python benchmarks/accuracy.py --part nuts           # against long NUTS runs
+    python benchmarks/accuracy.py --part nuts           # against long NUTS runs (hours; --draws keeps them)
     python benchmarks/accuracy.py --part calibration    # simulation-based calibration, 500 data sets
     python benchmarks/accuracy.py --part pooling        # partitions and pooling against joint fits
 
@@ -12,8 +12,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -28,6 +29,7 @@ from scipy.interpolate import CubicSpline
 from scipy.stats import kstest, norm
 
 from elasticity_assets.inference import natural_gradient, nuts
+from elasticity_assets.inference.arrays import pack, unpack
 from elasticity_assets.inference.hierarchy import message, pool, pooled
 from elasticity_assets.inference.model import Model, stack_panels
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
@@ -35,15 +37,10 @@ from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import DEFAULT, Fixed, HalfNormal, Priors
 from elasticity_assets.inference.simulate import Simulation, simulated_panels, simulated_prices
-from elasticity_assets_tests.inference.dense import joint_poisson_fit
 
-SAMPLE = Path(__file__).parents[1] / "data/sample/complete_journey_8_categories.csv"
-REAL = (
-    ("BAG SNACKS", (), "negative_binomial"),
-    ("COLD CEREAL", ("display", "mailer"), "negative_binomial"),
-    ("SOFT DRINKS", (), "poisson"),
-    ("YOGURT", ("display", "mailer"), "poisson"),
-)
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "data/sample/complete_journey_8_categories.csv"
+REAL = ("BAG SNACKS", "COLD CEREAL", "SOFT DRINKS", "YOGURT")
 
 
 def sample_panels(controls: tuple[str, ...]) -> dict[str, Panel]:
@@ -68,9 +65,12 @@ def sample_panels(controls: tuple[str, ...]) -> dict[str, Panel]:
 
 def comparisons() -> Iterator[tuple[str, Panel, str]]:
     """Yield the data sets to compare on: name, panel, likelihood."""
-    for name, controls, likelihood in REAL:
-        with_controls = " with controls" if controls else ""
-        yield f"{name}{with_controls}, {likelihood}", sample_panels(controls)[name], likelihood
+    for controls in ((), ("display", "mailer")):
+        panels = sample_panels(controls)
+        for likelihood in ("negative_binomial", "poisson"):
+            for name in REAL:
+                with_controls = " with controls" if controls else ""
+                yield f"{name}{with_controls}, {likelihood}", panels[name], likelihood
     simulations = {
         "simulated 15 slow movers": Simulation(products=15, weeks=104, categories=1, level_mean=0.0),
         "simulated 40 with a control": Simulation(
@@ -85,11 +85,22 @@ def comparisons() -> Iterator[tuple[str, Panel, str]]:
         yield f"{name}, {simulation.likelihood}", panel, simulation.likelihood
 
 
+def kept(file: Path | None, draw: Callable[[], nuts.Draws]) -> nuts.Draws:
+    """Read draws from a file, or make them and keep them there; the sampler's draws need no second making."""
+    if file is None:
+        return draw()
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(file, **pack(draw()))
+    with np.load(file, allow_pickle=False) as arrays:
+        return unpack(nuts.Draws, arrays)
+
+
 def long_run(panel: Panel, likelihood: str, smallest_ess: int) -> nuts.Draws:
     """Draw until every elasticity has the effective sample size asked for."""
     samples = smallest_ess // 2
     while True:
-        options = NutsOptions(warmup=1000, samples=samples, chains=4)
+        options = NutsOptions(warmup=1000, samples=samples, chains=4, target_accept=0.9)
         draws = nuts.sample(panel, DEFAULT, likelihood, options)
         ess = draws.effective_sample_size()[: panel.n_products].min()
         if ess >= smallest_ess:
@@ -118,12 +129,13 @@ def against_draws(fit: CategoryPosterior, elasticity: np.ndarray, ess: np.ndarra
     }
 
 
-def part_nuts(smallest_ess: int) -> dict:
+def part_nuts(smallest_ess: int, folder: Path | None) -> dict:
     """Compare the natural-gradient engine with NUTS on every data set."""
     results = {}
     for name, panel, likelihood in comparisons():
         start = time.perf_counter()
-        draws = long_run(panel, likelihood, smallest_ess)
+        file = folder and folder / f"{name.replace(' ', '_').replace(',', '').replace('/', '_')}.npz"
+        draws = kept(file, partial(long_run, panel, likelihood, smallest_ess))
         ess = draws.effective_sample_size()[: panel.n_products]
         fit = natural_gradient.fit(panel, DEFAULT, likelihood, NaturalGradientOptions())
         flat = draws.elasticity.reshape(-1, panel.n_products).astype(np.float64)
@@ -133,7 +145,7 @@ def part_nuts(smallest_ess: int) -> dict:
             "smallest_ess": round(float(ess.min())),
             "largest_r_hat": round(float(draws.r_hat().max()), 4),
             "divergences": draws.divergences,
-            "nuts_seconds": round(time.perf_counter() - start, 1),
+            "seconds": round(time.perf_counter() - start, 1),
         }
         print(name, json.dumps(results[name]), file=sys.stderr, flush=True)
     return {
@@ -280,6 +292,9 @@ def joint_draws(panels: list[Panel], likelihood: str, smallest_ess: int) -> tupl
 
 def part_pooling(smallest_ess: int) -> dict:
     """Compare partitions and pooling with one joint fit (fixed scales) and with joint NUTS (learned)."""
+    sys.path.insert(0, str(ROOT))  # the dense fit is the tests' own
+    from elasticity_assets_tests.inference.dense import joint_poisson_fit
+
     panels = list(sample_panels(()).values())
     fixed = Priors(
         category_spread=Fixed(0.6),
@@ -326,9 +341,10 @@ def main() -> None:
     parser.add_argument("--part", choices=["nuts", "calibration", "pooling"], required=True)
     parser.add_argument("--data-sets", type=int, default=500, help="of the calibration")
     parser.add_argument("--ess", type=int, default=4000, help="smallest effective sample size of NUTS")
+    parser.add_argument("--draws", type=Path, help="folder that keeps NUTS's draws between runs")
     arguments = parser.parse_args()
     if arguments.part == "nuts":
-        result = part_nuts(arguments.ess)
+        result = part_nuts(arguments.ess, arguments.draws)
     elif arguments.part == "calibration":
         result = part_calibration(arguments.data_sets)
     else:

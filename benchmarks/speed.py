@@ -25,8 +25,10 @@ from pathlib import Path
 
 import numpy as np
 from article import ArticleLoop, flatten
+from threadpoolctl import threadpool_limits
 
 from elasticity_assets.inference import engines
+from elasticity_assets.inference.concurrent import run_each
 from elasticity_assets.inference.hierarchy import message, pool, pooled
 from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.panel import Panel
@@ -49,8 +51,10 @@ def simulated(size: str, likelihood: str) -> tuple[list[Panel], Truth]:
 def whole_posterior(
     panels: list[Panel], options: FitOptions, priors: Priors = DEFAULT
 ) -> list[CategoryPosterior]:
-    """Fit every category and pool them: all that a refit computes."""
-    fits = [engines.fit(panel, priors, options) for panel in panels]
+    """Fit every category and pool them, as a refit does."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        done = run_each(lambda panel: engines.fit(panel, priors, options), panels)
+        fits = [fit.result() for _, fit in done]
     hierarchy = pool([message(fit) for fit in fits], priors)
     return [pooled(fit, hierarchy) for fit in fits]
 

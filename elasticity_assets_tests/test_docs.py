@@ -1,11 +1,13 @@
 """Every query of the documents runs on a published file."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.mart import publish
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets_tests.small_warehouse import CONTROLS, fill, refit
@@ -57,3 +59,14 @@ def test_a_documents_links_lead_somewhere(document):
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("engine", ["natural_gradient", "svi", "nuts"])
+def test_settings_document_names_every_option_and_its_default(engine):
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(rf"\| `fit\.{engine}\.(\w+)` \| ([^|]+) \|", text))
+    options = dataclasses.asdict(getattr(FitOptions(), engine))
+    assert set(documented) == set(options)
+    for name, default in options.items():
+        if default is not None:  # else in words
+            assert documented[name].strip("`") == str(default), name

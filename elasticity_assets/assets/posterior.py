@@ -1,6 +1,7 @@
 """category_posterior and hierarchy: every category fitted alone, then all pooled."""
 
 import time
+from collections.abc import Iterator
 
 import dagster as dg
 import numpy as np
@@ -25,7 +26,7 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.partitions import CATEGORIES
 from elasticity_assets.resources.array_store import ArrayStore, StoredArrays
-from elasticity_assets.resources.svi_fit import SviFit
+from elasticity_assets.resources.svi_fit import FitTask, SviFit
 from elasticity_assets.resources.warehouse import Warehouse
 
 GROUP = "2_fit"
@@ -74,13 +75,17 @@ def category_posterior(
     kept: list[str] = []
     up_to_date: list[str] = []
     failed: dict[str, str] = {}
-    for key in context.partition_keys:
-        panel = unpack(Panel, model_input[key])
-        stored = array_store.read(context.asset_key, key)
-        last = unpack_fit(stored) if stored else None
-        inputs_hash = svi_fit.inputs_hash(panel)
-        changed = last is None or last[1].inputs_hash != inputs_hash
-        if last and not _wanted(config, panel, last[0], changed=changed):
+
+    def to_fit() -> Iterator[FitTask]:
+        for key in context.partition_keys:
+            panel = unpack(Panel, model_input[key])
+            stored = array_store.read(context.asset_key, key)
+            last = unpack_fit(stored) if stored else None
+            inputs_hash = svi_fit.inputs_hash(panel)
+            changed = last is None or last[1].inputs_hash != inputs_hash
+            if last is None or _wanted(config, panel, last[0], changed=changed):
+                yield FitTask(key, panel, last[0] if last and config.changed_only else None, inputs_hash)
+                continue
             kept.append(panel.category)
             if changed:
                 why = "not among the categories to fit, though sales or settings changed"
@@ -88,18 +93,19 @@ def category_posterior(
                 up_to_date.append(panel.category)
                 why = "neither sales nor settings changed"
             context.add_asset_metadata({"fit": f"kept: {why}"}, partition_key=key)
-            continue
+
+    for task, done in svi_fit.fit_each(to_fit()):
+        category, key = task.panel.category, task.key
         try:
-            start = last[0] if last and config.changed_only else None
-            posterior = check_finite(svi_fit.fit(panel, start))
+            posterior = check_finite(done.result())
         except Exception as error:
-            failed[panel.category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            context.log.exception(f"category {panel.category!r} could not be fitted")
-            context.add_asset_metadata({"fit": f"failed: {failed[panel.category]}"}, partition_key=key)
+            failed[category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            context.log.exception(f"category {category!r} could not be fitted")
+            context.add_asset_metadata({"fit": f"failed: {failed[category]}"}, partition_key=key)
             continue
-        record = new_record(inputs_hash, panel.n_obs)
+        record = new_record(task.inputs_hash, task.panel.n_obs)
         array_store.write(context.asset_key, pack_fit(posterior, record), key)
-        fitted[panel.category] = posterior
+        fitted[category] = posterior
         context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
     with warehouse.write() as connection:
         record_outcomes(connection, [*fitted, *up_to_date], failed)

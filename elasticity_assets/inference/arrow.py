@@ -15,6 +15,7 @@ gamma itself sums to zero: otherwise large volumes drown the prior in that direc
 Arrays of a block of n rows have the products last: (W, n), (d, W, n).
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -65,16 +66,12 @@ class Factor(NamedTuple):
     ----------
     cholesky : array, shape (d, d, n)
         L with A = L L'.
-    lead, periods : arrays, shapes (d, d + K, n) and (d, W, n)
-        U = L^-1 B, in two parts.
-    gradient : array, shape (d, n)
-        L^-1 times the gradient by theta.
+    border : tuple of d arrays, shape (S + 1, n)
+        U = L^-1 B, a row of theta each, and behind it L^-1 times the gradient by theta.
     """
 
     cholesky: jax.Array
-    lead: jax.Array
-    periods: jax.Array
-    gradient: jax.Array
+    border: tuple[jax.Array, ...]
 
 
 class Corner(NamedTuple):
@@ -82,18 +79,15 @@ class Corner(NamedTuple):
 
     Attributes
     ----------
-    lead, cross, periods : arrays, shapes (d + K, d + K), (d + K, W) and (W, W)
-        Parts of C.
-    lead_rhs, period_rhs : arrays, shapes (d + K,) and (W,)
+    matrix : array, shape (S, S)
+        C, without the prior of s.
+    rhs : array, shape (S,)
     log_det : array, shape ()
         Sum of log |A_i|.
     """
 
-    lead: jax.Array
-    cross: jax.Array
-    periods: jax.Array
-    lead_rhs: jax.Array
-    period_rhs: jax.Array
+    matrix: jax.Array
+    rhs: jax.Array
     log_det: jax.Array
 
 
@@ -134,22 +128,15 @@ class Covariance(NamedTuple):
     deviation: jax.Array
 
 
-def empty_corner(lead: int, periods: int) -> Corner:
-    """Begin with sums over no rows."""
-    return Corner(
-        jnp.zeros((lead, lead)),
-        jnp.zeros((lead, periods)),
-        jnp.zeros((periods, periods)),
-        jnp.zeros(lead),
-        jnp.zeros(periods),
-        jnp.zeros(()),
-    )
+def empty_corner(size: int) -> Corner:
+    """Begin with sums over no rows; `size` is S."""
+    return Corner(jnp.zeros((size, size)), jnp.zeros(size), jnp.zeros(()))
 
 
 def linear_predictor(rows: Rows, theta: jax.Array, shared: jax.Array) -> jax.Array:
     """eta, shape (W, n), of theta (d, n) and s (S,)."""
     d, K = len(theta), len(rows.controls)
-    eta = theta[-1] + shared[d + K :, None]
+    eta = _outer_sum(shared[d + K :], theta[-1])
     for a in range(d - 1):
         eta = eta + theta[a] * rows.slopes[a]
     for k in range(K):
@@ -193,18 +180,18 @@ def eliminate(
     R, E = uncentre(rows)
     d, K = len(theta), len(rows.controls)
     hz = [curvature * z for z in rows.slopes] + [curvature]
-    H = _symmetric([[_over_periods(hz[a], rows.slopes, b) for b in range(a + 1)] for a in range(d)])
+    H = _symmetric([[over_periods(hz[a], rows.slopes, b) for b in range(a + 1)] for a in range(d)])
     weighted = transpose(R) * precision[None, :, None]  # R' Lambda
     L = cholesky(H + times(weighted, R))
     to_prior = times(weighted, E)
     to_alpha = jnp.zeros_like(to_prior)  # sum_t h z z_alpha'
     for k in range(K):
         to_alpha = to_alpha.at[:, d + k].set(
-            jnp.stack([_over_periods(hz[a], rows.controls, k) for a in range(d)])
+            jnp.stack([over_periods(hz[a], rows.controls, k) for a in range(d)])
         )
 
     e = deviation(rows, theta, shared)
-    score = jnp.stack([_over_periods(gradient, rows.slopes, a) for a in range(d)])
+    score = jnp.stack([over_periods(gradient, rows.slopes, a) for a in range(d)])
     full_score = score - apply(weighted, e)
     periods: list[jax.Array] = []
     for a in range(d):
@@ -212,8 +199,10 @@ def eliminate(
         for b in range(a):
             rest = rest - L[a, b] * periods[b]
         periods.append(rest * (1.0 / L[a, a]))
-    lead = solve_lower(L, to_alpha - to_prior)
-    factor = Factor(L, lead, jnp.stack(periods), solve_lower(L, full_score))
+    lead, descent = solve_lower(L, to_alpha - to_prior), solve_lower(L, full_score)
+    # U, and as its last row the gradient: products with itself give U'U and U' times the gradient.
+    factor = Factor(L, tuple(jnp.concatenate([lead[a], periods[a], descent[None, a]]) for a in range(d)))
+    gram = functools.reduce(jnp.add, [_matmul(border, border.T) for border in factor.border])
 
     # Lambda - Lambda R A^-1 R' Lambda = R^-T H A^-1 R' Lambda; R differs from I in its last row only.
     kept = times(transpose(2.0 * identity(d, R.shape[-1]) - R), times(H, solve(L, weighted)))
@@ -223,22 +212,19 @@ def eliminate(
     corner = jnp.sum((corner - times(transpose(to_alpha), by_alpha)) * rows.real, axis=-1)
     rhs = apply(transpose(E), apply(kept, e)) + apply(transpose(by_prior), score)
     rhs = jnp.sum((rhs - apply(transpose(by_alpha), full_score)) * rows.real, axis=-1)
-    total_h, total_g = _over_products(curvature), _over_products(gradient)
+    total_h, total_g = over_products(curvature), over_products(gradient)
     cross = [jnp.zeros_like(total_h)] * d
     for k in range(K):
         hk = curvature * rows.controls[k]
-        cross.append(_over_products(hk))
+        cross.append(over_products(hk))
         rhs = rhs.at[d + k].add(jnp.vdot(gradient, rows.controls[k]))
         for j in range(K):
             corner = corner.at[d + k, d + j].add(jnp.vdot(hk, rows.controls[j]))
-    between = jnp.diag(total_h)
-    crossing = jnp.stack(cross)
-    for a in range(d):
-        between = between - _matmul(periods[a], periods[a].T)
-        crossing = crossing - _matmul(lead[a], periods[a].T)
-        total_g = total_g - _matmul(periods[a], factor.gradient[a])
+    crossing = jnp.stack(cross) - gram[: d + K, d + K : -1]
+    between = jnp.diag(total_h) - gram[d + K : -1, d + K : -1]
+    matrix = jnp.block([[0.5 * (corner + corner.T), crossing], [crossing.T, between]])
     log_det = 2.0 * jnp.sum(jnp.stack([jnp.log(L[a, a]) for a in range(d)]) * rows.real)
-    return factor, Corner(0.5 * (corner + corner.T), crossing, between, rhs, total_g, log_det)
+    return factor, Corner(matrix, jnp.concatenate([rhs, total_g - gram[-1, d + K : -1]]), log_det)
 
 
 def solve_shared(
@@ -255,8 +241,8 @@ def solve_shared(
     is_period : array, shape (S,)
         1 for the period effects that sum to zero; 0 elsewhere, padding included.
     """
-    C = jnp.block([[corner.lead, corner.cross], [corner.cross.T, corner.periods]]) + jnp.diag(precision)
-    rhs = jnp.concatenate([corner.lead_rhs, corner.period_rhs]) - precision * (shared - mean)
+    C = corner.matrix + jnp.diag(precision)
+    rhs = corner.rhs - precision * (shared - mean)
     # Any precision of gamma's mean will do, since it is projected out below; one of the data's size.
     count = jnp.maximum(jnp.sum(is_period), 1.0)
     C = C + jnp.outer(is_period, is_period) * (jnp.sum(jnp.diagonal(C) * is_period) / count**2)
@@ -279,47 +265,38 @@ def solve_shared(
 
 def product_step(factor: Factor, step: jax.Array) -> jax.Array:
     """Newton step of theta, shape (d, n), that goes with the step of s."""
-    lead = factor.lead.shape[1]
-    moved = [
-        _matmul(step[:lead], factor.lead[a]) + _matmul(step[lead:], factor.periods[a])
-        for a in range(len(factor.cholesky))
-    ]
-    return solve_upper(factor.cholesky, factor.gradient - jnp.stack(moved))
+    weights = jnp.append(-step, 1.0)  # the gradient's last
+    return solve_upper(factor.cholesky, jnp.stack([_matmul(weights, border) for border in factor.border]))
 
 
 def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     """Posterior covariances of n rows from their factor and Cov(s)."""
     R, E = uncentre(rows)
-    L, U = factor.cholesky, factor.periods
-    d, lead, n = factor.lead.shape
-    P_lead = jnp.stack(
-        [_matmul(cov[:lead, :lead], factor.lead[a]) + _matmul(cov[:lead, lead:], U[a]) for a in range(d)]
-    )
-    P = [_matmul(cov[lead:, lead:], U[a]) + _matmul(cov[lead:, :lead], factor.lead[a]) for a in range(d)]
+    L, lead = factor.cholesky, E.shape[1]
+    d, _, n = L.shape
+    past_gradient = jnp.pad(cov, ((0, 0), (0, 1)))
+    P = [_matmul(past_gradient, border) for border in factor.border]
     explained = _symmetric(
-        [
-            [jnp.sum(P_lead[a] * factor.lead[b], axis=0) + _over_periods(P[a] * U[b]) for b in range(a + 1)]
-            for a in range(d)
-        ]
+        [[over_periods(P[a] * factor.border[b][:-1]) for b in range(a + 1)] for a in range(d)]
     )
     theta = solve_upper(L, transpose(solve_upper(L, identity(d, n) + explained)))
-    p_lead = solve_upper(L, P_lead)  # -Cov(theta_i, (c, alpha))
+    p_lead = solve_upper(L, jnp.stack([of[:lead] for of in P]))  # -Cov(theta_i, (c, alpha))
 
-    # Var eta = z' Cov(theta) z - 2 z' L^-T P + ..., as z' (Cov(theta) z - 2 L^-T P) + ...
-    eta = jnp.broadcast_to(jnp.diagonal(cov)[lead:, None], rows.units.shape)
-    z = [*rows.slopes, None]
-    inverse = solve_upper(L, identity(d, n))  # L^-T
+    # Var eta = Var(gamma) + Var(level) + z_a (...), each regressor's cross terms taken together.
+    eta = _outer_sum(jnp.diagonal(cov)[lead:], theta[-1, -1])
+    own, across, to_lead = _apart(theta), _apart(2.0 * solve_upper(L, identity(d, n))), _apart(2.0 * p_lead)
+    z = [*rows.slopes, 1.0]
     for a in range(d):
-        inner = theta[a, a] * z[a] if z[a] is not None else theta[a, a]
+        inner = own[a][a] * z[a] if a < d - 1 else 0.0
         for b in range(a):
-            inner = inner + 2.0 * theta[a, b] * z[b]
+            inner = inner + 2.0 * own[a][b] * z[b]
         for b in range(a, d):
-            inner = inner - 2.0 * inverse[a, b] * P[b]
-        eta = eta + (inner * z[a] if z[a] is not None else inner)
+            inner = inner - across[a][b] * P[b][lead:]
+        eta = eta + inner * z[a]
     for k in range(lead - d):
-        inner = 2.0 * (cov[lead:, d + k, None] - p_lead[-1, d + k])
+        inner = _outer_sum(2.0 * cov[lead:, d + k], -to_lead[-1][d + k])
         for a in range(d - 1):
-            inner = inner - 2.0 * p_lead[a, d + k] * z[a]
+            inner = inner - to_lead[a][d + k] * z[a]
         for j in range(lead - d):
             inner = inner + cov[d + k, d + j] * rows.controls[j]
         eta = eta + rows.controls[k] * inner
@@ -332,31 +309,52 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
 
 def conditional_var(factor: Factor) -> jax.Array:
     """Var(theta_i | s), shape (d, n)."""
-    return jnp.sum(solve_lower(factor.cholesky, identity(*factor.gradient.shape)) ** 2, axis=0)
+    return jnp.sum(solve_lower(factor.cholesky, identity(len(factor.border), factor.cholesky.shape[-1])) ** 2, axis=0)
 
 
 def rough_covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     """Approximate `covariances` by what needs no (S, S) product: variances given s, plus those of gamma."""
     L = factor.cholesky
-    d, lead, n = factor.lead.shape
+    d, _, n = L.shape
     theta = solve(L, identity(d, n))
-    eta = jnp.broadcast_to(jnp.diagonal(cov)[lead:, None], rows.units.shape)
-    z = [*rows.slopes, jnp.ones_like(rows.units)]
-    for a in range(d):
-        for b in range(d):
-            eta = eta + theta[a, b] * z[a] * z[b]
+    eta = _outer_sum(jnp.diagonal(cov)[-len(rows.units) :], theta[-1, -1])
+    for a, z in enumerate(rows.slopes):
+        inner = theta[a, a] * z + 2.0 * theta[a, -1]
+        for b in range(a):
+            inner = inner + 2.0 * theta[a, b] * rows.slopes[b]
+        eta = eta + inner * z
     deviation_var = jnp.sum(solve_lower(L, transpose(uncentre(rows)[0])) ** 2, axis=0)
-    return Covariance(theta, jnp.zeros_like(factor.lead), jnp.maximum(eta, 0.0), deviation_var)
+    unknown = jnp.stack([0.0 * border[: -1 - len(rows.units)] for border in factor.border])
+    return Covariance(theta, unknown, jnp.maximum(eta, 0.0), deviation_var)
 
 
-def _over_periods(weighted: jax.Array, regressors: jax.Array | None = None, index: int = 0) -> jax.Array:
+def _outer_sum(of_periods: jax.Array, of_products: jax.Array) -> jax.Array:
+    """Add a value a period and a value a product, shape (W, n).
+
+    By a matrix product: XLA's CPU loops use no vectors where they spread a value along a row.
+    """
+    left = jnp.stack([of_periods, jnp.ones_like(of_periods)], axis=1)
+    return _matmul(left, jnp.stack([jnp.ones_like(of_products), of_products]))
+
+
+def _apart(matrices: jax.Array) -> list[list[jax.Array]]:
+    """Take (p, q, n) apart into its p x q rows.
+
+    By products: XLA's CPU loops use no vectors where they read two slices of one array.
+    """
+    p, q, n = matrices.shape
+    rows = [_matmul(only, matrices.reshape(p * q, n)) for only in jnp.eye(p * q, dtype=matrices.dtype)]
+    return [rows[a * q : (a + 1) * q] for a in range(p)]
+
+
+def over_periods(weighted: jax.Array, regressors: jax.Array | None = None, index: int = 0) -> jax.Array:
     """Sum over periods of `weighted` times one regressor, shape (n,); past the last stands for the constant."""
     if regressors is not None and index < len(regressors):
         weighted = weighted * regressors[index]
     return _matmul(jnp.ones(len(weighted), weighted.dtype), weighted)
 
 
-def _over_products(cells: jax.Array) -> jax.Array:
+def over_products(cells: jax.Array) -> jax.Array:
     """Sum over products, shape (W,); by a matrix product, which runs in vectors."""
     return _matmul(cells, jnp.ones(cells.shape[1], cells.dtype))
 

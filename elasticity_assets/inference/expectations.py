@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import sigmoid, softplus
+from jax.nn import softplus
 
 from elasticity_assets.inference import likelihood as density
 
@@ -138,8 +138,7 @@ def _negative_binomial(
     log_odds = jnp.log1p(odds)
 
     def parts(eta: jax.Array) -> _Parts:
-        t = eta - log_size
-        up, down, rise = sigmoid(t), sigmoid(-t), softplus(t)
+        up, down, rise = _logistic(eta - log_size)
         u = up - odds * down
         series = -(u**2) * (1 / 2 + u * (1 / 3 + u * (1 / 4 + u * (1 / 5 + u / 6))))
         loss = jnp.where(jnp.abs(u) < 0.1, series, u + log_odds - rise)
@@ -160,6 +159,18 @@ def _negative_binomial(
         -r * (e.loss + e.square / (1.0 + odds) + digamma + slope),
     )
     return jax.tree.map(jnp.add, result, e.truncation) if zero_truncated else result
+
+
+def _logistic(t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """sigmoid(t), sigmoid(-t) and softplus(t) from one exponential and one logarithm."""
+    small = jnp.exp(-jnp.abs(t))
+    near, far = 1.0 / (1.0 + small), small / (1.0 + small)
+    rises = t > 0
+    return (
+        jnp.where(rises, near, far),
+        jnp.where(rises, far, near),
+        jnp.maximum(t, 0.0) + jnp.log1p(small),
+    )
 
 
 def _truncation(r: jax.Array, up: jax.Array, down: jax.Array, rise: jax.Array) -> Expectations:

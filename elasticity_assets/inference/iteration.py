@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from elasticity_assets.inference import arrow, dispersion, scales
-from elasticity_assets.inference.expectations import Family, expectations
+from elasticity_assets.inference.expectations import Expectations, Family, expectations
 
 AXIS = "products"  # the mesh axis that rows are spread over
 
 _LARGEST_MOVE = 2.0  # of log expected units, in one step
-_NEWTON_UNTIL = 0.5  # posterior sds: closer than this, the variance of eta matters
+_NEWTON_UNTIL = 3.0  # posterior sds: closer than this, the variance of eta matters
 _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
 _FAR_AWAY = 1e30
@@ -91,7 +91,7 @@ class Found(NamedTuple):
         d (ELBO + log prior + log tau)/d log tau of the first slope, and the expected information.
     theta_cov, theta_lead : arrays, shapes (blocks, d, d, n) and (blocks, d, d + K, n)
         Cov(theta_i) and Cov(theta_i, (c, alpha)).
-    shared_cov : array, shape (S, S)
+    shared_var : array, shape (S,)
     """
 
     move: jax.Array
@@ -102,7 +102,7 @@ class Found(NamedTuple):
     tau_information: jax.Array
     theta_cov: jax.Array
     theta_lead: jax.Array
-    shared_cov: jax.Array
+    shared_var: jax.Array
 
 
 class Run(NamedTuple):
@@ -115,7 +115,7 @@ class Run(NamedTuple):
         By the last pass.
     passes : int array, shape ()
     trace : array, shape (max_passes,)
-        The ELBO before each pass; unused entries are NaN.
+        The ELBO before each pass; NaN before plain Newton steps and where unused.
     """
 
     state: State
@@ -274,27 +274,27 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
     def look(total: _Seen, block: Any) -> tuple[_Seen, Any]:
         data, theta, var, log_size = block
         eta = arrow.linear_predictor(data, theta, state.shared)
-        cells = jax.lax.cond(
+        # At the mean alone there is no ELBO yet: its log likelihoods, half the work, are left out.
+        gradient, curvature, log_lik, evidence = jax.lax.cond(
             gaussian,
-            lambda: expectations(family, data.units, eta, var, log_size),
-            lambda: expectations(family, data.units, eta, None, log_size),
+            lambda: _observed(expectations(family, data.units, eta, var, log_size), data.observed),
+            lambda: _observed(
+                expectations(family, data.units, eta, None, log_size)._replace(
+                    log_lik=jnp.full_like(eta, jnp.nan)
+                ),
+                data.observed,
+            ),
         )
-        cells = jax.tree.map(lambda cell: cell * data.observed, cells)
-        factor, corner = arrow.eliminate(
-            data, theta, state.shared, cells.gradient, cells.curvature, precision
-        )
-        evidence = dispersion.Evidence(
-            jnp.sum(cells.dispersion_gradient, axis=0), jnp.sum(cells.dispersion_curvature, axis=0)
-        )
+        factor, corner = arrow.eliminate(data, theta, state.shared, gradient, curvature, precision)
         seen = _Seen(
             corner,
             dispersion.eliminate(log_size, mu, r_precision, evidence, data.real),
-            jnp.sum(cells.log_lik),
+            log_lik,
         )
         return jax.tree.map(jnp.add, total, seen), (factor, evidence)
 
     nothing = _Seen(
-        arrow.empty_corner(lead, len(state.shared) - lead),
+        arrow.empty_corner(len(state.shared)),
         dispersion.Centre(*[jnp.zeros(())] * 3),
         jnp.zeros(()),
     )
@@ -374,9 +374,21 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
         scored.information[0],
         theta_cov,
         theta_lead,
-        shared.cov,
+        jnp.diagonal(shared.cov),
     )
     return new, found
+
+
+def _observed(
+    cells: Expectations, observed: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, dispersion.Evidence]:
+    """Gradient and curvature of the observed cells, 0 elsewhere, and what is needed in sums alone."""
+    evidence = dispersion.Evidence(
+        arrow.over_periods(cells.dispersion_gradient * observed),
+        arrow.over_periods(cells.dispersion_curvature * observed),
+    )
+    log_lik = jnp.sum(arrow.over_periods(cells.log_lik * observed))
+    return cells.gradient * observed, cells.curvature * observed, log_lik, evidence
 
 
 class _GammaSums(NamedTuple):
@@ -429,7 +441,7 @@ def _unknown(rows: arrow.Rows, state: State) -> Found:
     covariances = (jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n)))
     far = jnp.asarray(_FAR_AWAY)
     theta_cov, theta_lead = _varying(covariances)
-    return Found(far, far, far, far, far, far, theta_cov, theta_lead, jnp.zeros((S, S)))
+    return Found(far, far, far, far, far, far, theta_cov, theta_lead, jnp.zeros(S))
 
 
 def _shared_var(hyper: Hyper, state: State, lead: int) -> jax.Array:

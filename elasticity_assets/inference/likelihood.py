@@ -7,17 +7,16 @@ accurate computation of binomial probabilities"), those terms cancel on paper. U
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.nn import softplus
-from scipy.special import gammaln, xlogy
 
 _LARGEST_EXPONENT = 40.0  # exp(40) times the largest units stays within float32
 
 
-def log_base(units: np.ndarray) -> np.ndarray:
-    """Part of the log density that holds no parameter, y log y - y - lgamma(y + 1), float64, any shape."""
-    units = np.asarray(units, np.float64)
-    return xlogy(units, units) - units - gammaln(units + 1.0)
+def log_base(units: jax.Array) -> jax.Array:
+    """Part of the log density that holds no parameter, y log y - y - lgamma(y + 1), any shape."""
+    positive = units > 0
+    y = jnp.where(positive, units, 1.0)
+    return jnp.where(positive, -0.5 * jnp.log(2.0 * jnp.pi * y) - stirling_error(y), 0.0)
 
 
 def poisson(units: jax.Array, eta: jax.Array, *, zero_truncated: bool = False) -> jax.Array:

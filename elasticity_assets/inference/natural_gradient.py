@@ -34,6 +34,9 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Priors
 
+_BALANCING_TURNS = 2
+# Points of the tau grid beside its mode weigh less, and what they are off by has opposite signs on either side.
+_OFF_MODE = 20.0  # times the tolerance
 BLOCK = 256  # products at a time, so that a block stays in cache
 
 
@@ -66,37 +69,34 @@ def fit(
     """
     began = time.perf_counter()
     problem = _Problem(panel, priors, likelihood, options.max_passes)
-    state = problem.start(start)
-    learning, holding = jnp.float32(1.0), jnp.float32(0.0)
-    tolerance = jnp.float32(options.tolerance)
-    mode = problem.run(state, learning, tolerance)
-    passes = int(mode.passes)
-    points: dict[float, Run] = {}
+    mode = problem.run(problem.start(start), 1.0, options.tolerance)
+    centre = float(mode.state.log_scale[0])
+    points = {centre: mode}
+    passes = 0
 
     def gradient_at(log_tau: float) -> float:
         nonlocal passes
-        if not points:
-            points[log_tau] = mode
-        else:
+        if log_tau not in points:
             near = points[min(points, key=lambda known: abs(known - log_tau))].state
-            state = near._replace(log_scale=near.log_scale.at[0].set(log_tau))
-            points[log_tau] = problem.run(state, holding, tolerance)
-            passes += int(points[log_tau].passes)
+            log_scale = np.array(near.log_scale)
+            log_scale[0] = log_tau
+            near = near._replace(log_scale=log_scale)
+            points[log_tau] = problem.run(near, 0.0, _OFF_MODE * options.tolerance)
+        run = points[log_tau]
+        passes += int(run.passes)
         if on_progress is not None:
-            on_progress(passes, float(points[log_tau].found.objective) + problem.log_base)
-        return float(points[log_tau].found.tau_gradient)
+            on_progress(passes, float(run.found.objective) + problem.log_base)
+        return float(run.found.tau_gradient)
 
     most = options.grid_points or tau_grid.default_points(panel.n_products)
     if not problem.hyper.scale.learned[0]:
         most = 1
-    sd = 1.0 / np.sqrt(float(mode.found.tau_information))
-    log_tau, gradient = tau_grid.walk(
-        gradient_at, float(mode.state.log_scale[0]), tau_grid.spacing(most, sd), most
-    )
-    runs = jax.device_get([points[value] for value in log_tau])
-    return _posterior(
-        problem, runs, tau_grid.weights(log_tau, gradient), jax.device_get(mode), options, began
-    )
+    step = tau_grid.spacing(most, 1.0 / np.sqrt(float(mode.found.tau_information)))
+    log_tau, gradient = tau_grid.walk(gradient_at, centre, step, most)
+    # Var eta, the largest part, is not read any more.
+    kept = [run._replace(state=run.state._replace(var=None)) for run in map(points.__getitem__, log_tau)]
+    weight = tau_grid.weights(log_tau, gradient)
+    return _posterior(problem, jax.device_get(kept), weight, list(log_tau).index(centre), options, began)
 
 
 def with_arrow_covariances(
@@ -123,7 +123,7 @@ def with_arrow_covariances(
     problem = _Problem(panel, priors, likelihood, max_passes=1)
     found = jax.device_get(problem.covariance(problem.start(posterior)))
     theta_cov, theta_lead = (problem.by_product(part) for part in (found.theta_cov, found.theta_lead))
-    shared_var = np.diagonal(found.shared_cov).astype(np.float64)
+    shared_var = found.shared_var.astype(np.float64)
     return replace(
         posterior,
         category_var=shared_var[:1],
@@ -144,18 +144,21 @@ class _Problem:
         self.host_rows = _rows(panel, priors, len(devices))
         self.rows = jax.device_put(self.host_rows, NamedSharding(self.mesh, P(AXIS)))
         self.hyper = _hyper(panel, priors)
-        self.log_base = float(
-            log_base(np.where(panel.observed & np.isfinite(panel.units), panel.units, 0.0)).sum()
-        )
+        self._log_base = _log_base(self.rows.units)
 
-    def run(self, state: State, learning: jax.Array, tolerance: jax.Array) -> Run:
-        """Iterate to convergence."""
+    @property
+    def log_base(self) -> float:
+        """Part of the log likelihood that holds no parameter."""
+        return float(np.asarray(self._log_base, np.float64).sum())
+
+    def run(self, state: State, learning: float, tolerance: float) -> Run:
+        """Iterate to convergence; see `iterate`."""
         return _run(
             self.rows,
             self.hyper,
             state,
-            learning,
-            tolerance,
+            np.float32(learning),
+            np.float32(tolerance),
             mesh=self.mesh,
             family=self.family,
             max_passes=self.max_passes,
@@ -175,11 +178,10 @@ class _Problem:
         """Where to start: levels at the products' mean sales, or an earlier posterior where names match."""
         rows, hyper, panel = self.host_rows, self.hyper, self.panel
         K = len(panel.control)
-        count = np.maximum(rows.observed.sum(1), 1.0)
-        level = self.by_product(np.log((rows.units.sum(1) + 0.5) / (count + 0.5)))
+        shared = hyper.shared_mean.copy()
+        level, shared[2 + K :] = self._balance()
         beta = np.full(panel.n_products, self.priors.category_mean)
         log_size = np.full(panel.n_products, self.priors.log_dispersion_mean)
-        shared = hyper.shared_mean.copy()
         spread = np.minimum([0.5, max(level.std(), 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
         centre = self.priors.log_dispersion_mean
         if posterior is not None:
@@ -221,6 +223,23 @@ class _Problem:
             theta, var, log_r, shared.astype(np.float32), log_scale.astype(np.float32), np.float32(centre)
         )
 
+    def _balance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Levels (n,) and period effects (W,) that give products and periods their sales, at the prior's slope.
+
+        Found in turns, as in iterative proportional fitting.
+        """
+        rows = self.host_rows
+        price_factor = np.exp(self.priors.category_mean * rows.slopes[:, 0]) * rows.observed
+        of_product, of_period = rows.units.sum(1) + 0.5, rows.units.sum((0, 2)) + 0.5
+        period = np.ones(len(of_period), np.float32)
+        for _ in range(_BALANCING_TURNS):
+            product = of_product / (np.einsum("bwn,w->bn", price_factor, period) + 0.5)
+            period = of_period / (np.einsum("bwn,bn->w", price_factor, product) + 0.5)
+        effect = np.where(self.hyper.is_period[-len(period) :] > 0, np.log(period), 0.0)
+        shift = effect.sum() / self.panel.n_periods
+        effect = np.where(effect != 0.0, effect - shift, 0.0)
+        return self.by_product(np.log(product)) + shift, effect
+
     def _rough_var(
         self, theta: np.ndarray, log_size: np.ndarray, shared: np.ndarray, log_scale: np.ndarray
     ) -> np.ndarray:
@@ -250,6 +269,12 @@ class _Problem:
 _ROWS, _SAME = P(AXIS), P()
 _STATE_SPECS = State(_ROWS, _ROWS, _ROWS, _SAME, _SAME, _SAME)
 _FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME)
+
+
+@jax.jit
+def _log_base(units: jax.Array) -> jax.Array:
+    """Sum over each product's periods, (blocks, n)."""
+    return jnp.sum(log_base(units), axis=1)
 
 
 @partial(jax.jit, static_argnames=("mesh", "family", "max_passes"))
@@ -330,16 +355,16 @@ def _posterior(
     problem: _Problem,
     runs: Sequence[Run],
     weight: np.ndarray,
-    mode: Run,
+    mode_at: int,
     options: NaturalGradientOptions,
     began: float,
 ) -> CategoryPosterior:
     """Put the grid's points together."""
-    panel, priors = problem.panel, problem.priors
+    panel, priors, mode = problem.panel, problem.priors, runs[mode_at]
     K, n = len(panel.control), panel.n_products
     theta = np.stack([problem.by_product(run.state.theta) for run in runs])
     shared = np.stack([run.state.shared for run in runs]).astype(np.float64)
-    var = np.stack([np.diagonal(run.found.shared_cov) for run in runs]).astype(np.float64)
+    var = np.stack([run.found.shared_var for run in runs]).astype(np.float64)
     theta_cov = np.stack([problem.by_product(run.found.theta_cov) for run in runs])
     theta_lead = np.stack([problem.by_product(run.found.theta_lead) for run in runs])
     centre = weight @ shared
@@ -389,14 +414,15 @@ def _posterior(
         period_spread=float(scale[2]),
         log_dispersion_mean=float(mode.state.dispersion_centre),
         log_dispersion_spread=float(scale[3]),
-        trace=mode.trace[:passes].astype(np.float64) + base,
+        trace=mode.trace[np.isfinite(mode.trace)].astype(np.float64) + base,
         diagnostics=diagnostics,
     )
 
 
 def _warnings(runs: Sequence[Run], mode: Run, options: NaturalGradientOptions) -> tuple[str, ...]:
     """Why the fit is not to be trusted, in words; empty if it is."""
-    moves = np.array([float(run.found.ahead) for run in [mode, *runs]])
+    # In units of each point's own tolerance.
+    moves = np.array([float(run.found.ahead) / _OFF_MODE for run in runs] + [float(mode.found.ahead)])
     if not np.isfinite(moves).all():
         return ("not converged: the iteration left the range of float32; look for absurd units or prices",)
     if moves.max() > options.tolerance:

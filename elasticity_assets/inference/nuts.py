@@ -1,7 +1,8 @@
 """Engine: the No-U-Turn sampler of NumPyro, the reference that the other engines are held against.
 
 Effects are partly non-centred, each by how little its own data say about it: with weak data the prior's
-scale and the effect are strongly dependent, with strong data the effect and its standardized value are.
+scale and the effect are strongly dependent, with strong data the effect and its standardized value are. Dispersions
+are wholly non-centred: few data say much about them, and a category near Poisson has a funnel there.
 """
 
 import time
@@ -175,7 +176,7 @@ def _run_chains(
     """Draws by site, shape (chains, samples, ...), and whether each diverged; one program for all."""
     noncentred = reparam(model, config={name: LocScaleReparam(value) for name, value in centred.items()})
     sampler = MCMC(
-        NUTS(noncentred, target_accept_prob=0.85),
+        NUTS(noncentred, target_accept_prob=options.target_accept),
         num_warmup=options.warmup,
         num_samples=options.samples,
         num_chains=options.chains,
@@ -209,11 +210,14 @@ def _effects(priors: Priors, mean: dict[str, np.ndarray], sd: dict[str, np.ndarr
     }
     if "log_r" in mean:
         of["log_r"] = (mean["mu_r"][0], known_or("s_r", priors.log_dispersion_spread))
+
+    def centred(name: str, scale: float) -> np.ndarray:
+        share = np.zeros_like(sd[name]) if name == "log_r" else 1.0 - (sd[name] / scale) ** 2
+        return np.clip(share, 0.0, 1.0).astype(mean[name].dtype)
+
     return {
         name: _Effect(
-            np.full(mean[name].shape, centre),
-            np.full(mean[name].shape, scale),
-            np.clip(1.0 - (sd[name] / scale) ** 2, 0.0, 1.0).astype(mean[name].dtype),
+            np.full(mean[name].shape, centre), np.full(mean[name].shape, scale), centred(name, scale)
         )
         for name, (centre, scale) in of.items()
     }

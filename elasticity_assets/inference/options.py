@@ -76,6 +76,8 @@ class NutsOptions:
     Attributes
     ----------
     warmup, samples, chains : int
+    target_accept : float
+        In (0, 1): nearer 1 the steps are shorter, and fewer diverge.
     max_products : int
         Larger categories are refused: they would take hours.
     seed : int
@@ -84,6 +86,7 @@ class NutsOptions:
     warmup: int = 1000
     samples: int = 1000
     chains: int = 2
+    target_accept: float = 0.85
     max_products: int = 300
     seed: int = 0
 

@@ -19,7 +19,7 @@ class FitDiagnostics:
     device : str
         Where it ran, as jax names it, e.g. 'cpu x2'.
     iterations : int
-        Passes over the data, optimizer steps or draws.
+        Passes over the data until the mode of tau, optimizer steps, or draws.
     converged : bool
     elbo : float
         Evidence lower bound in nats, up to the same constants for all fits of one engine; NaN for NUTS.
@@ -79,7 +79,7 @@ class CategoryPosterior:
     level_spread, period_spread, log_dispersion_mean, log_dispersion_spread : float
         Point estimates of sigma_delta, sigma_gamma, mu_r and s_r.
     trace : float array, shape (iterations kept,)
-        The ELBO while fitting; empty for NUTS.
+        The ELBO while fitting, once there is one; empty for NUTS.
     diagnostics : FitDiagnostics
     """
 

@@ -4,14 +4,19 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
 from pydantic import Field, TypeAdapter
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from elasticity_assets.inference.arrays import pack
+from elasticity_assets.inference.concurrent import run_each
 from elasticity_assets.inference.options import (
     ARTICLE,
     FitOptions,
@@ -25,6 +30,27 @@ from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import PRESETS, Priors
 
 LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One category to fit.
+
+    Attributes
+    ----------
+    key : str
+        Its partition.
+    panel : Panel
+    start : CategoryPosterior or None
+        An earlier posterior of this category to start from.
+    inputs_hash : str
+        As from `SviFit.inputs_hash`.
+    """
+
+    key: str
+    panel: Panel
+    start: CategoryPosterior | None
+    inputs_hash: str
 
 
 class SviFit(dg.ConfigurableResource):
@@ -102,6 +128,12 @@ class SviFit(dg.ConfigurableResource):
         )
         digest.update(json.dumps(choices, sort_keys=True).encode())
         return digest.hexdigest()
+
+    def fit_each(self, tasks: Iterable[FitTask]) -> Iterator[tuple[FitTask, Future[CategoryPosterior]]]:
+        """Fit several categories at once; see `run_each`."""
+        # Each fit's small factorizations need no threads of their own, and BLAS's spin while they wait for work.
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield from run_each(lambda task: self.fit(task.panel, task.start), tasks)
 
     def fit(self, panel: Panel, start: CategoryPosterior | None = None) -> CategoryPosterior:
         """Fit one category, with a progress bar where a person watches.
