@@ -49,7 +49,8 @@ class Moved(NamedTuple):
 
     Attributes
     ----------
-    log_size : array, shape (n,)
+    log_size, var : arrays, shape (n,)
+        Mean and variance of log r_i.
     deviation_var : array, shape (n,)
         Var(log r_i - mu_r).
     move : array, shape ()
@@ -57,6 +58,7 @@ class Moved(NamedTuple):
     """
 
     log_size: jax.Array
+    var: jax.Array
     deviation_var: jax.Array
     move: jax.Array
 
@@ -96,5 +98,5 @@ def step(
     # Shorter steps change nothing that matters, and would keep the means from settling.
     newton = jnp.where(jnp.abs(newton) * jnp.sqrt(own) > SMALLEST_STEP, newton, 0.0)
     moved = jnp.clip(log_size + learning * jnp.clip(newton, -_LARGEST_STEP, _LARGEST_STEP), *_RANGE)
-    var = 1.0 / own + (curvature / own) ** 2 * centre_var
-    return Moved(moved, var, jnp.max(jnp.abs(moved - log_size) * jnp.sqrt(own)))
+    var, deviation_var = (1.0 / own + (part / own) ** 2 * centre_var for part in (precision, curvature))
+    return Moved(moved, var, deviation_var, jnp.max(jnp.abs(moved - log_size) * jnp.sqrt(own)))

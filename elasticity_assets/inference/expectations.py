@@ -1,8 +1,8 @@
-"""Expectations of the log likelihood and its derivatives when eta is Gaussian.
+"""Expectations of the log likelihood and its derivatives when eta, and log r, are Gaussian.
 
 For units y with log expectation eta ~ N(m, v): E log p(y | eta), its gradient g = E d/d eta and its
 negative curvature h = -E d^2/d eta^2. Plain Poisson has them in closed form; the others go by 7-point
-Gauss-Hermite quadrature. Formulas are arranged so that float32 loses nothing at 1e7 units or at 0.01.
+Gauss-Hermite quadrature; over log r, which is known worse but matters less, at one sd to either side. Formulas are arranged so that float32 loses nothing at 1e7 units or at 0.01.
 """
 
 from collections.abc import Callable
@@ -55,9 +55,14 @@ class Expectations(NamedTuple):
 
 
 def expectations(
-    family: Family, units: jax.Array, mean: jax.Array, var: jax.Array | None, log_size: jax.Array
+    family: Family,
+    units: jax.Array,
+    mean: jax.Array,
+    var: jax.Array | None,
+    log_size: jax.Array,
+    size_var: jax.Array | None,
 ) -> Expectations:
-    """Take expectations over eta ~ N(mean, var).
+    """Take expectations over eta ~ N(mean, var) and log r ~ N(log_size, size_var), independent.
 
     Parameters
     ----------
@@ -67,11 +72,17 @@ def expectations(
     var : array, shape (W, n), or None
         None stands for zero: derivatives at the mean.
     log_size : array, shape (n,)
-        log r; not read for Poisson.
+        Mean log r; not read for Poisson, nor is its variance.
+    size_var : array, shape (n,), or None
+        None stands for zero.
     """
     mean = jnp.minimum(mean, _LARGEST_ETA)
-    if family.negative_binomial:
+    if family.negative_binomial and size_var is None:
         return _negative_binomial(family.zero_truncated, units, mean, var, log_size)
+    if family.negative_binomial:
+        sizes = log_size + jnp.stack([-1.0 * jnp.sqrt(size_var), jnp.sqrt(size_var)])
+        at = jax.lax.map(lambda log_r: _negative_binomial(family.zero_truncated, units, mean, var, log_r), sizes)
+        return jax.tree.map(lambda both: 0.5 * (both[0] + both[1]), at)
     if family.zero_truncated:
         return _average(lambda eta: _truncated_poisson(units, eta), mean, var)
     return _poisson(units, mean, var)

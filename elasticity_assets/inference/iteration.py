@@ -57,8 +57,8 @@ class State(NamedTuple):
         Slopes and level, at the product's own mean price and controls.
     var : array, shape (blocks, W, n)
         Var eta_it.
-    log_size : array, shape (blocks, n)
-        log r_i.
+    log_size, size_var : arrays, shape (blocks, n)
+        Mean and variance of log r_i.
     shared : array, shape (S,)
     log_scale : array, shape (d + 2,)
         log of tau (one a slope), sigma_delta, sigma_gamma, s_r.
@@ -69,6 +69,7 @@ class State(NamedTuple):
     theta: jax.Array
     var: jax.Array
     log_size: jax.Array
+    size_var: jax.Array
     shared: jax.Array
     log_scale: jax.Array
     dispersion_centre: jax.Array
@@ -193,7 +194,7 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
     def settle(_: int, carry: tuple[State, Found]) -> tuple[State, Found]:
         state = carry[0]
         new, found = _pass(rows, hyper, jnp.zeros(()), state, jnp.asarray(True), undamped, family)
-        return state._replace(var=new.var), found
+        return state._replace(var=new.var, size_var=new.size_var), found
 
     undamped = Damping.none(state)
     return jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, (state, _unknown(rows, state)))[1]
@@ -269,17 +270,17 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
     precision = jnp.exp(-2.0 * state.log_scale[:d])
     mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
     prior_var = _shared_var(hyper, state, lead)
-    blocks = (rows, state.theta, state.var, state.log_size)
+    blocks = (rows, state.theta, state.var, state.log_size, state.size_var)
 
     def look(total: _Seen, block: Any) -> tuple[_Seen, Any]:
-        data, theta, var, log_size = block
+        data, theta, var, log_size, size_var = block
         eta = arrow.linear_predictor(data, theta, state.shared)
         # At the mean alone there is no ELBO yet: its log likelihoods, half the work, are left out.
         gradient, curvature, log_lik, evidence = jax.lax.cond(
             gaussian,
-            lambda: _observed(expectations(family, data.units, eta, var, log_size), data.observed),
+            lambda: _observed(expectations(family, data.units, eta, var, log_size, size_var), data.observed),
             lambda: _observed(
-                expectations(family, data.units, eta, None, log_size)._replace(
+                expectations(family, data.units, eta, None, log_size, None)._replace(
                     log_lik=jnp.full_like(eta, jnp.nan)
                 ),
                 data.observed,
@@ -308,7 +309,7 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
     mu_step = learning * family.negative_binomial * mu_step
 
     def move(total: Any, block: Any) -> Any:
-        (data, theta, var, log_size), (factor, evidence), share = block
+        (data, theta, var, log_size, _), (factor, evidence), share = block
         new_theta, theta_move = _step_products(data, theta, factor, shared_step)
         covariance = jax.lax.cond(
             gaussian,
@@ -327,10 +328,10 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
         )
         total = jax.tree.map(jnp.add, total[0], moved), jnp.maximum(total[1], jnp.stack([theta_move, r.move]))
         var = jnp.where(gaussian, var + share * (covariance.eta - var), covariance.eta)
-        return total, (new_theta, var, r.log_size, covariance.theta, covariance.theta_lead)
+        return total, (new_theta, var, r.log_size, r.var, covariance.theta, covariance.theta_lead)
 
     still = (_Moved(*[jnp.zeros(d + 1)] * 3), jnp.zeros(2))
-    (moved, moves), (theta, var, log_size, theta_cov, theta_lead) = jax.lax.scan(
+    (moved, moves), (theta, var, log_size, size_var, theta_cov, theta_lead) = jax.lax.scan(
         move, _varying(still), (blocks, factors, damping.variance)
     )
     moved, moves = jax.lax.psum(moved, AXIS), jax.lax.pmax(moves, AXIS)
@@ -357,6 +358,7 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
         theta,
         var,
         log_size,
+        size_var,
         state.shared + shared_step,
         state.log_scale + learning * scale_step,
         mu + mu_step,

@@ -220,7 +220,13 @@ class _Problem:
         if posterior is not None:
             var = self._rough_var(theta, log_r, shared, log_scale)
         return State(
-            theta, var, log_r, shared.astype(np.float32), log_scale.astype(np.float32), np.float32(centre)
+            theta,
+            var,
+            log_r,
+            np.zeros_like(log_r),
+            shared.astype(np.float32),
+            log_scale.astype(np.float32),
+            np.float32(centre),
         )
 
     def _balance(self) -> tuple[np.ndarray, np.ndarray]:
@@ -267,7 +273,7 @@ class _Problem:
 
 
 _ROWS, _SAME = P(AXIS), P()
-_STATE_SPECS = State(_ROWS, _ROWS, _ROWS, _SAME, _SAME, _SAME)
+_STATE_SPECS = State(_ROWS, _ROWS, _ROWS, _ROWS, _SAME, _SAME, _SAME)
 _FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME)
 
 

@@ -44,7 +44,7 @@ def expected(family: Family, y: float, mean: float, var: float, log_r: float) ->
 
 def found(family: Family, y: float, mean: float, var: float, log_r: float) -> np.ndarray:
     cell = (jnp.full((1, 1), value, jnp.float32) for value in (y, mean, var))
-    result: Expectations = compiled(family, *cell, jnp.full(1, log_r, jnp.float32))
+    result: Expectations = compiled(family, *cell, jnp.full(1, log_r, jnp.float32), None)
     return np.array([float(part[0, 0]) for part in result])
 
 
@@ -89,7 +89,7 @@ def test_quadrature_equals_the_mean_without_variance() -> None:
     for family in FAMILIES:
         units, mean = jnp.full((3, 2), 2.0), jnp.linspace(-1.0, 2.0, 6).reshape(3, 2)
         log_r = jnp.zeros(2)
-        exact = expectations(family, units, mean, None, log_r)
-        spread = expectations(family, units, mean, jnp.zeros((3, 2)), log_r)
+        exact = expectations(family, units, mean, None, log_r, None)
+        spread = expectations(family, units, mean, jnp.zeros((3, 2)), log_r, jnp.zeros(2))
         for one, other in zip(exact, spread, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
