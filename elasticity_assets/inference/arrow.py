@@ -284,14 +284,14 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
 
     # Var eta = Var(gamma) + Var(level) + z_a (...), each regressor's cross terms taken together.
     eta = _outer_sum(jnp.diagonal(cov)[lead:], theta[-1, -1])
-    own, across, to_lead = _apart(theta), _apart(2.0 * solve_upper(L, identity(d, n))), _apart(2.0 * p_lead)
+    within, twice_inverse, to_lead = map(_apart, (theta, 2.0 * solve_upper(L, identity(d, n)), 2.0 * p_lead))
     z = [*rows.slopes, 1.0]
     for a in range(d):
-        inner = own[a][a] * z[a] if a < d - 1 else 0.0
+        inner = within[a][a] * z[a] if a < d - 1 else 0.0
         for b in range(a):
-            inner = inner + 2.0 * own[a][b] * z[b]
+            inner = inner + 2.0 * within[a][b] * z[b]
         for b in range(a, d):
-            inner = inner - across[a][b] * P[b][lead:]
+            inner = inner - twice_inverse[a][b] * P[b][lead:]
         eta = eta + inner * z[a]
     for k in range(lead - d):
         inner = _outer_sum(2.0 * cov[lead:, d + k], -to_lead[-1][d + k])
@@ -309,7 +309,9 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
 
 def conditional_var(factor: Factor) -> jax.Array:
     """Var(theta_i | s), shape (d, n)."""
-    return jnp.sum(solve_lower(factor.cholesky, identity(len(factor.border), factor.cholesky.shape[-1])) ** 2, axis=0)
+    return jnp.sum(
+        solve_lower(factor.cholesky, identity(len(factor.border), factor.cholesky.shape[-1])) ** 2, axis=0
+    )
 
 
 def rough_covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:

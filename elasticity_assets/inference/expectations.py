@@ -2,7 +2,8 @@
 
 For units y with log expectation eta ~ N(m, v): E log p(y | eta), its gradient g = E d/d eta and its
 negative curvature h = -E d^2/d eta^2. Plain Poisson has them in closed form; the others go by 7-point
-Gauss-Hermite quadrature; over log r, which is known worse but matters less, at one sd to either side. Formulas are arranged so that float32 loses nothing at 1e7 units or at 0.01.
+Gauss-Hermite quadrature over eta, and by its two points over log r. Formulas are arranged so that float32
+loses nothing at 1e7 units or at 0.01.
 """
 
 from collections.abc import Callable
@@ -77,11 +78,14 @@ def expectations(
         None stands for zero.
     """
     mean = jnp.minimum(mean, _LARGEST_ETA)
-    if family.negative_binomial and size_var is None:
-        return _negative_binomial(family.zero_truncated, units, mean, var, log_size)
     if family.negative_binomial:
-        sizes = log_size + jnp.stack([-1.0 * jnp.sqrt(size_var), jnp.sqrt(size_var)])
-        at = jax.lax.map(lambda log_r: _negative_binomial(family.zero_truncated, units, mean, var, log_r), sizes)
+        if size_var is None:
+            return _negative_binomial(family.zero_truncated, units, mean, var, log_size)
+        sd = jnp.sqrt(size_var)
+        sizes = jnp.stack([log_size - sd, log_size + sd])
+        at = jax.lax.map(
+            lambda log_r: _negative_binomial(family.zero_truncated, units, mean, var, log_r), sizes
+        )
         return jax.tree.map(lambda both: 0.5 * (both[0] + both[1]), at)
     if family.zero_truncated:
         return _average(lambda eta: _truncated_poisson(units, eta), mean, var)

@@ -271,7 +271,7 @@ def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: 
             whole[rows, columns] = part[:, : panel.n_periods]
         member[rows.start : rows.start + panel.n_products, c] = 1.0
         period[c, columns] = True
-    base = np.where(observed, density.log_base(units), 0.0).sum(axis=1).astype(dtype)
+    base = np.where(observed, density.log_base(jnp.asarray(units)), 0.0).sum(axis=1).astype(dtype)
     return Sales(units, log_price, controls, observed, base, member, period)
 
 

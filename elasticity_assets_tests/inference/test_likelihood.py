@@ -27,7 +27,9 @@ def exact_base(units: np.ndarray) -> np.ndarray:
 
 def test_part_without_parameters() -> None:
     units = np.concatenate([UNITS, [0.004, 0.25, 1.7, 33.3]])
-    np.testing.assert_allclose(log_base(jnp.asarray(units, jnp.float32)), exact_base(units), atol=1e-5, rtol=1e-6)
+    np.testing.assert_allclose(
+        log_base(jnp.asarray(units, jnp.float32)), exact_base(units), atol=1e-5, rtol=1e-6
+    )
 
 
 def scipy_log_density(units, eta, log_size, likelihood: str, truncated: bool) -> np.ndarray:
