@@ -9,12 +9,12 @@ with simulation-based calibration".
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -40,6 +40,7 @@ from elasticity_assets.inference.simulate import Simulation, simulated_panels, s
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data/sample/complete_journey_8_categories.csv"
+SAMPLER = NutsOptions(warmup=1000, chains=4, target_accept=0.9)
 REAL = ("BAG SNACKS", "COLD CEREAL", "SOFT DRINKS", "YOGURT")
 
 
@@ -85,13 +86,19 @@ def comparisons() -> Iterator[tuple[str, Panel, str]]:
         yield f"{name}, {simulation.likelihood}", panel, simulation.likelihood
 
 
-def kept(file: Path | None, draw: Callable[[], nuts.Draws]) -> nuts.Draws:
-    """Read draws from a file, or make them and keep them there; the sampler's draws need no second making."""
-    if file is None:
-        return draw()
+def reference(panel: Panel, likelihood: str, smallest_ess: int, folder: Path | None) -> nuts.Draws:
+    """Draw, or read the draws that an earlier run kept in `folder` for the same data and choices."""
+    if folder is None:
+        return long_run(panel, likelihood, smallest_ess)
+    digest = hashlib.sha256(f"{likelihood} {smallest_ess} {DEFAULT} {SAMPLER}".encode())
+    for name, array in sorted(pack(panel).items()):
+        digest.update(name.encode() + array.tobytes())
+    file = folder / f"{digest.hexdigest()[:16]}.npz"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(file, **pack(draw()))
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".unfinished.npz")
+        np.savez_compressed(unfinished, **pack(long_run(panel, likelihood, smallest_ess)))
+        unfinished.replace(file)
     with np.load(file, allow_pickle=False) as arrays:
         return unpack(nuts.Draws, arrays)
 
@@ -100,7 +107,7 @@ def long_run(panel: Panel, likelihood: str, smallest_ess: int) -> nuts.Draws:
     """Draw until every elasticity has the effective sample size asked for."""
     samples = smallest_ess // 2
     while True:
-        options = NutsOptions(warmup=1000, samples=samples, chains=4, target_accept=0.9)
+        options = replace(SAMPLER, samples=samples)
         draws = nuts.sample(panel, DEFAULT, likelihood, options)
         ess = draws.effective_sample_size()[: panel.n_products].min()
         if ess >= smallest_ess:
@@ -133,9 +140,7 @@ def part_nuts(smallest_ess: int, folder: Path | None) -> dict:
     """Compare the natural-gradient engine with NUTS on every data set."""
     results = {}
     for name, panel, likelihood in comparisons():
-        start = time.perf_counter()
-        file = folder and folder / f"{name.replace(' ', '_').replace(',', '').replace('/', '_')}.npz"
-        draws = kept(file, partial(long_run, panel, likelihood, smallest_ess))
+        draws = reference(panel, likelihood, smallest_ess, folder)
         ess = draws.effective_sample_size()[: panel.n_products]
         fit = natural_gradient.fit(panel, DEFAULT, likelihood, NaturalGradientOptions())
         flat = draws.elasticity.reshape(-1, panel.n_products).astype(np.float64)
@@ -145,7 +150,6 @@ def part_nuts(smallest_ess: int, folder: Path | None) -> dict:
             "smallest_ess": round(float(ess.min())),
             "largest_r_hat": round(float(draws.r_hat().max()), 4),
             "divergences": draws.divergences,
-            "seconds": round(time.perf_counter() - start, 1),
         }
         print(name, json.dumps(results[name]), file=sys.stderr, flush=True)
     return {

@@ -71,6 +71,14 @@ def pack_fit(posterior: CategoryPosterior, record: FitRecord) -> dict[str, np.nd
     return {**pack(posterior), **pack(record)}
 
 
+def readable_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord] | None:
+    """Rebuild a fit, or None where another version made it: the category is then fitted anew."""
+    try:
+        return unpack_fit(arrays)
+    except ValueError:
+        return None
+
+
 def unpack_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord]:
     """Rebuild a fit from what `pack_fit` made."""
     return unpack(CategoryPosterior, arrays), unpack(FitRecord, arrays)

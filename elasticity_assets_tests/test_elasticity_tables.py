@@ -37,6 +37,7 @@ def posterior(n: int = 2, control: tuple[str, ...] = ("display",)) -> CategoryPo
         level=np.zeros(n),
         period_effect=np.zeros(2),
         dispersion=np.array([3.0, np.inf, 5.0])[:n],
+        log_dispersion_sd=np.zeros(n),
         level_mean=0.0,
         level_spread=1.0,
         period_spread=0.1,

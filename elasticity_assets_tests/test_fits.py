@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from elasticity_assets.fits import check_finite, failures, new_record, pack_fit, record_outcomes, unpack_fit
+from elasticity_assets.fits import (
+    check_finite,
+    failures,
+    new_record,
+    pack_fit,
+    readable_fit,
+    record_outcomes,
+    unpack_fit,
+)
 from elasticity_assets.inference.arrays import pack
 from elasticity_assets_tests.test_elasticity_tables import posterior
 
@@ -11,6 +19,15 @@ def test_a_fit_is_stored_and_read_back() -> None:
     again, same = unpack_fit(pack_fit(posterior(), record))
     assert same == record
     assert all(np.array_equal(pack(again)[name], array) for name, array in pack(posterior()).items())
+
+
+def test_a_fit_of_another_version_is_no_fit() -> None:
+    stored = pack_fit(posterior(), new_record("hash", 7))
+    assert readable_fit(stored) is not None
+    del stored["log_dispersion_sd"]
+    assert readable_fit(stored) is None
+    with pytest.raises(ValueError, match="log_dispersion_sd"):
+        unpack_fit(stored)
 
 
 def test_records_differ_and_hold_utc_seconds() -> None:

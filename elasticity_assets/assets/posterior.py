@@ -1,5 +1,6 @@
 """category_posterior and hierarchy: every category fitted alone, then all pooled."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from elasticity_assets.fits import (
     check_finite,
     new_record,
     pack_fit,
+    readable_fit,
     record_outcomes,
     unpack_fit,
 )
@@ -80,7 +82,7 @@ def category_posterior(
         for key in context.partition_keys:
             panel = unpack(Panel, model_input[key])
             stored = array_store.read(context.asset_key, key)
-            last = unpack_fit(stored) if stored else None
+            last = readable_fit(stored) if stored else None
             inputs_hash = svi_fit.inputs_hash(panel)
             changed = last is None or last[1].inputs_hash != inputs_hash
             if last is None or _wanted(config, panel, last[0], changed=changed):
@@ -94,19 +96,20 @@ def category_posterior(
                 why = "neither sales nor settings changed"
             context.add_asset_metadata({"fit": f"kept: {why}"}, partition_key=key)
 
-    for task, done in svi_fit.fit_each(to_fit()):
-        category, key = task.panel.category, task.key
-        try:
-            posterior = check_finite(done.result())
-        except Exception as error:
-            failed[category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            context.log.exception(f"category {category!r} could not be fitted")
-            context.add_asset_metadata({"fit": f"failed: {failed[category]}"}, partition_key=key)
-            continue
-        record = new_record(task.inputs_hash, task.panel.n_obs)
-        array_store.write(context.asset_key, pack_fit(posterior, record), key)
-        fitted[category] = posterior
-        context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
+    with contextlib.closing(svi_fit.fit_each(to_fit())) as fits:
+        for task, done in fits:
+            category, key = task.panel.category, task.key
+            try:
+                posterior = check_finite(done.result())
+            except Exception as error:
+                failed[category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                context.log.exception(f"category {category!r} could not be fitted")
+                context.add_asset_metadata({"fit": f"failed: {failed[category]}"}, partition_key=key)
+                continue
+            record = new_record(task.inputs_hash, task.panel.n_obs)
+            array_store.write(context.asset_key, pack_fit(posterior, record), key)
+            fitted[category] = posterior
+            context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
     with warehouse.write() as connection:
         record_outcomes(connection, [*fitted, *up_to_date], failed)
     if failed and not any(array_store.read(context.asset_key, key) for key in context.partition_keys):

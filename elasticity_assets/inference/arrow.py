@@ -274,8 +274,8 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     R, E = uncentre(rows)
     L, lead = factor.cholesky, E.shape[1]
     d, _, n = L.shape
-    past_gradient = jnp.pad(cov, ((0, 0), (0, 1)))
-    P = [_matmul(past_gradient, border) for border in factor.border]
+    widened = jnp.pad(cov, ((0, 0), (0, 1)))  # zeros meet the border's last row, the gradient
+    P = [_matmul(widened, border) for border in factor.border]
     explained = _symmetric(
         [[over_periods(P[a] * factor.border[b][:-1]) for b in range(a + 1)] for a in range(d)]
     )
@@ -326,7 +326,7 @@ def rough_covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
             inner = inner + 2.0 * theta[a, b] * rows.slopes[b]
         eta = eta + inner * z
     deviation_var = jnp.sum(solve_lower(L, transpose(uncentre(rows)[0])) ** 2, axis=0)
-    unknown = jnp.stack([0.0 * border[: -1 - len(rows.units)] for border in factor.border])
+    unknown = jnp.stack([jnp.zeros_like(border[: -1 - len(rows.units)]) for border in factor.border])
     return Covariance(theta, unknown, jnp.maximum(eta, 0.0), deviation_var)
 
 

@@ -86,7 +86,7 @@ def expectations(
         at = jax.lax.map(
             lambda log_r: _negative_binomial(family.zero_truncated, units, mean, var, log_r), sizes
         )
-        return jax.tree.map(lambda both: 0.5 * (both[0] + both[1]), at)
+        return jax.tree.map(lambda both: jnp.mean(both, axis=0), at)
     if family.zero_truncated:
         return _average(lambda eta: _truncated_poisson(units, eta), mean, var)
     return _poisson(units, mean, var)

@@ -87,7 +87,7 @@ class Found(NamedTuple):
     scale_move : array, shape ()
         Largest step of a scale or dispersion, in its rough sds; 0 where they are held.
     objective : array, shape ()
-        ELBO before the step.
+        ELBO before the step; NaN where that was plain Newton's.
     tau_gradient, tau_information : arrays, shape ()
         d (ELBO + log prior + log tau)/d log tau of the first slope, and the expected information.
     theta_cov, theta_lead : arrays, shapes (blocks, d, d, n) and (blocks, d, d + K, n)
@@ -135,7 +135,7 @@ def iterate(
     family: Family,
     max_passes: int,
 ) -> Run:
-    """Iterate until converged: plain Newton steps first, then with expectations over eta's variance.
+    """Iterate until converged: plain Newton steps first, then with expectations over eta and log r.
 
     Where `state` knows the variance (not all 0), it is used from the first pass.
 
@@ -201,37 +201,56 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
 
 
 class Damping(NamedTuple):
-    """How much of each step is taken; undamped, mean and variance, or scales and effects, can chase each other.
+    """How much of each step is taken: undamped, a mean and its variance, or scales and effects, can chase each other.
 
     Attributes
     ----------
-    variance, scales : arrays, shapes (blocks, n) and (d + 2,)
-        Shares of the steps of a product's Var eta and of the scales.
-    last_level, last_scales : arrays, shapes (blocks, n) and (d + 2,)
-        The last steps of the products' levels and of the scales.
+    variance, size, scales : arrays, shapes (blocks, n), (blocks, n) and (d + 2,)
+        Shares of the steps of a product's Var eta, of the mean and variance of its log r_i, and of the scales.
+    last_level, last_size, last_size_var, last_scales : arrays, of the same shapes
+        The last steps of the products' levels, of the mean and variance of log r_i, and of the scales.
     """
 
     variance: jax.Array
+    size: jax.Array
     scales: jax.Array
     last_level: jax.Array
+    last_size: jax.Array
+    last_size_var: jax.Array
     last_scales: jax.Array
 
     @classmethod
     def none(cls, state: State) -> "Damping":
         """Whole steps."""
-        level, log_scale = state.log_size, state.log_scale
-        return cls(*map(jnp.ones_like, (level, log_scale)), *map(jnp.zeros_like, (level, log_scale)))
+        size, scales = state.log_size, state.log_scale
+        return cls(
+            *map(jnp.ones_like, (size, size, scales)), *map(jnp.zeros_like, (size, size, size, scales))
+        )
 
     def after(self, before: State, now: State, gaussian: jax.Array) -> "Damping":
         """Damp more what turned round, and less what did not."""
         level = now.theta[:, -1] - before.theta[:, -1]
+        size, size_var = now.log_size - before.log_size, now.size_var - before.size_var
         scales = now.log_scale - before.log_scale
-        variance = jnp.where(gaussian, _paced(self.variance, level, self.last_level), 1.0)
-        return Damping(variance, _paced(self.scales, scales, self.last_scales), level, scales)
+        # Dispersions swing on their way in; only swings that hardly shrink are held back.
+        swung = _turned(size, self.last_size, 0.7) | _turned(size_var, self.last_size_var, 0.7)
+        return Damping(
+            jnp.where(gaussian, _paced(self.variance, _turned(level, self.last_level, 0.3)), 1.0),
+            jnp.where(gaussian, _paced(self.size, swung), 1.0),
+            _paced(self.scales, _turned(scales, self.last_scales, 0.3)),
+            level,
+            size,
+            size_var,
+            scales,
+        )
 
 
-def _paced(share: jax.Array, step: jax.Array, last: jax.Array) -> jax.Array:
-    turned = step * last < -0.3 * last**2
+def _turned(step: jax.Array, last: jax.Array, share: float) -> jax.Array:
+    """Whether a step undoes more than this share of the last one."""
+    return step * last < -share * last**2
+
+
+def _paced(share: jax.Array, turned: jax.Array) -> jax.Array:
     return jnp.clip(share * jnp.where(turned, 0.5, 1.3), _LEAST_SHARE, 1.0)
 
 
@@ -264,7 +283,7 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
     damping: Damping,
     family: Family,
 ) -> tuple[State, Found]:
-    """One step of everything; `gaussian` tells whether expectations are over eta's variance or at its mean."""
+    """One step of everything; `gaussian` tells whether expectations are over eta and log r or at their means."""
     d = state.theta.shape[1]
     lead = d + rows.controls.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
@@ -309,7 +328,7 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
     mu_step = learning * family.negative_binomial * mu_step
 
     def move(total: Any, block: Any) -> Any:
-        (data, theta, var, log_size, _), (factor, evidence), share = block
+        (data, theta, var, log_size, size_var), (factor, evidence), (share, size_share) = block
         new_theta, theta_move = _step_products(data, theta, factor, shared_step)
         covariance = jax.lax.cond(
             gaussian,
@@ -317,22 +336,24 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
             lambda: arrow.rough_covariances(data, factor, shared.cov),
         )
         r = dispersion.step(log_size, mu, r_precision, evidence, mu_step, mu_var, learning * data.real)
+        new_size = log_size + size_share * (r.log_size - log_size)
         before = arrow.deviation(data, theta, state.shared)
         after = arrow.deviation(data, new_theta, state.shared + shared_step)
         deviation_var = _append_row(covariance.deviation, r.deviation_var)
         shrunk = deviation_var * jnp.append(precision, r_precision)[:, None]
         moved = _Moved(
-            (_append_row(after, r.log_size - mu - mu_step) ** 2 + deviation_var) @ data.real,
+            (_append_row(after, new_size - mu - mu_step) ** 2 + deviation_var) @ data.real,
             (_append_row(before, log_size - mu) ** 2 + deviation_var) @ data.real,
             (1.0 - shrunk) ** 2 @ data.real,
         )
         total = jax.tree.map(jnp.add, total[0], moved), jnp.maximum(total[1], jnp.stack([theta_move, r.move]))
         var = jnp.where(gaussian, var + share * (covariance.eta - var), covariance.eta)
-        return total, (new_theta, var, r.log_size, r.var, covariance.theta, covariance.theta_lead)
+        size_var = jnp.where(gaussian, size_var + size_share * (r.var - size_var), r.var)
+        return total, (new_theta, var, new_size, size_var, covariance.theta, covariance.theta_lead)
 
     still = (_Moved(*[jnp.zeros(d + 1)] * 3), jnp.zeros(2))
     (moved, moves), (theta, var, log_size, size_var, theta_cov, theta_lead) = jax.lax.scan(
-        move, _varying(still), (blocks, factors, damping.variance)
+        move, _varying(still), (blocks, factors, (damping.variance, damping.size))
     )
     moved, moves = jax.lax.psum(moved, AXIS), jax.lax.pmax(moves, AXIS)
 

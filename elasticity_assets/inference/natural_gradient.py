@@ -35,8 +35,9 @@ from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnost
 from elasticity_assets.inference.priors import Priors
 
 _BALANCING_TURNS = 2
-# Points of the tau grid beside its mode weigh less, and what they are off by has opposite signs on either side.
-_OFF_MODE = 20.0  # times the tolerance
+_MOST_BY_PRICE = 3.0  # log units between a cell and its product's mean price, at the start
+_OFF_MODE = 20.0  # times the tolerance suffice beside the mode of tau: such points weigh less, and are as
+_LARGEST_OFF_MODE = 0.02  # much too far on the one side as on the other; in posterior sds
 BLOCK = 256  # products at a time, so that a block stays in cache
 
 
@@ -81,7 +82,7 @@ def fit(
             log_scale = np.array(near.log_scale)
             log_scale[0] = log_tau
             near = near._replace(log_scale=log_scale)
-            points[log_tau] = problem.run(near, 0.0, _OFF_MODE * options.tolerance)
+            points[log_tau] = problem.run(near, 0.0, _tolerance_off_mode(options))
         run = points[log_tau]
         passes += int(run.passes)
         if on_progress is not None:
@@ -144,12 +145,12 @@ class _Problem:
         self.host_rows = _rows(panel, priors, len(devices))
         self.rows = jax.device_put(self.host_rows, NamedSharding(self.mesh, P(AXIS)))
         self.hyper = _hyper(panel, priors)
-        self._log_base = _log_base(self.rows.units)
+        self._base_of_rows = _base_of_rows(self.rows.units)
 
     @property
     def log_base(self) -> float:
         """Part of the log likelihood that holds no parameter."""
-        return float(np.asarray(self._log_base, np.float64).sum())
+        return float(np.asarray(self._base_of_rows, np.float64).sum())
 
     def run(self, state: State, learning: float, tolerance: float) -> Run:
         """Iterate to convergence; see `iterate`."""
@@ -175,13 +176,13 @@ class _Problem:
         return _covariance(self.rows, self.hyper, state, mesh=self.mesh, family=self.family)
 
     def start(self, posterior: CategoryPosterior | None) -> State:
-        """Where to start: levels at the products' mean sales, or an earlier posterior where names match."""
+        """Where to start: levels and period effects that balance, or an earlier posterior where names match."""
         rows, hyper, panel = self.host_rows, self.hyper, self.panel
         K = len(panel.control)
         shared = hyper.shared_mean.copy()
         level, shared[2 + K :] = self._balance()
         beta = np.full(panel.n_products, self.priors.category_mean)
-        log_size = np.full(panel.n_products, self.priors.log_dispersion_mean)
+        log_size, size_sd = np.full((2, panel.n_products), [[self.priors.log_dispersion_mean], [0.0]])
         spread = np.minimum([0.5, max(level.std(), 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
         centre = self.priors.log_dispersion_mean
         if posterior is not None:
@@ -211,6 +212,7 @@ class _Problem:
             ]
             if np.isfinite(posterior.dispersion).all():
                 log_size[now] = np.log(posterior.dispersion[then])
+                size_sd[now] = posterior.log_dispersion_sd[then]
                 centre = posterior.log_dispersion_mean
         elif self.priors.level_sd > 0:
             shared[1] = np.mean(level - self.by_product(rows.slope_mean)[0] * beta)
@@ -223,7 +225,7 @@ class _Problem:
             theta,
             var,
             log_r,
-            np.zeros_like(log_r),
+            self._in_blocks(size_sd**2),
             shared.astype(np.float32),
             log_scale.astype(np.float32),
             np.float32(centre),
@@ -235,16 +237,16 @@ class _Problem:
         Found in turns, as in iterative proportional fitting.
         """
         rows = self.host_rows
-        price_factor = np.exp(self.priors.category_mean * rows.slopes[:, 0]) * rows.observed
+        by_price = np.clip(self.priors.category_mean * rows.slopes[:, 0], -_MOST_BY_PRICE, _MOST_BY_PRICE)
+        price_factor = np.exp(by_price) * rows.observed
         of_product, of_period = rows.units.sum(1) + 0.5, rows.units.sum((0, 2)) + 0.5
         period = np.ones(len(of_period), np.float32)
         for _ in range(_BALANCING_TURNS):
             product = of_product / (np.einsum("bwn,w->bn", price_factor, period) + 0.5)
             period = of_period / (np.einsum("bwn,bn->w", price_factor, product) + 0.5)
-        effect = np.where(self.hyper.is_period[-len(period) :] > 0, np.log(period), 0.0)
-        shift = effect.sum() / self.panel.n_periods
-        effect = np.where(effect != 0.0, effect - shift, 0.0)
-        return self.by_product(np.log(product)) + shift, effect
+        own = self.hyper.is_period[-len(period) :] > 0
+        shift = np.log(period[own]).mean()
+        return self.by_product(np.log(product)) + shift, np.where(own, np.log(period) - shift, 0.0)
 
     def _rough_var(
         self, theta: np.ndarray, log_size: np.ndarray, shared: np.ndarray, log_scale: np.ndarray
@@ -278,8 +280,8 @@ _FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SA
 
 
 @jax.jit
-def _log_base(units: jax.Array) -> jax.Array:
-    """Sum over each product's periods, (blocks, n)."""
+def _base_of_rows(units: jax.Array) -> jax.Array:
+    """Sum `log_base` over each product's periods, (blocks, n)."""
     return jnp.sum(log_base(units), axis=1)
 
 
@@ -381,9 +383,10 @@ def _posterior(
     # What the level's mean holds of the periods' mean, by their shares of its prior variance.
     of_periods = scale[2] ** 2 / panel.n_periods
     shift = (centre[1] - priors.level_mean) * of_periods / (of_periods + priors.level_sd**2)
-    dispersion = np.full(n, np.inf)
+    dispersion, log_dispersion_sd = np.full(n, np.inf), np.zeros(n)
     if problem.family.negative_binomial:
         dispersion = np.exp(problem.by_product(mode.state.log_size))
+        log_dispersion_sd = np.sqrt(problem.by_product(mode.state.size_var))
     passes, base = int(mode.passes), problem.log_base
     warnings = _warnings(runs, mode, options)
     diagnostics = FitDiagnostics(
@@ -415,6 +418,7 @@ def _posterior(
         level=level - shift,
         period_effect=centre[2 + K : 2 + K + panel.n_periods] + shift,
         dispersion=dispersion,
+        log_dispersion_sd=log_dispersion_sd,
         level_mean=float(centre[1] - shift),
         level_spread=float(scale[1]),
         period_spread=float(scale[2]),
@@ -425,15 +429,20 @@ def _posterior(
     )
 
 
+def _tolerance_off_mode(options: NaturalGradientOptions) -> float:
+    return max(options.tolerance, min(_OFF_MODE * options.tolerance, _LARGEST_OFF_MODE))
+
+
 def _warnings(runs: Sequence[Run], mode: Run, options: NaturalGradientOptions) -> tuple[str, ...]:
     """Why the fit is not to be trusted, in words; empty if it is."""
-    # In units of each point's own tolerance.
-    moves = np.array([float(run.found.ahead) / _OFF_MODE for run in runs] + [float(mode.found.ahead)])
+    moves = np.array([float(run.found.ahead) for run in runs])
     if not np.isfinite(moves).all():
         return ("not converged: the iteration left the range of float32; look for absurd units or prices",)
-    if moves.max() > options.tolerance:
+    moving = [float(mode.found.ahead)] if float(mode.found.ahead) > options.tolerance else []
+    moving += list(moves[moves > _tolerance_off_mode(options)])
+    if moving:
         return (
-            f"not converged: after {options.max_passes} passes a parameter still moved by {moves.max():.2g} "
+            f"not converged: after {options.max_passes} passes a parameter still moved by {max(moving):.2g} "
             "posterior sds; raise max_passes",
         )
     if float(mode.found.scale_move) > SCALE_TOLERANCE:

@@ -197,7 +197,7 @@ class _Effect:
 
 
 def _effects(priors: Priors, mean: dict[str, np.ndarray], sd: dict[str, np.ndarray]) -> dict[str, _Effect]:
-    """Centre each by the share that its own data have in its precision, 1 - Var(posterior)/Var(prior)."""
+    """Centre each by the share that its own data have in its precision, 1 - Var(posterior)/Var(prior); log r not."""
 
     def known_or(name: str, prior: object) -> float:
         return prior.value if isinstance(prior, Fixed) else float(np.exp(mean[name][0]))
@@ -305,6 +305,7 @@ def _posterior(panel: Panel, priors: Priors, draws: Draws, diagnostics: FitDiagn
     tau = flat(draws.tau)
     count = min(max(len(tau) // _DRAWS_PER_POINT, 1), _MOST_POINTS) if np.ptp(tau) > 0 else 1
     bins = np.array_split(np.argsort(tau, kind="stable"), count)
+    log_dispersion = np.log(flat(draws.dispersion))
     beta, beta_c, alpha = flat(draws.elasticity), flat(draws.category_elasticity), flat(draws.control_effect)
     category_var = np.array([beta_c[own].var() for own in bins])
     covariance = np.array(
@@ -328,7 +329,10 @@ def _posterior(panel: Panel, priors: Priors, draws: Draws, diagnostics: FitDiagn
         control_var=np.array([alpha[own].var(axis=0) for own in bins]),
         level=flat(draws.level).mean(axis=0),
         period_effect=flat(draws.period_effect).mean(axis=0),
-        dispersion=np.exp(np.log(flat(draws.dispersion)).mean(axis=0)),
+        dispersion=np.exp(log_dispersion.mean(axis=0)),
+        log_dispersion_sd=log_dispersion.std(axis=0)
+        if np.isfinite(log_dispersion).all()
+        else np.zeros(panel.n_products),
         level_mean=float(draws.level_mean.mean()),
         level_spread=float(draws.level_spread.mean()),
         period_spread=float(draws.period_spread.mean()),

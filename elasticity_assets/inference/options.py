@@ -59,7 +59,8 @@ class NaturalGradientOptions:
     max_passes : int
         Passes over the data after which it gives up, saying so.
     tolerance : float
-        Stop when no parameter moves by more than this many posterior sds.
+        Stop when no parameter moves by more than this many posterior sds; 20 times as many, but no more than 0.02,
+        at the points of tau's grid beside its mode.
     grid_points : int or None
         Points of the grid over tau; None chooses by the number of products.
     """
@@ -67,6 +68,10 @@ class NaturalGradientOptions:
     max_passes: int = 60
     tolerance: float = 1e-3
     grid_points: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_passes < 2:
+            raise ValueError(f"max_passes is {self.max_passes}; give at least 2")
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,10 @@ class NutsOptions:
     target_accept: float = 0.85
     max_products: int = 300
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.target_accept < 1.0:
+            raise ValueError(f"target_accept is {self.target_accept}; give a number between 0 and 1")
 
 
 @dataclass(frozen=True)

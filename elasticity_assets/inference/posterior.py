@@ -24,7 +24,7 @@ class FitDiagnostics:
     elbo : float
         Evidence lower bound in nats, up to the same constants for all fits of one engine; NaN for NUTS.
     seconds : float
-        Wall time of the fit, compilation included.
+        Wall time of the fit, compilation included; fits that run side by side share the cores.
     warnings : tuple of str
         In words, what to be careful about.
     """
@@ -73,7 +73,10 @@ class CategoryPosterior:
     period_effect : float array, shape (T,)
         Posterior mean of gamma_t.
     dispersion : float array, shape (n,)
-        r_i of the negative binomial, variance = mean + mean^2 / r; infinite for Poisson.
+        r_i of the negative binomial, variance = mean + mean^2 / r, at the posterior mean of log r_i; infinite for
+        Poisson.
+    log_dispersion_sd : float array, shape (n,)
+        Posterior sd of log r_i; 0 for Poisson.
     level_mean : float
         Posterior mean of delta_c.
     level_spread, period_spread, log_dispersion_mean, log_dispersion_spread : float
@@ -101,6 +104,7 @@ class CategoryPosterior:
     level: np.ndarray
     period_effect: np.ndarray
     dispersion: np.ndarray
+    log_dispersion_sd: np.ndarray
     level_mean: float
     level_spread: float
     period_spread: float

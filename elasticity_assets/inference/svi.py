@@ -218,6 +218,7 @@ def _posterior(found: _Found, index: int) -> CategoryPosterior:
         level=mean["delta"][rows].astype(np.float64),
         period_effect=mean["gamma"][index, columns].astype(np.float64),
         dispersion=np.exp(mean["log_r"][rows].astype(np.float64)) if counts else np.full(len(rows), np.inf),
+        log_dispersion_sd=sd["log_r"][rows].astype(np.float64) if counts else np.zeros(len(rows)),
         level_mean=float(mean["delta_c"][index]) if priors.level_sd > 0 else priors.level_mean,
         level_spread=scale("sigma_delta", priors.level_spread),
         period_spread=scale("sigma_gamma", priors.period_spread),

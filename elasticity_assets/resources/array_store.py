@@ -1,7 +1,7 @@
 """Stored dicts of arrays: one .npz file a partition, without pickle.
 
 Partitioned assets write each partition as soon as it is ready and read partitions one at a time, so that
-neither a killed run nor many categories cost more than one category's work or memory.
+neither a killed run nor many categories cost more than a few categories' work or memory.
 """
 
 import hashlib

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from elasticity_assets.inference.arrays import pack
-from elasticity_assets.inference.concurrent import run_each
 from elasticity_assets.inference.options import (
     ARTICLE,
     FitOptions,
@@ -28,6 +27,7 @@ from elasticity_assets.inference.options import (
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import PRESETS, Priors
+from elasticity_assets.inference.side_by_side import run_each
 
 LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
 
@@ -129,11 +129,26 @@ class SviFit(dg.ConfigurableResource):
         digest.update(json.dumps(choices, sort_keys=True).encode())
         return digest.hexdigest()
 
-    def fit_each(self, tasks: Iterable[FitTask]) -> Iterator[tuple[FitTask, Future[CategoryPosterior]]]:
-        """Fit several categories at once; see `run_each`."""
+    def fit_each(
+        self, tasks: Iterable[FitTask]
+    ) -> Generator[tuple[FitTask, Future[CategoryPosterior]], None, None]:
+        """Fit several categories, as many at once as `workers` says; see `run_each`."""
         # Each fit's small factorizations need no threads of their own, and BLAS's spin while they wait for work.
         with threadpool_limits(limits=1, user_api="blas"):
-            yield from run_each(lambda task: self.fit(task.panel, task.start), tasks)
+            yield from run_each(lambda task: self.fit(task.panel, task.start), tasks, self.workers())
+
+    def workers(self) -> int:
+        """How many categories are fitted at once: one a core, or one.
+
+        One where NumPyro's handlers run, which know no threads; on an accelerator, which one fit fills; and over
+        several devices, where programs with collectives must start everywhere in the same order.
+        """
+        import jax  # noqa: PLC0415
+
+        one_cpu = jax.default_backend() == "cpu" and jax.local_device_count() == 1
+        if self.options.engine != "natural_gradient" or not one_cpu:
+            return 1
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def fit(self, panel: Panel, start: CategoryPosterior | None = None) -> CategoryPosterior:
         """Fit one category, with a progress bar where a person watches.

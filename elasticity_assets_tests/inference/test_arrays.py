@@ -30,6 +30,7 @@ def posterior() -> CategoryPosterior:
         level=rng.random(n),
         period_effect=rng.random(periods),
         dispersion=np.full(n, np.inf),
+        log_dispersion_sd=np.zeros(n),
         level_mean=1.0,
         level_spread=float("nan"),
         period_spread=0.1,

@@ -26,8 +26,13 @@ def log_density(family: Family, y: float, eta: np.ndarray, log_r: float) -> np.n
     return value - (np.log(-np.expm1(zero)) if family.zero_truncated else 0.0)
 
 
-def expected(family: Family, y: float, mean: float, var: float, log_r: float) -> np.ndarray:
-    """The fields of `Expectations`, one after the other."""
+def expected(
+    family: Family, y: float, mean: float, var: float, log_r: float, size_var: float | None = None
+) -> np.ndarray:
+    """The fields of `Expectations`, one after the other; over log r by its two-point rule."""
+    if size_var is not None:
+        ends = (log_r - np.sqrt(size_var), log_r + np.sqrt(size_var))
+        return np.mean([expected(family, y, mean, var, end) for end in ends], axis=0)
     eta = mean + np.sqrt(var) * NODES
 
     def at(d_eta: float, d_r: float) -> float:
@@ -42,9 +47,12 @@ def expected(family: Family, y: float, mean: float, var: float, log_r: float) ->
     return np.array([middle - float(log_base(np.array(y))), slopes[0], bends[0], slopes[1], bends[1]])
 
 
-def found(family: Family, y: float, mean: float, var: float, log_r: float) -> np.ndarray:
+def found(
+    family: Family, y: float, mean: float, var: float, log_r: float, size_var: float | None = None
+) -> np.ndarray:
     cell = (jnp.full((1, 1), value, jnp.float32) for value in (y, mean, var))
-    result: Expectations = compiled(family, *cell, jnp.full(1, log_r, jnp.float32), None)
+    spread = None if size_var is None else jnp.full(1, size_var, jnp.float32)
+    result: Expectations = compiled(family, *cell, jnp.full(1, log_r, jnp.float32), spread)
     return np.array([float(part[0, 0]) for part in result])
 
 
@@ -61,6 +69,16 @@ def test_equal_textbook_densities(family: Family, log_r: float) -> None:
                 size = np.abs(truth) + 1e-3 * (1.0 + y)
                 error = np.abs(found(family, y, mean, var, log_r) - truth) / size
                 assert error.max() < 3e-3, (y, mean, var, error)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dispersions_are_averaged_over(family: Family) -> None:
+    for y, mean, var in ((1.0, 0.5, 0.1), (7.0, 1.5, 1e-4), (300.0, 5.5, 0.05)):
+        truth = expected(family, y, mean, var, 1.0, 0.8)
+        size = np.abs(truth) + 1e-3 * (1.0 + y)
+        assert (np.abs(found(family, y, mean, var, 1.0, 0.8) - truth) / size).max() < 3e-3
+        if family.negative_binomial:
+            assert (np.abs(truth - expected(family, y, mean, var, 1.0)) / size).max() > 0.02
 
 
 @pytest.mark.parametrize("family", [f for f in FAMILIES if not f.zero_truncated])

@@ -94,6 +94,7 @@ def fit_alone(
         level=np.zeros(n),
         period_effect=np.zeros(0),
         dispersion=np.full(n, np.inf),
+        log_dispersion_sd=np.zeros(n),
         level_mean=0.0,
         level_spread=1.0,
         period_spread=1.0,

@@ -158,9 +158,14 @@ def test_agrees_with_nuts() -> None:
     panel = draw(n=8, T=16, level=2.0, K=0)
     draws = nuts.sample(panel, DEFAULT, "negative_binomial", NutsOptions(warmup=400, samples=1500, chains=2))
     beta = draws.elasticity.reshape(-1, panel.n_products)
-    mean, sd = mixture(fit(panel, DEFAULT, "negative_binomial", OPTIONS))
+    posterior = fit(panel, DEFAULT, "negative_binomial", OPTIONS)
+    mean, sd = mixture(posterior)
     error = (mean - beta.mean(axis=0)) / beta.std(axis=0)
     assert np.sqrt(np.mean(error**2)) < 0.12
+    log_r = np.log(draws.dispersion.reshape(-1, panel.n_products))
+    away = (np.log(posterior.dispersion) - log_r.mean(axis=0)) / log_r.std(axis=0)
+    assert np.abs(away.mean()) < 0.25
+    assert 0.75 < np.median(posterior.log_dispersion_sd / log_r.std(axis=0)) < 1.15
     assert 0.93 < np.median(sd / beta.std(axis=0)) < 1.07
 
 
@@ -303,9 +308,7 @@ def test_hard_data(case: str, likelihood: str) -> None:
         np.testing.assert_allclose(
             product.product_var[:, 0], posterior.category_var + posterior.tau**2, rtol=5e-3
         )
-        np.testing.assert_allclose(
-            product.product_gain[:, 0] if False else posterior.product_gain[:, 0], 1.0, atol=1e-3
-        )
+        np.testing.assert_allclose(posterior.product_gain[:, 0], 1.0, atol=1e-3)
     elif case not in ("one week", "one cell", "0.3 units"):
         assert np.abs(mean + 2.0).max() < 2.5
 
@@ -341,7 +344,7 @@ def test_bad_start() -> None:
     assert np.abs((mixture(again)[0] - mean) / sd).max() < 0.02
 
 
-def test_reports_progress_and_the_trace_rises() -> None:
+def test_reports_progress_and_the_trace_settles() -> None:
     seen: list[tuple[int, float]] = []
     posterior = fit(draw(), DEFAULT, "poisson", OPTIONS, on_progress=lambda *state: seen.append(state))
     assert len(seen) == len(posterior.tau)
@@ -351,6 +354,32 @@ def test_reports_progress_and_the_trace_rises() -> None:
     # The first passes leave out eta's variance, and have no ELBO.
     assert np.isfinite(posterior.trace).all()
     assert abs(posterior.trace[-1] - posterior.trace[-2]) < 0.2
+
+
+def test_a_category_that_began_late() -> None:
+    """Periods without this category's sales: their effects still sum to zero with the others', cold or warm."""
+    panel = draw(n=8, T=24, level=2.5, K=0)
+    late = replace(panel, observed=panel.observed & (np.arange(panel.units.shape[1]) >= 12))
+    start = natural_gradient._Problem(late, DEFAULT, "poisson", OPTIONS.max_passes).start(None)
+    assert np.abs(start.shared[2:].sum()) < 1e-4
+    cold = fit(late, DEFAULT, "poisson", OPTIONS)
+    warm = fit(late, DEFAULT, "poisson", OPTIONS, start=cold)
+    assert cold.diagnostics.converged
+    np.testing.assert_allclose(warm.period_effect, cold.period_effect, atol=2e-3)
+    assert warm.diagnostics.elbo == pytest.approx(cold.diagnostics.elbo, abs=0.1)
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+def test_points_beside_the_mode_are_close_enough(likelihood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = draw(n=10, T=24, level=1.5, K=0)
+    usual = fit(panel, DEFAULT, likelihood, OPTIONS)
+    monkeypatch.setattr(natural_gradient, "_OFF_MODE", 1.0)
+    tight = fit(panel, DEFAULT, likelihood, NaturalGradientOptions(tolerance=1e-4, max_passes=200))
+    (mean, sd), (tight_mean, tight_sd) = mixture(usual), mixture(tight)
+    assert len(usual.tau) > 5
+    assert np.abs((mean - tight_mean) / tight_sd).max() < 5e-3
+    np.testing.assert_allclose(sd, tight_sd, rtol=5e-3)
+    assert usual.product_spread() == pytest.approx(tight.product_spread(), rel=5e-3)
 
 
 def test_tau_gradient_is_the_slope_of_the_elbo() -> None:

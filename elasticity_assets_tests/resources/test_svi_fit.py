@@ -8,7 +8,7 @@ from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference import engines, options, priors
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
-from elasticity_assets.resources.svi_fit import SviFit
+from elasticity_assets.resources.svi_fit import FitTask, SviFit
 from elasticity_assets_tests.projects import make_project
 from elasticity_assets_tests.test_elasticity_tables import posterior
 
@@ -41,6 +41,22 @@ def test_the_article_preset_overrides_the_other_settings(tmp_path: Path) -> None
     fit = resource(tmp_path, preset="article", engine="nuts", likelihood="auto")
     assert fit.priors == priors.ARTICLE
     assert fit.options == options.ARTICLE
+
+
+@pytest.mark.parametrize("engine", ["natural_gradient", "svi"])
+def test_categories_fitted_side_by_side_are_those_fitted_alone(tmp_path: Path, engine: str) -> None:
+    panels, _ = simulated_panels(Simulation(products=12, weeks=20, categories=4, likelihood="poisson"))
+    fit = resource(tmp_path, engine=engine, likelihood="poisson", svi={"max_steps": 300})
+    tasks = [FitTask(panel.category, panel, None, "") for panel in panels]
+    for task, done in fit.fit_each(tasks):
+        alone = fit.fit(task.panel)
+        assert done.result().category == task.key
+        np.testing.assert_allclose(done.result().product_mean, alone.product_mean, rtol=1e-4, atol=1e-5)
+
+
+def test_numpyros_engines_fit_one_category_at_a_time(tmp_path: Path) -> None:
+    for choices in ({"engine": "svi"}, {"engine": "nuts", "likelihood": "auto"}, {"preset": "article"}):
+        assert resource(tmp_path, **choices).workers() == 1
 
 
 @pytest.mark.parametrize(("engine", "fits"), [("natural_gradient", 2), ("nuts", 3)])

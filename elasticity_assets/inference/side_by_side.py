@@ -1,6 +1,5 @@
 """Several fits at once: one keeps a core busy only in part."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,25 +9,36 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def run_each(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[tuple[Task, Future[Result]]]:
-    """Do `work` on as many tasks at once as there are cores, in threads: jax lets others run while it computes.
+def run_each(
+    work: Callable[[Task], Result], tasks: Iterable[Task], workers: int
+) -> Iterator[tuple[Task, Future[Result]]]:
+    """Do `work` on several tasks at once, in threads: jax lets others run while it computes.
 
-    Tasks are taken from their iterable only as places become free, so that few are in memory.
+    Parameters
+    ----------
+    work : callable
+    tasks : iterable
+        Not read further ahead than one task more than there are workers.
+    workers : int
+        How many at once.
 
     Yields
     ------
     task, done
-        In the order of `tasks`; `done.result()` returns what `work` returned, or raises what it raised.
+        In the order of `tasks`; `done.result()` returns what `work` returned, or raises what it raised. Who stops
+        reading waits for the tasks under way; the others are not begun.
     """
-    cores = os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as threads:
+    threads = ThreadPoolExecutor(workers)
+    try:
         under_way: deque[tuple[Task, Future[Result]]] = deque()
         for task in tasks:
             under_way.append((task, threads.submit(work, task)))
-            if len(under_way) > cores:
+            if len(under_way) > workers:
                 yield _ended(under_way)
         while under_way:
             yield _ended(under_way)
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def _ended(under_way: deque[tuple[Task, Future[Result]]]) -> tuple[Task, Future[Result]]:
