@@ -36,9 +36,12 @@ from elasticity_assets.inference.priors import Priors
 
 _BALANCING_TURNS = 2
 _MOST_BY_PRICE = 3.0  # log units between a cell and its product's mean price, at the start
-_OFF_MODE = 20.0  # times the tolerance suffice beside the mode of tau: such points weigh less, and are as
-_LARGEST_OFF_MODE = 0.02  # much too far on the one side as on the other; in posterior sds
-BLOCK = 256  # products at a time, so that a block stays in cache
+# Beside the mode of tau so many times the tolerance suffice, up to so many posterior sds: such points weigh less, and
+# lie as far off to the one side as to the other.
+_OFF_MODE, _LARGEST_OFF_MODE = 20.0, 0.02
+# Products at a time: on a CPU so few that a block stays in cache, and that no part of its work is worth sharing out
+# among threads to XLA, which costs more than it saves where fits run side by side.
+_BLOCK_ON_CPU, _BLOCK_ON_ACCELERATOR = 64, 4096
 
 
 def fit(
@@ -324,7 +327,8 @@ def _rows(panel: Panel, priors: Priors, devices: int) -> arrow.Rows:
     controls = np.where(seen[..., None], panel.controls - control_mean[:, None], 0.0)
     if priors.centred_price:
         mean_log_price = np.zeros_like(mean_log_price)
-    n = min(BLOCK, -(-len(seen) // devices))
+    most = _BLOCK_ON_CPU if jax.default_backend() == "cpu" else _BLOCK_ON_ACCELERATOR
+    n = min(most, -(-len(seen) // devices))
     blocks = -(-len(seen) // (n * devices)) * devices
 
     def cut(array: np.ndarray) -> np.ndarray:
