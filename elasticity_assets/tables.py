@@ -171,10 +171,20 @@ FIT_DIAGNOSTICS = Table(
             "likelihood", "VARCHAR", "text", "poisson or negative_binomial, with 'zero-truncated ' before it"
         ),
         Column("device", "VARCHAR", "text", "Where the fit ran"),
-        Column("iterations", "BIGINT", "count", "Passes over the data, optimizer steps or draws, by engine"),
+        Column(
+            "iterations",
+            "BIGINT",
+            "count",
+            "Passes over the data until the mode of tau, optimizer steps, or draws, by engine",
+        ),
         Column("converged", "BOOLEAN", "true or false", "Whether the fit met its stopping rule"),
         Column("elbo", "DOUBLE", "nats", "Evidence lower bound of the fit; NULL for nuts", True),
-        Column("seconds", "DOUBLE", "seconds", "Wall time of the fit, compilation included"),
+        Column(
+            "seconds",
+            "DOUBLE",
+            "seconds",
+            "Wall time of the fit, compilation included; fits side by side share the cores",
+        ),
         Column("n_products", "BIGINT", "products", "Products in the fit"),
         Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
         Column(
