@@ -18,21 +18,13 @@ from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference import arrow, scales, tau_grid
 from elasticity_assets.inference.expectations import Family
-from elasticity_assets.inference.iteration import (
-    AXIS,
-    SCALE_TOLERANCE,
-    Found,
-    Hyper,
-    Run,
-    State,
-    covariance_at,
-    iterate,
-)
+from elasticity_assets.inference.iteration import AXIS, SCALE_TOLERANCE, covariance_at, iterate
 from elasticity_assets.inference.likelihood import log_base
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Priors
+from elasticity_assets.inference.state import Found, Hyper, Run, State
 
 _BALANCING_TURNS = 2
 _MOST_BY_PRICE = 3.0  # log units between a cell and its product's mean price, at the start
