@@ -1,6 +1,6 @@
 """How close posteriors are to NUTS, whether their intervals hold the truth, and whether pooling is exact.
 
-    python benchmarks/accuracy.py --part nuts           # against long NUTS runs (hours; --draws keeps them)
+    python benchmarks/accuracy.py --part nuts           # against long NUTS runs (--draws keeps them)
     python benchmarks/accuracy.py --part calibration    # simulation-based calibration, 500 data sets
     python benchmarks/accuracy.py --part pooling        # partitions and pooling against joint fits
 

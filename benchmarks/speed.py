@@ -33,7 +33,7 @@ from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Priors
-from elasticity_assets.inference.side_by_side import run_each
+from elasticity_assets.inference.side_by_side import cores, run_each
 from elasticity_assets.inference.simulate import Simulation, Truth, simulated_panels
 
 SIZES = {"small": (10_000, 10), "medium": (100_000, 100), "large": (1_000_000, 1_000)}
@@ -53,7 +53,7 @@ def whole_posterior(
 ) -> list[CategoryPosterior]:
     """Fit every category and pool them, as a refit does."""
     with threadpool_limits(limits=1, user_api="blas"):
-        done = run_each(lambda panel: engines.fit(panel, priors, options), panels, os.cpu_count() or 1)
+        done = run_each(lambda panel: engines.fit(panel, priors, options), panels, cores())
         fits = [fit.result() for _, fit in done]
     hierarchy = pool([message(fit) for fit in fits], priors)
     return [pooled(fit, hierarchy) for fit in fits]

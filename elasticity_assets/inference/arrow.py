@@ -212,11 +212,11 @@ def eliminate(
     corner = jnp.sum((corner - times(transpose(to_alpha), by_alpha)) * rows.real, axis=-1)
     rhs = apply(transpose(E), apply(kept, e)) + apply(transpose(by_prior), score)
     rhs = jnp.sum((rhs - apply(transpose(by_alpha), full_score)) * rows.real, axis=-1)
-    total_h, total_g = over_products(curvature), over_products(gradient)
+    total_h, total_g = _over_products(curvature), _over_products(gradient)
     cross = [jnp.zeros_like(total_h)] * d
     for k in range(K):
         hk = curvature * rows.controls[k]
-        cross.append(over_products(hk))
+        cross.append(_over_products(hk))
         rhs = rhs.at[d + k].add(jnp.vdot(gradient, rows.controls[k]))
         for j in range(K):
             corner = corner.at[d + k, d + j].add(jnp.vdot(hk, rows.controls[j]))
@@ -356,7 +356,7 @@ def over_periods(weighted: jax.Array, regressors: jax.Array | None = None, index
     return _matmul(jnp.ones(len(weighted), weighted.dtype), weighted)
 
 
-def over_products(cells: jax.Array) -> jax.Array:
+def _over_products(cells: jax.Array) -> jax.Array:
     """Sum over products, shape (W,); by a matrix product, which runs in vectors."""
     return _matmul(cells, jnp.ones(cells.shape[1], cells.dtype))
 

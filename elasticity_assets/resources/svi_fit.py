@@ -27,7 +27,7 @@ from elasticity_assets.inference.options import (
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import PRESETS, Priors
-from elasticity_assets.inference.side_by_side import run_each
+from elasticity_assets.inference.side_by_side import cores, run_each
 
 LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
 
@@ -146,9 +146,7 @@ class SviFit(dg.ConfigurableResource):
         import jax  # noqa: PLC0415
 
         one_cpu = jax.default_backend() == "cpu" and jax.local_device_count() == 1
-        if self.options.engine != "natural_gradient" or not one_cpu:
-            return 1
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores() if self.options.engine == "natural_gradient" and one_cpu else 1
 
     def fit(self, panel: Panel, start: CategoryPosterior | None = None) -> CategoryPosterior:
         """Fit one category, with a progress bar where a person watches.
