@@ -38,7 +38,8 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    units, observed : float arrays, shape (W, n)
+    units, weight : float arrays, shape (W, n)
+        Units are 0 where the weight is.
     slopes : float array, shape (d - 1, W, n)
         Regressors with a coefficient a product, less `slope_mean`.
     controls : float array, shape (K, W, n)
@@ -51,7 +52,7 @@ class Rows(NamedTuple):
     """
 
     units: jax.Array
-    observed: jax.Array
+    weight: jax.Array
     slopes: jax.Array
     controls: jax.Array
     slope_mean: jax.Array
@@ -173,7 +174,7 @@ def eliminate(
     theta, shared : arrays, shapes (d, n) and (S,)
         Current means.
     gradient, curvature : arrays, shape (W, n)
-        g and h of the log likelihood, 0 where not observed.
+        g and h of the log likelihood, times the cells' weights.
     precision : array, shape (d,)
         Lambda.
     """

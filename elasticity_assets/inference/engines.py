@@ -1,6 +1,9 @@
-"""From a panel and options to a posterior: picks the engine."""
+"""From a panel and options to a posterior: weighs the evidence and picks the engine."""
 
-from elasticity_assets.inference import natural_gradient, nuts, svi
+import time
+from dataclasses import replace
+
+from elasticity_assets.inference import evidence, natural_gradient, nuts, svi
 from elasticity_assets.inference.options import FitOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -27,7 +30,38 @@ def fit(
     on_progress : callable, optional
         Called with (iterations done, ELBO so far).
     """
+    began = time.perf_counter()
     options = options or FitOptions()
     engine = {"natural_gradient": natural_gradient, "svi": svi, "nuts": nuts}[options.engine]
     own_options = getattr(options, options.engine)
-    return engine.fit(panel, priors, options.likelihood, own_options, start=start, on_progress=on_progress)
+    weighs = options.robust or options.serial_correlation
+    found = evidence.NOTHING
+    if weighs:
+        found, near = evidence.weigh(
+            panel,
+            priors,
+            options.likelihood,
+            robust=options.robust,
+            serial_correlation=options.serial_correlation,
+            start=start,
+        )
+        if start is None and options.engine == "natural_gradient":
+            start = near
+    posterior = engine.fit(
+        evidence.weighed(panel, found),
+        priors,
+        options.likelihood,
+        own_options,
+        start=start,
+        on_progress=on_progress,
+    )
+    if not weighs:
+        return posterior
+    diagnostics = replace(posterior.diagnostics, seconds=time.perf_counter() - began)
+    return replace(
+        posterior,
+        diagnostics=diagnostics,
+        serial_correlation_factor=found.serial_correlation_factor,
+        discounted=found.discounted,
+        discounted_share=found.discounted_share,
+    )

@@ -89,8 +89,8 @@ def iterate(
     return Run(state, found, passes, trace)
 
 
-def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Family) -> Found:
-    """Covariances at the means and scales of `state`; parameters as of `iterate`."""
+def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Family) -> tuple[State, Found]:
+    """Covariances at the means and scales of `state`, Var eta among its own; parameters as of `iterate`."""
 
     def settle(_: int, carry: tuple[State, Found]) -> tuple[State, Found]:
         state = carry[0]
@@ -98,7 +98,7 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
         return state._replace(var=new.var, size_var=new.size_var), found
 
     undamped = Damping.none(state)
-    return jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, (state, _unknown(rows, state)))[1]
+    return jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, (state, _unknown(rows, state)))
 
 
 class Damping(NamedTuple):
@@ -198,12 +198,12 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
         # At the mean alone there is no ELBO yet: its log likelihoods, half the work, are left out.
         gradient, curvature, log_lik, evidence = jax.lax.cond(
             gaussian,
-            lambda: _observed(expectations(family, data.units, eta, var, log_size, size_var), data.observed),
-            lambda: _observed(
+            lambda: _weighted(expectations(family, data.units, eta, var, log_size, size_var), data.weight),
+            lambda: _weighted(
                 expectations(family, data.units, eta, None, log_size, None)._replace(
                     log_lik=jnp.full_like(eta, jnp.nan)
                 ),
-                data.observed,
+                data.weight,
             ),
         )
         factor, corner = arrow.eliminate(data, theta, state.shared, gradient, curvature, precision)
@@ -303,16 +303,16 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
     return new, found
 
 
-def _observed(
-    cells: Expectations, observed: jax.Array
+def _weighted(
+    cells: Expectations, weight: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, dispersion.Evidence]:
-    """Gradient and curvature of the observed cells, 0 elsewhere, and what is needed in sums alone."""
+    """Gradient and curvature of the cells times their weights, and what is needed in sums alone."""
     evidence = dispersion.Evidence(
-        arrow.over_periods(cells.dispersion_gradient * observed),
-        arrow.over_periods(cells.dispersion_curvature * observed),
+        arrow.over_periods(cells.dispersion_gradient * weight),
+        arrow.over_periods(cells.dispersion_curvature * weight),
     )
-    log_lik = jnp.sum(arrow.over_periods(cells.log_lik * observed))
-    return cells.gradient * observed, cells.curvature * observed, log_lik, evidence
+    log_lik = jnp.sum(arrow.over_periods(cells.log_lik * weight))
+    return cells.gradient * weight, cells.curvature * weight, log_lik, evidence
 
 
 class _GammaSums(NamedTuple):

@@ -36,11 +36,12 @@ class Sales(NamedTuple):
     Attributes
     ----------
     units, log_price : float arrays, shape (N, W)
-        Log price is centred by product if the priors say so; both are 0 where not observed.
+        Log price is centred by product if the priors say so, and 0 where not observed.
     controls : float array, shape (N, W, K)
-    observed : bool array, shape (N, W)
+    weight : float array, shape (N, W)
+        How often each cell counts; 0 where not observed.
     log_base : float array, shape (N,)
-        Sum over the row of the log likelihood's parameter-free part.
+        Weighted sum over the row of the log likelihood's parameter-free part.
     member : float array, shape (N, C)
         1 where the row belongs to the category; a padded row is all zeros.
     period : bool array, shape (C, W)
@@ -50,7 +51,7 @@ class Sales(NamedTuple):
     units: Array
     log_price: Array
     controls: Array
-    observed: Array
+    weight: Array
     log_base: Array
     member: Array
     period: Array
@@ -131,7 +132,7 @@ class Model:
         gamma: jax.Array,
         alpha: jax.Array,
     ) -> jax.Array:
-        """Log likelihood of all observed cells, a scalar.
+        """Log likelihood of all cells by their weights, a scalar.
 
         Each device sums its own rows; only the sum and the gradients of `gamma` and `alpha` cross devices.
 
@@ -152,7 +153,7 @@ class Model:
     def expected_poisson(
         self, sales: Sales, mean: tuple[jax.Array, ...], var: tuple[jax.Array, ...]
     ) -> jax.Array:
-        """Take the expected Poisson log likelihood of all observed cells under independent Gaussian effects.
+        """Take the expected Poisson log likelihood of all cells, by their weights, under independent Gaussian effects.
 
         Parameters
         ----------
@@ -176,10 +177,10 @@ class Model:
         rows: tuple[jax.Array, ...],
         shared: tuple[jax.Array, ...],
     ) -> jax.Array:
-        """Add up the observed cells on each device, then the devices."""
+        """Add up the weighted cells on each device, then the devices."""
 
         def total(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
-            value = jnp.sum(jnp.where(sales.observed, cells(sales, rows, shared), 0.0))
+            value = jnp.sum(jnp.where(sales.weight > 0, sales.weight * cells(sales, rows, shared), 0.0))
             value = value + jnp.sum(sales.log_base)
             return jax.lax.psum(value, AXIS) if self.mesh is not None else value
 
@@ -254,7 +255,7 @@ def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: 
     )
     units, log_price = np.zeros(shape, dtype), np.zeros(shape, dtype)
     controls = np.zeros((*shape, len(panels[0].control)), dtype)
-    observed = np.zeros(shape, bool)
+    weight = np.zeros(shape, dtype)
     member = np.zeros((shape[0], len(panels)), dtype)
     period = np.zeros((len(panels), shape[1]), bool)
     first = 0
@@ -266,13 +267,13 @@ def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: 
             (units, panel.units),
             (log_price, panel.centred_log_price() if centred_price else panel.log_price),
             (controls, panel.controls),
-            (observed, panel.observed),
+            (weight, panel.weight),
         ):
             whole[rows, columns] = part[:, : panel.n_periods]
         member[rows.start : rows.start + panel.n_products, c] = 1.0
         period[c, columns] = True
-    base = np.where(observed, density.log_base(jnp.asarray(units)), 0.0).sum(axis=1).astype(dtype)
-    return Sales(units, log_price, controls, observed, base, member, period)
+    base = np.where(weight > 0, weight * density.log_base(jnp.asarray(units)), 0.0).sum(axis=1).astype(dtype)
+    return Sales(units, log_price, controls, weight, base, member, period)
 
 
 def places(panels: Sequence[Panel], sales: Sales, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -117,7 +117,7 @@ def with_arrow_covariances(
         With new category_var, product_var, product_gain and control_var.
     """
     problem = _Problem(panel, priors, likelihood, max_passes=1)
-    found = jax.device_get(problem.covariance(problem.start(posterior)))
+    _, found = jax.device_get(problem.covariance(problem.start(posterior)))
     theta_cov, theta_lead = (problem.by_product(part) for part in (found.theta_cov, found.theta_lead))
     shared_var = found.shared_var.astype(np.float64)
     return replace(
@@ -127,6 +127,37 @@ def with_arrow_covariances(
         product_gain=theta_lead[None, 0, 0] / shared_var[0],
         control_var=shared_var[None, 2 : 2 + len(panel.control)],
     )
+
+
+def log_mean_units(
+    posterior: CategoryPosterior, panel: Panel, priors: Priors, likelihood: Likelihood
+) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior of eta, log expected units, of every cell, whatever engine found the posterior.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+        Of this panel. Read at the mode of tau.
+    panel : Panel
+        Cells of weight 0 that have a price are predicted from the others.
+    priors : Priors
+    likelihood : {'negative_binomial', 'poisson'}
+
+    Returns
+    -------
+    mean, var : float arrays, shape (n, T)
+    """
+    problem = _Problem(panel, priors, likelihood, max_passes=1)
+    start = problem.start(posterior)
+    eta = np.stack(
+        [
+            arrow.linear_predictor(arrow.Rows(*block), theta, start.shared)
+            for *block, theta in zip(*problem.host_rows, start.theta, strict=True)
+        ]
+    )
+    state, _ = problem.covariance(start)
+    mean, var = (problem.by_product(part)[: panel.n_periods].T for part in (eta, jax.device_get(state.var)))
+    return mean, var
 
 
 class _Problem:
@@ -140,7 +171,7 @@ class _Problem:
         self.host_rows = _rows(panel, priors, len(devices))
         self.rows = jax.device_put(self.host_rows, NamedSharding(self.mesh, P(AXIS)))
         self.hyper = _hyper(panel, priors)
-        self._base_of_rows = _base_of_rows(self.rows.units)
+        self._base_of_rows = _base_of_rows(self.rows.units, self.rows.weight)
 
     @property
     def log_base(self) -> float:
@@ -166,8 +197,8 @@ class _Problem:
         whole = whole.reshape(*whole.shape[:-2], whole.shape[-2] * whole.shape[-1])
         return whole[..., : self.panel.n_products].astype(np.float64)
 
-    def covariance(self, state: State) -> Found:
-        """Covariances at the means of `state`."""
+    def covariance(self, state: State) -> tuple[State, Found]:
+        """Covariances at the means of `state`, Var eta among its own."""
         return _covariance(self.rows, self.hyper, state, mesh=self.mesh, family=self.family)
 
     def start(self, posterior: CategoryPosterior | None) -> State:
@@ -233,8 +264,9 @@ class _Problem:
         """
         rows = self.host_rows
         by_price = np.clip(self.priors.category_mean * rows.slopes[:, 0], -_MOST_BY_PRICE, _MOST_BY_PRICE)
-        price_factor = np.exp(by_price) * rows.observed
-        of_product, of_period = rows.units.sum(1) + 0.5, rows.units.sum((0, 2)) + 0.5
+        price_factor = np.exp(by_price) * rows.weight
+        units = rows.weight * rows.units
+        of_product, of_period = units.sum(1) + 0.5, units.sum((0, 2)) + 0.5
         period = np.ones(len(of_period), np.float32)
         for _ in range(_BALANCING_TURNS):
             product = of_product / (np.einsum("bwn,w->bn", price_factor, period) + 0.5)
@@ -254,7 +286,7 @@ class _Problem:
         weight = np.exp(np.clip(eta, -20.0, 30.0))
         if self.family.negative_binomial:
             weight = weight / (1.0 + weight * np.exp(-log_size[:, None]))
-        weight = weight * rows.observed
+        weight = weight * rows.weight
         prior = np.exp(-2.0 * log_scale)
         of_slope = 1.0 / (np.sum(weight * rows.slopes[:, 0] ** 2, axis=1, keepdims=True) + prior[0])
         of_level = 1.0 / (np.sum(weight, axis=1, keepdims=True) + prior[1])
@@ -275,9 +307,9 @@ _FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SA
 
 
 @jax.jit
-def _base_of_rows(units: jax.Array) -> jax.Array:
+def _base_of_rows(units: jax.Array, weight: jax.Array) -> jax.Array:
     """Sum `log_base` over each product's periods, (blocks, n)."""
-    return jnp.sum(log_base(units), axis=1)
+    return jnp.sum(weight * log_base(units), axis=1)
 
 
 @partial(jax.jit, static_argnames=("mesh", "family", "max_passes"))
@@ -301,12 +333,14 @@ def _run(
 
 
 @partial(jax.jit, static_argnames=("mesh", "family"))
-def _covariance(rows: arrow.Rows, hyper: Hyper, state: State, *, mesh: Mesh, family: Family) -> Found:
+def _covariance(
+    rows: arrow.Rows, hyper: Hyper, state: State, *, mesh: Mesh, family: Family
+) -> tuple[State, Found]:
     return jax.shard_map(
         partial(covariance_at, family=family),
         mesh=mesh,
         in_specs=(_ROWS, _SAME, _STATE_SPECS),
-        out_specs=_FOUND_SPECS,
+        out_specs=(_STATE_SPECS, _FOUND_SPECS),
     )(rows, hyper, state)
 
 
@@ -330,8 +364,8 @@ def _rows(panel: Panel, priors: Priors, devices: int) -> arrow.Rows:
         return np.ascontiguousarray(np.transpose(padded, (0, *range(padded.ndim - 1, 0, -1))))
 
     return arrow.Rows(
-        units=cut(np.where(seen, panel.units, 0.0)),
-        observed=cut(seen),
+        units=cut(np.where(panel.weight > 0, panel.units, 0.0)),
+        weight=cut(panel.weight),
         slopes=cut(panel.centred_log_price()[..., None]),
         controls=cut(controls),
         slope_mean=cut(mean_log_price[:, None]),

@@ -102,10 +102,24 @@ class NutsOptions:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """One fit's choices: the engine, the likelihood, and the engine's own options."""
+    """One fit's choices.
+
+    Attributes
+    ----------
+    engine : {'natural_gradient', 'svi', 'nuts'}
+    likelihood : {'negative_binomial', 'poisson'}
+    robust : bool
+        Whether absurd product-periods count less (`evidence`).
+    serial_correlation : bool
+        Whether neighbouring periods' correlation widens the intervals (`evidence`).
+    svi, natural_gradient, nuts
+        The engines' own options.
+    """
 
     engine: Literal["natural_gradient", "svi", "nuts"] = "natural_gradient"
     likelihood: Likelihood = "negative_binomial"
+    robust: bool = False
+    serial_correlation: bool = False
     svi: SviOptions = field(default_factory=SviOptions)
     natural_gradient: NaturalGradientOptions = field(default_factory=NaturalGradientOptions)
     nuts: NutsOptions = field(default_factory=NutsOptions)

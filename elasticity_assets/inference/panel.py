@@ -5,6 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_UNITS = (1.0, 0.1, 0.01, 0.001)
+_NEARLY_WHOLE = 1e-3  # counts
+_MOSTLY = 0.99
+_MOST_COUNTS = 1e7  # float32 holds whole numbers up to 1.6e7
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -22,12 +27,17 @@ class Panel:
     period : array of datetime64[D], shape (T,)
         First day of each period, ascending.
     control : tuple of str, length K
+    unit : float
+        What one count stands for, in units of the files: 1, or less where they are fractional (`counting_unit`).
     units : float32 array, shape (N, W)
-        Units sold; may be fractional.
+        Units sold, in counts of `unit`; those may be fractional yet.
     log_price : float32 array, shape (N, W)
         Natural log of the price paid a unit, not centred.
     controls : float32 array, shape (N, W, K)
     observed : bool array, shape (N, W)
+    weight : float32 array, shape (N, W)
+        How often each cell's likelihood counts: 0 where not observed, else 1 as the panel is laid out. Held-out cells
+        have 0; less than 1 stands for evidence that is partly repeated, or not to be relied on (`evidence`).
     zero_truncated : bool
         True if the files drop product-periods without sales, so that units > 0 always.
     """
@@ -36,10 +46,12 @@ class Panel:
     product: np.ndarray
     period: np.ndarray
     control: tuple[str, ...]
+    unit: float
     units: np.ndarray
     log_price: np.ndarray
     controls: np.ndarray
     observed: np.ndarray
+    weight: np.ndarray
     zero_truncated: bool
 
     @property
@@ -70,6 +82,26 @@ class Panel:
         """
         centred = self.log_price - self.mean_log_price()[:, None]
         return np.where(self.observed, centred, 0.0).astype(np.float32)
+
+
+def counting_unit(units: np.ndarray) -> float:
+    """Choose what to count in: 1 where units are whole, else the largest of 0.1, 0.01 and 0.001 that makes them so.
+
+    The noise of counts depends on what is counted: kilograms to the gram, or sales averaged over ten stores, are no
+    counts of whole units. In small enough counts the noise of counting vanishes, and the dispersions carry all of it.
+
+    Parameters
+    ----------
+    units : float array, shape (rows,)
+        As in the files; one in a hundred may be no multiple.
+    """
+    largest = float(np.max(units, initial=0.0))
+    for unit in _UNITS:
+        counts = units / unit
+        whole = np.abs(counts - np.round(counts)) < _NEARLY_WHOLE
+        if whole.mean() >= _MOSTLY or 10.0 * largest / unit > _MOST_COUNTS:
+            return unit
+    return _UNITS[-1]
 
 
 def padded_size(size: int, smallest: int = 8) -> int:
@@ -135,10 +167,11 @@ def panel_from_sales(
         raise ValueError(f"category {category!r}: a product-period occurs twice")
 
     shape = (padded_size(len(codes)), padded_size(len(days)))
+    unit = counting_unit(units) if len(units) else 1.0
     panel_units, log_price = np.zeros(shape), np.zeros(shape)
     observed = np.zeros(shape, dtype=bool)
     values = np.zeros((*shape, len(controls)), dtype=np.float32)
-    panel_units[row, column] = units
+    panel_units[row, column] = units / unit
     log_price[row, column] = np.log(price)
     observed[row, column] = True
     for k, name in enumerate(controls):
@@ -155,9 +188,11 @@ def panel_from_sales(
         product=codes,
         period=days,
         control=tuple(controls),
+        unit=unit,
         units=panel_units.astype(np.float32),
         log_price=log_price.astype(np.float32),
         controls=values,
         observed=observed,
+        weight=observed.astype(np.float32),
         zero_truncated=missing_periods == "truncated",
     )

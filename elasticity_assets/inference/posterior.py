@@ -1,6 +1,6 @@
 """What every engine returns, and what everything downstream reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import norm
@@ -84,6 +84,12 @@ class CategoryPosterior:
     trace : float array, shape (iterations kept,)
         The ELBO while fitting, once there is one; empty for NUTS.
     diagnostics : FitDiagnostics
+    serial_correlation_factor : float
+        By which neighbouring periods' correlation widened the variances; 1 where it was not looked at.
+    discounted : int array, shape (m, 2)
+        Product and period, as indices, of the cells that count less than the others.
+    discounted_share : float array, shape (m,)
+        What they count, 0 to 1.
     """
 
     category: str
@@ -112,6 +118,9 @@ class CategoryPosterior:
     log_dispersion_spread: float
     trace: np.ndarray
     diagnostics: FitDiagnostics
+    serial_correlation_factor: float = 1.0
+    discounted: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    discounted_share: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def shrinkage(self) -> np.ndarray:
         """How far each product leans on its category, shape (n,): 0 own data alone, 1 category alone.

@@ -72,7 +72,7 @@ def starting_values(model: Model, sales: Sales) -> tuple[dict[str, jax.Array], d
         "s_r": (jnp.full(C, jnp.log(0.5)), of_scale),
         "log_r": (
             jnp.where(real, priors.log_dispersion_mean, 0.0),
-            jnp.where(real, (0.25 * sales.observed.sum(axis=1) + 4.0) ** -0.5, 1.0),
+            jnp.where(real, (0.25 * sales.weight.sum(axis=1) + 4.0) ** -0.5, 1.0),
         ),
         "beta_g": (beta_c.mean(), jnp.asarray(0.5)),
         "tau_c": (jnp.log(0.5 * _size(priors.category_spread)), jnp.asarray(0.5)),
@@ -85,11 +85,11 @@ def _flat_prices(model: Model, sales: Sales) -> _Effects:
     """Elasticities at the prior's mean, levels at the products' mean sales, nothing else."""
     (C, W), K = sales.period.shape, sales.controls.shape[-1]
     real = sales.member.sum(axis=1) > 0
-    cells = jnp.maximum(sales.observed.sum(axis=1), 1)
+    cells = jnp.maximum(sales.weight.sum(axis=1), 1)
     beta = jnp.where(real, model.priors.category_mean, 0.0)
-    level = jnp.log(jnp.maximum(sales.units.sum(axis=1), 0.5) / cells)
+    level = jnp.log(jnp.maximum((sales.weight * sales.units).sum(axis=1), 0.5) / cells)
     # At the mean price, for a model whose prices are not centred.
-    delta = jnp.where(real, level - beta * sales.log_price.sum(axis=1) / cells, 0.0)
+    delta = jnp.where(real, level - beta * (sales.weight * sales.log_price).sum(axis=1) / cells, 0.0)
     return _Effects(beta, delta, jnp.zeros((C, W)), jnp.zeros((C, K)))
 
 
@@ -129,7 +129,7 @@ def _score_and_weight(model: Model, sales: Sales, effects: _Effects) -> tuple[ja
     mean = jnp.exp(jnp.clip(linear_predictor(sales, *effects), -20.0, 30.0))
     counts = model.likelihood == "negative_binomial"
     shrink = 1.0 / (1.0 + mean * jnp.exp(-model.priors.log_dispersion_mean)) if counts else 1.0
-    shrink = jnp.where(sales.observed, shrink, 0.0)
+    shrink = sales.weight * shrink
     return (sales.units - mean) * shrink, mean * shrink
 
 

@@ -28,7 +28,7 @@ class Problem:
             self.x = self.x - x_mean[:, None]
         self.rows = Rows(
             units=np.zeros((W, n)),
-            observed=observed,
+            weight=observed,
             slopes=(self.x - (0.0 if centred else x_mean[:, None])) * observed,
             controls=(self.z - z_mean[:, None]) * observed,
             slope_mean=np.zeros_like(x_mean) if centred else x_mean * real,
@@ -68,7 +68,7 @@ class Problem:
                 contrast[[a, own[a]]] = -1.0, 1.0
                 precision += self.precision[a] * np.outer(contrast, contrast)
                 pull -= self.precision[a] * contrast * (theta[a] - self.shared[a])
-            for t in np.flatnonzero(self.rows.observed[:, i]):
+            for t in np.flatnonzero(self.rows.weight[:, i]):
                 row = np.zeros(size)
                 row[own] = np.r_[self.x[:, t, i], 1.0]
                 row[d : d + K] = self.z[:, t, i]
@@ -109,7 +109,7 @@ def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool
         for b in range(d - 1):
             np.testing.assert_allclose(found.theta[a, b, :N], cov[slopes[:, a], slopes[:, b]], **tight)
         np.testing.assert_allclose(found.theta_lead[a, :, :N].T, cov[slopes[:, a], : d + K], **tight)
-    seen = problem.rows.observed.T[:N] > 0
+    seen = problem.rows.weight.T[:N] > 0
     np.testing.assert_allclose(
         np.asarray(found.eta).T[:N][seen], np.einsum("ij,jk,ik->i", X, cov, X), **tight
     )

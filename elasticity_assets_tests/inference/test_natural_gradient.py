@@ -176,7 +176,8 @@ def test_padding_changes_nothing() -> None:
         return np.pad(array, [(0, 8), (0, 8)] + [(0, 0)] * (array.ndim - 2))
 
     larger = replace(
-        panel, **{f: grow(getattr(panel, f)) for f in ("units", "log_price", "controls", "observed")}
+        panel,
+        **{f: grow(getattr(panel, f)) for f in ("units", "log_price", "controls", "observed", "weight")},
     )
     one, other = (fit(p, DEFAULT, "negative_binomial", OPTIONS) for p in (panel, larger))
     np.testing.assert_allclose(mixture(one), mixture(other), rtol=2e-3)
@@ -218,7 +219,7 @@ def test_device_count_changes_nothing() -> None:
 @pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
 def test_a_new_week_takes_few_passes(likelihood: str) -> None:
     panel = draw(n=8, T=16, level=2.5, K=0)
-    known = replace(panel, observed=panel.observed & (np.arange(panel.units.shape[1]) < 15))
+    known = replace(panel, weight=panel.weight * (np.arange(panel.units.shape[1]) < 15))
     before = fit(known, DEFAULT, likelihood, OPTIONS)
     cold, warm = (fit(panel, DEFAULT, likelihood, OPTIONS, start=start) for start in (None, before))
     mean, sd = mixture(cold)
@@ -359,7 +360,7 @@ def test_reports_progress_and_the_trace_settles() -> None:
 def test_a_category_that_began_late() -> None:
     """Periods without this category's sales: their effects still sum to zero with the others', cold or warm."""
     panel = draw(n=8, T=24, level=2.5, K=0)
-    late = replace(panel, observed=panel.observed & (np.arange(panel.units.shape[1]) >= 12))
+    late = replace(panel, weight=panel.weight * (np.arange(panel.units.shape[1]) >= 12))
     start = natural_gradient._Problem(late, DEFAULT, "poisson", OPTIONS.max_passes).start(None)
     assert np.abs(start.shared[2:].sum()) < 1e-4
     cold = fit(late, DEFAULT, "poisson", OPTIONS)

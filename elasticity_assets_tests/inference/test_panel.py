@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elasticity_assets.inference.panel import padded_size, panel_from_sales
+from elasticity_assets.inference.panel import counting_unit, padded_size, panel_from_sales
 
 WEEKS = np.datetime64("2026-01-05") + 7 * np.arange(4)
 
@@ -25,7 +25,8 @@ def test_sales_are_laid_out_products_down_and_periods_across():
     np.testing.assert_array_equal(panel.period, WEEKS)
     assert panel.units.shape == panel.log_price.shape == panel.observed.shape == (8, 8)
     assert panel.controls.shape == (8, 8, 1)
-    np.testing.assert_array_equal(panel.units[:2, :4], [[0, 1.5, 0, 0], [4, 0, 3, 5]])
+    assert panel.unit == 0.1
+    np.testing.assert_array_equal(panel.units[:2, :4], [[0, 15, 0, 0], [40, 0, 30, 50]])
     np.testing.assert_allclose(panel.log_price[1, :4], np.log([4, 1, 2, 8]), rtol=1e-6)
     np.testing.assert_array_equal(panel.controls[1, :4, 0], [0.25, 0, 0.5, 1])
     assert panel.controls[0, 1, 0] == 0  # a missing control counts as 0
@@ -48,7 +49,7 @@ def test_prices_are_centred_by_product():
 def test_zeros_are_filled_between_first_and_last_sale_at_the_last_price():
     panel = panel_from_sales("c", **sales(), missing_periods="zero")
     np.testing.assert_array_equal(panel.observed[1, :4], True)
-    np.testing.assert_array_equal(panel.units[1, :4], [4, 0, 3, 5])
+    np.testing.assert_array_equal(panel.units[1, :4] * np.float32(panel.unit), [4, 0, 3, 5])
     np.testing.assert_allclose(panel.log_price[1, 1], np.log(4), rtol=1e-6)
     assert panel.observed[0].sum() == 1  # sold once: nothing is known before and after
     assert not panel.observed[2:].any()
@@ -104,3 +105,18 @@ def test_padding_wastes_little_and_gives_few_shapes(size):
 def test_there_are_eight_sizes_to_each_doubling():
     assert sorted({padded_size(size) for size in range(1, 65)}) == [8, 16, 24, 32, 40, 48, 56, 64]
     assert len({padded_size(size) for size in range(1025, 2049)}) == 8
+
+
+@pytest.mark.parametrize(
+    ("units", "unit"),
+    [
+        ([3.0, 1.0, 0.0], 1.0),
+        ([3.7, 1.2, 0.1], 0.1),
+        ([0.25, 13.5], 0.01),
+        ([*np.arange(100.0), 0.5], 1.0),  # a single odd row
+        ([1 / 7, 2 / 7], 0.001),  # nothing makes them whole
+        ([5_000_000.5, 2.25], 1.0),  # too large to be counted in less
+    ],
+)
+def test_units_are_counted_in_what_makes_them_whole(units: list[float], unit: float) -> None:
+    assert counting_unit(np.array(units)) == unit

@@ -49,7 +49,7 @@ def padded(panel: Panel, rows: int, columns: int) -> Panel:
     def pad(array: np.ndarray) -> np.ndarray:
         return np.pad(array, [(0, rows), (0, columns)] + [(0, 0)] * (array.ndim - 2))
 
-    names = ("units", "log_price", "controls", "observed")
+    names = ("units", "log_price", "controls", "observed", "weight")
     return replace(panel, **{name: pad(getattr(panel, name)) for name in names})
 
 
@@ -125,7 +125,7 @@ def test_warm_start_is_short(soft_drinks: Panel, soft_drinks_poisson: CategoryPo
             name: np.pad(
                 getattr(soft_drinks, name)[kept], [(0, 1)] + [(0, 0)] * (getattr(soft_drinks, name).ndim - 1)
             )
-            for name in ("units", "log_price", "controls", "observed")
+            for name in ("units", "log_price", "controls", "observed", "weight")
         },
     )
     looks: dict[bool, list[float]] = {}

@@ -1,0 +1,184 @@
+"""How much each cell's likelihood counts: less where it repeats its neighbours, or is absurd.
+
+A cell far out in the tail of its own prediction (a stock-out, a mistyped number) tells nothing of prices and can
+move an elasticity by several sds: such cells count less, the absurd ones not at all, as in Tukey's redescending
+weights (Huber and Ronchetti 2009, "Robust statistics", 4.8), found by refitting.
+
+Where residuals of neighbouring periods go with prices that also stay, the likelihood counts the same evidence twice.
+The Newey-West (1987) long-run variance of the elasticities' scores against their plain variance says by how much;
+all weights of the category are divided by that factor, which widens every interval and the shrinkage with it.
+Derivation and what was tried: docs/model.md.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import numpy as np
+
+from elasticity_assets.inference import natural_gradient
+from elasticity_assets.inference.expectations import Family, expectations
+from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.prediction import of_cells
+from elasticity_assets.inference.priors import Priors
+
+_ROUNDS = ((2.5, 3.5), (3.5, 5.0), (3.5, 5.0))
+"""Tail scores from which a cell counts less, and from which not at all; the first round looks harder, since an absurd
+cell hides behind the dispersion that it brought about."""
+_LAGS = 8  # periods, at most a quarter of them
+_ROUGHLY = NaturalGradientOptions(grid_points=1, tolerance=3e-3)
+_SAME = 0.02  # shares
+_UNLIKE_ANY = 2.0  # of a cell's cheap residual: only cells beyond are looked at closely
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How much the cells of one panel count.
+
+    Attributes
+    ----------
+    serial_correlation_factor : float
+        By which all weights are divided; at least 1.
+    discounted : int array, shape (m, 2)
+        Row and column of the cells that count less than the others.
+    discounted_share : float array, shape (m,)
+        What is left of their weight, 0 to 1.
+    """
+
+    serial_correlation_factor: float
+    discounted: np.ndarray
+    discounted_share: np.ndarray
+
+
+NOTHING = Evidence(1.0, np.zeros((0, 2), np.int64), np.zeros(0))
+"""Every cell counts as the panel says."""
+
+
+def of_posterior(posterior: CategoryPosterior) -> Evidence:
+    """Tell what a fit found of its panel's cells."""
+    return Evidence(posterior.serial_correlation_factor, posterior.discounted, posterior.discounted_share)
+
+
+def weighed(panel: Panel, found: Evidence) -> Panel:
+    """Give the panel's cells the weights found."""
+    weight = panel.weight / np.float32(found.serial_correlation_factor)
+    row, column = found.discounted.T
+    weight[row, column] *= found.discounted_share
+    return replace(panel, weight=weight.astype(np.float32))
+
+
+def weigh(
+    panel: Panel,
+    priors: Priors,
+    likelihood: Likelihood,
+    *,
+    robust: bool = True,
+    serial_correlation: bool = True,
+    start: CategoryPosterior | None = None,
+) -> tuple[Evidence, CategoryPosterior]:
+    """Find the cells' weights, by fits of the natural-gradient engine at the mode of tau.
+
+    Parameters
+    ----------
+    panel : Panel
+    priors : Priors
+    likelihood : {'negative_binomial', 'poisson'}
+    robust : bool
+        Whether absurd cells count less.
+    serial_correlation : bool
+        Whether neighbouring periods' correlation counts.
+    start : CategoryPosterior, optional
+        An earlier posterior to start from.
+
+    Returns
+    -------
+    evidence : Evidence
+    posterior : CategoryPosterior
+        Of the last fit: near the one under these weights.
+    """
+    found = NOTHING
+
+    def fit(start: CategoryPosterior | None) -> CategoryPosterior:
+        return natural_gradient.fit(weighed(panel, found), priors, likelihood, _ROUGHLY, start=start)
+
+    posterior = fit(start)
+    for discounted_from, absurd_from in _ROUNDS if robust else ():
+        last, found = found, _discounted(posterior, panel, priors, likelihood, discounted_from, absurd_from)
+        if np.array_equal(last.discounted, found.discounted) and np.allclose(
+            last.discounted_share, found.discounted_share, atol=_SAME
+        ):
+            break
+        posterior = fit(posterior)
+    if serial_correlation:
+        factor = serial_correlation_factor(posterior, weighed(panel, found), priors, likelihood)
+        found = replace(found, serial_correlation_factor=factor)
+    return found, posterior
+
+
+def _discounted(
+    posterior: CategoryPosterior,
+    panel: Panel,
+    priors: Priors,
+    likelihood: Likelihood,
+    discounted_from: float,
+    absurd_from: float,
+) -> Evidence:
+    """Find the cells whose tail score is above the first threshold: their share falls from 1 to 0 at the second."""
+    mean, var = natural_gradient.log_mean_units(posterior, panel, priors, likelihood)
+    n, T = mean.shape
+    units = panel.units[:n, :T].astype(np.float64)
+    rough = _deviance_residual(units, mean, posterior.dispersion[:, None])
+    row, column = np.nonzero((panel.weight[:n, :T] > 0) & (np.abs(rough) > _UNLIKE_ANY))
+    cells = of_cells(posterior, mean, var, row, column, zero_truncated=panel.zero_truncated)
+    score = cells.tail_score(units[row, column])
+    share = np.clip((absurd_from - score) / (absurd_from - discounted_from), 0.0, 1.0) ** 2
+    less = share < 1.0
+    return Evidence(1.0, np.stack([row[less], column[less]], axis=1), share[less])
+
+
+def _deviance_residual(units: np.ndarray, log_mean: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Signed root of the deviance, nearly a normal deviate (McCullagh and Nelder 1989, 2.4.3); any shape."""
+    mean = np.exp(np.minimum(log_mean, 40.0))
+    ratio = np.where(units > 0, np.maximum(units, 1e-300) / mean, 1.0)
+    with np.errstate(invalid="ignore"):
+        of_size = np.where(
+            np.isfinite(size), (units + size) * np.log1p((units - mean) / (mean + size)), units - mean
+        )
+    deviance = 2.0 * (units * np.log(ratio) - of_size)
+    return np.sign(units - mean) * np.sqrt(np.maximum(deviance, 0.0))
+
+
+def serial_correlation_factor(
+    posterior: CategoryPosterior, panel: Panel, priors: Priors, likelihood: Likelihood
+) -> float:
+    """By how much neighbouring periods' correlation raises the variance of the elasticities' scores; at least 1.
+
+    1 + 2 sum_l (1 - l/(L + 1)) rho_l over lags l = 1..L (Newey and West 1987), with rho_l the autocorrelation of the
+    scores g_it x_it, g the derivative of the log likelihood by eta, over all products at once. Scores and not
+    residuals: where prices come and go, correlated sales take no evidence from an elasticity. A product's scores add up
+    to about zero, which lowers each rho_l by 1/periods; that is put back.
+    """
+    mean, _ = natural_gradient.log_mean_units(posterior, panel, priors, likelihood)
+    n, T = mean.shape
+    weight = panel.weight[:n, :T].astype(np.float64)
+    family = Family(likelihood == "negative_binomial", panel.zero_truncated)
+    gradient = _gradient(family, panel.units[:n, :T].T, mean.T, np.log(posterior.dispersion)).T
+    score = weight * gradient * panel.centred_log_price()[:n, :T]
+    plain = (score**2).sum()
+    periods = (weight > 0).sum(axis=1)
+    lags = min(_LAGS, int(np.median(periods)) // 4)
+    if not plain > 0.0:
+        return 1.0
+    factor = 1.0
+    for lag in range(1, lags + 1):
+        rho = (score[:, lag:] * score[:, :-lag]).sum() / plain + 1.0 / periods[periods > 0].mean()
+        factor += 2.0 * (1.0 - lag / (lags + 1)) * rho
+    return max(float(factor), 1.0)
+
+
+@partial(jax.jit, static_argnames="family")
+def _gradient(family: Family, units: jax.Array, eta: jax.Array, log_size: jax.Array) -> jax.Array:
+    """Take the derivative of the log likelihood by eta, shape (T, n)."""
+    return expectations(family, units, eta, None, log_size, None).gradient

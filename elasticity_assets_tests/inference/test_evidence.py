@@ -1,0 +1,134 @@
+"""Weights of cells: absurd ones count less, correlated ones are shared out, and all else stays as it was."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from elasticity_assets.inference import engines, natural_gradient
+from elasticity_assets.inference.evidence import Evidence, weigh, weighed
+from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
+from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.priors import DEFAULT
+from elasticity_assets.inference.simulate import Simulation, simulated_panels
+
+SIMULATION = Simulation(products=16, weeks=78, categories=1, level_mean=3.0, log_dispersion_mean=2.5)
+
+
+@pytest.fixture(scope="module")
+def clean() -> Panel:
+    return simulated_panels(SIMULATION, seed=3)[0][0]
+
+
+def elasticities(posterior: CategoryPosterior) -> tuple[np.ndarray, np.ndarray]:
+    mean = posterior.weight @ posterior.product_mean
+    return mean, np.sqrt(posterior.weight @ (posterior.product_var + (posterior.product_mean - mean) ** 2))
+
+
+def test_whole_weights_count_like_repeated_cells() -> None:
+    """Where every weight is 2, as if all were seen twice, variances nearly halve."""
+    panel = simulated_panels(replace(SIMULATION, likelihood="poisson"), seed=1)[0][0]
+    options = NaturalGradientOptions(grid_points=1)
+    once = natural_gradient.fit(panel, DEFAULT, "poisson", options)
+    twice = natural_gradient.fit(replace(panel, weight=2 * panel.weight), DEFAULT, "poisson", options)
+    ratio = twice.product_var[0] / once.product_var[0]
+    assert np.median(ratio) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("engine", ["natural_gradient", "svi"])
+def test_engines_agree_on_weighted_cells(clean: Panel, engine: str) -> None:
+    weight = clean.weight * np.random.default_rng(0).choice([0.0, 0.4, 1.0], clean.weight.shape)
+    panel = replace(clean, weight=weight.astype(np.float32))
+    reference = natural_gradient.fit(panel, DEFAULT, "negative_binomial", NaturalGradientOptions())
+    mean, sd = elasticities(reference)
+    other = engines.fit(panel, DEFAULT, FitOptions(engine))  # type: ignore[arg-type]
+    assert np.abs((elasticities(other)[0] - mean) / sd).max() < (
+        1e-6 if engine == "natural_gradient" else 0.5
+    )
+
+
+def test_held_out_units_do_not_matter(clean: Panel) -> None:
+    out = np.random.default_rng(0).random(clean.weight.shape) < 0.2
+    weight = np.where(out, 0.0, clean.weight).astype(np.float32)
+    fits = [
+        natural_gradient.fit(
+            replace(clean, weight=weight, units=units), DEFAULT, "negative_binomial", NaturalGradientOptions()
+        )
+        for units in (clean.units, np.where(out, 1e4, clean.units).astype(np.float32))
+    ]
+    np.testing.assert_array_equal(fits[0].product_mean, fits[1].product_mean)
+
+
+def test_clean_sales_keep_nearly_all_their_weight(clean: Panel) -> None:
+    found, _ = weigh(clean, DEFAULT, "negative_binomial")
+    assert len(found.discounted) <= 0.003 * clean.n_obs
+    assert 1.0 <= found.serial_correlation_factor < 1.25
+
+
+@pytest.mark.parametrize("absurd", ["a stock-out", "a typing error"])
+def test_an_absurd_week_moves_no_elasticity_by_more_than_its_sd(clean: Panel, absurd: str) -> None:
+    options = FitOptions(robust=True)
+    mean, sd = elasticities(engines.fit(clean, DEFAULT, options))
+    plain_moves, moves = [], []
+    for product in range(0, clean.n_products, 3):
+        units = clean.units.copy()
+        if absurd == "a stock-out":
+            units[product, 20:23] = 0.0
+        else:
+            units[product, 20] = 50.0 * max(units[product, 20], 1.0)
+        panel = replace(clean, units=units)
+        robust = engines.fit(panel, DEFAULT, options)
+        moves.append(abs(elasticities(robust)[0][product] - mean[product]) / sd[product])
+        plain = elasticities(engines.fit(panel, DEFAULT))[0][product]
+        plain_moves.append(abs(plain - mean[product]) / sd[product])
+        if absurd == "a typing error":
+            assert [product, 20] in robust.discounted.tolist()
+    assert max(moves) < 1.0 < max(plain_moves)
+
+
+def test_serial_correlation_widens_intervals_where_prices_stay() -> None:
+    factors, covered = {}, {}
+    for prices in ("stay", "come and go"):
+        factors[prices], covered[prices] = [], []
+        for seed in range(4):
+            panel, truth = _correlated(prices, seed)
+            widened = engines.fit(panel, DEFAULT, FitOptions(serial_correlation=True))
+            factors[prices].append(widened.serial_correlation_factor)
+            mean, sd = elasticities(widened)
+            covered[prices].append(np.abs(mean - truth) < 1.645 * sd)
+    assert np.mean(factors["stay"]) > 1.8
+    assert np.mean(factors["come and go"]) < 1.3
+    # 96 elasticities each: 90% give or take 2.5 standard errors of correlated cases.
+    assert all(np.mean(held) > 0.8 for held in covered.values()), covered
+
+
+def test_weighed_divides_and_discounts(clean: Panel) -> None:
+    panel = weighed(clean, Evidence(2.0, np.array([[1, 4], [3, 0]]), np.array([0.0, 0.5])))
+    assert panel.weight[1, 4] == 0.0
+    assert panel.weight[3, 0] == pytest.approx(0.25)
+    assert panel.weight[0, 0] == pytest.approx(0.5)
+    assert not panel.weight[~panel.observed].any()
+
+
+def _correlated(prices: str, seed: int, n: int = 24, T: int = 78) -> tuple[Panel, np.ndarray]:
+    """Sales with log-normal noise whose neighbouring weeks correlate by 0.8."""
+    rng = np.random.default_rng(seed)
+    if prices == "stay":
+        log_price = np.cumsum(rng.normal(0.0, 0.12, (n, T)) * (rng.random((n, T)) < 1 / 13), axis=1)
+    else:
+        log_price = np.where(rng.random((n, T)) < 0.2, np.log1p(-rng.uniform(0.1, 0.5, (n, T))), 0.0)
+    noise = np.zeros((n, T))
+    noise[:, 0] = rng.normal(0.0, 0.4, n)
+    for t in range(1, T):
+        noise[:, t] = 0.8 * noise[:, t - 1] + 0.6 * rng.normal(0.0, 0.4, n)
+    truth = rng.normal(-2.0, 0.5, n)
+    eta = rng.normal(3.0, 1.0, (n, 1)) + truth[:, None] * log_price + noise + rng.normal(0.0, 0.2, T)
+    product, week = np.nonzero(np.ones((n, T)))
+    return panel_from_sales(
+        "correlated",
+        np.char.add("p", np.char.zfill(product.astype(str), 3)),
+        np.datetime64("2023-01-02") + 7 * week,
+        rng.poisson(np.exp(eta))[product, week],
+        np.exp(log_price)[product, week],
+    ), truth
