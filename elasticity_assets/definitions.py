@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from elasticity_assets.assets import elasticity, mart, model_input, posterior, sales
+from elasticity_assets.assets import elasticity, evidence, mart, model_input, posterior, sales
 from elasticity_assets.automation import ingest, refit, refit_after_ingest, weekly_schedule
 from elasticity_assets.resources.array_store import ArrayStore
 from elasticity_assets.resources.svi_fit import SviFit
@@ -39,6 +39,8 @@ def build_definitions(
             engine=fit.engine,
             likelihood=fit.likelihood,
             preset=fit.preset,
+            robust=fit.robust,
+            serial_correlation=fit.serial_correlation,
             svi=_options(fit.svi),
             natural_gradient=_options(fit.natural_gradient),
             nuts=_options(fit.nuts),
@@ -46,7 +48,7 @@ def build_definitions(
         ),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([sales, model_input, posterior, elasticity, mart]),
+        assets=dg.load_assets_from_modules([sales, model_input, posterior, evidence, elasticity, mart]),
         jobs=[ingest, refit],
         schedules=[weekly_schedule(settings.schedule)],
         sensors=[refit_after_ingest],

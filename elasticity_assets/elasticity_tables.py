@@ -6,19 +6,24 @@ import numpy as np
 import pandas as pd
 
 from elasticity_assets.fits import FitRecord
+from elasticity_assets.flags import flags
 from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
+from elasticity_assets.inference.scores import HeldOut
+from elasticity_assets.inference.split_samples import SplitSamples
 from elasticity_assets.schema import Table
+from elasticity_assets.tables import HELDOUT_SCORES
 
 PRICE_CHANGES = np.arange(-4, 5) * 5 / 100
 """Price changes of price_scenarios, fractions of the price."""
 
-ONE_PRICE = 1e-6
-"""Below this sd of log price a product had one price: rounding of unit values, no change."""
-
 
 def product_rows(
-    posterior: CategoryPosterior, record: FitRecord, sales: pd.DataFrame, min_periods: int
+    posterior: CategoryPosterior,
+    record: FitRecord,
+    sales: pd.DataFrame,
+    min_periods: int,
+    samples: SplitSamples | None = None,
 ) -> pd.DataFrame:
     """Rows of product_elasticity of one category; products without sales are left out.
 
@@ -32,6 +37,8 @@ def product_rows(
         price_min, price_max, log_price_sd.
     min_periods : int
         Products with fewer periods are flagged.
+    samples : SplitSamples, optional
+        Of this fit: products that drift are flagged.
     """
     summary = product_summary(posterior)
     rows = pd.DataFrame(
@@ -45,14 +52,7 @@ def product_rows(
             "fitted_at": record.fitted,
         }
     ).merge(sales, on="product", how="inner", validate="one_to_one")
-    reasons = [
-        (rows["log_price_sd"] < ONE_PRICE, "one price only: the elasticity is the category's"),
-        (rows["n_periods"] < min_periods, f"few periods: fewer than {min_periods}"),
-        (rows["units"] <= 0, "nothing sold"),
-        (pd.Series(not posterior.diagnostics.converged, rows.index), "the fit did not converge"),
-    ]
-    flags = ["; ".join(text for holds, text in reasons if holds[i]) or None for i in rows.index]
-    rows["flag"] = pd.Series(flags, rows.index, dtype=object)
+    rows["flag"] = flags(rows, posterior, min_periods, samples)
     return rows
 
 
@@ -115,9 +115,45 @@ def control_rows(posterior: CategoryPosterior) -> pd.DataFrame:
     )
 
 
-def diagnostics_row(posterior: CategoryPosterior, record: FitRecord) -> pd.DataFrame:
-    """Row of fit_diagnostics; held-out columns stay NULL where nothing was held out."""
+def diagnostics_row(
+    posterior: CategoryPosterior,
+    record: FitRecord,
+    heldout: HeldOut | None = None,
+    samples: SplitSamples | None = None,
+) -> pd.DataFrame:
+    """Row of fit_diagnostics; columns of evidence that is missing stay NULL.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+    record : FitRecord
+    heldout, samples : HeldOut and SplitSamples, optional
+        Of this fit.
+    """
     how = posterior.diagnostics
+    evidence: dict[str, float] = {}
+    if heldout is not None:
+        folds, forecast = heldout.folds(), heldout.forecast()
+        low, middle, high = folds.coverage_by_third()
+        evidence |= {
+            "heldout_coverage_50": folds.coverage(0.5),
+            "heldout_coverage_90": folds.coverage(),
+            "heldout_coverage_90_low_volume": low,
+            "heldout_coverage_90_mid_volume": middle,
+            "heldout_coverage_90_high_volume": high,
+            "heldout_coverage_spread": folds.coverage_spread(),
+            "heldout_wape": folds.wape(),
+            "heldout_log_score": folds.log_score(),
+            "forecast_coverage_90": forecast.coverage(),
+            "forecast_wape": forecast.wape(),
+            "forecast_log_score": forecast.log_score(),
+        }
+    if samples is not None:
+        evidence |= {
+            "split_sample_agreement": samples.agreement(),
+            "drift": samples.category_drift,
+            "drift_sd": samples.category_drift_sd,
+        }
     return pd.DataFrame(
         {
             "category": [posterior.category],
@@ -126,14 +162,39 @@ def diagnostics_row(posterior: CategoryPosterior, record: FitRecord) -> pd.DataF
             "device": how.device,
             "iterations": how.iterations,
             "converged": how.converged,
-            "elbo": how.elbo if np.isfinite(how.elbo) else None,
+            "elbo": _finite(how.elbo),
             "seconds": how.seconds,
             "n_products": len(posterior.product),
             "n_obs": record.n_obs,
+            "serial_correlation_factor": posterior.serial_correlation_factor,
+            "n_discounted": len(posterior.discounted),
+            **{name: _finite(value) for name, value in evidence.items()},
             "warnings": [list(how.warnings)],
             "fit_id": record.fit_id,
         }
     )
+
+
+def heldout_rows(heldout: HeldOut, record: FitRecord) -> pd.DataFrame:
+    """Rows of heldout_scores of one category; none for a forecast that was not made."""
+    rows = []
+    for cells, part in (("folds", heldout.folds()), ("forecast", heldout.forecast())):
+        for number, model in enumerate(part.model if len(part.units) else ()):
+            lead, error = part.lead(number)
+            rows.append(
+                {
+                    "category": heldout.category,
+                    "cells": cells,
+                    "model": model,
+                    "log_score": part.log_score(number),
+                    "log_score_lead": lead,
+                    "log_score_lead_se": error,
+                    "wape": _finite(part.wape(number)),
+                    "n_cells": len(part.units),
+                    "fit_id": record.fit_id,
+                }
+            )
+    return pd.DataFrame(rows, columns=[column.name for column in HELDOUT_SCORES.columns])
 
 
 def scenario_rows(products: pd.DataFrame) -> pd.DataFrame:
@@ -192,6 +253,11 @@ def _elasticity_columns(summary: Summary) -> dict[str, np.ndarray]:
         "elasticity_q50": summary.q50,
         "elasticity_q95": summary.q95,
     }
+
+
+def _finite(value: float) -> float | None:
+    """Give None, which is NULL, for what is no number."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _finite_median(values: np.ndarray) -> float | None:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import duckdb
 import numpy as np
@@ -13,6 +14,8 @@ from elasticity_assets.inference.arrays import pack, unpack
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.schema import Column, Table, create_table, replace_rows
 from elasticity_assets.sql import statement
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,25 @@ def readable_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, F
 def unpack_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord]:
     """Rebuild a fit from what `pack_fit` made."""
     return unpack(CategoryPosterior, arrays), unpack(FitRecord, arrays)
+
+
+def of_fit(
+    kind: type[T], stored: Mapping[str, Mapping[str, np.ndarray]], key: str, record: FitRecord
+) -> T | None:
+    """Rebuild what was stored beside a fit's record; None where it is missing or of another fit.
+
+    Parameters
+    ----------
+    kind : dataclass
+        What was stored.
+    stored : mapping of partition key to arrays
+    key : str
+    record : FitRecord
+        Of the fit that it has to belong to.
+    """
+    if key not in stored or unpack(FitRecord, stored[key]).fit_id != record.fit_id:
+        return None
+    return unpack(kind, stored[key])
 
 
 def check_finite(posterior: CategoryPosterior) -> CategoryPosterior:

@@ -27,6 +27,7 @@ from elasticity_assets.tables import (
     CONTROL_EFFECT,
     ELASTICITY_HISTORY,
     FIT_DIAGNOSTICS,
+    HELDOUT_SCORES,
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
     REFITS,
@@ -44,6 +45,7 @@ WRITTEN_BY_CATEGORY = (
     CATEGORY_ELASTICITY,
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,
+    HELDOUT_SCORES,
     PRICE_SCENARIOS,
 )
 """Tables whose keys are checked; those of `weekly_sales` are a GROUP BY's."""

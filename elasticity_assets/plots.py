@@ -6,6 +6,7 @@ import warnings
 
 import dagster as dg
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elasticity_assets.inference.posterior import Summary
@@ -56,6 +57,62 @@ def elasticities(names: list[str], summary: Summary, title: str) -> dg.MarkdownM
     axes.set_xlabel("elasticity, mean and 90% interval")
     axes.set_title(_literal(title), fontsize=8)
     return _markdown(figure, title)
+
+
+def pit(values: np.ndarray, title: str) -> dg.MarkdownMetadataValue:
+    """Plot the histogram of probability integral transforms: flat if the predictions are right.
+
+    Parameters
+    ----------
+    values : float array, shape (m,)
+        Between 0 and 1.
+    title : str
+    """
+    figure = Figure(figsize=(6, 2.5), layout="constrained")
+    axes = figure.subplots()
+    draw_pit(axes, values)
+    axes.set_title(_literal(f"{title}: held-out units among their predictions"), fontsize=8)
+    return _markdown(figure, f"PIT of {title}")
+
+
+def draw_pit(axes: Axes, values: np.ndarray) -> None:
+    """Draw the histogram of probability integral transforms, and the band that chance gives its bars."""
+    bars = 20
+    counts, edges = np.histogram(values, bars, (0.0, 1.0))
+    expected = len(values) / bars
+    axes.bar(edges[:-1], counts, 1.0 / bars, align="edge", color="tab:blue", alpha=0.6)
+    axes.axhline(expected, lw=0.8, color="grey")
+    band = 1.96 * np.sqrt(expected * (1.0 - 1.0 / bars))
+    axes.axhspan(max(expected - band, 0.0), expected + band, color="grey", alpha=0.2)
+    axes.set(xlabel="probability integral transform", ylabel="product-periods", xlim=(0.0, 1.0))
+
+
+def coverage_by_product(share: np.ndarray, count: np.ndarray, title: str) -> dg.MarkdownMetadataValue:
+    """Plot how many held-out periods of each product lie in their 90% intervals.
+
+    Parameters
+    ----------
+    share, count : arrays, shape (n,)
+        Of each product's held-out periods; NaN and 0 without any.
+    title : str
+    """
+    figure = Figure(figsize=(6, 2.5), layout="constrained")
+    axes = figure.subplots()
+    draw_coverage(axes, share, count)
+    axes.set_title(_literal(f"{title}: coverage of 90% intervals by product"), fontsize=8)
+    return _markdown(figure, f"coverage of {title}")
+
+
+def draw_coverage(axes: Axes, share: np.ndarray, count: np.ndarray) -> None:
+    """Draw the products' coverage in its order, and the band that 95% of right predictions lie in."""
+    seen = count > 0
+    order = np.argsort(share[seen], kind="stable")
+    at = np.arange(len(order))
+    half_width = 1.96 * np.sqrt(0.09 / np.maximum(count[seen][order], 1))
+    axes.fill_between(at, 0.9 - half_width, np.minimum(0.9 + half_width, 1.0), color="grey", alpha=0.2)
+    axes.axhline(0.9, lw=0.8, color="grey")
+    axes.plot(at, share[seen][order], "o", ms=3, color="tab:blue")
+    axes.set(xlabel="product, by coverage", ylabel="coverage of 90% intervals", ylim=(None, 1.02))
 
 
 def _literal(text: str) -> str:

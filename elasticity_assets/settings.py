@@ -104,6 +104,8 @@ class FitSettings(Strict):
     likelihood: Literal["negative_binomial", "poisson", "auto"] = "negative_binomial"
     preset: Literal["default", "article"] = "default"
     min_periods: int = Field(default=8, ge=1)
+    robust: bool = True
+    serial_correlation: bool = True
     svi: SviOptions = SviOptions()
     natural_gradient: NaturalGradientOptions = NaturalGradientOptions()
     nuts: NutsOptions = NutsOptions()

@@ -11,10 +11,12 @@ from elasticity_assets import elasticity_tables as rows_of
 from elasticity_assets import plots
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.fits import POOLED_FITS, FitRecord, failures, unpack_fit
+from elasticity_assets.fits import POOLED_FITS, FitRecord, failures, of_fit, unpack_fit
 from elasticity_assets.inference.arrays import unpack
 from elasticity_assets.inference.hierarchy import Hierarchy, pooled
 from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.scores import HeldOut
+from elasticity_assets.inference.split_samples import SplitSamples
 from elasticity_assets.partitions import CATEGORIES, category_of
 from elasticity_assets.resources.array_store import StoredArrays
 from elasticity_assets.resources.warehouse import Warehouse
@@ -26,11 +28,12 @@ from elasticity_assets.tables import (
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,
     GLOBAL_ELASTICITY,
+    HELDOUT_SCORES,
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
 )
 
-GROUP = "3_elasticity"
+GROUP = "4_elasticity"
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -46,6 +49,7 @@ Arrays = Mapping[str, np.ndarray]
 def product_elasticity(
     context: dg.AssetExecutionContext,
     category_posterior: StoredArrays,
+    split_samples: StoredArrays,
     hierarchy: Arrays,
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
@@ -64,7 +68,8 @@ def product_elasticity(
     parts = []
     for key in keys:
         posterior, record = _pooled_fit(category_posterior[key], hierarchy, levels)
-        parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods))
+        samples = of_fit(SplitSamples, split_samples, key, record)
+        parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
         plot = plots.elasticities(
             list(posterior.product), rows_of.product_summary(posterior), posterior.category
         )
@@ -106,18 +111,23 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
     group_name=GROUP,
     kinds={"duckdb"},
     owners=OWNERS,
-    ins={"category_posterior": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+    ins={
+        name: dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
+        for name in ("category_posterior", "heldout_evaluation", "split_samples")
+    },
     metadata=column_schema(CATEGORY_ELASTICITY),
 )
 def category_elasticity(
     context: dg.AssetExecutionContext,
     category_posterior: StoredArrays,
+    heldout_evaluation: StoredArrays,
+    split_samples: StoredArrays,
     hierarchy: Arrays,
     warehouse: Warehouse,
 ) -> dg.MaterializeResult:
     """Give every category its elasticity, beside the global one, controls' effects and fits' diagnostics.
 
-    Writes category_elasticity, global_elasticity, control_effect and fit_diagnostics. A category whose
+    Writes category_elasticity, global_elasticity, control_effect, fit_diagnostics and heldout_scores. A category whose
     last fit failed keeps its last rows.
     """
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
@@ -127,12 +137,17 @@ def category_elasticity(
         CATEGORY_ELASTICITY: [],
         CONTROL_EFFECT: [],
         FIT_DIAGNOSTICS: [],
+        HELDOUT_SCORES: [],
     }
     for key in keys:
         posterior, record = _pooled_fit(category_posterior[key], hierarchy, levels)
         parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record))
         parts[CONTROL_EFFECT].append(rows_of.control_rows(posterior))
-        parts[FIT_DIAGNOSTICS].append(rows_of.diagnostics_row(posterior, record))
+        heldout = of_fit(HeldOut, heldout_evaluation, key, record)
+        samples = of_fit(SplitSamples, split_samples, key, record)
+        parts[FIT_DIAGNOSTICS].append(rows_of.diagnostics_row(posterior, record, heldout, samples))
+        if heldout is not None:
+            parts[HELDOUT_SCORES].append(rows_of.heldout_rows(heldout, record))
     with warehouse.write() as connection:
         connection.begin()
         for table, rows in parts.items():

@@ -16,7 +16,7 @@ from elasticity_assets.settings import Settings
 
 
 @dg.asset(
-    group_name="4_published",
+    group_name="5_published",
     kinds={"duckdb"},
     owners=OWNERS,
     ins={"category_posterior": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},

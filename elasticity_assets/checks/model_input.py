@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from elasticity_assets.checks.report import by_category
-from elasticity_assets.elasticity_tables import ONE_PRICE
+from elasticity_assets.flags import ONE_PRICE
 from elasticity_assets.inference.panel import Panel
 
 MODEL_INPUT = [

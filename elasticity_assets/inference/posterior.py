@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.stats import norm
 
+from elasticity_assets.inference.options import Likelihood
+
 
 @dataclass(frozen=True)
 class FitDiagnostics:
@@ -41,6 +43,16 @@ class FitDiagnostics:
     def __post_init__(self) -> None:
         # JSON brings lists back.
         object.__setattr__(self, "warnings", tuple(self.warnings))
+
+    @property
+    def zero_truncated(self) -> bool:
+        """Whether the likelihood is conditioned on a sale."""
+        return self.likelihood.startswith("zero-truncated ")
+
+    @property
+    def family(self) -> Likelihood:
+        """The likelihood, without whether it was truncated."""
+        return "poisson" if self.likelihood.endswith("poisson") else "negative_binomial"
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 from pydantic import Field, TypeAdapter
@@ -28,6 +28,13 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import PRESETS, Priors
 from elasticity_assets.inference.side_by_side import cores, run_each
+
+if TYPE_CHECKING:  # they import jax
+    from elasticity_assets.inference.scores import HeldOut
+    from elasticity_assets.inference.split_samples import SplitSamples
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
 
@@ -63,9 +70,11 @@ class SviFit(dg.ConfigurableResource):
     engine : str
         'natural_gradient', 'svi' or 'nuts'.
     likelihood : str
-        'negative_binomial', 'poisson', or 'auto': the one with the larger ELBO.
+        'negative_binomial', 'poisson', or 'auto': the one that predicts held-out cells better.
     preset : str
         'default' or 'article'; the latter overrides engine, likelihood and options.
+    robust, serial_correlation : bool
+        Whether absurd cells count less, and whether neighbouring periods' correlation widens the intervals.
     svi, natural_gradient, nuts : dict
         The engines' own options, by name.
     cache : str
@@ -75,6 +84,8 @@ class SviFit(dg.ConfigurableResource):
     engine: str = "natural_gradient"
     likelihood: str = "negative_binomial"
     preset: str = "default"
+    robust: bool = True
+    serial_correlation: bool = True
     svi: dict[str, Any] = Field(default={})
     natural_gradient: dict[str, Any] = Field(default={})
     nuts: dict[str, Any] = Field(default={})
@@ -102,6 +113,8 @@ class SviFit(dg.ConfigurableResource):
         return FitOptions(
             engine=self.engine,  # type: ignore[arg-type]
             likelihood=LIKELIHOODS[0] if self.likelihood == "auto" else self.likelihood,  # type: ignore[arg-type]
+            robust=self.robust,
+            serial_correlation=self.serial_correlation,
             svi=TypeAdapter(SviOptions).validate_python(self.svi),
             natural_gradient=TypeAdapter(NaturalGradientOptions).validate_python(self.natural_gradient),
             nuts=TypeAdapter(NutsOptions).validate_python(self.nuts),
@@ -133,20 +146,59 @@ class SviFit(dg.ConfigurableResource):
         self, tasks: Iterable[FitTask]
     ) -> Generator[tuple[FitTask, Future[CategoryPosterior]], None, None]:
         """Fit several categories, as many at once as `workers` says; see `run_each`."""
+        yield from self.side_by_side(
+            lambda task: self.fit(task.panel, task.start), tasks, self.options.engine == "natural_gradient"
+        )
+
+    def side_by_side(
+        self, work: Callable[[Task], Result], tasks: Iterable[Task], natural_gradient: bool = True
+    ) -> Generator[tuple[Task, Future[Result]], None, None]:
+        """Do `work` on several tasks, as many at once as `workers` says; see `run_each`."""
         # Each fit's small factorizations need no threads of their own, and BLAS's spin while they wait for work.
         with threadpool_limits(limits=1, user_api="blas"):
-            yield from run_each(lambda task: self.fit(task.panel, task.start), tasks, self.workers())
+            yield from run_each(work, tasks, self.workers(natural_gradient))
 
-    def workers(self) -> int:
+    @staticmethod
+    def workers(natural_gradient: bool) -> int:
         """How many categories are fitted at once: one a core, or one.
 
         One where NumPyro's handlers run, which know no threads; on an accelerator, which one fit fills; and over
         several devices, where programs with collectives must start everywhere in the same order.
+
+        Parameters
+        ----------
+        natural_gradient : bool
+            Whether that engine does the work.
         """
         import jax  # noqa: PLC0415
 
         one_cpu = jax.default_backend() == "cpu" and jax.local_device_count() == 1
-        return cores() if self.options.engine == "natural_gradient" and one_cpu else 1
+        return cores() if natural_gradient and one_cpu else 1
+
+    def evaluate(self, panel: Panel, posterior: CategoryPosterior) -> "HeldOut":
+        """Predict the category's cells from each other, under the priors and weights of its fit.
+
+        By the natural-gradient engine, whichever engine found the posterior.
+        """
+        from elasticity_assets.inference import evidence, heldout  # noqa: PLC0415
+
+        panel = evidence.weighed(panel, evidence.of_posterior(posterior))
+        return heldout.evaluate(panel, self.priors, posterior.diagnostics.family, posterior)
+
+    def compare_samples(self, panel: Panel, posterior: CategoryPosterior) -> "SplitSamples":
+        """Compare elasticities from parts of the category's periods, fitted as `evaluate` does."""
+        from elasticity_assets.inference import evidence, natural_gradient, split_samples  # noqa: PLC0415
+
+        def fit(part: Panel) -> CategoryPosterior:
+            return natural_gradient.fit(
+                part,
+                self.priors,
+                posterior.diagnostics.family,
+                self.options.natural_gradient,
+                start=posterior,
+            )
+
+        return split_samples.compare(evidence.weighed(panel, evidence.of_posterior(posterior)), fit)
 
     def fit(self, panel: Panel, start: CategoryPosterior | None = None) -> CategoryPosterior:
         """Fit one category, with a progress bar where a person watches.
@@ -160,18 +212,10 @@ class SviFit(dg.ConfigurableResource):
         options = self.options
         if self.likelihood != "auto" or self.preset == "article":
             return self._fit(panel, options, start)
-        # NUTS has no ELBO: the natural-gradient engine chooses for it.
-        judge = "natural_gradient" if options.engine == "nuts" else options.engine
-        judged = {
-            likelihood: self._fit(
-                panel, dataclasses.replace(options, engine=judge, likelihood=likelihood), start
-            )
-            for likelihood in LIKELIHOODS
-        }
-        best = max(judged, key=lambda likelihood: judged[likelihood].diagnostics.elbo)
-        if judge == options.engine:
-            return judged[best]
-        return self._fit(panel, dataclasses.replace(options, likelihood=best), judged[best])
+        from elasticity_assets.inference import heldout  # noqa: PLC0415
+
+        best, _ = heldout.choose_likelihood(panel, self.priors, LIKELIHOODS)
+        return self._fit(panel, dataclasses.replace(options, likelihood=best), start)
 
     def _fit(self, panel: Panel, options: FitOptions, start: CategoryPosterior | None) -> CategoryPosterior:
         from elasticity_assets.inference import engines  # noqa: PLC0415

@@ -1,0 +1,170 @@
+"""Checks of the evidence: predictions hold what their intervals promise, and parts of the sales tell the same."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+import numpy as np
+
+from elasticity_assets.checks.report import by_category
+from elasticity_assets.inference.scores import HeldOut
+from elasticity_assets.inference.split_samples import SplitSamples
+
+LOWEST_COVERAGE, HIGHEST_COVERAGE = 0.85, 0.95
+"""Of 90% intervals, in a category or a third of its products."""
+LARGEST_SPREAD = 1.3
+"""Of coverage between products, over what chance gives."""
+LEAST_AGREEMENT = 0.8
+"""Share of products whose alternate blocks agree; 90% do if the intervals are right."""
+MOST_DRIFTING = 0.1
+"""Share of products whose halves differ by more than 2.58 sds; 1% would by chance."""
+_SURELY = 2.0  # standard errors that chance alone is taken to explain
+
+HELDOUT_EVALUATION = [
+    dg.AssetCheckSpec(
+        "heldout_coverage",
+        asset="heldout_evaluation",
+        description="In every category 85% to 95% of held-out product-periods lie in their 90% intervals.",
+    ),
+    dg.AssetCheckSpec(
+        "heldout_coverage_by_volume",
+        asset="heldout_evaluation",
+        description="The same for the products that sell least, those in the middle, and those that sell most.",
+    ),
+    dg.AssetCheckSpec(
+        "heldout_coverage_by_product",
+        asset="heldout_evaluation",
+        description="Coverage differs between products by at most 1.3 times what chance gives.",
+    ),
+    dg.AssetCheckSpec(
+        "predicts_no_worse_than_rivals",
+        asset="heldout_evaluation",
+        description="In no category a simpler model predicts held-out sales better, beyond 2 standard errors.",
+    ),
+]
+
+SPLIT_SAMPLES = [
+    dg.AssetCheckSpec(
+        "split_samples_agree",
+        asset="split_samples",
+        description="In every category elasticities from alternate blocks of 13 weeks agree for 80% of the products.",
+    ),
+    dg.AssetCheckSpec(
+        "elasticities_do_not_drift",
+        asset="split_samples",
+        description="In every category at most 10% of the elasticities differ between first and second half.",
+    ),
+]
+
+
+def heldout_coverage(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
+    """Warn of categories whose 90% predictive intervals hold too few or too many cells, beyond chance."""
+    rows = {}
+    for category, heldout in found.items():
+        folds = heldout.folds()
+        share = folds.coverage()
+        rows[category] = {
+            "coverage": round(share, 4),
+            "product-periods": len(folds.pit),
+            "suits": _suits(share, len(folds.pit)),
+        }
+    return _result("heldout_coverage", rows, "90% intervals hold too few or too many product-periods in")
+
+
+def heldout_coverage_by_volume(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
+    """Warn of categories where a third of the products by volume has the wrong coverage, beyond chance."""
+    rows = {}
+    for category, heldout in found.items():
+        folds = heldout.folds()
+        low, middle, high = (float(part) for part in folds.coverage_by_third())
+        cells = len(folds.pit) // 3
+        rows[category] = {
+            "sells least": round(low, 4),
+            "middle": round(middle, 4),
+            "sells most": round(high, 4),
+            "suits": all(_suits(share, cells) for share in (low, middle, high)),
+        }
+    return _result(
+        "heldout_coverage_by_volume",
+        rows,
+        "90% intervals do not hold for every third of the products by volume in",
+    )
+
+
+def heldout_coverage_by_product(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
+    """Warn of categories where coverage differs between products by more than chance."""
+    rows = {}
+    for category, heldout in found.items():
+        folds = heldout.folds()
+        spread, (share, count) = folds.coverage_spread(), folds.coverage_by_product()
+        # The spread of n coverages itself varies by some 1/sqrt(2 n).
+        most = max(LARGEST_SPREAD, 1.0 + _SURELY / np.sqrt(2.0 * max((count > 0).sum(), 1)))
+        rows[category] = {
+            "spread over chance": round(spread, 3),
+            "lowest coverage": round(float(np.nanmin(share, initial=1.0)), 4),
+            "suits": bool(not spread > most),
+        }
+    return _result(
+        "heldout_coverage_by_product", rows, "coverage differs between products by more than chance in"
+    )
+
+
+def predicts_no_worse_than_rivals(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
+    """Warn of categories where a rival's log score is higher by more than 2 paired standard errors."""
+    rows = {}
+    for category, heldout in found.items():
+        folds = heldout.folds()
+        leads = {name: folds.lead(rival) for rival, name in enumerate(folds.model) if rival}
+        rows[category] = {
+            **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in leads.items()},
+            "suits": all(lead >= -_SURELY * error for lead, error in leads.values()),
+        }
+    return _result("predicts_no_worse_than_rivals", rows, "a simpler model predicts better in")
+
+
+def split_samples_agree(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResult:
+    """Warn of categories whose elasticities from alternate blocks disagree for too many products, beyond chance."""
+    rows = {}
+    for category, samples in found.items():
+        share = samples.agreement()
+        error = np.sqrt(0.09 / max(len(samples.product), 1))
+        rows[category] = {
+            "agree": round(share, 4),
+            "products": len(samples.product),
+            "suits": bool(share >= LEAST_AGREEMENT or share >= 0.9 - _SURELY * error),
+        }
+    return _result("split_samples_agree", rows, "elasticities depend on which weeks they are from in")
+
+
+def elasticities_do_not_drift(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResult:
+    """Warn of categories where elasticities of the second half differ from the first's."""
+    rows = {}
+    for category, samples in found.items():
+        n, drifting = len(samples.product), int(samples.drifting().sum())
+        sds = abs(samples.category_drift) / max(samples.category_drift_sd, 1e-12)
+        rows[category] = {
+            "products that drift": drifting,
+            "products": n,
+            "category's change": round(samples.category_drift, 3),
+            "in sds": round(sds, 2),
+            "suits": bool(drifting <= max(MOST_DRIFTING * n, 1.0) and not sds > 2.576),
+        }
+    return _result("elasticities_do_not_drift", rows, "elasticities changed between the halves in")
+
+
+def _suits(share: float, cells: int) -> bool:
+    """Whether a coverage of 90% intervals is within bounds, or no further from 90% than chance explains."""
+    within = LOWEST_COVERAGE <= share <= HIGHEST_COVERAGE
+    return bool(within or np.isnan(share) or abs(share - 0.9) <= _SURELY * np.sqrt(0.09 / max(cells, 1)))
+
+
+def _result(name: str, rows: Mapping[str, Mapping[str, object]], trouble: str) -> dg.AssetCheckResult:
+    unsuited = [category for category, row in rows.items() if not row["suits"]]
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not unsuited,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{trouble}: {', '.join(map(repr, unsuited))}"
+        if unsuited
+        else f"holds in {len(rows)} categories",
+        metadata=by_category(rows),
+    )

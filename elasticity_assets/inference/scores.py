@@ -1,0 +1,120 @@
+"""Scores of held-out cells: how well a category's model predicted what it had not seen, beside its rivals."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+MODEL = "this model"
+RIVALS = ("one slope for all products", "each product on its own", "no price effect")
+FORECAST = -1
+"""Stands for the fold of the last periods."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores of m held-out cells under the model and its R rivals.
+
+    Attributes
+    ----------
+    category : str
+    product : array of str, shape (n,)
+        The products judged.
+    model : tuple of str, length 1 + R
+        MODEL, then RIVALS, if they were judged.
+    fold : int array, shape (m,)
+        0 to 9, or -1 for the forecast of the last periods.
+    row, column : int arrays, shape (m,)
+        Product (index into `product`) and period of each cell.
+    units : float array, shape (m,)
+        Counts sold.
+    pit : float array, shape (m,)
+        Probability integral transforms under the model.
+    log_probability, median : float arrays, shape (1 + R, m)
+        Log predictive probability of the units, and the predictive median.
+    """
+
+    category: str
+    product: np.ndarray
+    model: tuple[str, ...]
+    fold: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    units: np.ndarray
+    pit: np.ndarray
+    log_probability: np.ndarray
+    median: np.ndarray
+
+    def __post_init__(self) -> None:
+        # JSON brings lists back.
+        object.__setattr__(self, "model", tuple(self.model))
+
+    @property
+    def in_folds(self) -> np.ndarray:
+        """Which cells were left out at random, bool, shape (m,)."""
+        return self.fold != FORECAST
+
+    def forecast(self) -> "HeldOut":
+        """Only the cells of the last periods."""
+        return self._only(~self.in_folds)
+
+    def folds(self) -> "HeldOut":
+        """Only the cells left out at random."""
+        return self._only(self.in_folds)
+
+    def _only(self, cells: np.ndarray) -> "HeldOut":
+        names = ("fold", "row", "column", "units", "pit")
+        return replace(
+            self,
+            **{name: getattr(self, name)[cells] for name in names},
+            log_probability=self.log_probability[:, cells],
+            median=self.median[:, cells],
+        )
+
+    def inside(self, level: float = 0.9) -> np.ndarray:
+        """Whether each cell lies in its central predictive interval, bool, shape (m,).
+
+        By the randomised PIT, so that a right prediction holds exactly `level` of whole numbers too.
+        """
+        return np.abs(self.pit - 0.5) <= 0.5 * level
+
+    def coverage(self, level: float = 0.9) -> float:
+        """Share of cells in their central predictive intervals; NaN without cells."""
+        return _mean(self.inside(level))
+
+    def coverage_by_third(self, level: float = 0.9) -> np.ndarray:
+        """Coverage of the third of products that sell least, the middle, and most, shape (3,)."""
+        sold = np.bincount(self.row, self.units, len(self.product))
+        third = np.argsort(np.argsort(sold, kind="stable"), kind="stable") * 3 // max(len(sold), 1)
+        inside = self.inside(level)
+        return np.array([_mean(inside[third[self.row] == part]) for part in range(3)])
+
+    def coverage_by_product(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Coverage and number of cells of each product, shape (n,) each; NaN without cells."""
+        count = np.bincount(self.row, minlength=len(self.product))
+        inside = np.bincount(self.row, self.inside(level), len(self.product))
+        return np.where(count > 0, inside / np.maximum(count, 1), np.nan), count
+
+    def coverage_spread(self, level: float = 0.9) -> float:
+        """Spread of coverage between products over what chance gives: about 1 if the model suits all of them alike."""
+        share, count = self.coverage_by_product(level)
+        seen = count > 0
+        expected = np.mean(level * (1.0 - level) / count[seen]) if seen.any() else np.nan
+        return float(np.sqrt(np.mean((share[seen] - level) ** 2) / expected)) if seen.any() else float("nan")
+
+    def log_score(self, model: int = 0) -> float:
+        """Mean log predictive probability a cell, nats."""
+        return _mean(self.log_probability[model])
+
+    def wape(self, model: int = 0) -> float:
+        """Sum of absolute errors of the predictive median over the sum of units; NaN if nothing was sold."""
+        sold = self.units.sum()
+        return float(np.abs(self.units - self.median[model]).sum() / sold) if sold > 0 else float("nan")
+
+    def lead(self, rival: int) -> tuple[float, float]:
+        """Mean log score above a rival's, and its paired standard error."""
+        lead = self.log_probability[0] - self.log_probability[rival]
+        return _mean(lead), float(lead.std() / np.sqrt(max(len(lead), 1)))
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

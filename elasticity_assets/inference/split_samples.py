@@ -1,0 +1,131 @@
+"""Split-sample evidence: whether elasticities of one part of the periods agree with those of the rest.
+
+Held-out cells lie among the cells that they are predicted from, and cannot show what changes slowly. Two splits do:
+blocks of 13 weeks in turns, where nothing should differ, and the first half against the second, where elasticities
+that drift do. Both parts lean on the same prior, so that their difference varies less than two independent posteriors'
+would; its sd is taken from the model (`difference_sd`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+
+BLOCK_DAYS = 91
+"""A block's length: 13 weeks."""
+_NINETY = 1.6448536269514722  # normal quantile of 95%
+
+Fit = Callable[[Panel], CategoryPosterior]
+"""Fits one category under the weights its panel gives."""
+
+
+@dataclass(frozen=True)
+class SplitSamples:
+    """Differences between elasticities from two parts of the periods.
+
+    Attributes
+    ----------
+    category : str
+    product : array of str, shape (n,)
+    block_difference, block_sd : float arrays, shape (n,)
+        Elasticity from the even blocks of 13 weeks less that from the odd ones, and the sd it should have.
+    drift, drift_sd : float arrays, shape (n,)
+        Elasticity from the second half less that from the first, and the sd it should have if nothing changed.
+    category_drift, category_drift_sd : float
+        The same of the category's elasticity.
+    """
+
+    category: str
+    product: np.ndarray
+    block_difference: np.ndarray
+    block_sd: np.ndarray
+    drift: np.ndarray
+    drift_sd: np.ndarray
+    category_drift: float
+    category_drift_sd: float
+
+    def agreement(self) -> float:
+        """Share of products whose two elasticities from alternate blocks agree within 90% intervals."""
+        return float(np.mean(np.abs(self.block_difference) <= _NINETY * self.block_sd))
+
+    def drifting(self, sds: float = 2.576) -> np.ndarray:
+        """Which products' halves differ by more than so many sds (1% would by chance), bool, shape (n,)."""
+        return np.abs(self.drift) > sds * self.drift_sd
+
+
+def compare(panel: Panel, fit: Fit) -> SplitSamples:
+    """Fit alternate blocks and halves, and compare.
+
+    Parameters
+    ----------
+    panel : Panel
+        Cells count by their weights, within their part.
+    fit : callable
+        As the whole panel was fitted.
+    """
+    period = np.arange(panel.units.shape[1])
+    odd_block = (period // block_periods(panel.period)) % 2 == 1
+    even, odd = (_of_part(panel, part, fit) for part in (~odd_block, odd_block))
+    late = period >= (panel.n_periods + 1) // 2
+    first, second = (_of_part(panel, part, fit) for part in (~late, late))
+    category_sd = np.sqrt(sum(_category_evidence(half) for half in (first, second)))
+    return SplitSamples(
+        panel.category,
+        panel.product,
+        even.weight @ even.product_mean - odd.weight @ odd.product_mean,
+        difference_sd(even, odd),
+        second.weight @ second.product_mean - first.weight @ first.product_mean,
+        difference_sd(first, second),
+        float(second.weight @ second.category_mean - first.weight @ first.category_mean),
+        float(category_sd),
+    )
+
+
+def block_periods(period: np.ndarray) -> int:
+    """Periods to a block: 13 weeks, 3 months or 91 days.
+
+    Parameters
+    ----------
+    period : array of datetime64[D], shape (T,)
+    """
+    if len(period) < 2:
+        return 1
+    days = float(np.median(np.diff(period).astype(np.float64)))
+    return max(round(BLOCK_DAYS / days), 1)
+
+
+def difference_sd(one: CategoryPosterior, other: CategoryPosterior) -> np.ndarray:
+    """Sd of the difference of two posterior means from separate data under one prior, shape (n,).
+
+    Given its category, a product's posterior mean is (1 - k) beta_c + k b with b its own data's estimate, V its variance
+    and k = 1 - V/tau^2; b has variance V/k around beta_i. The part by beta_c likewise. So the difference has variance
+    k V + k' V' + (k - k')^2 tau^2, and the categories' own by their products' gains.
+    """
+    (var, pull), (other_var, other_pull) = _product_evidence(one), _product_evidence(other)
+    tau_squared = 0.5 * (one.weight @ one.tau**2 + other.weight @ other.tau**2)
+    return np.sqrt(var + other_var + (pull - other_pull) ** 2 * tau_squared)
+
+
+def _product_evidence(posterior: CategoryPosterior) -> tuple[np.ndarray, np.ndarray]:
+    """Variance that the data's noise gives each product's posterior mean, and k, both averaged over tau, shape (n,)."""
+    conditional = posterior.product_var - posterior.product_gain**2 * posterior.category_var[:, None]
+    pull = np.clip(1.0 - conditional / posterior.tau[:, None] ** 2, 0.0, 1.0)
+    by_category = posterior.product_gain**2 * _category_noise(posterior)[:, None]
+    weight = posterior.weight
+    return weight @ (pull * conditional + by_category), weight @ pull
+
+
+def _category_noise(posterior: CategoryPosterior) -> np.ndarray:
+    """K V of the category's elasticity at each point of the grid, shape (G,)."""
+    return np.clip(1.0 - posterior.category_var / posterior.prior_var, 0.0, 1.0) * posterior.category_var
+
+
+def _category_evidence(posterior: CategoryPosterior) -> float:
+    return float(posterior.weight @ _category_noise(posterior))
+
+
+def _of_part(panel: Panel, columns: np.ndarray, fit: Fit) -> CategoryPosterior:
+    return fit(replace(panel, weight=np.where(columns, panel.weight, 0.0).astype(np.float32)))
