@@ -100,7 +100,7 @@ def block_periods(period: np.ndarray) -> int:
 def difference_sd(one: CategoryPosterior, other: CategoryPosterior) -> np.ndarray:
     """Sd of the difference of two posterior means from separate data under one prior, shape (n,).
 
-    Given its category, a product's posterior mean is (1 - k) beta_c + k b with b its own data's estimate, V its variance
+    Given its category, a product's mean is (1 - k) beta_c + k b with b its own data's estimate, V its variance
     and k = 1 - V/tau^2; b has variance V/k around beta_i. The part by beta_c likewise. So the difference has variance
     k V + k' V' + (k - k')^2 tau^2, and the categories' own by their products' gains.
     """
