@@ -55,6 +55,15 @@ class PublishError(Exception):
     """The tables were not published; the published file is as it was. Told in one line."""
 
 
+class TablesDisagreeError(PublishError):
+    """The new file does not stand its checks."""
+
+    def __init__(self, published: Path, problems: Sequence[str]) -> None:
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        super().__init__(f"{published} stays as it was: {'; '.join(problems[:3])}{more}")
+        self.problems = tuple(problems)
+
+
 @dataclass(frozen=True)
 class Refit:
     """One publication.
@@ -104,7 +113,7 @@ def publish(
     Raises
     ------
     PublishError
-        If a check fails or a file cannot be written.
+        If a check fails (TablesDisagreeError) or a file cannot be written.
     RunLockError
         If another run has the warehouse.
     """
@@ -121,8 +130,7 @@ def publish(
         try:
             row_counts, row = _build(new, database_name(published), warehouse, refit, controls)
             if problems := _problems(new, database_name(published), refit):
-                more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-                raise PublishError(f"{published} stays as it was: {'; '.join(problems[:3])}{more}")
+                raise TablesDisagreeError(published, problems)
             _copy(new, kept)
             _record(warehouse, refit, row)
             _move(new, published)
@@ -133,6 +141,13 @@ def publish(
         for old in sorted(folder.glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns)[:-keep]:
             old.unlink()
     return row_counts
+
+
+def last_categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Categories that the last refit published, sorted; none before the first."""
+    for table in (REFITS, ELASTICITY_HISTORY):
+        connection.execute(create_table(table))
+    return [category for (category,) in connection.execute(statement("last_categories")).fetchall()]
 
 
 def archive(published: Path) -> Path:
@@ -223,6 +238,10 @@ def _problems(new: Path, database: str, refit: Refit) -> list[str]:
                 problems.append(
                     f"{table.name} has {count} rows too many for its key ({', '.join(table.key)})"
                 )
+        problems += [
+            f"weekly_sales has {fault}: {count} rows, such as {example}"
+            for fault, count, example in connection.execute(statement("weekly_contract")).fetchall()
+        ]
         values = {
             "refit_id": refit.refit_id,
             "fitted": list(refit.fitted),

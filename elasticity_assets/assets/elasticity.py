@@ -77,9 +77,15 @@ def product_elasticity(
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     with warehouse.write() as connection:
         connection.begin()
+        before = connection.table(PRODUCT_ELASTICITY.name).df()
         _replace(context, connection, PRODUCT_ELASTICITY, rows, keys)
         connection.commit()
-    return dg.MaterializeResult(check_results=[checks.elasticities_are_negative(rows)])
+    return dg.MaterializeResult(
+        check_results=[
+            checks.elasticities_are_negative(rows),
+            checks.elasticities_keep_still(rows, before),
+        ]
+    )
 
 
 @dg.asset(

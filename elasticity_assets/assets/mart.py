@@ -1,5 +1,6 @@
 """published_elasticity: the DuckDB file that analysts query."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -8,7 +9,7 @@ from elasticity_assets.assets.metadata import OWNERS, row_count
 from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.checks import mart as checks
 from elasticity_assets.fits import failures, unpack_fit
-from elasticity_assets.mart import Refit, publish
+from elasticity_assets.mart import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.partitions import category_of
 from elasticity_assets.resources.array_store import StoredArrays
 from elasticity_assets.resources.warehouse import Warehouse
@@ -33,7 +34,7 @@ def published_elasticity(
     category_posterior: StoredArrays,
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
-) -> dg.MaterializeResult:
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Publish the tables for analysts: a DuckDB file built aside, checked, and moved over the old one.
 
     Who has the old file open keeps reading it until all connections of that process are closed.
@@ -41,6 +42,7 @@ def published_elasticity(
     present = {category_of(key) for key in context.instance.get_dynamic_partitions("category")}
     with warehouse.write() as connection:
         failed = {name: why for name, (_, why) in failures(connection).items() if name in present}
+        before = last_categories(connection)
     fits = (unpack_fit(arrays)[0] for arrays in category_posterior.values())
     run = context.instance.get_run_record_by_id(context.run.run_id)
     began = run.start_time if run and run.start_time else datetime.now(UTC).timestamp()
@@ -50,12 +52,20 @@ def published_elasticity(
         fitted={posterior.category: len(posterior.product) for posterior in fits},
         failed=sorted(failed),
     )
-    rows = publish(warehouse, settings.published, refit, controls=settings.sales.controls, keep=settings.keep)
-    return dg.MaterializeResult(
+    try:
+        rows = publish(
+            warehouse, settings.published, refit, controls=settings.sales.controls, keep=settings.keep
+        )
+    except TablesDisagreeError as error:
+        yield checks.published_tables_agree(error.problems, {})
+        raise dg.Failure(str(error), allow_retries=False) from None
+    yield checks.published_tables_agree((), rows)
+    yield checks.no_category_went_missing(before, [*refit.fitted, *failed])
+    yield checks.every_category_refitted(sorted(refit.fitted), failed)
+    yield dg.MaterializeResult(
         metadata={
             "file": dg.MetadataValue.path(str(settings.published)),
             **row_count(rows["product_elasticity"]),
             **{f"rows of {table}": n for table, n in rows.items()},
         },
-        check_results=[checks.every_category_refitted(sorted(refit.fitted), failed)],
     )

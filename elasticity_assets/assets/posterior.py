@@ -117,7 +117,11 @@ def category_posterior(
         raise dg.Failure(f"no category could be fitted; {name!r}: {reason}", allow_retries=False)
     return dg.MaterializeResult(
         metadata={"fitted in this run": len(fitted), "kept": len(kept), "failed": len(failed)},
-        check_results=[checks.fits_succeeded(failed), checks.fits_converged(fitted)],
+        check_results=[
+            checks.fits_succeeded(failed),
+            checks.fits_converged(fitted),
+            checks.fits_learned(fitted),
+        ],
     )
 
 

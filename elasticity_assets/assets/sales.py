@@ -67,5 +67,9 @@ def weekly_sales(
             "new categories": ", ".join(added) or "none",
             "categories without sales any more": ", ".join(deleted) or "none",
         },
-        check_results=[checks.rows_and_units_add_up(report), checks.products_keep_category(report)],
+        check_results=[
+            checks.rows_and_units_add_up(report),
+            checks.weekly_sales_keep_their_contract(report),
+            checks.products_keep_category(report),
+        ],
     )

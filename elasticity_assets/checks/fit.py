@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from elasticity_assets.checks.report import by_category
@@ -15,13 +16,32 @@ CATEGORY_POSTERIOR = [
     dg.AssetCheckSpec(
         "fits_converged", asset="category_posterior", description="Every fit met its stopping rule."
     ),
+    dg.AssetCheckSpec(
+        "fits_learned",
+        asset="category_posterior",
+        description="In every category the sales narrowed the prior of its elasticity, and of some products'.",
+    ),
 ]
+
+MOST_OF_PRIOR = 0.9
+"""Posterior sd over prior sd of a category's elasticity from which nothing was learned."""
+CATEGORY_ALONE = 0.99
+"""Shrinkage from which a product has nothing of its own."""
+LARGEST_JUMP = 4.0
+"""Combined sds."""
+MOST_POSITIVE = 0.05
+"""Share of a category's elasticities that may be above 0; one product always may."""
 
 PRODUCT_ELASTICITY = [
     dg.AssetCheckSpec(
         "elasticities_are_negative",
         asset="product_elasticity",
-        description="For no product does the whole 90% interval lie above 0: dearer, yet selling more.",
+        description="At most 5% of a category's elasticities are positive, none surely: dearer, yet selling more.",
+    ),
+    dg.AssetCheckSpec(
+        "elasticities_keep_still",
+        asset="product_elasticity",
+        description="No product's elasticity is more than 4 combined standard deviations from the last refit's.",
     ),
 ]
 
@@ -73,24 +93,97 @@ def fits_converged(posteriors: Mapping[str, CategoryPosterior]) -> dg.AssetCheck
     )
 
 
+def fits_learned(posteriors: Mapping[str, CategoryPosterior]) -> dg.AssetCheckResult:
+    """Warn of categories whose posterior is the prior: their sales tell nothing of prices.
+
+    Parameters
+    ----------
+    posteriors : mapping of category to CategoryPosterior
+        What was fitted in this run, before pooling.
+    """
+    rows = {}
+    for category, posterior in posteriors.items():
+        mean = posterior.weight @ posterior.category_mean
+        var = posterior.weight @ (posterior.category_var + (posterior.category_mean - mean) ** 2)
+        narrowing = float(np.sqrt(var / posterior.prior_var))
+        rows[category] = {
+            "sd over prior sd": round(narrowing, 3),
+            "lowest shrinkage": round(float(posterior.shrinkage().min()), 3),
+            "learned": bool(narrowing < MOST_OF_PRIOR and posterior.shrinkage().min() < CATEGORY_ALONE),
+        }
+    unlearned = [category for category, row in rows.items() if not row["learned"]]
+    return dg.AssetCheckResult(
+        check_name="fits_learned",
+        passed=not unlearned,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"the sales tell nothing of prices in: {', '.join(map(repr, unlearned))}"
+        if unlearned
+        else f"{len(rows)} fits, all learned from the sales",
+        metadata=by_category(rows),
+    )
+
+
+def elasticities_keep_still(rows: pd.DataFrame, before: pd.DataFrame) -> dg.AssetCheckResult:
+    """Warn of products whose elasticity jumped since the last refit: by more than 4 combined sds.
+
+    Parameters
+    ----------
+    rows, before : DataFrame
+        Rows of product_elasticity, now and as the last refit left them.
+    """
+    both = rows.merge(before, on=["category", "product"], suffixes=("", "_before"))
+    sd = np.hypot(both["elasticity_sd"], both["elasticity_sd_before"])
+    both = both.assign(sds=(both["elasticity"] - both["elasticity_before"]) / sd)
+    jumped = both[both["sds"].abs() > LARGEST_JUMP]
+    worst = jumped.loc[jumped["sds"].abs().groupby(jumped["category"]).idxmax()].round(3)
+    return dg.AssetCheckResult(
+        check_name="elasticities_keep_still",
+        passed=jumped.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=(
+            f"{len(jumped)} of {len(both)} elasticities jumped since the last refit"
+            if len(jumped)
+            else f"none of {len(both)} elasticities jumped since the last refit"
+        ),
+        metadata=by_category(
+            {
+                str(row["category"]): {
+                    "products": int((jumped["category"] == row["category"]).sum()),
+                    "worst": str(row["product"]),
+                    "from": float(row["elasticity_before"]),
+                    "to": float(row["elasticity"]),
+                    "in combined sds": float(row["sds"]),
+                }
+                for row in worst.to_dict("records")
+            }
+        ),
+    )
+
+
 def elasticities_are_negative(rows: pd.DataFrame) -> dg.AssetCheckResult:
-    """Warn of products whose elasticity is surely positive: a control is missing, or the prices are wrong.
+    """Warn of categories with positive elasticities: a control is missing, or the prices are wrong.
 
     Parameters
     ----------
     rows : DataFrame
         Rows of product_elasticity.
     """
-    positive = rows[rows["elasticity_q05"] > 0]
-    counts = positive.groupby("category").size()
+    facts = {}
+    for category, own in rows.groupby("category"):
+        positive, surely = int((own["elasticity"] > 0).sum()), int((own["elasticity_q05"] > 0).sum())
+        facts[str(category)] = {
+            "products": len(own),
+            "positive": positive,
+            "surely positive": surely,
+            "suits": not surely and positive <= max(MOST_POSITIVE * len(own), 1.0),
+        }
+    unsuited = [category for category, row in facts.items() if not row["suits"]]
     return dg.AssetCheckResult(
         check_name="elasticities_are_negative",
-        passed=positive.empty,
+        passed=not unsuited,
         severity=dg.AssetCheckSeverity.WARN,
-        description=(
-            f"{len(positive)} of {len(rows)} products have an interval above 0"
-            if len(positive)
-            else f"none of {len(rows)} products has an interval above 0"
-        ),
-        metadata=by_category({str(category): {"products": int(n)} for category, n in counts.items()}),
+        description=f"dearer seems to sell more for some products in: {', '.join(map(repr, unsuited))}"
+        if unsuited
+        else f"{len(rows)} products, next to none positive",
+        metadata=by_category(facts),
     )

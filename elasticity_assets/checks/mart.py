@@ -8,12 +8,66 @@ from elasticity_assets.checks.report import by_category
 
 PUBLISHED_ELASTICITY = [
     dg.AssetCheckSpec(
+        "published_tables_agree",
+        asset="published_elasticity",
+        blocking=True,
+        description="The new file's tables hold every fitted product once, and agree with each other.",
+    ),
+    dg.AssetCheckSpec(
+        "no_category_went_missing",
+        asset="published_elasticity",
+        description="Every category of the last refit is in this one.",
+    ),
+    dg.AssetCheckSpec(
         "every_category_refitted",
         asset="published_elasticity",
         blocking=True,
         description="No category's fit failed. One whose did keeps its last published rows, flagged as old.",
-    )
+    ),
 ]
+
+
+def published_tables_agree(problems: Sequence[str], rows: Mapping[str, int]) -> dg.AssetCheckResult:
+    """Fail where the new file does not stand its checks; it is not published then.
+
+    Parameters
+    ----------
+    problems : sequence of str
+    rows : mapping of table to int
+        Rows published.
+    """
+    return dg.AssetCheckResult(
+        check_name="published_tables_agree",
+        passed=not problems,
+        description=(
+            f"not published, the last file stays: {'; '.join(problems)}"
+            if problems
+            else f"{len(rows)} tables agree, {rows['product_elasticity']} products"
+        ),
+        metadata={"problems": dg.MetadataValue.md("\n".join(f"- {problem}" for problem in problems))}
+        if problems
+        else {f"rows of {table}": count for table, count in rows.items()},
+    )
+
+
+def no_category_went_missing(before: Sequence[str], now: Sequence[str]) -> dg.AssetCheckResult:
+    """Warn of categories that the last refit published and this one does not.
+
+    Parameters
+    ----------
+    before, now : sequence of str
+        Categories published.
+    """
+    missing = sorted({*before} - {*now})
+    return dg.AssetCheckResult(
+        check_name="no_category_went_missing",
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"published last time and not now: {', '.join(map(repr, missing))}"
+        if missing
+        else f"all {len({*before})} categories of the last refit are there",
+        metadata={"missing": ", ".join(missing)} if missing else {},
+    )
 
 
 def every_category_refitted(published: Sequence[str], failed: Mapping[str, str]) -> dg.AssetCheckResult:

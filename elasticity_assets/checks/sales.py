@@ -20,6 +20,12 @@ WEEKLY_SALES = [
         description="Rows in = rows used + rows rejected, and units in = units used + units rejected.",
     ),
     dg.AssetCheckSpec(
+        "weekly_sales_keep_their_contract",
+        asset="weekly_sales",
+        blocking=True,
+        description="Keys are whole and occur once, prices are positive, units are not negative, no period is to come.",
+    ),
+    dg.AssetCheckSpec(
         "products_keep_category",
         asset="weekly_sales",
         description="No product was delivered in several categories; one that was takes its latest.",
@@ -50,6 +56,35 @@ def rows_and_units_add_up(report: WeeklyReport) -> dg.AssetCheckResult:
             f"{report.units_in:,.10g} units in = {report.units_used:,.10g} used "
             f"+ {report.units_rejected:,.10g} rejected"
         ),
+    )
+
+
+def weekly_sales_keep_their_contract(report: WeeklyReport) -> dg.AssetCheckResult:
+    """Fail where weekly_sales holds what no fit could make sense of."""
+    faults = report.faults
+    return dg.AssetCheckResult(
+        check_name="weekly_sales_keep_their_contract",
+        passed=not faults,
+        description="; ".join(f"{fault}: {n} rows, such as {example!r}" for fault, n, example in faults)
+        if faults
+        else "no row breaks the contract",
+        metadata={
+            "faults": dg.MetadataValue.table(
+                [
+                    dg.TableRecord({"fault": fault, "rows": n, "example": example})
+                    for fault, n, example in faults
+                ],
+                dg.TableSchema(
+                    [
+                        dg.TableColumn("fault", "string"),
+                        dg.TableColumn("rows", "int"),
+                        dg.TableColumn("example", "string"),
+                    ]
+                ),
+            )
+        }
+        if faults
+        else {},
     )
 
 

@@ -27,6 +27,7 @@ from elasticity_assets.inference.priors import Priors
 _ROUNDS = ((2.5, 3.5), (3.5, 5.0), (3.5, 5.0))
 """Tail scores from which a cell counts less, and from which not at all; the first round looks harder, since an absurd
 cell hides behind the dispersion that it brought about."""
+_BEYOND_CHANCE = 2.0
 _LAGS = 8  # periods, at most a quarter of them
 _ROUGHLY = NaturalGradientOptions(grid_points=1, tolerance=3e-3)
 _SAME = 0.02  # shares
@@ -157,8 +158,10 @@ def serial_correlation_factor(
 
     1 + 2 sum_l (1 - l/(L + 1)) rho_l over lags l = 1..L (Newey and West 1987), with rho_l the autocorrelation of the
     scores g_it x_it, g the derivative of the log likelihood by eta, over all products at once. Scores and not
-    residuals: where prices come and go, correlated sales take no evidence from an elasticity. A product's scores add up
-    to about zero, which lowers each rho_l by 1/periods; that is put back.
+    residuals: where prices come and go, correlated sales take no evidence from an elasticity. As far as products have
+    slopes of their own, their scores add up to zero, which lowers each rho_l by 1/periods; that is put back. A factor
+    that is no more than chance gives (two of its sds where nothing correlates) is taken for 1: widening for nothing
+    also lowers the spread tau that products are given.
     """
     mean, _ = natural_gradient.log_mean_units(posterior, panel, priors, likelihood)
     n, T = mean.shape
@@ -168,14 +171,17 @@ def serial_correlation_factor(
     score = weight * gradient * panel.centred_log_price()[:n, :T]
     plain = (score**2).sum()
     periods = (weight > 0).sum(axis=1)
-    lags = min(_LAGS, int(np.median(periods)) // 4)
     if not plain > 0.0:
         return 1.0
-    factor = 1.0
-    for lag in range(1, lags + 1):
-        rho = (score[:, lag:] * score[:, :-lag]).sum() / plain + 1.0 / periods[periods > 0].mean()
-        factor += 2.0 * (1.0 - lag / (lags + 1)) * rho
-    return max(float(factor), 1.0)
+    lags = np.arange(1, min(_LAGS, int(np.median(periods)) // 4) + 1)
+    tapered = 2.0 * (1.0 - lags / (len(lags) + 1))
+    own = ((1.0 - posterior.shrinkage()) * (score**2).sum(axis=1)).sum() / plain
+    rho = np.array([(score[:, lag:] * score[:, :-lag]).sum() / plain for lag in lags])
+    rho = rho + own / periods[periods > 0].mean()
+    # Of rho_l, where nothing correlates.
+    variance = np.array([(score[:, lag:] ** 2 * score[:, :-lag] ** 2).sum() / plain**2 for lag in lags])
+    factor, sd = 1.0 + tapered @ rho, np.sqrt(tapered**2 @ variance)
+    return float(factor) if factor > 1.0 + _BEYOND_CHANCE * sd else 1.0
 
 
 @partial(jax.jit, static_argnames="family")

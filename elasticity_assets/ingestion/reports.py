@@ -66,6 +66,8 @@ class WeeklyReport:
         Products that were delivered in several categories: the categories, the one in force last.
     missing_periods : str
         What an absent product-period means: truncated, zero or unobserved.
+    faults : tuple of (str, int, str)
+        What `weekly_sales` must never hold and does: the fault, how many rows have it, and one of them.
     """
 
     rows_in: int
@@ -82,6 +84,7 @@ class WeeklyReport:
     last_period: date
     changed_category: dict[str, tuple[str, ...]]
     missing_periods: str
+    faults: tuple[tuple[str, int, str], ...]
 
     @property
     def rows_rejected(self) -> int:

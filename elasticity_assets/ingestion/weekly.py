@@ -73,4 +73,5 @@ def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Week
         rejected=dict(connection.execute(statement("reasons")).fetchall()),
         changed_category={product: tuple(dict.fromkeys(categories)) for product, categories in changed},
         missing_periods=missing_periods(connection, sales),
+        faults=tuple(connection.execute(statement("weekly_contract")).fetchall()),
     )
