@@ -24,6 +24,7 @@ from elasticity_assets.settings import database_name
 from elasticity_assets.sql import quoted, statement
 from elasticity_assets.tables import (
     CATEGORY_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
     CONTROL_EFFECT,
     ELASTICITY_HISTORY,
     FIT_DIAGNOSTICS,
@@ -35,13 +36,14 @@ from elasticity_assets.tables import (
 )
 
 MACRO_COMMENT = (
-    "What units and revenue of a product do at any price change above -1 [fraction of the price], the rest "
-    "of the category unchanged; columns as in price_scenarios"
+    "What units and revenue of a product do at any price change above -1 [fraction of the price]: of this product "
+    "alone, and of its whole category; flagged beyond the prices observed. Columns as in price_scenarios"
 )
 PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax", "numpy", "scipy")
 """Packages whose versions `refits` names, beside Python's."""
 WRITTEN_BY_CATEGORY = (
     PRODUCT_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
     CATEGORY_ELASTICITY,
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,

@@ -17,12 +17,15 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentValueError
 
+from elasticity_assets.holiday_control import HOLIDAYS, check_region
+from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
 
 DEFAULT_FILE = "elasticity.yaml"
@@ -40,6 +43,24 @@ def _as_list(value: Any) -> Any:
     if value is None:
         return []
     return [value] if isinstance(value, str) else value
+
+
+def _not_norway(value: Any) -> Any:
+    """Tell who wrote the code NO without quotes what YAML made of it."""
+    if value is False:
+        raise ValueError("YAML reads NO as false; write Norway's code in quotes, 'NO'")
+    return value
+
+
+def _without(added: str, controls: list[str]) -> list[str]:
+    """Refuse a column of the files that has the name of a control that is added to them."""
+    for name in controls:
+        if name.strip().casefold() == added:
+            raise ValueError(
+                f"the control {name!r} of the files has the name of the one that sales.{added} adds; "
+                "rename the column in the files"
+            )
+    return controls
 
 
 StringList = Annotated[list[str], BeforeValidator(_as_list)]
@@ -85,6 +106,8 @@ class SalesSettings(Strict):
     price_rule: Literal["unit_value", "median"] = "unit_value"
     missing_periods: Literal["auto", "truncated", "zero", "unobserved"] = "auto"
     controls: StringList = []
+    holidays: Annotated[str | None, BeforeValidator(_not_norway)] = None
+    category_price_index: bool = False
 
     @field_validator("not_products")
     @classmethod
@@ -95,6 +118,20 @@ class SalesSettings(Strict):
             except re.error as error:
                 raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
         return patterns
+
+    @field_validator("controls")
+    @classmethod
+    def _are_no_index(cls, controls: list[str]) -> list[str]:
+        # Whatever else bore this name would be published as the index.
+        return _without(CATEGORY_PRICE_INDEX, controls)
+
+    @field_validator("holidays")
+    @classmethod
+    def _is_region(cls, region: str | None, info: ValidationInfo) -> str | None:
+        if region is not None:
+            check_region(region)
+            _without(HOLIDAYS, info.data.get("controls", []))
+        return region
 
 
 class FitSettings(Strict):

@@ -21,10 +21,10 @@ _RELATIVE = (
 )
 
 
-def _elasticity(whose: str) -> tuple[Column, ...]:
+def _elasticity(whose: str, how: str = _RELATIVE) -> tuple[Column, ...]:
     """Summary columns of one posterior, the same at every level."""
     return (
-        Column("elasticity", "DOUBLE", _ELASTICITY_UNIT, f"{whose}, posterior mean; {_RELATIVE}"),
+        Column("elasticity", "DOUBLE", _ELASTICITY_UNIT, f"{whose}, posterior mean; {how}"),
         Column("elasticity_sd", "DOUBLE", _ELASTICITY_UNIT, "Posterior standard deviation of elasticity"),
         Column(
             "elasticity_q05",
@@ -91,6 +91,22 @@ PRODUCT_ELASTICITY = Table(
     ),
 )
 
+CATEGORY_MOVE_ELASTICITY = Table(
+    "category_move_elasticity",
+    "One row a product: what its units do when the prices of the whole category, its own among them, change "
+    "alike. Empty where the settings leave the category's price index out.",
+    ("category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        *_elasticity(
+            "Elasticity of the product's units to the prices of its whole category",
+            "its relative-price elasticity plus the effect of the category's price index",
+        ),
+        FIT_ID,
+    ),
+)
+
 CATEGORY_ELASTICITY = Table(
     "category_elasticity",
     "One row a category: the elasticity around which its products' lie, products weighted alike.",
@@ -151,7 +167,12 @@ CONTROL_EFFECT = Table(
     ("category", "control"),
     (
         CATEGORY,
-        Column("control", "VARCHAR", "text", "Name of the control's column in the sales files"),
+        Column(
+            "control",
+            "VARCHAR",
+            "text",
+            "Name of the control: a column of the sales files, holidays or category_price_index",
+        ),
         Column("effect", "DOUBLE", _EFFECT_UNIT, "Posterior mean of the change of log units"),
         Column("effect_sd", "DOUBLE", _EFFECT_UNIT, "Posterior standard deviation of effect"),
         Column("effect_q05", "DOUBLE", _EFFECT_UNIT, "Lower end of the 90% credible interval of effect"),
@@ -342,9 +363,33 @@ HELDOUT_SCORES = Table(
 )
 
 _CHANGE = "a price change of price_change, the rest of the category unchanged"
+_CATEGORY_CHANGE = "a change of all the category's prices by price_change"
+_NO_INDEX = "NULL where the category's price index was not fitted"
+
+
+def _change(name: str, of: str, how: str, missing: str | None = None) -> tuple[Column, ...]:
+    """Median and 90% interval of a change of units or revenue; `missing` says when they are NULL."""
+    meanings = {
+        name: f"Posterior median of the change of the product's {of} at {how}",
+        f"{name}_q05": "Lower end of the 90% credible interval",
+        f"{name}_q95": "Upper end of the 90% credible interval",
+    }
+    return tuple(
+        Column(
+            column,
+            "DOUBLE",
+            f"fraction of {of}",
+            meaning if missing is None else f"{meaning}; {missing}",
+            missing is not None,
+        )
+        for column, meaning in meanings.items()
+    )
+
+
 PRICE_SCENARIOS = Table(
     "price_scenarios",
-    "One row a product and price change: what units and revenue do if this product's price alone changes. "
+    "One row a product and price change: what units and revenue do if this product's price alone changes, "
+    "and if all prices of its category do. "
     "The macro price_scenario(product, price_change) answers for any other change.",
     ("category", "product", "price_change"),
     (
@@ -356,25 +401,17 @@ PRICE_SCENARIOS = Table(
             "fraction of price",
             "Change of the price, -0.20 to +0.20; 0.05 is 5% dearer",
         ),
+        *_change("units_change", "units", _CHANGE),
+        *_change("revenue_change", "revenue", _CHANGE),
+        *_change("category_units_change", "units", _CATEGORY_CHANGE, _NO_INDEX),
+        *_change("category_revenue_change", "revenue", _CATEGORY_CHANGE, _NO_INDEX),
         Column(
-            "units_change",
-            "DOUBLE",
-            "fraction of units",
-            f"Posterior median of the change of units at {_CHANGE}",
-        ),
-        Column("units_change_q05", "DOUBLE", "fraction of units", "Lower end of the 90% credible interval"),
-        Column("units_change_q95", "DOUBLE", "fraction of units", "Upper end of the 90% credible interval"),
-        Column(
-            "revenue_change",
-            "DOUBLE",
-            "fraction of revenue",
-            f"Posterior median of the change of revenue at {_CHANGE}",
-        ),
-        Column(
-            "revenue_change_q05", "DOUBLE", "fraction of revenue", "Lower end of the 90% credible interval"
-        ),
-        Column(
-            "revenue_change_q95", "DOUBLE", "fraction of revenue", "Upper end of the 90% credible interval"
+            "flag",
+            "VARCHAR",
+            "text",
+            "Where the changed price (price_mean as the present one) lies outside the prices observed, these in "
+            "words; NULL elsewhere",
+            True,
         ),
     ),
 )
@@ -497,6 +534,7 @@ def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
     """All published tables, for these controls."""
     return (
         PRODUCT_ELASTICITY,
+        CATEGORY_MOVE_ELASTICITY,
         CATEGORY_ELASTICITY,
         GLOBAL_ELASTICITY,
         CONTROL_EFFECT,

@@ -12,6 +12,7 @@ from elasticity_assets.schema import replace_rows
 from elasticity_assets.sql import quoted
 from elasticity_assets.tables import (
     CATEGORY_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,
     GLOBAL_ELASTICITY,
@@ -71,6 +72,11 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
     diagnostics["warnings"] = [["few products", NASTY]] * len(diagnostics)
     effects = pd.DataFrame([(c, k) for c in sizes.index for k in CONTROLS], columns=["category", "control"])
     effects = effects.assign(effect=0.5, effect_sd=0.1, effect_q05=0.3, effect_q95=0.7)
+    # The first category alone has an index: its products' units fall by 0.8 less when all prices move.
+    moves = products.loc[
+        products["category"] == sizes.index[0], ["category", "product", *elasticity, "fit_id"]
+    ]
+    moves = moves.assign(**{name: moves[name] + 0.8 for name in elasticity if name != "elasticity_sd"})
     with warehouse.write() as connection:
         connection.execute("BEGIN")
         for table, rows in (
@@ -79,7 +85,8 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
             (GLOBAL_ELASTICITY, whole),
             (FIT_DIAGNOSTICS, diagnostics),
             (CONTROL_EFFECT, effects),
-            (PRICE_SCENARIOS, scenario_rows(products)),
+            (CATEGORY_MOVE_ELASTICITY, moves),
+            (PRICE_SCENARIOS, scenario_rows(products, moves)),
         ):
             replace_rows(connection, table, rows)
         connection.execute("COMMIT")

@@ -213,6 +213,72 @@ def test_descriptions_controls_and_regular_prices(connection, tmp_path: Path) ->
     assert connection.execute("SELECT product_description FROM products").fetchall() == [("tin",)]
 
 
+def test_a_control_that_is_yes_or_no_counts_as_one_or_zero(connection, tmp_path: Path) -> None:
+    """Every spelling in a file; a malformed line is still counted once."""
+    values = ["yes", "NO", " True ", "false", "t", "F", "y", "n", "1", "0", "0.25", ""]
+    lines = [f"{i:02d},2024-01-01,1,1,{value}" for i, value in enumerate(values)]
+    path = write_lines(
+        tmp_path / "sales.csv", *lines, "malformed,2024-01-01", header="product,date,units,price,promo"
+    )
+    ingest(connection, sales_settings(path, controls=["promo"]))
+    expected = [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0.25, None]
+    assert [row[0] for row in weekly_sales(connection, "promo")] == expected
+    assert rejected(connection) == [(14, "malformed line: missing columns")]
+
+
+def test_decimal_commas_and_flags_go_together(connection, tmp_path: Path) -> None:
+    lines = ["A;2024-01-01;1;1;0,25", "B;2024-01-01;1;1;yes"]
+    path = write_lines(tmp_path / "sales.csv", *lines, header="product;date;units;price;promo")
+    ingest(connection, sales_settings(path, controls=["promo"], decimal=","))
+    assert weekly_sales(connection, "promo") == [(0.25,), (1.0,)]
+
+
+def test_booleans_of_a_parquet_file_are_one_and_zero(connection, tmp_path: Path) -> None:
+    sales = pd.DataFrame(
+        {
+            "product": ["A", "A", "B", "C"],
+            "date": pd.Timestamp("2024-01-01"),
+            "units": 1,
+            "price": 1.0,
+            "promo": pd.array([True, False, True, None], dtype="boolean"),
+        }
+    )
+    sales.to_parquet(tmp_path / "sales.parquet")
+    ingest(connection, sales_settings(tmp_path / "sales.parquet", controls=["promo"]))
+    assert weekly_sales(connection, "promo") == [(0.5,), (1.0,), (None,)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_control_that_is_text_is_one_line(connection, tmp_path: Path, kind: str) -> None:
+    sales = pd.DataFrame(
+        {"product": ["A", "B"], "date": "2024-01-01", "units": 1, "price": 1.0, "colour": ["red\n'", "1"]}
+    )
+    file = tmp_path / f"sales.{kind}"
+    sales.to_csv(file, index=False) if kind == "csv" else sales.to_parquet(file)
+    with pytest.raises(SettingsError) as error:
+        take_in_files(connection, sales_settings(file, controls=["colour"]))
+    assert str(error.value) == (
+        f"sales.controls: 'colour' has 1 values in {file} that are neither numbers nor yes or no, such as "
+        f"{chr(34)}red\\n'{chr(34)}; leave it out, or deliver numbers"
+    )
+    assert connection.execute("SELECT count(*) FROM raw_sales").fetchone() == (0,)
+
+
+def test_a_rare_text_in_a_control_counts_as_not_given(connection, tmp_path: Path) -> None:
+    lines = [f"{i:03d},2024-01-01,1,1,{'n/a' if i == 7 else 2}" for i in range(100)]
+    path = write_lines(tmp_path / "sales.csv", *lines, header="product,date,units,price,promo")
+    ingest(connection, sales_settings(path, controls=["promo"]))
+    assert [row[0] for row in weekly_sales(connection, "promo")].count(None) == 1
+
+
+def test_a_control_that_is_a_date_is_one_line(connection, tmp_path: Path) -> None:
+    sales = pd.DataFrame({"product": ["A"], "date": pd.Timestamp("2024-01-01"), "units": 1, "price": 1.0})
+    sales.assign(start=sales["date"]).to_parquet(tmp_path / "sales.parquet")
+    with pytest.raises(SettingsError, match="such as '2024-01-01 00:00:00'") as error:
+        take_in_files(connection, sales_settings(tmp_path / "sales.parquet", controls=["start"]))
+    assert "\n" not in str(error.value)
+
+
 def test_columns_in_another_order_and_case(connection, tmp_path: Path) -> None:
     one = write_lines(tmp_path / "1.csv", GOOD)
     two = write_lines(tmp_path / "2.csv", "2.5,7,2024-01-08,A", header="PRICE,Units, Date ,Product")

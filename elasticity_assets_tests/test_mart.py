@@ -115,6 +115,28 @@ def test_macro_agrees_with_price_scenarios_and_knows_every_category_of_a_code(wa
     assert row == pytest.approx((0.9**-2 - 1, 1 / 0.9 - 1))
 
 
+def test_scenarios_tell_a_products_own_move_from_its_categorys_and_flag_what_was_never_charged(published):
+    with duckdb.connect(published, read_only=True) as connection:
+        asked = [
+            connection.execute(
+                "SELECT units_change, category_units_change, category_revenue_change, flag "
+                "FROM price_scenario('1', ?) ORDER BY category = 'soup' DESC",
+                [change],
+            ).fetchall()
+            for change in (-0.25, -0.26, 0.3)
+        ]
+        nothing = connection.execute(
+            "SELECT count(*) FROM price_scenarios WHERE (category = 'soup') = (category_units_change IS NULL)"
+        ).fetchone()
+    soup, other = zip(*asked, strict=True)
+    # By hand: soup's product has elasticity -2 alone, and 0.8 more with its category; prices were 1.50 to 2.50.
+    assert soup[0][:3] == pytest.approx((0.75**-2 - 1, 0.75**-1.2 - 1, 0.75**-0.2 - 1))
+    assert [row[1:3] for row in other] == [(None, None)] * 3
+    beyond = "outside the prices observed: 1.50 to 2.50"
+    assert [row[-1] for row in soup] == [row[-1] for row in other] == [None, beyond, beyond]
+    assert nothing == (0,)
+
+
 def test_same_input_gives_the_same_tables(warehouse, published, tmp_path):
     first = contents(published)
     fill(warehouse)
@@ -174,6 +196,30 @@ BREAKS = {
     "old scenario": (
         "UPDATE price_scenarios SET units_change = 0.5 WHERE product = '2'",
         "price_scenarios does not follow from product_elasticity",
+    ),
+    "old scenario of the category": (
+        "UPDATE price_scenarios SET category_units_change = 0.5 WHERE product = '2'",
+        "category soup: price_scenarios does not follow from category_move_elasticity",
+    ),
+    "lost scenario of the category": (
+        "UPDATE price_scenarios SET category_units_change = NULL WHERE product = '2'",
+        "category soup: price_scenarios does not follow from category_move_elasticity",
+    ),
+    "a category's move without its index": (
+        "UPDATE price_scenarios SET category_units_change = 0 WHERE category <> 'soup'",
+        "price_scenarios does not follow from category_move_elasticity",
+    ),
+    "lost move of the category": (
+        "DELETE FROM category_move_elasticity WHERE product = '2'",
+        "category_move_elasticity is not of all its products and their fit",
+    ),
+    "move of the category by another fit": (
+        "UPDATE category_move_elasticity SET fit_id = 'x' WHERE product = '2'",
+        "category_move_elasticity is not of all its products and their fit",
+    ),
+    "move of the category that is no number": (
+        "UPDATE category_move_elasticity SET elasticity = 'nan' WHERE product = '2'",
+        "category soup: the move of its prices has no proper interval for product 2",
     ),
     "stray effect": ("UPDATE control_effect SET category = 'x'", "has a category without products"),
     "not a number": (

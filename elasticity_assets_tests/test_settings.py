@@ -108,6 +108,27 @@ MISTAKES = {
     ),
     "wrong zone": (changed("schedule.timezone", "Mars"), "schedule.timezone: 'Mars' is no time zone"),
     "wrong cron": (changed("schedule.cron", "monday"), "schedule.cron: 'monday' is not a cron schedule"),
+    "unknown country": (
+        changed("sales.holidays", "XX"),
+        "sales.holidays: no public holidays are known of 'XX'; give a country's code, such as US",
+    ),
+    "unknown part of a country": (
+        changed("sales.holidays", "DE-ZZ"),
+        "sales.holidays: no public holidays are known of 'DE-ZZ'",
+    ),
+    "a country in lower case": (changed("sales.holidays", "us"), "sales.holidays: no public holidays"),
+    "Norway without quotes": (
+        changed("sales.holidays", False),
+        "sales.holidays: YAML reads NO as false; write Norway's code in quotes",
+    ),
+    "holidays twice": (
+        {"sales": MINIMAL["sales"] | {"holidays": "US", "controls": ["Holidays"]}},
+        "sales.holidays: the control 'Holidays' of the files has the name of the one that sales.holidays adds",
+    ),
+    "a column with the index's name": (
+        changed("sales.controls", ["category_price_index"]),
+        "sales.controls: the control 'category_price_index' of the files has the name of the one",
+    ),
     "long delimiter": (changed("sales.delimiter", "\\t"), "sales.delimiter: "),
     "one name for both databases": (
         changed("published", "mart/warehouse.duckdb"),
@@ -161,6 +182,17 @@ def test_a_list_or_section_that_is_no_json_in_the_environment_is_one_line(tmp_pa
     ) as caught:
         load_settings(write(tmp_path, MINIMAL))
     assert "\n" not in str(caught.value)
+
+
+def test_holidays_of_a_country_or_a_part_and_a_column_of_that_name_alone(tmp_path):
+    for region in ("US", "DE-BY", "NO", "GB-SCT"):
+        assert load_settings(write(tmp_path, changed("sales.holidays", region))).sales.holidays == region
+    alone = load_settings(write(tmp_path, changed("sales.controls", ["holidays"])))
+    assert (alone.sales.controls, alone.sales.holidays, alone.sales.category_price_index) == (
+        ["holidays"],
+        None,
+        False,
+    )
 
 
 def test_the_document_names_every_key():

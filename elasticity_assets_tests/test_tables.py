@@ -23,6 +23,7 @@ ELASTICITY = "elasticity elasticity_sd elasticity_q05 elasticity_q50 elasticity_
 COLUMNS = {
     "product_elasticity": f"""category product product_description {ELASTICITY} prob_elastic shrinkage
         n_periods units revenue price_mean price_min price_max log_price_sd flag fit_id fitted_at""",
+    "category_move_elasticity": f"category product {ELASTICITY} fit_id",
     "category_elasticity": f"""category {ELASTICITY} product_spread dispersion n_products n_periods n_obs
         fit_id fitted_at""",
     "global_elasticity": f"""{ELASTICITY} category_spread product_spread dispersion n_categories n_products
@@ -31,7 +32,9 @@ COLUMNS = {
     "fit_diagnostics": """category engine likelihood device iterations converged elbo seconds n_products n_obs
         serial_correlation_factor heldout_coverage_90 heldout_wape heldout_log_score warnings fit_id""",
     "price_scenarios": """category product price_change units_change units_change_q05 units_change_q95
-        revenue_change revenue_change_q05 revenue_change_q95""",
+        revenue_change revenue_change_q05 revenue_change_q95 category_units_change category_units_change_q05
+        category_units_change_q95 category_revenue_change category_revenue_change_q05 category_revenue_change_q95
+        flag""",
     "elasticity_history": "category product refit_id refitted_at elasticity elasticity_sd",
     "weekly_sales": "category product period_start units revenue price regular_price display",
     "rejected_sales": "file line reason row units",
@@ -85,7 +88,10 @@ def test_every_comment_says_meaning_and_unit():
 def test_elasticities_say_that_they_are_relative_price_elasticities():
     for table in published_tables():
         for column in table.columns:
-            if column.name == "elasticity" and table.name != "elasticity_history":
+            if column.name == "elasticity" and table.name not in (
+                "elasticity_history",
+                "category_move_elasticity",
+            ):
                 assert "relative-price elasticity" in column.comment
 
 

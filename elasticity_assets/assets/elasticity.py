@@ -25,6 +25,7 @@ from elasticity_assets.settings import Settings
 from elasticity_assets.sql import statement
 from elasticity_assets.tables import (
     CATEGORY_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,
     GLOBAL_ELASTICITY,
@@ -56,6 +57,7 @@ def product_elasticity(
 ) -> dg.MaterializeResult:
     """Give every product its price elasticity, pooled within its category and over all categories.
 
+    Writes product_elasticity and category_move_elasticity, which is empty without the category's price index.
     A category whose last fit failed keeps its last rows.
     """
     levels = unpack(Hierarchy, hierarchy)
@@ -65,11 +67,12 @@ def product_elasticity(
             key: connection.execute(statement("product_sales"), {"category": category_of(key)}).df()
             for key in keys
         }
-    parts = []
+    parts, moves = [], []
     for key in keys:
         posterior, record = _pooled_fit(category_posterior[key], hierarchy, levels)
         samples = of_fit(SplitSamples, split_samples, key, record)
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
+        moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
         plot = plots.elasticities(
             list(posterior.product), rows_of.product_summary(posterior), posterior.category
         )
@@ -79,6 +82,8 @@ def product_elasticity(
         connection.begin()
         before = connection.table(PRODUCT_ELASTICITY.name).df()
         _replace(context, connection, PRODUCT_ELASTICITY, rows, keys)
+        moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
+        _replace(context, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
         connection.commit()
     return dg.MaterializeResult(
         check_results=[
@@ -98,13 +103,18 @@ def product_elasticity(
     metadata=column_schema(PRICE_SCENARIOS),
 )
 def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
-    """Work out what units and revenue of every product do if its price alone changes by up to 20%."""
+    """Work out what units and revenue of every product do if its price, or its category's, changes by up to 20%."""
     keys = list(context.partition_keys)
     with warehouse.write() as connection:
         connection.begin()
-        select = statement("categories_rows", table=qualified(PRODUCT_ELASTICITY))
-        products = connection.execute(select, {"categories": [category_of(key) for key in keys]}).df()
-        rows = rows_of.scenario_rows(products)
+        products, moves = (
+            connection.execute(
+                statement("categories_rows", table=qualified(table)),
+                {"categories": [category_of(key) for key in keys]},
+            ).df()
+            for table in (PRODUCT_ELASTICITY, CATEGORY_MOVE_ELASTICITY)
+        )
+        rows = rows_of.scenario_rows(products, moves)
         _replace(context, connection, PRICE_SCENARIOS, rows, keys)
         connection.commit()
     counts = rows.groupby("category").size()

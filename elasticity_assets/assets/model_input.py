@@ -5,8 +5,10 @@ import dagster as dg
 from elasticity_assets.assets.metadata import OWNERS
 from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.checks import model_input as checks
+from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
 from elasticity_assets.inference.arrays import pack
-from elasticity_assets.inference.panel import panel_from_sales
+from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX, category_price_index
+from elasticity_assets.inference.panel import panel_from_sales, with_control
 from elasticity_assets.ingestion import all_periods, missing_periods, read_category
 from elasticity_assets.partitions import CATEGORIES, category_of
 from elasticity_assets.resources.array_store import ArrayStore
@@ -49,6 +51,11 @@ def model_input(
                 periods=sales.periods,
                 missing_periods=sales.missing_periods,
             )
+            if settings.sales.holidays is not None:
+                of_period = holidays_in_periods(settings.sales.holidays, panel.period, settings.sales.period)
+                panel = with_control(panel, HOLIDAYS, of_period)
+            if settings.sales.category_price_index:
+                panel = with_control(panel, CATEGORY_PRICE_INDEX, category_price_index(panel))
             file = array_store.write(context.asset_key, pack(panel), key)
             context.add_asset_metadata(
                 {

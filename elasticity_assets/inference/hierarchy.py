@@ -154,8 +154,8 @@ def pool(messages: Sequence[CategoryMessage], priors: Priors) -> Hierarchy:
 def pooled(posterior: CategoryPosterior, hierarchy: Hierarchy) -> CategoryPosterior:
     """Move one category's posterior, products included, to where the hierarchy puts it.
 
-    At each point of the tau grid beta_c's moments are replaced by the pooled ones, and a product's
-    follow: mean += gain * change of mean, variance += gain^2 * change of variance.
+    At each point of the tau grid beta_c's moments are replaced by the pooled ones, and those of products and
+    controls follow: mean += gain * change of mean, (co)variance += gain * gain * change of variance.
 
     Raises
     ------
@@ -168,6 +168,8 @@ def pooled(posterior: CategoryPosterior, hierarchy: Hierarchy) -> CategoryPoster
     c, points = found[0], len(posterior.weight)
     mean, var = hierarchy.mean[c, :points], hierarchy.var[c, :points]
     gain = np.asarray(posterior.product_gain, np.float64)
+    control_gain = np.asarray(posterior.control_gain, np.float64)
+    moved, widened = mean - posterior.category_mean, var - posterior.category_var
     return replace(
         posterior,
         prior_mean=float(hierarchy.prior_mean[c]),
@@ -175,8 +177,12 @@ def pooled(posterior: CategoryPosterior, hierarchy: Hierarchy) -> CategoryPoster
         weight=hierarchy.weight[c, :points],
         category_mean=mean,
         category_var=var,
-        product_mean=posterior.product_mean + gain * (mean - posterior.category_mean)[:, None],
-        product_var=posterior.product_var + gain**2 * (var - posterior.category_var)[:, None],
+        product_mean=posterior.product_mean + gain * moved[:, None],
+        product_var=posterior.product_var + gain**2 * widened[:, None],
+        control_mean=posterior.control_mean + control_gain * moved[:, None],
+        control_var=posterior.control_var + control_gain**2 * widened[:, None],
+        product_control_cov=posterior.product_control_cov
+        + gain[:, :, None] * control_gain[:, None, :] * widened[:, None, None],
     )
 
 

@@ -299,6 +299,7 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
         theta_cov,
         theta_lead,
         jnp.diagonal(shared.cov),
+        shared.cov[:lead, :lead],
     )
     return new, found
 
@@ -365,7 +366,7 @@ def _unknown(rows: arrow.Rows, state: State) -> Found:
     covariances = (jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n)))
     far = jnp.asarray(_FAR_AWAY)
     theta_cov, theta_lead = _varying(covariances)
-    return Found(far, far, far, far, far, far, theta_cov, theta_lead, jnp.zeros(S))
+    return Found(far, far, far, far, far, far, theta_cov, theta_lead, jnp.zeros(S), jnp.zeros((lead, lead)))
 
 
 def _shared_var(hyper: Hyper, state: State, lead: int) -> jax.Array:

@@ -114,7 +114,7 @@ def with_arrow_covariances(
     Returns
     -------
     CategoryPosterior
-        With new category_var, product_var, product_gain and control_var.
+        With new category_var, product_var, product_gain, control_var, control_gain and product_control_cov.
     """
     problem = _Problem(panel, priors, likelihood, max_passes=1)
     _, found = jax.device_get(problem.covariance(problem.start(posterior)))
@@ -126,6 +126,8 @@ def with_arrow_covariances(
         product_var=theta_cov[None, 0, 0],
         product_gain=theta_lead[None, 0, 0] / shared_var[0],
         control_var=shared_var[None, 2 : 2 + len(panel.control)],
+        control_gain=found.lead_cov[None, 0, 2:].astype(np.float64) / shared_var[0],
+        product_control_cov=theta_lead[0, 2:].T[None],
     )
 
 
@@ -303,7 +305,7 @@ class _Problem:
 
 _ROWS, _SAME = P(AXIS), P()
 _STATE_SPECS = State(_ROWS, _ROWS, _ROWS, _ROWS, _SAME, _SAME, _SAME)
-_FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME)
+_FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME, _SAME)
 
 
 @jax.jit
@@ -405,6 +407,7 @@ def _posterior(
     var = np.stack([run.found.shared_var for run in runs]).astype(np.float64)
     theta_cov = np.stack([problem.by_product(run.found.theta_cov) for run in runs])
     theta_lead = np.stack([problem.by_product(run.found.theta_lead) for run in runs])
+    lead_cov = np.stack([run.found.lead_cov for run in runs]).astype(np.float64)
     centre = weight @ shared
     # The model's level, from the one at the product's own mean price and controls.
     level = theta[:, 1] - problem.by_product(problem.host_rows.slope_mean)[0] * theta[:, 0]
@@ -445,6 +448,8 @@ def _posterior(
         product_gain=theta_lead[:, 0, 0] / var[:, :1],
         control_mean=shared[:, 2 : 2 + K],
         control_var=var[:, 2 : 2 + K],
+        control_gain=lead_cov[:, 0, 2:] / var[:, :1],
+        product_control_cov=np.swapaxes(theta_lead[:, 0, 2:], 1, 2),
         level=level - shift,
         period_effect=centre[2 + K : 2 + K + panel.n_periods] + shift,
         dispersion=dispersion,

@@ -308,9 +308,13 @@ def _posterior(panel: Panel, priors: Priors, draws: Draws, diagnostics: FitDiagn
     log_dispersion = np.log(flat(draws.dispersion))
     beta, beta_c, alpha = flat(draws.elasticity), flat(draws.category_elasticity), flat(draws.control_effect)
     category_var = np.array([beta_c[own].var() for own in bins])
-    covariance = np.array(
-        [((beta[own] - beta[own].mean(0)).T @ (beta_c[own] - beta_c[own].mean())) / len(own) for own in bins]
-    )
+
+    def covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Covariances in each bin, (bins, columns of one, columns of other)."""
+        return np.array(
+            [(one[own] - one[own].mean(0)).T @ (other[own] - other[own].mean(0)) / len(own) for own in bins]
+        )
+
     return CategoryPosterior(
         category=panel.category,
         product=panel.product,
@@ -324,9 +328,11 @@ def _posterior(panel: Panel, priors: Priors, draws: Draws, diagnostics: FitDiagn
         category_var=category_var,
         product_mean=np.array([beta[own].mean(axis=0) for own in bins]),
         product_var=np.array([beta[own].var(axis=0) for own in bins]),
-        product_gain=covariance / category_var[:, None],
+        product_gain=covariance(beta, beta_c[:, None])[..., 0] / category_var[:, None],
         control_mean=np.array([alpha[own].mean(axis=0) for own in bins]),
         control_var=np.array([alpha[own].var(axis=0) for own in bins]),
+        control_gain=covariance(alpha, beta_c[:, None])[..., 0] / category_var[:, None],
+        product_control_cov=covariance(beta, alpha),
         level=flat(draws.level).mean(axis=0),
         period_effect=flat(draws.period_effect).mean(axis=0),
         dispersion=np.exp(log_dispersion.mean(axis=0)),

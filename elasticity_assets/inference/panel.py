@@ -1,7 +1,7 @@
 """One category's model input: a padded panel of products by periods."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,6 +82,24 @@ class Panel:
         """
         centred = self.log_price - self.mean_log_price()[:, None]
         return np.where(self.observed, centred, 0.0).astype(np.float32)
+
+
+def with_control(panel: Panel, name: str, values: np.ndarray) -> Panel:
+    """Add a control to a panel.
+
+    Parameters
+    ----------
+    panel : Panel
+    name : str
+    values : float array, shape (n, T) or (T,)
+        Of each cell, or of each period for all products.
+    """
+    n, T = panel.n_products, panel.n_periods
+    added = np.zeros((*panel.observed.shape, 1), np.float32)
+    added[:n, :T, 0] = np.where(panel.observed[:n, :T], values, 0.0)
+    return replace(
+        panel, control=(*panel.control, name), controls=np.concatenate([panel.controls, added], axis=2)
+    )
 
 
 def counting_unit(units: np.ndarray) -> float:

@@ -80,6 +80,10 @@ class CategoryPosterior:
     product_gain : float array, shape (G, n)
         Cov(beta_i, beta_c) / Var(beta_c) at each point.
     control_mean, control_var : float arrays, shape (G, K)
+    control_gain : float array, shape (G, K)
+        Cov(alpha_k, beta_c) / Var(beta_c) at each point.
+    product_control_cov : float array, shape (G, n, K)
+        Cov(beta_i, alpha_k) at each point.
     level : float array, shape (n,)
         Posterior mean of delta_i, log units at the product's own usual price.
     period_effect : float array, shape (T,)
@@ -119,6 +123,8 @@ class CategoryPosterior:
     product_gain: np.ndarray
     control_mean: np.ndarray
     control_var: np.ndarray
+    control_gain: np.ndarray
+    product_control_cov: np.ndarray
     level: np.ndarray
     period_effect: np.ndarray
     dispersion: np.ndarray

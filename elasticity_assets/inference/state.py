@@ -78,6 +78,8 @@ class Found(NamedTuple):
     theta_cov, theta_lead : arrays, shapes (blocks, d, d, n) and (blocks, d, d + K, n)
         Cov(theta_i) and Cov(theta_i, (c, alpha)).
     shared_var : array, shape (S,)
+    lead_cov : array, shape (d + K, d + K)
+        Cov((c, alpha)).
     """
 
     move: jax.Array
@@ -89,6 +91,7 @@ class Found(NamedTuple):
     theta_cov: jax.Array
     theta_lead: jax.Array
     shared_var: jax.Array
+    lead_cov: jax.Array
 
 
 class Run(NamedTuple):

@@ -192,7 +192,7 @@ def _posterior(found: _Found, index: int) -> CategoryPosterior:
     panel, priors, mean, sd = found.panels[index], found.model.priors, found.mean, found.sd
     rows, columns = places(found.panels, found.sales, index)
     counts = found.model.likelihood == "negative_binomial"
-    K = len(panel.control)
+    n, K = len(rows), len(panel.control)
 
     def scale(name: str, prior: HalfNormal | Fixed) -> float:
         return float(
@@ -212,9 +212,11 @@ def _posterior(found: _Found, index: int) -> CategoryPosterior:
         category_var=sd["beta_c"][[index]].astype(np.float64) ** 2,
         product_mean=mean["beta"][None, rows].astype(np.float64),
         product_var=sd["beta"][None, rows].astype(np.float64) ** 2,
-        product_gain=np.zeros((1, len(rows))),
+        product_gain=np.zeros((1, n)),
         control_mean=mean["alpha"][[index]].astype(np.float64) if K else np.zeros((1, 0)),
         control_var=sd["alpha"][[index]].astype(np.float64) ** 2 if K else np.zeros((1, 0)),
+        control_gain=np.zeros((1, K)),
+        product_control_cov=np.zeros((1, n, K)),
         level=mean["delta"][rows].astype(np.float64),
         period_effect=mean["gamma"][index, columns].astype(np.float64),
         dispersion=np.exp(mean["log_r"][rows].astype(np.float64)) if counts else np.full(len(rows), np.inf),
@@ -256,6 +258,8 @@ def _with_covariances(found: _Found) -> CategoryPosterior:
             "product_gain",
             "control_mean",
             "control_var",
+            "control_gain",
+            "product_control_cov",
         )
     }
     seconds = time.perf_counter() - found.began

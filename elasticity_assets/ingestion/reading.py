@@ -70,7 +70,10 @@ def column_parts(file: str, layout: FileFormat, sales: SalesSettings, row: str) 
         price = f"{number('revenue')} / nullif({units}, 0)"
         price_given = f"({_given(*columns['revenue'])} AND {units} IS DISTINCT FROM 0)"
     date, label = _period(*columns["period"], sales.date_format)
-    controls = [f", {number(f'controls.{name}')} AS {quoted(name)}" for name in sales.controls]
+    controls = [
+        f", {_number_or_flag(*columns[f'controls.{name}'], sales.decimal)} AS {quoted(name)}"
+        for name in sales.controls
+    ]
     return {
         "product": text("product"),
         "category": text("category", absent="'all'"),
@@ -86,6 +89,23 @@ def column_parts(file: str, layout: FileFormat, sales: SalesSettings, row: str) 
         "description": text("description"),
         "controls": "".join(controls),
     }
+
+
+def control_parts(layout: FileFormat, sales: SalesSettings, row: str) -> dict[str, dict[str, str]]:
+    """Express what `unreadable_control.sql` reads: the settings' controls, by name.
+
+    `column_parts` has found that the file has them.
+    """
+    parts = {}
+    for name in sales.controls:
+        column = layout.find(name) or name
+        kind, place = layout.columns[column], f"{row}.{quoted(column)}"
+        parts[name] = {
+            "given": _given(place, kind),
+            "number": _number_or_flag(place, kind, sales.decimal),
+            "text": text_of(place, kind),
+        }
+    return parts
 
 
 def check_controls(sales: SalesSettings) -> None:
@@ -157,6 +177,12 @@ def _number(column: str, kind: str, decimal: str) -> str:
     if _is_text(kind):
         return f"number_with_comma({column})" if decimal == "," else f"number_with_point({column})"
     return f"finite(TRY_CAST({column} AS DOUBLE))"
+
+
+def _number_or_flag(column: str, kind: str, decimal: str) -> str:
+    """Express a column's values as numbers, yes and no as 1 and 0."""
+    number = _number(column, kind, decimal)
+    return f"coalesce({number}, yes_or_no({column}))" if _is_text(kind) else number
 
 
 def _given(column: str, kind: str) -> str:

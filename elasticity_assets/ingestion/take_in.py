@@ -15,15 +15,19 @@ from elasticity_assets.ingestion.reading import (
     check_controls,
     check_date_format,
     column_parts,
+    control_parts,
     not_products_pattern,
     row_source,
 )
 from elasticity_assets.ingestion.reports import FilesReport, SalesFileError
-from elasticity_assets.settings import SalesSettings
+from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.sql import quoted, statement
 
-READER = 1
+READER = 2
 """Raise it when rows are understood otherwise than before; every file is then read again."""
+
+MOST_UNREADABLE = 0.01
+"""Share of a control's values in a file that may be texts such as n/a, which count as not given."""
 
 FEW = 0.01
 """A file has one line a product-period if at most this share of its product-periods has lines that differ."""
@@ -53,7 +57,7 @@ def take_in_files(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
     Raises
     ------
     SettingsError
-        If there is no file, or a file lacks a column.
+        If there is no file, a file lacks a column, or a control is neither numbers nor yes and no.
     SalesFileError
         If a file cannot be read or has no usable row. The warehouse is then as it was before.
     """
@@ -151,6 +155,15 @@ def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales:
     not_products = not_products_pattern(connection, sales.not_products)
     values = {"file_id": file_id, "period": sales.period, "not_products": not_products, **of_source}
     try:
+        for name, control in control_parts(layout, sales, source["row"]).items():
+            parts = {"source": source["source"], "row": source["row"], **control}
+            unreadable = statement("unreadable_control", **parts)
+            given, unread, example = connection.execute(unreadable, of_source).fetchall()[0]
+            if unread > MOST_UNREADABLE * given:
+                raise SettingsError(
+                    f"sales.controls: {name!r} has {unread} values in {file} that are neither numbers nor yes or no, "
+                    f"such as {example!r}; leave it out, or deliver numbers"
+                )
         connection.execute(statement("read_file", **source, **columns), values)
         if _has_duplicates(connection, file_id):
             connection.execute(statement("reject_duplicates", **source), {"file_id": file_id, **of_source})

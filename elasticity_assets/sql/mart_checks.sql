@@ -77,6 +77,22 @@ LEFT JOIN product_elasticity AS p USING (category, product)
 WHERE abs(s.units_change - (power(1 + s.price_change, p.elasticity_q50) - 1)) < 1e-9 IS NOT TRUE
 GROUP BY s.category
 UNION ALL
+SELECT format('category {}: price_scenarios does not follow from category_move_elasticity', s.category)
+FROM price_scenarios AS s
+LEFT JOIN category_move_elasticity AS m USING (category, product)
+WHERE
+    CASE
+        WHEN m.product IS NULL THEN s.category_units_change IS NULL
+        ELSE abs(s.category_units_change - (power(1 + s.price_change, m.elasticity_q50) - 1)) < 1e-9
+    END IS NOT TRUE
+GROUP BY s.category
+UNION ALL
+SELECT format('category {}: category_move_elasticity is not of all its products and their fit', m.category)
+FROM category_move_elasticity AS m
+LEFT JOIN products AS p USING (category)
+GROUP BY m.category
+HAVING count(*) IS DISTINCT FROM any_value(p.n_products) OR bool_or(m.fit_id IS DISTINCT FROM p.first_fit)
+UNION ALL
 SELECT format('category {}: control_effect has a category without products', c.category)
 FROM control_effect AS c
 WHERE c.category NOT IN (SELECT category FROM products)
@@ -88,6 +104,13 @@ WHERE NOT (
     isfinite(elasticity) AND isfinite(elasticity_sd) AND elasticity_sd > 0
     AND elasticity_q05 < elasticity_q50 AND elasticity_q50 < elasticity_q95
     AND prob_elastic BETWEEN 0 AND 1 AND shrinkage BETWEEN 0 AND 1
+)
+UNION ALL
+SELECT format('category {}: the move of its prices has no proper interval for product {}', category, product)
+FROM category_move_elasticity
+WHERE NOT (
+    isfinite(elasticity) AND isfinite(elasticity_sd) AND elasticity_sd > 0
+    AND elasticity_q05 < elasticity_q50 AND elasticity_q50 < elasticity_q95
 )
 UNION ALL
 SELECT format('category {}: has no proper interval', category)

@@ -19,6 +19,13 @@ CREATE OR REPLACE TEMP MACRO number_with_point(x) AS
 CREATE OR REPLACE TEMP MACRO number_with_comma(x) AS
     CASE WHEN NOT contains(x, '.') THEN finite(TRY_CAST(replace(trimmed(x), ',', '.') AS DOUBLE)) END;
 
+-- Of a text that is yes or no: 1 or 0.
+CREATE OR REPLACE TEMP MACRO yes_or_no(x) AS
+    CASE
+        WHEN lower(trimmed(x)) IN ('yes', 'y', 'true', 't') THEN 1.0
+        WHEN lower(trimmed(x)) IN ('no', 'n', 'false', 'f') THEN 0.0
+    END;
+
 CREATE OR REPLACE TEMP MACRO sensible_day(x) AS
     CASE WHEN CAST(x AS DATE) BETWEEN DATE '1900-01-01' AND DATE '2199-12-31' THEN CAST(x AS DATE) END;
 

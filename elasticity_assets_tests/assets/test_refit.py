@@ -18,6 +18,7 @@ from elasticity_assets_tests.projects import (
 
 TABLES = [
     "product_elasticity",
+    "category_move_elasticity",
     "category_elasticity",
     "global_elasticity",
     "control_effect",
@@ -69,7 +70,10 @@ def test_one_run_fits_pools_and_publishes_all_categories(project: Project) -> No
     assert project.published("global_elasticity")[["n_categories", "n_products"]].to_numpy().tolist() == [
         [2, 8]
     ]
-    assert len(project.published("price_scenarios")) == 9 * 8
+    scenarios = project.published("price_scenarios")
+    assert len(scenarios) == 9 * 8
+    assert project.published("category_move_elasticity").empty
+    assert scenarios.filter(regex="^category_").isna().all().all()
     assert project.published("refits")["refit_id"].tolist() == [result.run_id]
 
 

@@ -27,6 +27,8 @@ def posterior() -> CategoryPosterior:
         product_gain=rng.random((grid, n)),
         control_mean=rng.random((grid, 2)),
         control_var=rng.random((grid, 2)),
+        control_gain=rng.random((grid, 2)),
+        product_control_cov=rng.random((grid, n, 2)),
         level=rng.random(n),
         period_effect=rng.random(periods),
         dispersion=np.full(n, np.inf),

@@ -1,6 +1,6 @@
 """Pooling, against joint Gaussian models solved densely and integrals done by brute force."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -91,6 +91,8 @@ def fit_alone(
         product_gain=np.array(gain),
         control_mean=np.zeros((g, 0)),
         control_var=np.zeros((g, 0)),
+        control_gain=np.zeros((g, 0)),
+        product_control_cov=np.zeros((g, n, 0)),
         level=np.zeros(n),
         period_effect=np.zeros(0),
         dispersion=np.full(n, np.inf),
@@ -240,3 +242,43 @@ def test_partitions_and_pooling_equal_one_joint_fit(control_effects: tuple[float
     np.testing.assert_allclose(np.sqrt(var) / sd, 1.0, atol=0.01)
     assert abs(hierarchy.global_mean[0] - joint.global_mean) / np.sqrt(joint.global_var) < 0.01
     assert hierarchy.global_var[0] == pytest.approx(joint.global_var, rel=0.02)
+
+
+def test_effects_of_controls_follow_their_category() -> None:
+    """A joint Gaussian of beta_c, three products and two controls, moved from one prior of beta_c to another."""
+    rng = np.random.default_rng(3)
+    priors = Priors()
+    half = rng.normal(size=(6, 6))
+    known = half @ half.T + np.eye(6)  # precision and shift without the prior of beta_c
+    shift = rng.normal(size=6)
+
+    def moments(mean: float, var: float) -> tuple[np.ndarray, np.ndarray]:
+        cov = np.linalg.inv(known + np.diag([1 / var, 0, 0, 0, 0, 0]))
+        return cov @ (shift + np.array([mean / var, 0, 0, 0, 0, 0])), cov
+
+    def posterior(mean: np.ndarray, cov: np.ndarray) -> CategoryPosterior:
+        (alone,) = fits(draw(0, 1), np.array([0.5]), priors)
+        return replace(
+            alone,
+            product=np.array(["a", "b", "c"]),
+            control=("display", "mailer"),
+            category_mean=mean[:1],
+            category_var=cov[0, :1],
+            product_mean=mean[None, 1:4],
+            product_var=np.diag(cov)[None, 1:4],
+            product_gain=cov[None, 0, 1:4] / cov[0, 0],
+            control_mean=mean[None, 4:],
+            control_var=np.diag(cov)[None, 4:],
+            control_gain=cov[None, 0, 4:] / cov[0, 0],
+            product_control_cov=cov[None, 1:4, 4:],
+        )
+
+    alone = posterior(*moments(priors.category_mean, priors.category_var))
+    expected = posterior(*moments(-1.0, 0.05))
+    hierarchy = replace(
+        pool([message(alone)], priors), mean=expected.category_mean[None], var=expected.category_var[None]
+    )
+    found = pooled(alone, hierarchy)
+    for name in ("product_mean", "product_var", "control_mean", "control_var", "product_control_cov"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-10)
+        assert not np.allclose(getattr(found, name), getattr(alone, name), atol=1e-3)

@@ -93,6 +93,16 @@ def assert_equals_dense(posterior: CategoryPosterior, dense: DenseGaussian) -> N
     np.testing.assert_allclose(
         posterior.product_gain[0], dense.cov[beta, 0] / dense.cov[0, 0], rtol=2e-3, atol=1e-4
     )
+    np.testing.assert_allclose(
+        posterior.control_gain[0] * dense.cov[0, 0],
+        dense.cov[alpha, 0],
+        atol=2e-3 * sd[alpha].max(initial=0) * sd[0],
+    )
+    np.testing.assert_allclose(
+        posterior.product_control_cov[0],
+        dense.cov[np.ix_(beta, alpha)],
+        atol=2e-3 * sd[alpha].max(initial=0) * sd[beta].max(),
+    )
     assert posterior.diagnostics.elbo == pytest.approx(dense.elbo, abs=0.06)
 
 
@@ -253,9 +263,18 @@ def test_covariances_for_other_engines() -> None:
         product_var=np.ones_like(whole.product_var),
         product_gain=np.zeros_like(whole.product_gain),
         control_var=np.ones_like(whole.control_var),
+        control_gain=np.zeros_like(whole.control_gain),
+        product_control_cov=np.zeros_like(whole.product_control_cov),
     )
     again = with_arrow_covariances(blind, panel, FIXED, "negative_binomial")
-    for name in ("category_var", "product_var", "product_gain", "control_var"):
+    for name in (
+        "category_var",
+        "product_var",
+        "product_gain",
+        "control_var",
+        "control_gain",
+        "product_control_cov",
+    ):
         np.testing.assert_allclose(getattr(again, name), getattr(whole, name), rtol=2e-3, atol=1e-5)
     assert (again.product_mean == whole.product_mean).all()
 

@@ -62,6 +62,13 @@ def test_bins_keep_the_draws_moments() -> None:
     np.testing.assert_allclose(found.sd, beta.std(axis=0), atol=1e-9)
     # beta_i = beta_c + tau * noise by construction: the gain is 1, whatever tau.
     np.testing.assert_allclose(posterior.weight @ posterior.product_gain, 1.0, atol=0.15)
+    np.testing.assert_allclose(posterior.weight @ posterior.control_gain, 0.5, atol=0.3)
+    alpha = draws.control_effect.reshape(-1, 1)
+    centred = posterior.product_mean - found.mean
+    between = posterior.weight @ (centred * (posterior.control_mean - alpha.mean()))
+    within = posterior.weight @ posterior.product_control_cov[..., 0]
+    covariance = ((beta - beta.mean(axis=0)) * (alpha - alpha.mean())).mean(axis=0)
+    np.testing.assert_allclose(within + between, covariance, atol=1e-9)
 
 
 def fake_draws(rng: np.random.Generator, chains: int, samples: int, n: int) -> Draws:
@@ -78,7 +85,7 @@ def fake_draws(rng: np.random.Generator, chains: int, samples: int, n: int) -> D
         period_spread=ones,
         log_dispersion_mean=ones,
         log_dispersion_spread=ones,
-        control_effect=rng.normal(size=(*shape, 1)),
+        control_effect=0.5 * beta_c[..., None] + rng.normal(size=(*shape, 1)),
         level=rng.normal(size=(*shape, n)),
         dispersion=np.exp(rng.normal(size=(*shape, n))),
         period_effect=rng.normal(size=(*shape, 63)),
