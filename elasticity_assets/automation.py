@@ -1,7 +1,8 @@
 """Jobs, the weekly schedule, and the sensor that lets a refit follow each ingest.
 
-Two jobs, since one run cannot cover a category that it discovers itself: `ingest` brings the sales and the
-category partitions up to date, `refit` does the rest for all categories in one run.
+Two jobs do the weekly work, since one run cannot cover a category that it discovers itself: `ingest` brings the sales
+and the category partitions up to date, `refit` does the rest for all categories in one run. `cross_check` is slow, and
+has a schedule of its own.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from elasticity_assets.settings import ScheduleSettings
+from elasticity_assets.settings import CrossCheckSettings, ScheduleSettings
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -17,6 +18,7 @@ NO_FOLLOW_UP = "elasticity/no_follow_up"
 """Tag of ingest runs whose refit somebody else starts."""
 
 _SALES = dg.AssetSelection.assets("raw_sales", "weekly_sales")
+_CROSS_CHECK = dg.AssetSelection.assets("nuts_cross_check")
 
 ingest = dg.define_asset_job(
     "ingest",
@@ -25,8 +27,14 @@ ingest = dg.define_asset_job(
 )
 refit = dg.define_asset_job(
     "refit",
-    dg.AssetSelection.all() - _SALES,
+    dg.AssetSelection.all() - _SALES - _CROSS_CHECK,
     description="Fits categories, pools them, and publishes elasticity.duckdb.",
+)
+
+cross_check = dg.define_asset_job(
+    "cross_check",
+    _CROSS_CHECK,
+    description="Holds a few categories' posteriors against NUTS, in turns.",
 )
 
 
@@ -76,4 +84,16 @@ def weekly_schedule(settings: ScheduleSettings) -> dg.ScheduleDefinition:
         cron_schedule=settings.cron,
         execution_timezone=settings.timezone,
         description="Takes in the sales files; the sensor refit_after_ingest then refits and publishes.",
+    )
+
+
+def cross_check_schedule(settings: CrossCheckSettings, schedule: ScheduleSettings) -> dg.ScheduleDefinition:
+    """Start `cross_check` when the settings say."""
+    return dg.ScheduleDefinition(
+        name="regular_cross_check",
+        job=cross_check,
+        cron_schedule=settings.cron,
+        execution_timezone=schedule.timezone,
+        run_config={"ops": {"nuts_cross_check": {"config": {"most": settings.categories}}}},
+        description="Holds a few categories' posteriors against NUTS, those first that were not checked for longest.",
     )

@@ -8,7 +8,14 @@ from typing import Any
 import dagster as dg
 
 from elasticity_assets.assets import elasticity, evidence, mart, model_input, posterior, sales
-from elasticity_assets.automation import ingest, refit, refit_after_ingest, weekly_schedule
+from elasticity_assets.automation import (
+    cross_check,
+    cross_check_schedule,
+    ingest,
+    refit,
+    refit_after_ingest,
+    weekly_schedule,
+)
 from elasticity_assets.resources.array_store import ArrayStore
 from elasticity_assets.resources.svi_fit import SviFit
 from elasticity_assets.resources.warehouse import Warehouse
@@ -49,8 +56,11 @@ def build_definitions(
     }
     return dg.Definitions(
         assets=dg.load_assets_from_modules([sales, model_input, posterior, evidence, elasticity, mart]),
-        jobs=[ingest, refit],
-        schedules=[weekly_schedule(settings.schedule)],
+        jobs=[ingest, refit, cross_check],
+        schedules=[
+            weekly_schedule(settings.schedule),
+            cross_check_schedule(settings.cross_check, settings.schedule),
+        ],
         sensors=[refit_after_ingest],
         # One process a run: one a step would compile each fit anew, and give the run's lock away in between.
         executor=dg.in_process_executor,

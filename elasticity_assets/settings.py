@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -148,10 +149,21 @@ class FitSettings(Strict):
     nuts: NutsOptions = NutsOptions()
 
 
+def _cron(cron: str) -> str:
+    from dagster._utils.schedules import is_valid_cron_schedule  # noqa: PLC0415
+
+    if not is_valid_cron_schedule(cron):
+        raise ValueError(f"{cron!r} is not a cron schedule such as '0 6 * * 1'")
+    return cron
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
 class ScheduleSettings(Strict):
     """When the weekly refit starts."""
 
-    cron: str = "0 6 * * 1"
+    cron: Cron = "0 6 * * 1"
     timezone: str = "UTC"
 
     @field_validator("timezone")
@@ -161,14 +173,12 @@ class ScheduleSettings(Strict):
             raise ValueError(f"{name!r} is no time zone; use a name such as Europe/Berlin")
         return name
 
-    @field_validator("cron")
-    @classmethod
-    def _is_cron(cls, cron: str) -> str:
-        from dagster._utils.schedules import is_valid_cron_schedule  # noqa: PLC0415
 
-        if not is_valid_cron_schedule(cron):
-            raise ValueError(f"{cron!r} is not a cron schedule such as '0 6 * * 1'")
-        return cron
+class CrossCheckSettings(Strict):
+    """When and how much is held against NUTS."""
+
+    cron: Cron = "0 7 1 * *"
+    categories: int = Field(default=3, ge=1)
 
 
 class Settings(BaseSettings):
@@ -181,6 +191,7 @@ class Settings(BaseSettings):
     sales: SalesSettings
     fit: FitSettings = FitSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    cross_check: CrossCheckSettings = CrossCheckSettings()
     warehouse: Path = Path("data/warehouse.duckdb")
     published: Path = Path("data/elasticity.duckdb")
     keep: int = Field(default=8, ge=1)

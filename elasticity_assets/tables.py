@@ -362,6 +362,43 @@ HELDOUT_SCORES = Table(
     ),
 )
 
+NUTS_CROSS_CHECK = Table(
+    "nuts_cross_check",
+    "One row a category checked: how far its posterior lies from NUTS's, which is slow and exact. Checked in turns.",
+    ("category",),
+    (
+        CATEGORY,
+        Column("checked_at", "TIMESTAMP", "UTC", "When it was checked"),
+        Column(
+            "n_products",
+            "BIGINT",
+            "products",
+            "Products compared: all, or a random sample of a large category",
+        ),
+        Column(
+            "mean_difference_rms",
+            "DOUBLE",
+            "posterior sds",
+            "Difference of the posterior means, root mean square",
+        ),
+        Column(
+            "mean_difference_max", "DOUBLE", "posterior sds", "The same, of the product that differs most"
+        ),
+        Column(
+            "sd_ratio_median",
+            "DOUBLE",
+            "ratio",
+            "Posterior standard deviation over NUTS's, the products' median",
+        ),
+        Column("sd_ratio_min", "DOUBLE", "ratio", "The same, of the product where it is smallest"),
+        Column("sd_ratio_max", "DOUBLE", "ratio", "The same, of the product where it is largest"),
+        Column("r_hat", "DOUBLE", "ratio", "Largest R-hat of NUTS's chains: 1 where they agree"),
+        Column("effective_sample_size", "DOUBLE", "draws", "Smallest effective sample size of NUTS's draws"),
+        Column("divergences", "BIGINT", "transitions", "Transitions that NUTS could not follow"),
+        FIT_ID,
+    ),
+)
+
 _CHANGE = "a price change of price_change, the rest of the category unchanged"
 _CATEGORY_CHANGE = "a change of all the category's prices by price_change"
 _NO_INDEX = "NULL where the category's price index was not fitted"
@@ -540,6 +577,7 @@ def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
         CONTROL_EFFECT,
         FIT_DIAGNOSTICS,
         HELDOUT_SCORES,
+        NUTS_CROSS_CHECK,
         PRICE_SCENARIOS,
         ELASTICITY_HISTORY,
         weekly_sales(controls),

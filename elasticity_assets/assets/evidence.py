@@ -1,23 +1,31 @@
-"""heldout_evaluation and split_samples: what each category's fit is worth on sales it has not seen."""
+"""heldout_evaluation, split_samples and nuts_cross_check: what each category's fit is worth."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 import dagster as dg
+import pandas as pd
+from pydantic import Field
 
 from elasticity_assets import plots
-from elasticity_assets.assets.metadata import OWNERS
+from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import evidence as checks
-from elasticity_assets.fits import FitRecord, of_fit, readable_fit
+from elasticity_assets.fits import FitRecord, of_fit, readable_fit, unpack_fit, utc_now
 from elasticity_assets.inference.arrays import pack, unpack
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.scores import HeldOut
 from elasticity_assets.inference.split_samples import SplitSamples
-from elasticity_assets.partitions import CATEGORIES
+from elasticity_assets.partitions import CATEGORIES, category_of
 from elasticity_assets.resources.array_store import ArrayStore, StoredArrays
 from elasticity_assets.resources.svi_fit import SviFit
+from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.schema import create_table, replace_rows
+from elasticity_assets.sql import statement
+from elasticity_assets.tables import NUTS_CROSS_CHECK
 
 GROUP = "3_evidence"
 
@@ -100,6 +108,69 @@ def split_samples(
     )
     return dg.MaterializeResult(
         check_results=[checks.split_samples_agree(found), checks.elasticities_do_not_drift(found)]
+    )
+
+
+class CrossCheckConfig(dg.Config):
+    """Which categories are checked.
+
+    Attributes
+    ----------
+    categories : list of str
+        These; empty means those that were not checked for longest.
+    most : int
+        How many of them.
+    """
+
+    categories: list[str] = Field(default=[])
+    most: int = 3
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"jax", "duckdb"},
+    owners=OWNERS,
+    ins={
+        name: dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
+        for name in ("model_input", "category_posterior")
+    },
+    pool="gpu",
+    check_specs=checks.NUTS_CROSS_CHECK,
+    metadata=column_schema(NUTS_CROSS_CHECK),
+)
+def nuts_cross_check(
+    context: dg.AssetExecutionContext,
+    config: CrossCheckConfig,
+    model_input: StoredArrays,
+    category_posterior: StoredArrays,
+    svi_fit: SviFit,
+    warehouse: Warehouse,
+) -> dg.MaterializeResult:
+    """Hold a few categories' posteriors against NUTS, in turns: slow, so on a schedule of its own.
+
+    The next refit publishes what was found.
+    """
+    with warehouse.write() as connection:
+        connection.execute(create_table(NUTS_CROSS_CHECK))
+        checked = dict(connection.execute(statement("cross_checked")).fetchall())
+    keys = [key for key in category_posterior if key in model_input]
+    if config.categories:
+        keys = [key for key in keys if category_of(key) in config.categories]
+    else:
+        keys = sorted(keys, key=lambda key: (checked.get(category_of(key), datetime.min), key))[: config.most]
+    found, rows = [], []
+    for key in keys:
+        posterior, record = unpack_fit(category_posterior[key])
+        found.append(svi_fit.cross_check(unpack(Panel, model_input[key]), posterior))
+        context.log.info(f"{posterior.category!r}: {found[-1]}")
+        rows.append({**asdict(found[-1]), "checked_at": utc_now(), "fit_id": record.fit_id})
+    if not found:
+        raise dg.Failure("no such category has a fit; materialize category_posterior", allow_retries=False)
+    with warehouse.write() as connection:
+        replace_rows(connection, NUTS_CROSS_CHECK, pd.DataFrame(rows), [check.category for check in found])
+    return dg.MaterializeResult(
+        metadata={"categories": ", ".join(check.category for check in found), **row_count(len(found))},
+        check_results=[checks.posteriors_match_nuts(found)],
     )
 
 

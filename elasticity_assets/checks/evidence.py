@@ -1,6 +1,7 @@
 """Checks of the evidence: predictions hold what their intervals promise, and parts of the sales tell the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -8,6 +9,9 @@ import numpy as np
 from elasticity_assets.checks.report import by_category
 from elasticity_assets.inference.scores import HeldOut
 from elasticity_assets.inference.split_samples import SplitSamples
+
+if TYPE_CHECKING:  # it imports jax
+    from elasticity_assets.inference.cross_check import CrossCheck
 
 LOWEST_COVERAGE, HIGHEST_COVERAGE = 0.85, 0.95
 """Of 90% intervals, in a category or a third of its products."""
@@ -54,6 +58,16 @@ SPLIT_SAMPLES = [
         description="In every category at most 10% of the elasticities differ between first and second half.",
     ),
 ]
+
+
+NUTS_CROSS_CHECK = [
+    dg.AssetCheckSpec(
+        "posteriors_match_nuts",
+        asset="nuts_cross_check",
+        description="Posterior means lie within 0.1 standard deviations of NUTS's (rms), and sds within 10% (median).",
+    ),
+]
+LARGEST_DIFFERENCE, LARGEST_RATIO = 0.1, 0.1
 
 
 def heldout_coverage(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
@@ -149,6 +163,24 @@ def elasticities_do_not_drift(found: Mapping[str, SplitSamples]) -> dg.AssetChec
             "suits": bool(drifting <= max(MOST_DRIFTING * n, 1.0) and not sds > 2.576),
         }
     return _result("elasticities_do_not_drift", rows, "elasticities changed between the halves in")
+
+
+def posteriors_match_nuts(found: Sequence["CrossCheck"]) -> dg.AssetCheckResult:
+    """Warn of categories whose posterior is not NUTS's, beyond NUTS's own error."""
+    rows = {}
+    for check in found:
+        own_error = 3.0 / np.sqrt(max(check.effective_sample_size, 1.0))
+        rows[check.category] = {
+            "products": check.n_products,
+            "means differ by, rms": round(check.mean_difference_rms, 3),
+            "ratio of sds, median": round(check.sd_ratio_median, 3),
+            "R-hat": round(check.r_hat, 3),
+            "suits": bool(
+                check.mean_difference_rms <= max(LARGEST_DIFFERENCE, own_error)
+                and abs(check.sd_ratio_median - 1.0) <= max(LARGEST_RATIO, own_error)
+            ),
+        }
+    return _result("posteriors_match_nuts", rows, "the posterior is not NUTS's in")
 
 
 def _suits(share: float, cells: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from elasticity_assets.inference import natural_gradient
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
-from elasticity_assets.inference.panel import Panel, padded_size
+from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.prediction import Predictive, of_cells
 from elasticity_assets.inference.priors import Fixed, Priors
@@ -47,7 +47,7 @@ def evaluate(
     rivals : bool
         Whether to judge the rivals as well.
     """
-    panel = _sample(panel)
+    panel = some_products(panel, MOST_PRODUCTS, _SEED)
     fold, row, column = _folds(panel)
     judged = [priors, *(rival_priors(priors) if rivals else ())]
     units = panel.units[row, column].astype(np.float64)
@@ -133,29 +133,6 @@ def _folds(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         np.concatenate([fold, np.full(len(last), FORECAST)]),
         np.concatenate([row, row[last]]),
         np.concatenate([column, column[last]]),
-    )
-
-
-def _sample(panel: Panel) -> Panel:
-    """At most MOST_PRODUCTS of the panel's products."""
-    if panel.n_products <= MOST_PRODUCTS:
-        return panel
-    chosen = np.sort(np.random.default_rng(_SEED).permutation(panel.n_products)[:MOST_PRODUCTS])
-    rows = padded_size(MOST_PRODUCTS)
-
-    def take(array: np.ndarray) -> np.ndarray:
-        part = np.zeros((rows, *array.shape[1:]), array.dtype)
-        part[:MOST_PRODUCTS] = array[chosen]
-        return part
-
-    return replace(
-        panel,
-        product=panel.product[chosen],
-        units=take(panel.units),
-        log_price=take(panel.log_price),
-        controls=take(panel.controls),
-        observed=take(panel.observed),
-        weight=take(panel.weight),
     )
 
 

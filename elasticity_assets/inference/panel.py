@@ -214,3 +214,25 @@ def panel_from_sales(
         weight=observed.astype(np.float32),
         zero_truncated=missing_periods == "truncated",
     )
+
+
+def some_products(panel: Panel, most: int, seed: int) -> Panel:
+    """Take a random sample of a panel's products, in their order; the panel itself if it has no more than `most`."""
+    if panel.n_products <= most:
+        return panel
+    chosen = np.sort(np.random.default_rng(seed).permutation(panel.n_products)[:most])
+
+    def take(array: np.ndarray) -> np.ndarray:
+        part = np.zeros((padded_size(most), *array.shape[1:]), array.dtype)
+        part[:most] = array[chosen]
+        return part
+
+    return replace(
+        panel,
+        product=panel.product[chosen],
+        units=take(panel.units),
+        log_price=take(panel.log_price),
+        controls=take(panel.controls),
+        observed=take(panel.observed),
+        weight=take(panel.weight),
+    )

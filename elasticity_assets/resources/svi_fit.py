@@ -24,17 +24,21 @@ from elasticity_assets.inference.options import (
     NutsOptions,
     SviOptions,
 )
-from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import PRESETS, Priors
 from elasticity_assets.inference.side_by_side import cores, run_each
 
 if TYPE_CHECKING:  # they import jax
+    from elasticity_assets.inference.cross_check import CrossCheck
     from elasticity_assets.inference.scores import HeldOut
     from elasticity_assets.inference.split_samples import SplitSamples
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+CROSS_CHECK_PRODUCTS = 30
+"""NUTS takes minutes for so many products, and hours for many more."""
 
 LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
 
@@ -199,6 +203,23 @@ class SviFit(dg.ConfigurableResource):
             )
 
         return split_samples.compare(evidence.weighed(panel, evidence.of_posterior(posterior)), fit)
+
+    def cross_check(self, panel: Panel, posterior: CategoryPosterior) -> "CrossCheck":
+        """Hold a category's posterior against NUTS under the same priors and weights.
+
+        Of a larger category, the fit of a random sample of CROSS_CHECK_PRODUCTS products is.
+        """
+        from elasticity_assets.inference import cross_check, evidence, natural_gradient, nuts  # noqa: PLC0415
+
+        weighed = evidence.weighed(panel, evidence.of_posterior(posterior))
+        part = some_products(weighed, CROSS_CHECK_PRODUCTS, seed=0)
+        family = posterior.diagnostics.family
+        if part is not weighed:
+            posterior = natural_gradient.fit(
+                part, self.priors, family, self.options.natural_gradient, start=posterior
+            )
+        draws = nuts.sample(part, self.priors, family, self.options.nuts, start=posterior)
+        return cross_check.compare(posterior, draws)
 
     def fit(self, panel: Panel, start: CategoryPosterior | None = None) -> CategoryPosterior:
         """Fit one category, with a progress bar where a person watches.
