@@ -241,7 +241,7 @@ def _problems(new: Path, database: str, refit: Refit) -> list[str]:
                     f"{table.name} has {count} rows too many for its key ({', '.join(table.key)})"
                 )
         problems += [
-            f"weekly_sales has {fault}: {count} rows, such as {example}"
+            f"weekly_sales has {fault}: {count} rows, such as {example!r}"
             for fault, count, example in connection.execute(statement("weekly_contract")).fetchall()
         ]
         values = {

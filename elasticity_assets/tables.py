@@ -180,6 +180,7 @@ CONTROL_EFFECT = Table(
     ),
 )
 
+_SPLIT = "NULL where parts of the periods were not compared"
 _HELD_OUT = "NULL where no held-out evaluation was made"
 FIT_DIAGNOSTICS = Table(
     "fit_diagnostics",
@@ -213,7 +214,6 @@ FIT_DIAGNOSTICS = Table(
             "DOUBLE",
             "ratio",
             "By how much neighbouring periods' correlation widened the variances; 1 where not at all",
-            True,
         ),
         Column(
             "n_discounted",
@@ -296,17 +296,24 @@ FIT_DIAGNOSTICS = Table(
             "split_sample_agreement",
             "DOUBLE",
             "fraction",
-            "Share of products whose elasticities from alternate blocks of 13 weeks agree within 90% intervals",
+            "Share of products whose elasticities from alternate blocks of 13 weeks agree within 90% intervals; "
+            + _SPLIT,
             True,
         ),
         Column(
             "drift",
             "DOUBLE",
             _ELASTICITY_UNIT,
-            "The category's elasticity from the second half of the periods less that from the first",
+            f"The category's elasticity from the second half of the periods less that from the first; {_SPLIT}",
             True,
         ),
-        Column("drift_sd", "DOUBLE", _ELASTICITY_UNIT, "Sd that drift has if nothing changed", True),
+        Column(
+            "drift_sd",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            f"Standard deviation that drift has if nothing changed; {_SPLIT}",
+            True,
+        ),
         Column(
             "warnings",
             "VARCHAR[]",

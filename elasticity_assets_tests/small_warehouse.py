@@ -67,7 +67,15 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
     )
     whole = categories.iloc[:1].drop(columns="category").assign(n_categories=len(sizes), category_spread=0.3)
     diagnostics = categories[["category", "n_products", "n_obs", "fit_id"]].assign(
-        engine="svi", likelihood="poisson", device="cpu", iterations=9, converged=True, elbo=-1.0, seconds=0.5
+        engine="svi",
+        likelihood="poisson",
+        device="cpu",
+        iterations=9,
+        converged=True,
+        elbo=-1.0,
+        seconds=0.5,
+        serial_correlation_factor=1.0,
+        n_discounted=0,
     )
     diagnostics["warnings"] = [["few products", NASTY]] * len(diagnostics)
     effects = pd.DataFrame([(c, k) for c in sizes.index for k in CONTROLS], columns=["category", "control"])

@@ -30,7 +30,13 @@ COLUMNS = {
         n_periods n_obs fit_id fitted_at""",
     "control_effect": "category control effect effect_sd effect_q05 effect_q95",
     "fit_diagnostics": """category engine likelihood device iterations converged elbo seconds n_products n_obs
-        serial_correlation_factor heldout_coverage_90 heldout_wape heldout_log_score warnings fit_id""",
+        serial_correlation_factor n_discounted heldout_coverage_50 heldout_coverage_90
+        heldout_coverage_90_low_volume heldout_coverage_90_mid_volume heldout_coverage_90_high_volume
+        heldout_coverage_spread heldout_wape heldout_log_score forecast_coverage_90 forecast_wape forecast_log_score
+        split_sample_agreement drift drift_sd warnings fit_id""",
+    "heldout_scores": "category cells model log_score log_score_lead log_score_lead_se wape n_cells fit_id",
+    "nuts_cross_check": """category checked_at n_products mean_difference_rms mean_difference_max sd_ratio_median
+        sd_ratio_min sd_ratio_max r_hat effective_sample_size divergences fit_id""",
     "price_scenarios": """category product price_change units_change units_change_q05 units_change_q95
         revenue_change revenue_change_q05 revenue_change_q95 category_units_change category_units_change_q05
         category_units_change_q95 category_revenue_change category_revenue_change_q05 category_revenue_change_q95

@@ -132,10 +132,11 @@ def elasticities_keep_still(rows: pd.DataFrame, before: pd.DataFrame) -> dg.Asse
         Rows of product_elasticity, now and as the last refit left them.
     """
     both = rows.merge(before, on=["category", "product"], suffixes=("", "_before"))
-    sd = np.hypot(both["elasticity_sd"], both["elasticity_sd_before"])
-    both = both.assign(sds=(both["elasticity"] - both["elasticity_before"]) / sd)
+    columns = ("elasticity", "elasticity_before", "elasticity_sd", "elasticity_sd_before")
+    now, then, sd, sd_then = (both[name].to_numpy(np.float64) for name in columns)
+    both = both.assign(sds=(now - then) / np.hypot(sd, sd_then))
     jumped = both[both["sds"].abs() > LARGEST_JUMP]
-    worst = jumped.loc[jumped["sds"].abs().groupby(jumped["category"]).idxmax()].round(3)
+    worst = jumped.sort_values("sds", key=np.abs).drop_duplicates("category", keep="last")
     return dg.AssetCheckResult(
         check_name="elasticities_keep_still",
         passed=jumped.empty,
@@ -150,9 +151,9 @@ def elasticities_keep_still(rows: pd.DataFrame, before: pd.DataFrame) -> dg.Asse
                 str(row["category"]): {
                     "products": int((jumped["category"] == row["category"]).sum()),
                     "worst": str(row["product"]),
-                    "from": float(row["elasticity_before"]),
-                    "to": float(row["elasticity"]),
-                    "in combined sds": float(row["sds"]),
+                    "from": round(float(row["elasticity_before"]), 3),
+                    "to": round(float(row["elasticity"]), 3),
+                    "in combined sds": round(float(row["sds"]), 3),
                 }
                 for row in worst.to_dict("records")
             }
