@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from elasticity_assets.assets import elasticity, mart, model_input, posterior, sales
+from elasticity_assets.assets import elasticity, mart, model_input, posterior, promotion, sales
 from elasticity_assets.automation import ingest, refit, refit_after_ingest, weekly_schedule
 from elasticity_assets.resources.array_store import ArrayStore
 from elasticity_assets.resources.svi_fit import SviFit
@@ -46,7 +46,7 @@ def build_definitions(
         ),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([sales, model_input, posterior, elasticity, mart]),
+        assets=dg.load_assets_from_modules([sales, model_input, posterior, elasticity, promotion, mart]),
         jobs=[ingest, refit],
         schedules=[weekly_schedule(settings.schedule)],
         sensors=[refit_after_ingest],

@@ -29,6 +29,7 @@ from elasticity_assets.tables import (
     FIT_DIAGNOSTICS,
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
     REFITS,
     published_tables,
 )
@@ -45,6 +46,7 @@ WRITTEN_BY_CATEGORY = (
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,
     PRICE_SCENARIOS,
+    PROMOTION_ELASTICITY,
 )
 """Tables whose keys are checked; those of `weekly_sales` are a GROUP BY's."""
 
@@ -187,8 +189,8 @@ def _sources(table: Table, *, exists: bool) -> list[str]:
         return [*earlier, "this_refit"]
     if table is ELASTICITY_HISTORY:
         return [*earlier, f"({statement('mart_history')})"]
-    if table is PRODUCT_ELASTICITY:
-        return [f"({statement('mart_product_elasticity')})"]
+    if table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY):
+        return [f"({statement('mart_flag_old', table=name)})" for name in own]
     return own
 
 

@@ -72,7 +72,7 @@ def product_elasticity(
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     with warehouse.write() as connection:
         connection.begin()
-        _replace(context, connection, PRODUCT_ELASTICITY, rows, keys)
+        replace_categories(context, connection, PRODUCT_ELASTICITY, rows, keys)
         connection.commit()
     return dg.MaterializeResult(check_results=[checks.elasticities_are_negative(rows)])
 
@@ -94,7 +94,7 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
         select = statement("categories_rows", table=qualified(PRODUCT_ELASTICITY))
         products = connection.execute(select, {"categories": [category_of(key) for key in keys]}).df()
         rows = rows_of.scenario_rows(products)
-        _replace(context, connection, PRICE_SCENARIOS, rows, keys)
+        replace_categories(context, connection, PRICE_SCENARIOS, rows, keys)
         connection.commit()
     counts = rows.groupby("category").size()
     for key in keys:
@@ -136,7 +136,7 @@ def category_elasticity(
     with warehouse.write() as connection:
         connection.begin()
         for table, rows in parts.items():
-            _replace(context, connection, table, rows_of.concatenated(rows, table), keys)
+            replace_categories(context, connection, table, rows_of.concatenated(rows, table), keys)
         every = {"categories": [category_of(key) for key in category_posterior]}
         select = statement("categories_rows", table=qualified(CATEGORY_ELASTICITY))
         categories = connection.execute(select, every).df()
@@ -171,7 +171,7 @@ def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> lis
     return [key for key in keys if category_of(key) not in kept]
 
 
-def _replace(
+def replace_categories(
     context: dg.AssetExecutionContext,
     connection: duckdb.DuckDBPyConnection,
     table: Table,

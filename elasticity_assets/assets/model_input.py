@@ -48,6 +48,7 @@ def model_input(
                 sales.controls,
                 periods=sales.periods,
                 missing_periods=sales.missing_periods,
+                regular_price=sales.regular_price if settings.sales.columns.regular_price else None,
             )
             file = array_store.write(context.asset_key, pack(panel), key)
             context.add_asset_metadata(
@@ -58,6 +59,7 @@ def model_input(
                     "padded shape": str(panel.units.shape),
                     "controls": ", ".join(panel.control) or "none",
                     "zero-truncated": panel.zero_truncated,
+                    "regular prices": panel.has_regular_price,
                     "file": dg.MetadataValue.path(str(file)),
                 },
                 partition_key=key,

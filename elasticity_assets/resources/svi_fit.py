@@ -7,6 +7,7 @@ import os
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -25,7 +26,7 @@ from elasticity_assets.inference.options import (
     SviOptions,
 )
 from elasticity_assets.inference.panel import Panel
-from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
 from elasticity_assets.inference.priors import PRESETS, Priors
 from elasticity_assets.inference.side_by_side import cores, run_each
 
@@ -51,6 +52,31 @@ class FitTask:
     panel: Panel
     start: CategoryPosterior | None
     inputs_hash: str
+
+
+@dataclass(frozen=True)
+class TwoSlopesTask:
+    """One category whose two slopes are to be fitted.
+
+    Attributes
+    ----------
+    key : str
+        Its partition.
+    panel : Panel
+        With regular prices.
+    posterior : CategoryPosterior
+        Of one slope, of this panel.
+    fit_id : str
+        That fit's.
+    fitted_at : datetime
+        When that fit ended.
+    """
+
+    key: str
+    panel: Panel
+    posterior: CategoryPosterior
+    fit_id: str
+    fitted_at: datetime
 
 
 class SviFit(dg.ConfigurableResource):
@@ -137,8 +163,31 @@ class SviFit(dg.ConfigurableResource):
         with threadpool_limits(limits=1, user_api="blas"):
             yield from run_each(lambda task: self.fit(task.panel, task.start), tasks, self.workers())
 
-    def workers(self) -> int:
-        """How many categories are fitted at once: one a core, or one.
+    def fit_two_slopes_each(
+        self, tasks: Iterable[TwoSlopesTask]
+    ) -> Generator[tuple[TwoSlopesTask, Future[TwoSlopes]], None, None]:
+        """Fit two slopes of several categories, by the natural-gradient engine whatever the settings' is.
+
+        As many at once as `workers` says; see `run_each`.
+        """
+        from elasticity_assets.inference import two_slopes  # noqa: PLC0415
+
+        def fit(task: TwoSlopesTask) -> TwoSlopes:
+            # With likelihood 'auto' the fit of one slope chose.
+            poisson = task.posterior.diagnostics.likelihood.endswith("poisson")
+            return two_slopes.fit(
+                task.panel,
+                self.priors,
+                "poisson" if poisson else "negative_binomial",
+                self.options.natural_gradient,
+                task.posterior,
+            )
+
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield from run_each(fit, tasks, self.workers("natural_gradient"))
+
+    def workers(self, engine: str | None = None) -> int:
+        """How many categories an engine, by default the settings', fits at once: one a core, or one.
 
         One where NumPyro's handlers run, which know no threads; on an accelerator, which one fit fills; and over
         several devices, where programs with collectives must start everywhere in the same order.
@@ -146,7 +195,7 @@ class SviFit(dg.ConfigurableResource):
         import jax  # noqa: PLC0415
 
         one_cpu = jax.default_backend() == "cpu" and jax.local_device_count() == 1
-        return cores() if self.options.engine == "natural_gradient" and one_cpu else 1
+        return cores() if (engine or self.options.engine) == "natural_gradient" and one_cpu else 1
 
     def fit(self, panel: Panel, start: CategoryPosterior | None = None) -> CategoryPosterior:
         """Fit one category, with a progress bar where a person watches.
