@@ -40,6 +40,7 @@ def test_both_jobs_cover_all_assets_between_them(definitions: dg.Definitions) ->
             "product_elasticity",
             "category_elasticity",
             "price_scenarios",
+            "promotion_elasticity",
             "published_elasticity",
         },
     }
@@ -65,6 +66,7 @@ def test_partitioned_assets_run_all_their_partitions_in_one_run(definitions: dg.
         "category_posterior",
         "product_elasticity",
         "price_scenarios",
+        "promotion_elasticity",
     }
     for key in partitioned:
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
@@ -89,7 +91,7 @@ def test_the_last_check_blocks_and_all_describe_themselves(definitions: dg.Defin
 
 def test_tables_show_their_columns_before_they_are_materialized(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    for name in ("product_elasticity", "category_elasticity", "price_scenarios"):
+    for name in ("product_elasticity", "category_elasticity", "price_scenarios", "promotion_elasticity"):
         schema = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableColumn | dg.TableSchema)
         assert all(column.description for column in schema.columns)

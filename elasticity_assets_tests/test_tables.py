@@ -32,6 +32,10 @@ COLUMNS = {
         serial_correlation_factor heldout_coverage_90 heldout_wape heldout_log_score warnings fit_id""",
     "price_scenarios": """category product price_change units_change units_change_q05 units_change_q95
         revenue_change revenue_change_q05 revenue_change_q95""",
+    "promotion_elasticity": """category product regular_elasticity regular_elasticity_sd regular_elasticity_q05
+        regular_elasticity_q50 regular_elasticity_q95 promotion_elasticity promotion_elasticity_sd
+        promotion_elasticity_q05 promotion_elasticity_q50 promotion_elasticity_q95 n_promotion_periods
+        log_regular_price_sd flag fit_id fitted_at""",
     "elasticity_history": "category product refit_id refitted_at elasticity elasticity_sd",
     "weekly_sales": "category product period_start units revenue price regular_price display",
     "rejected_sales": "file line reason row units",
