@@ -1,14 +1,15 @@
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from elasticity_assets.definitions import build_definitions
-from elasticity_assets.inference import engines, options, priors
+from elasticity_assets.inference import engines, options, priors, two_slopes
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
-from elasticity_assets.resources.svi_fit import FitTask, SviFit
+from elasticity_assets.resources.svi_fit import FitTask, SviFit, TwoSlopesTask
 from elasticity_assets_tests.projects import make_project
 from elasticity_assets_tests.test_elasticity_tables import posterior
 
@@ -53,6 +54,23 @@ def test_categories_fitted_side_by_side_are_those_fitted_alone(tmp_path: Path, e
         alone = fit.fit(task.panel)
         assert done.result().category == task.key
         np.testing.assert_allclose(done.result().product_mean, alone.product_mean, rtol=1e-4, atol=1e-5)
+
+
+def test_two_slopes_take_the_likelihood_of_the_one_slope(
+    tmp_path: Path, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(two_slopes, "fit", lambda *args: seen.append(args))
+    fit = resource(tmp_path, likelihood="auto", engine="svi", natural_gradient={"tolerance": 1e-4})
+    how = posterior().diagnostics
+    fits = [
+        replace(posterior(), diagnostics=replace(how, likelihood=likelihood))
+        for likelihood in ("zero-truncated poisson", "negative_binomial")
+    ]
+    tasks = [TwoSlopesTask("c", panel, one, "fit", datetime(2024, 1, 2)) for one in fits]
+    assert [task for task, _ in fit.fit_two_slopes_each(tasks)] == tasks
+    assert sorted(args[2] for args in seen) == ["negative_binomial", "poisson"]
+    assert {args[3].tolerance for args in seen} == {1e-4}
 
 
 def test_numpyros_engines_fit_one_category_at_a_time(tmp_path: Path) -> None:
