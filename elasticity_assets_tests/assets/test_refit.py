@@ -145,7 +145,8 @@ def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
     project: Project, break_category
 ) -> None:
     project.refit()
-    before = project.published("product_elasticity").set_index("category")
+    tables = ("product_elasticity", "promotion_elasticity")
+    before = {table: project.published(table).set_index("category") for table in tables}
     break_category()
     sales = simulated_sales()
     project.write_sales(sales.assign(units=sales["units"] + 1))
@@ -159,11 +160,14 @@ def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
     assert last.description == f"not refitted: {FIRST!r}"
     assert how_fitted(result) == {partition_key(FIRST): "failed", partition_key(SECOND): "fitted"}
 
-    after = project.published("product_elasticity").set_index("category")
-    assert same_numbers(after.loc[[FIRST]].drop(columns="flag"), before.loc[[FIRST]].drop(columns="flag"))
-    assert after.loc[FIRST, "flag"].str.contains("old").all()
-    assert after.loc[SECOND, "flag"].isna().all()
-    assert (after.loc[SECOND, "fit_id"] != before.loc[SECOND, "fit_id"]).all()
+    for table in tables:
+        after = project.published(table).set_index("category")
+        old, new = before[table].loc[[FIRST]], after.loc[[FIRST]]
+        assert same_numbers(new.drop(columns="flag"), old.drop(columns="flag"))
+        assert (new["fit_id"] == old["fit_id"]).all()
+        assert new["flag"].str.contains("old: this refit failed").all()
+        assert not after.loc[SECOND, "flag"].astype(str).str.contains("old").any()
+        assert (after.loc[SECOND, "fit_id"] != before[table].loc[SECOND, "fit_id"]).all()
     assert project.published("refits")["failed"].tolist()[-1].tolist() == [FIRST]
 
 
