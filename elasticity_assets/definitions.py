@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from elasticity_assets.assets import elasticity, evidence, mart, model_input, posterior, sales
+from elasticity_assets.assets import elasticity, evidence, mart, model_input, posterior, promotion, sales
 from elasticity_assets.automation import (
     cross_check,
     cross_check_schedule,
@@ -55,7 +55,9 @@ def build_definitions(
         ),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([sales, model_input, posterior, evidence, elasticity, mart]),
+        assets=dg.load_assets_from_modules(
+            [sales, model_input, posterior, evidence, elasticity, promotion, mart]
+        ),
         jobs=[ingest, refit, cross_check],
         schedules=[
             weekly_schedule(settings.schedule),

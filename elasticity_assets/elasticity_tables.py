@@ -1,15 +1,16 @@
 """Rows of the published tables, from posteriors and sales. Pure functions, one a table."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from elasticity_assets.fits import FitRecord
-from elasticity_assets.flags import flags
+from elasticity_assets.flags import ONE_PRICE, flags
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.hierarchy import Hierarchy
-from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
+from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
 from elasticity_assets.inference.scores import HeldOut
 from elasticity_assets.inference.split_samples import SplitSamples
 from elasticity_assets.schema import Table
@@ -49,7 +50,7 @@ def product_rows(
         {
             "category": posterior.category,
             "product": posterior.product,
-            **_elasticity_columns(summary),
+            **_summary_columns("elasticity", summary),
             "prob_elastic": summary.prob_elastic,
             "shrinkage": posterior.shrinkage(),
             "fit_id": record.fit_id,
@@ -78,11 +79,59 @@ def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: p
         {
             "category": posterior.category,
             "product": posterior.product,
-            **_elasticity_columns(summary),
+            **_summary_columns("elasticity", summary),
             "fit_id": record.fit_id,
         }
     )
     return rows[rows["product"].isin(sales["product"])].reset_index(drop=True)
+
+
+def two_slopes_rows(slopes: TwoSlopes, fit_id: str, fitted_at: datetime, min_periods: int) -> pd.DataFrame:
+    """Rows of promotion_elasticity of one category.
+
+    Parameters
+    ----------
+    slopes : TwoSlopes
+    fit_id : str
+    fitted_at : datetime
+        Naive, in UTC.
+    min_periods : int
+        Products with fewer periods are flagged.
+    """
+    rows = pd.DataFrame(
+        {
+            "category": slopes.category,
+            "product": slopes.product,
+            **_summary_columns("regular_elasticity", slopes.regular),
+            **_summary_columns("promotion_elasticity", slopes.promotion),
+            "n_promotion_periods": slopes.n_promotion_periods,
+            "log_regular_price_sd": slopes.log_regular_price_sd,
+            "fit_id": fit_id,
+            "fitted_at": fitted_at,
+        }
+    )
+    reasons = []
+    for sd, what, name in (
+        (slopes.log_regular_price_sd, "regular price", "regular_elasticity"),
+        (slopes.log_discount_sd, "discount", "promotion_elasticity"),
+    ):
+        constant = pd.Series(sd < ONE_PRICE, rows.index)
+        said = f"the {what} never changed: {name} is the category's"
+        if constant.all():
+            said = f"no {what} of the category ever changed: {name} is the prior's"
+        reasons.append((constant, said))
+    reasons += [
+        (pd.Series(slopes.n_periods < min_periods, rows.index), f"few periods: fewer than {min_periods}"),
+        (pd.Series(bool(slopes.warnings), rows.index), "the fit of two slopes did not converge"),
+    ]
+    rows["flag"] = _flags(reasons, rows.index)
+    return rows
+
+
+def _flags(reasons: Sequence[tuple[pd.Series, str]], index: pd.Index) -> pd.Series:
+    """Put what holds of each row into words; None where nothing does."""
+    flags = ["; ".join(text for holds, text in reasons if holds[i]) or None for i in index]
+    return pd.Series(flags, index, dtype=object)
 
 
 def category_row(posterior: CategoryPosterior, record: FitRecord) -> pd.DataFrame:
@@ -90,7 +139,7 @@ def category_row(posterior: CategoryPosterior, record: FitRecord) -> pd.DataFram
     return pd.DataFrame(
         {
             "category": posterior.category,
-            **_elasticity_columns(category_summary(posterior)),
+            **_summary_columns("elasticity", category_summary(posterior)),
             "product_spread": posterior.product_spread(),
             "dispersion": _finite_median(posterior.dispersion),
             "n_products": len(posterior.product),
@@ -115,7 +164,7 @@ def global_row(hierarchy: Hierarchy, record: FitRecord, categories: pd.DataFrame
     """
     return pd.DataFrame(
         {
-            **_elasticity_columns(hierarchy.global_summary()),
+            **_summary_columns("elasticity", hierarchy.global_summary()),
             "category_spread": float(hierarchy.global_weight @ hierarchy.category_spread),
             "product_spread": categories["product_spread"].mean(),
             "dispersion": _finite_median(categories["dispersion"].to_numpy(np.float64)),
@@ -314,13 +363,13 @@ def concatenated(parts: Sequence[pd.DataFrame], table: Table) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True)
 
 
-def _elasticity_columns(summary: Summary) -> dict[str, np.ndarray]:
+def _summary_columns(name: str, summary: Summary) -> dict[str, np.ndarray]:
     return {
-        "elasticity": summary.mean,
-        "elasticity_sd": summary.sd,
-        "elasticity_q05": summary.q05,
-        "elasticity_q50": summary.q50,
-        "elasticity_q95": summary.q95,
+        name: summary.mean,
+        f"{name}_sd": summary.sd,
+        f"{name}_q05": summary.q05,
+        f"{name}_q50": summary.q50,
+        f"{name}_q95": summary.q95,
     }
 
 

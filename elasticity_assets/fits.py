@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from elasticity_assets.inference.arrays import pack, unpack
-from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.schema import Column, Table, create_table, replace_rows
+from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
+from elasticity_assets.schema import Column, Table, create_table, qualified, replace_rows
 from elasticity_assets.sql import statement
 
 T = TypeVar("T")
@@ -118,6 +118,39 @@ def check_finite(posterior: CategoryPosterior) -> CategoryPosterior:
         if not np.isfinite(getattr(posterior, name)).all():
             raise FloatingPointError(f"the fit ended with {name} not finite")
     return posterior
+
+
+def check_finite_slopes(slopes: TwoSlopes) -> TwoSlopes:
+    """Return the two slopes, if every moment that is published is a number.
+
+    Raises
+    ------
+    FloatingPointError
+        If one is not.
+    """
+    for name, summary in (("regular", slopes.regular), ("promotion", slopes.promotion)):
+        if not all(
+            np.isfinite(moment).all() for moment in (summary.mean, summary.sd, summary.q05, summary.q95)
+        ):
+            raise FloatingPointError(f"the fit ended with the {name} slope not finite")
+    return slopes
+
+
+def fits_in(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, set[str]]:
+    """Find the fit_ids, by category, that a table's rows come from; more than one where a run was killed.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+        For writing.
+    table : Table
+        With the columns category and fit_id.
+    """
+    connection.execute(create_table(table))
+    found: dict[str, set[str]] = {}
+    for category, fit_id in connection.execute(statement("fits_of_table", table=qualified(table))).fetchall():
+        found.setdefault(category, set()).add(fit_id)
+    return found
 
 
 def record_outcomes(

@@ -31,6 +31,7 @@ from elasticity_assets.tables import (
     HELDOUT_SCORES,
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
     REFITS,
     published_tables,
 )
@@ -49,6 +50,7 @@ WRITTEN_BY_CATEGORY = (
     FIT_DIAGNOSTICS,
     HELDOUT_SCORES,
     PRICE_SCENARIOS,
+    PROMOTION_ELASTICITY,
 )
 """Tables whose keys are checked; those of `weekly_sales` are a GROUP BY's."""
 
@@ -206,8 +208,8 @@ def _sources(table: Table, *, exists: bool) -> list[str]:
         return [*earlier, "this_refit"]
     if table is ELASTICITY_HISTORY:
         return [*earlier, f"({statement('mart_history')})"]
-    if table is PRODUCT_ELASTICITY:
-        return [f"({statement('mart_product_elasticity')})"]
+    if table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY):
+        return [f"({statement('mart_flag_old', table=name)})" for name in own]
     return own
 
 

@@ -160,6 +160,69 @@ GLOBAL_ELASTICITY = Table(
     ),
 )
 
+_NOT_POOLED = "of the category's fit alone, not pooled over categories"
+
+
+def _slope(name: str, meaning: str) -> tuple[Column, ...]:
+    """Summary columns of one of two slopes, as `_elasticity` has them of one."""
+    return (
+        Column(name, "DOUBLE", _ELASTICITY_UNIT, f"{meaning}, posterior mean; {_NOT_POOLED}"),
+        Column(f"{name}_sd", "DOUBLE", _ELASTICITY_UNIT, f"Posterior standard deviation of {name}"),
+        Column(
+            f"{name}_q05", "DOUBLE", _ELASTICITY_UNIT, f"Lower end of the 90% credible interval of {name}"
+        ),
+        Column(f"{name}_q50", "DOUBLE", _ELASTICITY_UNIT, f"Posterior median of {name}"),
+        Column(
+            f"{name}_q95", "DOUBLE", _ELASTICITY_UNIT, f"Upper end of the 90% credible interval of {name}"
+        ),
+    )
+
+
+PROMOTION_ELASTICITY = Table(
+    "promotion_elasticity",
+    "One row a product of a category with regular prices: how its units respond to its regular price, and how to a "
+    "promotion's discount. An additional fit, not pooled over categories; product_elasticity has one number for both.",
+    ("category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        *_slope(
+            "regular_elasticity",
+            "d log units / d log regular price at an unchanged discount, the rest of the category unchanged",
+        ),
+        *_slope(
+            "promotion_elasticity",
+            "d log units / d log price paid at an unchanged regular price, the rest of the category unchanged",
+        ),
+        Column(
+            "n_promotion_periods",
+            "BIGINT",
+            "periods",
+            "Periods in the fit whose price was at least 1% below the regular price",
+        ),
+        Column(
+            "log_regular_price_sd",
+            "DOUBLE",
+            "log price",
+            "Standard deviation of the log regular prices of the periods in the fit",
+        ),
+        Column(
+            "flag",
+            "VARCHAR",
+            "text",
+            "Why to be careful with this row, in words; NULL where nothing is known",
+            True,
+        ),
+        Column(
+            "fit_id",
+            "VARCHAR",
+            "id",
+            "Names the category's fit in product_elasticity that this one started from",
+        ),
+        FITTED_AT,
+    ),
+)
+
 _EFFECT_UNIT = "log units for 1 of the control"
 CONTROL_EFFECT = Table(
     "control_effect",
@@ -586,6 +649,7 @@ def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
         HELDOUT_SCORES,
         NUTS_CROSS_CHECK,
         PRICE_SCENARIOS,
+        PROMOTION_ELASTICITY,
         ELASTICITY_HISTORY,
         weekly_sales(controls),
         REJECTED_SALES,

@@ -21,12 +21,20 @@ CATEGORIES = ["CHEESE", "DAIRY & EGGS 'n' \"more\"; 🧀"]
 
 
 def simulated_sales(n_categories: int = 2, seed: int = 0) -> pd.DataFrame:
-    """Sales of 4 products a category over 20 weeks; the first categories have the names above."""
+    """Sales of 4 products a category over 20 weeks; the first categories have the names above.
+
+    The regular price is the highest of the last eight weeks; the last product of each category has none.
+    """
     simulation = Simulation(products=4 * n_categories, weeks=20, categories=n_categories)
     columns, truth = simulate(simulation, seed)
     sales = pd.DataFrame(columns)
     names = dict(zip(truth.category_name, CATEGORIES, strict=False))
-    return sales.assign(category=sales["category"].map(lambda name: names.get(name, name)))
+    regular = sales.groupby("product")["price"].transform(lambda price: price.rolling(8, min_periods=1).max())
+    last = sales["product"] == sales.groupby("category")["product"].transform("max")
+    return sales.assign(
+        category=sales["category"].map(lambda name: names.get(name, name)),
+        regular_price=regular.mask(last),
+    )
 
 
 @dataclass
@@ -83,6 +91,7 @@ def settings_dict(**fit: Any) -> dict[str, Any]:
                 "period": "week",
                 "units": "units",
                 "price": "price",
+                "regular_price": "regular_price",
             },
         },
         "fit": fit,

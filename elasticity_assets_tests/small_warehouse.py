@@ -18,6 +18,7 @@ from elasticity_assets.tables import (
     GLOBAL_ELASTICITY,
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
 )
 
 NASTY = 'Käse\'; DROP TABLE refits; --\n"🧀" {x}'
@@ -57,6 +58,20 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         fitted_at=FITTED_AT,
     )
     products["flag"] = products["flag"].astype(object)
+    two_slopes = keys.assign(
+        n_promotion_periods=1,
+        log_regular_price_sd=0.1,
+        flag=None,
+        fit_id=products["fit_id"],
+        fitted_at=FITTED_AT,
+    )
+    two_slopes["flag"] = two_slopes["flag"].astype(object)
+    for name, centre_of in (("regular_elasticity", centre + 0.5), ("promotion_elasticity", centre - 0.5)):
+        two_slopes[name] = centre_of
+        two_slopes[f"{name}_sd"] = 0.2
+        two_slopes[f"{name}_q05"] = centre_of - 0.33
+        two_slopes[f"{name}_q50"] = centre_of
+        two_slopes[f"{name}_q95"] = centre_of + 0.33
     elasticity = {c: products[c].iloc[0] for c in products if c.startswith("elasticity")}
     sizes = keys.groupby("category", sort=False)["product"].count()
     categories = pd.DataFrame({"category": sizes.index, "n_products": sizes.to_numpy()}).assign(
@@ -95,6 +110,7 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
             (CONTROL_EFFECT, effects),
             (CATEGORY_MOVE_ELASTICITY, moves),
             (PRICE_SCENARIOS, scenario_rows(products, moves)),
+            (PROMOTION_ELASTICITY, two_slopes),
         ):
             replace_rows(connection, table, rows)
         connection.execute("COMMIT")

@@ -36,12 +36,16 @@ def test_both_jobs_cover_all_assets_between_them(definitions: dg.Definitions) ->
         "refit": {
             "model_input",
             "category_posterior",
+            "heldout_evaluation",
+            "split_samples",
             "hierarchy",
             "product_elasticity",
             "category_elasticity",
             "price_scenarios",
+            "promotion_elasticity",
             "published_elasticity",
         },
+        "cross_check": {"nuts_cross_check"},
     }
     assert {job.executor_def.name for job in jobs.values()} == {"in_process"}
 
@@ -51,7 +55,7 @@ def test_every_asset_has_an_owner_a_group_a_kind_and_a_description(definitions: 
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.owners, key
-        assert node.group_name[0] in "1234", key
+        assert node.group_name[0] in "12345", key
         assert node.kinds, key
         assert node.description, key
         assert "elasticity_assets" not in node.description, key
@@ -63,8 +67,11 @@ def test_partitioned_assets_run_all_their_partitions_in_one_run(definitions: dg.
     assert {key.to_user_string() for key in partitioned} == {
         "model_input",
         "category_posterior",
+        "heldout_evaluation",
+        "split_samples",
         "product_elasticity",
         "price_scenarios",
+        "promotion_elasticity",
     }
     for key in partitioned:
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
@@ -82,6 +89,8 @@ def test_the_last_check_blocks_and_all_describe_themselves(definitions: dg.Defin
     specs = [graph.get_check_spec(key) for key in graph.asset_check_keys]
     assert {spec.name for spec in specs if spec.blocking} == {
         "rows_and_units_add_up",
+        "weekly_sales_keep_their_contract",
+        "published_tables_agree",
         "every_category_refitted",
     }
     assert all(spec.description and spec.description.endswith(".") for spec in specs)
@@ -89,7 +98,7 @@ def test_the_last_check_blocks_and_all_describe_themselves(definitions: dg.Defin
 
 def test_tables_show_their_columns_before_they_are_materialized(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    for name in ("product_elasticity", "category_elasticity", "price_scenarios"):
+    for name in ("product_elasticity", "category_elasticity", "price_scenarios", "promotion_elasticity"):
         schema = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableColumn | dg.TableSchema)
         assert all(column.description for column in schema.columns)

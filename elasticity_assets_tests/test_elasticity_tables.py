@@ -11,7 +11,7 @@ from elasticity_assets import tables
 from elasticity_assets.fits import FitRecord
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.hierarchy import message, pool
-from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
+from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics, Summary, TwoSlopes
 from elasticity_assets.inference.priors import DEFAULT
 
 NO_MOVES = rows_of.concatenated([], tables.CATEGORY_MOVE_ELASTICITY)
@@ -49,6 +49,23 @@ def posterior(n: int = 2, control: tuple[str, ...] = ("display",)) -> CategoryPo
         log_dispersion_spread=0.5,
         trace=np.zeros(0),
         diagnostics=FitDiagnostics("svi", "poisson", "cpu x1", 9, True, float("nan"), 1.5, ("careful",)),
+    )
+
+
+def two_slopes() -> TwoSlopes:
+    """Two products, the second one without promotions."""
+    summary = [np.array([-1.0, -2.0]), np.full(2, 0.2)]
+    summary += [summary[0] - 0.3, summary[0], summary[0] + 0.3, np.ones(2)]
+    return TwoSlopes(
+        category="c",
+        product=np.array(["p0", "p1"]),
+        regular=Summary(*summary),
+        promotion=Summary(*(array.copy() for array in summary)),
+        n_periods=np.array([10, 7]),
+        n_promotion_periods=np.array([3, 0]),
+        log_regular_price_sd=np.array([0.1, 0.2]),
+        log_discount_sd=np.array([0.1, 0.0]),
+        warnings=(),
     )
 
 
@@ -109,6 +126,23 @@ def test_flags_say_in_words_why_to_be_careful(changes: dict, converged: bool, wo
     assert all(word in flags[0] for word in words)
     assert len(flags[0].split("; ")) == len(words)
     assert flags[1] == (None if converged else "the fit did not converge")
+
+
+def test_two_slopes_rows_say_what_no_price_told_them() -> None:
+    at = datetime(2024, 1, 2)
+    rows = rows_of.two_slopes_rows(two_slopes(), "fit", at, min_periods=8)
+    assert_fits(rows, tables.PROMOTION_ELASTICITY)
+    assert rows["regular_elasticity_q95"].tolist() == [-0.7, -1.7]
+    assert rows["flag"].tolist() == [
+        None,
+        "the discount never changed: promotion_elasticity is the category's; few periods: fewer than 8",
+    ]
+    bare = replace(two_slopes(), log_regular_price_sd=np.zeros(2), warnings=("no",))
+    flags = rows_of.two_slopes_rows(bare, "fit", at, min_periods=8)["flag"]
+    assert flags[0] == (
+        "no regular price of the category ever changed: regular_elasticity is the prior's; "
+        "the fit of two slopes did not converge"
+    )
 
 
 def test_category_control_and_diagnostics_rows_fit_their_tables() -> None:

@@ -3,6 +3,7 @@ import pytest
 
 from elasticity_assets.fits import (
     check_finite,
+    check_finite_slopes,
     failures,
     new_record,
     pack_fit,
@@ -11,7 +12,7 @@ from elasticity_assets.fits import (
     unpack_fit,
 )
 from elasticity_assets.inference.arrays import pack
-from elasticity_assets_tests.test_elasticity_tables import posterior
+from elasticity_assets_tests.test_elasticity_tables import posterior, two_slopes
 
 
 def test_a_fit_is_stored_and_read_back() -> None:
@@ -43,6 +44,13 @@ def test_a_posterior_that_is_not_finite_is_refused(name: str) -> None:
     getattr(bad, name)[0] = np.nan
     with pytest.raises(FloatingPointError, match=name):
         check_finite(bad)
+
+
+def test_slopes_that_are_not_finite_are_refused() -> None:
+    bad = two_slopes()
+    bad.promotion.sd[0] = np.inf
+    with pytest.raises(FloatingPointError, match="promotion slope"):
+        check_finite_slopes(bad)
 
 
 def test_failures_stay_until_the_category_is_fitted(connection) -> None:

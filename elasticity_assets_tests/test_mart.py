@@ -165,8 +165,10 @@ def test_failed_category_keeps_its_rows_flagged_as_old(warehouse, published):
     publish(warehouse, published, refit(1, failed=("soup",)), controls=CONTROLS)
     with duckdb.connect(published, read_only=True) as connection:
         flags = connection.execute("SELECT DISTINCT category, flag FROM product_elasticity").fetchall()
+        same = connection.execute("SELECT DISTINCT category, flag FROM promotion_elasticity").fetchall()
         failed = connection.execute("SELECT failed FROM refits").fetchone()
     assert dict(flags) == {"soup": "old: this refit failed, numbers are of 2026-01-05", NASTY: None}
+    assert dict(same) == dict(flags)
     assert failed == (["soup"],)
     publish(warehouse, published, refit(2), controls=CONTROLS)
     assert {row[-3] for row in contents(published)["product_elasticity"]} == {None}
@@ -220,6 +222,18 @@ BREAKS = {
     "move of the category that is no number": (
         "UPDATE category_move_elasticity SET elasticity = 'nan' WHERE product = '2'",
         "category soup: the move of its prices has no proper interval for product 2",
+    ),
+    "lost slopes": (
+        "DELETE FROM promotion_elasticity WHERE product = '2'",
+        "category soup: promotion_elasticity has 2 products, product_elasticity 3",
+    ),
+    "old slopes": (
+        "UPDATE promotion_elasticity SET fit_id = 'x' WHERE category = 'soup'",
+        "category soup: promotion_elasticity is of another fit than product_elasticity",
+    ),
+    "crossed slope": (
+        "UPDATE promotion_elasticity SET promotion_elasticity_q95 = -99 WHERE product = '2'",
+        "product 2 has no proper interval in promotion_elasticity",
     ),
     "stray effect": ("UPDATE control_effect SET category = 'x'", "has a category without products"),
     "not a number": (

@@ -41,6 +41,10 @@ COLUMNS = {
         revenue_change revenue_change_q05 revenue_change_q95 category_units_change category_units_change_q05
         category_units_change_q95 category_revenue_change category_revenue_change_q05 category_revenue_change_q95
         flag""",
+    "promotion_elasticity": """category product regular_elasticity regular_elasticity_sd regular_elasticity_q05
+        regular_elasticity_q50 regular_elasticity_q95 promotion_elasticity promotion_elasticity_sd
+        promotion_elasticity_q05 promotion_elasticity_q50 promotion_elasticity_q95 n_promotion_periods
+        log_regular_price_sd flag fit_id fitted_at""",
     "elasticity_history": "category product refit_id refitted_at elasticity elasticity_sd",
     "weekly_sales": "category product period_start units revenue price regular_price display",
     "rejected_sales": "file line reason row units",

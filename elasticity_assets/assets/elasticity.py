@@ -81,9 +81,9 @@ def product_elasticity(
     with warehouse.write() as connection:
         connection.begin()
         before = connection.table(PRODUCT_ELASTICITY.name).df()
-        _replace(context, connection, PRODUCT_ELASTICITY, rows, keys)
+        replace_categories(context, connection, PRODUCT_ELASTICITY, rows, keys)
         moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
-        _replace(context, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
+        replace_categories(context, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
         connection.commit()
     return dg.MaterializeResult(
         check_results=[
@@ -115,7 +115,7 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
             for table in (PRODUCT_ELASTICITY, CATEGORY_MOVE_ELASTICITY)
         )
         rows = rows_of.scenario_rows(products, moves)
-        _replace(context, connection, PRICE_SCENARIOS, rows, keys)
+        replace_categories(context, connection, PRICE_SCENARIOS, rows, keys)
         connection.commit()
     counts = rows.groupby("category").size()
     for key in keys:
@@ -167,7 +167,7 @@ def category_elasticity(
     with warehouse.write() as connection:
         connection.begin()
         for table, rows in parts.items():
-            _replace(context, connection, table, rows_of.concatenated(rows, table), keys)
+            replace_categories(context, connection, table, rows_of.concatenated(rows, table), keys)
         every = {"categories": [category_of(key) for key in category_posterior]}
         select = statement("categories_rows", table=qualified(CATEGORY_ELASTICITY))
         categories = connection.execute(select, every).df()
@@ -202,7 +202,7 @@ def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> lis
     return [key for key in keys if category_of(key) not in kept]
 
 
-def _replace(
+def replace_categories(
     context: dg.AssetExecutionContext,
     connection: duckdb.DuckDBPyConnection,
     table: Table,

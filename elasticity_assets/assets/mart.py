@@ -25,6 +25,7 @@ from elasticity_assets.settings import Settings
         weekly_sales,
         dg.AssetDep("product_elasticity", partition_mapping=dg.AllPartitionMapping()),
         dg.AssetDep("price_scenarios", partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep("promotion_elasticity", partition_mapping=dg.AllPartitionMapping()),
         "category_elasticity",
     ],
     check_specs=checks.PUBLISHED_ELASTICITY,

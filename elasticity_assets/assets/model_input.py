@@ -50,6 +50,7 @@ def model_input(
                 sales.controls,
                 periods=sales.periods,
                 missing_periods=sales.missing_periods,
+                regular_price=sales.regular_price if settings.sales.columns.regular_price else None,
             )
             if settings.sales.holidays is not None:
                 of_period = holidays_in_periods(settings.sales.holidays, panel.period, settings.sales.period)
@@ -65,6 +66,7 @@ def model_input(
                     "padded shape": str(panel.units.shape),
                     "controls": ", ".join(panel.control) or "none",
                     "zero-truncated": panel.zero_truncated,
+                    "regular prices": panel.has_regular_price,
                     "file": dg.MetadataValue.path(str(file)),
                 },
                 partition_key=key,

@@ -45,6 +45,14 @@ PRODUCT_ELASTICITY = [
     ),
 ]
 
+PROMOTION_ELASTICITY = [
+    dg.AssetCheckSpec(
+        "two_slopes_fitted",
+        asset="promotion_elasticity",
+        description="Every category with regular prices has its two slopes, of the fit in product_elasticity.",
+    ),
+]
+
 
 def fits_succeeded(failed: Mapping[str, str]) -> dg.AssetCheckResult:
     """Fail where a fit ended with an error; the run goes on without it.
@@ -58,6 +66,23 @@ def fits_succeeded(failed: Mapping[str, str]) -> dg.AssetCheckResult:
         check_name="fits_succeeded",
         passed=not failed,
         description=f"failed: {', '.join(map(repr, failed))}" if failed else "no fit failed",
+        metadata=by_category({category: {"reason": reason} for category, reason in failed.items()}),
+    )
+
+
+def two_slopes_fitted(failed: Mapping[str, str]) -> dg.AssetCheckResult:
+    """Warn of categories without rows in promotion_elasticity though they have regular prices.
+
+    Parameters
+    ----------
+    failed : mapping of category to str
+        Reasons.
+    """
+    return dg.AssetCheckResult(
+        check_name="two_slopes_fitted",
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"without rows: {', '.join(map(repr, failed))}" if failed else "none is missing",
         metadata=by_category({category: {"reason": reason} for category, reason in failed.items()}),
     )
 

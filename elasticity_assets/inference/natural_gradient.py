@@ -64,8 +64,35 @@ def fit(
         With `diagnostics.converged` False, and a warning that says so, where it did not converge.
     """
     began = time.perf_counter()
-    problem = _Problem(panel, priors, likelihood, options.max_passes)
+    problem = Problem(panel, priors, likelihood, options.max_passes)
     mode = problem.run(problem.start(start), 1.0, options.tolerance)
+    runs, weight, mode_at = over_tau(problem, mode, options, on_progress)
+    return _posterior(problem, runs, weight, mode_at, options, began)
+
+
+def over_tau(
+    problem: "Problem", mode: Run, options: NaturalGradientOptions, on_progress: Progress | None = None
+) -> tuple[list[Run], np.ndarray, int]:
+    """Go over a grid of the first slope's tau, the other scales held at the mode.
+
+    Parameters
+    ----------
+    problem : Problem
+    mode : Run
+        At the mode of all scales.
+    options : NaturalGradientOptions
+    on_progress : callable, optional
+        As of `fit`.
+
+    Returns
+    -------
+    runs : list of Run
+        One a point of the grid, by ascending tau; arrays of NumPy, Var eta left out.
+    weight : array, shape (G,)
+        The points' probabilities.
+    mode_at : int
+        Which point is the mode.
+    """
     centre = float(mode.state.log_scale[0])
     points = {centre: mode}
     passes = 0
@@ -84,15 +111,14 @@ def fit(
             on_progress(passes, float(run.found.objective) + problem.log_base)
         return float(run.found.tau_gradient)
 
-    most = options.grid_points or tau_grid.default_points(panel.n_products)
+    most = options.grid_points or tau_grid.default_points(problem.panel.n_products)
     if not problem.hyper.scale.learned[0]:
         most = 1
     step = tau_grid.spacing(most, 1.0 / np.sqrt(float(mode.found.tau_information)))
     log_tau, gradient = tau_grid.walk(gradient_at, centre, step, most)
     # Var eta, the largest part, is not read any more.
     kept = [run._replace(state=run.state._replace(var=None)) for run in map(points.__getitem__, log_tau)]
-    weight = tau_grid.weights(log_tau, gradient)
-    return _posterior(problem, jax.device_get(kept), weight, list(log_tau).index(centre), options, began)
+    return jax.device_get(kept), tau_grid.weights(log_tau, gradient), list(log_tau).index(centre)
 
 
 def with_arrow_covariances(
@@ -116,7 +142,7 @@ def with_arrow_covariances(
     CategoryPosterior
         With new category_var, product_var, product_gain, control_var, control_gain and product_control_cov.
     """
-    problem = _Problem(panel, priors, likelihood, max_passes=1)
+    problem = Problem(panel, priors, likelihood, max_passes=1)
     _, found = jax.device_get(problem.covariance(problem.start(posterior)))
     theta_cov, theta_lead = (problem.by_product(part) for part in (found.theta_cov, found.theta_lead))
     shared_var = found.shared_var.astype(np.float64)
@@ -149,7 +175,7 @@ def log_mean_units(
     -------
     mean, var : float arrays, shape (n, T)
     """
-    problem = _Problem(panel, priors, likelihood, max_passes=1)
+    problem = Problem(panel, priors, likelihood, max_passes=1)
     start = problem.start(posterior)
     eta = np.stack(
         [
@@ -162,17 +188,36 @@ def log_mean_units(
     return mean, var
 
 
-class _Problem:
-    """One category's data and priors on the devices."""
+class Problem:
+    """One category's data and priors on the devices.
 
-    def __init__(self, panel: Panel, priors: Priors, likelihood: Likelihood, max_passes: int) -> None:
+    Parameters
+    ----------
+    panel : Panel
+    priors : Priors
+        All slopes have the elasticity's.
+    likelihood : {'negative_binomial', 'poisson'}
+    max_passes : int
+    regressors : sequence of float arrays, shape (N, W), optional
+        What has a slope a product, not centred; by default log price alone. They add up to log price.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        priors: Priors,
+        likelihood: Likelihood,
+        max_passes: int,
+        regressors: Sequence[np.ndarray] | None = None,
+    ) -> None:
+        regressors = [panel.log_price] if regressors is None else regressors
         self.panel, self.priors, self.likelihood, self.max_passes = panel, priors, likelihood, max_passes
         self.family = Family(likelihood == "negative_binomial", panel.zero_truncated)
         devices = jax.local_devices()
         self.mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
-        self.host_rows = _rows(panel, priors, len(devices))
+        self.host_rows = _rows(panel, priors, regressors, len(devices))
         self.rows = jax.device_put(self.host_rows, NamedSharding(self.mesh, P(AXIS)))
-        self.hyper = _hyper(panel, priors)
+        self.hyper = _hyper(panel, priors, len(regressors))
         self._base_of_rows = _base_of_rows(self.rows.units, self.rows.weight)
 
     @property
@@ -182,10 +227,12 @@ class _Problem:
 
     def run(self, state: State, learning: float, tolerance: float) -> Run:
         """Iterate to convergence; see `iterate`."""
+        # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again.
+        placed = jax.tree.map(lambda spec: NamedSharding(self.mesh, spec), _STATE_SPECS)
         return _run(
             self.rows,
             self.hyper,
-            state,
+            jax.device_put(state, placed),
             np.float32(learning),
             np.float32(tolerance),
             mesh=self.mesh,
@@ -204,36 +251,41 @@ class _Problem:
         return _covariance(self.rows, self.hyper, state, mesh=self.mesh, family=self.family)
 
     def start(self, posterior: CategoryPosterior | None) -> State:
-        """Where to start: levels and period effects that balance, or an earlier posterior where names match."""
+        """Where to start: levels and period effects that balance, or an earlier posterior where names match.
+
+        All slopes start at the elasticity.
+        """
         rows, hyper, panel = self.host_rows, self.hyper, self.panel
-        K = len(panel.control)
+        D, K = rows.slopes.shape[1], len(panel.control)  # slopes, controls
+        lead = D + 1 + K
+        slope_mean = self.by_product(rows.slope_mean).sum(axis=0)
         shared = hyper.shared_mean.copy()
-        level, shared[2 + K :] = self._balance()
+        level, shared[lead:] = self._balance()
         beta = np.full(panel.n_products, self.priors.category_mean)
         log_size, size_sd = np.full((2, panel.n_products), [[self.priors.log_dispersion_mean], [0.0]])
-        spread = np.minimum([0.5, max(level.std(), 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
+        spread = np.minimum([*[0.5] * D, max(level.std(), 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
         centre = self.priors.log_dispersion_mean
         if posterior is not None:
             mode = int(np.argmax(posterior.weight))
-            shared[0], shared[1] = posterior.category_mean[mode], posterior.level_mean
+            shared[:D], shared[D] = posterior.category_mean[mode], posterior.level_mean
             for k, name in enumerate(panel.control):
                 if name in posterior.control:
-                    shared[2 + k] = posterior.control_mean[mode, posterior.control.index(name)]
+                    shared[D + 1 + k] = posterior.control_mean[mode, posterior.control.index(name)]
             _, now, then = np.intersect1d(panel.period, posterior.period, return_indices=True)
             gamma = np.zeros(panel.n_periods)
             gamma[now] = posterior.period_effect[then]
             shift = gamma.mean()
-            shared[1] += shift
-            shared[2 + K : 2 + K + panel.n_periods] = gamma - shift
+            shared[D] += shift
+            shared[lead : lead + panel.n_periods] = gamma - shift
             _, now, then = np.intersect1d(panel.product, posterior.product, return_indices=True)
             beta[:] = shared[0]
             beta[now] = posterior.product_mean[mode, then]
             # From the model's level to the one at the product's own mean price and controls.
-            means = self.by_product(rows.slope_mean)[0] * beta
-            means = means + shared[2 : 2 + K] @ self.by_product(rows.control_mean)
+            means = slope_mean * beta
+            means = means + shared[D + 1 : lead] @ self.by_product(rows.control_mean)
             level[now] = (posterior.level[then] + shift) + means[now]
             spread = [
-                posterior.tau[mode],
+                *[posterior.tau[mode]] * D,
                 posterior.level_spread,
                 posterior.period_spread,
                 posterior.log_dispersion_spread,
@@ -243,9 +295,9 @@ class _Problem:
                 size_sd[now] = posterior.log_dispersion_sd[then]
                 centre = posterior.log_dispersion_mean
         elif self.priors.level_sd > 0:
-            shared[1] = np.mean(level - self.by_product(rows.slope_mean)[0] * beta)
+            shared[D] = np.mean(level - slope_mean * beta)
         log_scale = np.log(np.where(hyper.scale.learned > 0, np.maximum(spread, 1e-3), hyper.scale.size))
-        theta, log_r = self._in_blocks(np.stack([beta, level])), self._in_blocks(log_size)
+        theta, log_r = self._in_blocks(np.stack([*[beta] * D, level])), self._in_blocks(log_size)
         var = np.zeros_like(rows.units)
         if posterior is not None:
             var = self._rough_var(theta, log_r, shared, log_scale)
@@ -265,7 +317,8 @@ class _Problem:
         Found in turns, as in iterative proportional fitting.
         """
         rows = self.host_rows
-        by_price = np.clip(self.priors.category_mean * rows.slopes[:, 0], -_MOST_BY_PRICE, _MOST_BY_PRICE)
+        log_price = np.sum(rows.slopes, axis=1)
+        by_price = np.clip(self.priors.category_mean * log_price, -_MOST_BY_PRICE, _MOST_BY_PRICE)
         price_factor = np.exp(by_price) * rows.weight
         units = rows.weight * rows.units
         of_product, of_period = units.sum(1) + 0.5, units.sum((0, 2)) + 0.5
@@ -281,19 +334,24 @@ class _Problem:
         self, theta: np.ndarray, log_size: np.ndarray, shared: np.ndarray, log_scale: np.ndarray
     ) -> np.ndarray:
         """Var eta as if slopes, levels and period effects were independent, shape (blocks, W, n)."""
-        rows, lead = self.host_rows, 2 + len(self.panel.control)
-        slope, level = theta[:, :1], theta[:, 1:]
-        eta = level + slope * rows.slopes[:, 0] + shared[lead:, None]
-        eta = eta + np.tensordot(rows.controls, shared[2:lead], (1, 0)) if lead > 2 else eta
+        rows = self.host_rows
+        D = rows.slopes.shape[1]
+        lead = D + 1 + len(self.panel.control)
+        eta = theta[:, D, None] + np.einsum("bdwn,bdn->bwn", rows.slopes, theta[:, :D])
+        eta = eta + shared[lead:, None]
+        if lead > D + 1:
+            eta = eta + np.tensordot(rows.controls, shared[D + 1 : lead], (1, 0))
         weight = np.exp(np.clip(eta, -20.0, 30.0))
         if self.family.negative_binomial:
             weight = weight / (1.0 + weight * np.exp(-log_size[:, None]))
         weight = weight * rows.weight
         prior = np.exp(-2.0 * log_scale)
-        of_slope = 1.0 / (np.sum(weight * rows.slopes[:, 0] ** 2, axis=1, keepdims=True) + prior[0])
-        of_level = 1.0 / (np.sum(weight, axis=1, keepdims=True) + prior[1])
-        of_period = 1.0 / (np.sum(weight, axis=(0, 2))[:, None] + prior[2])
-        return (rows.slopes[:, 0] ** 2 * of_slope + of_level + of_period).astype(np.float32)
+        squares = rows.slopes**2
+        of_slopes = 1.0 / (np.einsum("bwn,bdwn->bdn", weight, squares) + prior[:D, None])
+        of_level = 1.0 / (np.sum(weight, axis=1, keepdims=True) + prior[D])
+        of_period = 1.0 / (np.sum(weight, axis=(0, 2))[:, None] + prior[D + 1])
+        by_slopes = np.einsum("bdwn,bdn->bwn", squares, of_slopes)
+        return (by_slopes + of_level + of_period).astype(np.float32)
 
     def _in_blocks(self, values: np.ndarray) -> np.ndarray:
         """Undo `by_product`, with zeros for padding."""
@@ -346,15 +404,15 @@ def _covariance(
     )(rows, hyper, state)
 
 
-def _rows(panel: Panel, priors: Priors, devices: int) -> arrow.Rows:
+def _rows(panel: Panel, priors: Priors, regressors: Sequence[np.ndarray], devices: int) -> arrow.Rows:
     """Cut the panel into blocks of products, (blocks, ..., n), as many a device; NumPy arrays."""
     seen = panel.observed
-    mean_log_price = panel.mean_log_price()
+    slope_mean = np.stack([panel.mean_of_observed(values) for values in regressors], axis=-1)
     count = np.maximum(seen.sum(axis=1), 1)[:, None]
     control_mean = np.where(seen[..., None], panel.controls, 0.0).sum(axis=1, dtype=np.float64) / count
     controls = np.where(seen[..., None], panel.controls - control_mean[:, None], 0.0)
     if priors.centred_price:
-        mean_log_price = np.zeros_like(mean_log_price)
+        slope_mean = np.zeros_like(slope_mean)
     most = _BLOCK_ON_CPU if jax.default_backend() == "cpu" else _BLOCK_ON_ACCELERATOR
     n = min(most, -(-len(seen) // devices))
     blocks = -(-len(seen) // (n * devices)) * devices
@@ -368,38 +426,43 @@ def _rows(panel: Panel, priors: Priors, devices: int) -> arrow.Rows:
     return arrow.Rows(
         units=cut(np.where(panel.weight > 0, panel.units, 0.0)),
         weight=cut(panel.weight),
-        slopes=cut(panel.centred_log_price()[..., None]),
+        slopes=cut(np.stack([panel.centred(values) for values in regressors], axis=-1)),
         controls=cut(controls),
-        slope_mean=cut(mean_log_price[:, None]),
+        slope_mean=cut(slope_mean),
         control_mean=cut(control_mean),
         real=cut(np.arange(len(seen)) < panel.n_products),
     )
 
 
-def _hyper(panel: Panel, priors: Priors) -> Hyper:
+def _hyper(panel: Panel, priors: Priors, slopes: int) -> Hyper:
+    """Priors of this many slopes a product, all alike."""
     K, W = len(panel.control), panel.units.shape[1]
-    mean = np.zeros(2 + K + W, np.float32)
-    mean[:2] = priors.category_mean, priors.level_mean
-    var = np.full(2 + K + W, priors.control_sd**2, np.float32)
-    var[:2] = priors.category_var, priors.level_sd**2
-    is_period = np.zeros(2 + K + W, np.float32)
-    is_period[2 + K : 2 + K + panel.n_periods] = 1.0
+    lead = slopes + 1 + K
+    mean = np.zeros(lead + W, np.float32)
+    mean[:slopes], mean[slopes] = priors.category_mean, priors.level_mean
+    var = np.full(lead + W, priors.control_sd**2, np.float32)
+    var[:slopes], var[slopes] = priors.category_var, priors.level_sd**2
+    is_period = np.zeros(lead + W, np.float32)
+    is_period[lead : lead + panel.n_periods] = 1.0
     scale = scales.scale_priors(
-        priors.product_spread, priors.level_spread, priors.period_spread, priors.log_dispersion_spread
+        *[priors.product_spread] * slopes,
+        priors.level_spread,
+        priors.period_spread,
+        priors.log_dispersion_spread,
     )
     centre, spread = np.float32(priors.log_dispersion_mean), np.float32(priors.log_dispersion_sd)
     return Hyper(mean, var, is_period, scale, centre, spread)
 
 
 def _posterior(
-    problem: _Problem,
+    problem: Problem,
     runs: Sequence[Run],
     weight: np.ndarray,
     mode_at: int,
     options: NaturalGradientOptions,
     began: float,
 ) -> CategoryPosterior:
-    """Put the grid's points together."""
+    """Put the grid's points of a problem with one slope together."""
     panel, priors, mode = problem.panel, problem.priors, runs[mode_at]
     K, n = len(panel.control), panel.n_products
     theta = np.stack([problem.by_product(run.state.theta) for run in runs])
@@ -421,7 +484,7 @@ def _posterior(
         dispersion = np.exp(problem.by_product(mode.state.log_size))
         log_dispersion_sd = np.sqrt(problem.by_product(mode.state.size_var))
     passes, base = int(mode.passes), problem.log_base
-    warnings = _warnings(runs, mode, options)
+    warnings = reasons_for_doubt(runs, mode, options)
     diagnostics = FitDiagnostics(
         engine="natural_gradient",
         likelihood=("zero-truncated " if panel.zero_truncated else "") + problem.likelihood,
@@ -468,8 +531,17 @@ def _tolerance_off_mode(options: NaturalGradientOptions) -> float:
     return max(options.tolerance, min(_OFF_MODE * options.tolerance, _LARGEST_OFF_MODE))
 
 
-def _warnings(runs: Sequence[Run], mode: Run, options: NaturalGradientOptions) -> tuple[str, ...]:
-    """Why the fit is not to be trusted, in words; empty if it is."""
+def reasons_for_doubt(runs: Sequence[Run], mode: Run, options: NaturalGradientOptions) -> tuple[str, ...]:
+    """Why a fit is not to be trusted, in words; empty if it is.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        At the points of tau's grid.
+    mode : Run
+        At its mode.
+    options : NaturalGradientOptions
+    """
     moves = np.array([float(run.found.ahead) for run in runs])
     if not np.isfinite(moves).all():
         return ("not converged: the iteration left the range of float32; look for absurd units or prices",)

@@ -40,6 +40,9 @@ class Panel:
         have 0; less than 1 stands for evidence that is partly repeated, or not to be relied on (`evidence`).
     zero_truncated : bool
         True if the files drop product-periods without sales, so that units > 0 always.
+    log_regular_price : float32 array, shape (N, W)
+        Natural log of the price without promotion, not centred: never below `log_price`, and equal to it where no
+        regular price is known. Shape (0, 0) where the files give none at all.
     """
 
     category: str
@@ -53,6 +56,7 @@ class Panel:
     observed: np.ndarray
     weight: np.ndarray
     zero_truncated: bool
+    log_regular_price: np.ndarray
 
     @property
     def n_products(self) -> int:
@@ -69,19 +73,45 @@ class Panel:
         """Number of observed cells."""
         return int(self.observed.sum())
 
-    def mean_log_price(self) -> np.ndarray:
-        """Mean log price of each row over its observed periods, float64, shape (N,); 0 without any."""
-        count = np.maximum(self.observed.sum(axis=1), 1)
-        return np.where(self.observed, self.log_price, 0.0).sum(axis=1, dtype=np.float64) / count
+    @property
+    def has_regular_price(self) -> bool:
+        """Whether the files give regular prices."""
+        return self.log_regular_price.size > 0
 
-    def centred_log_price(self) -> np.ndarray:
-        """Log price minus the product's own mean, float32, shape (N, W); 0 where not observed.
+    def log_discount(self) -> np.ndarray:
+        """Log price paid minus log regular price, float32, shape (N, W): below 0 in a promotion, else 0."""
+        return self.log_price - self.log_regular_price
+
+    def mean_of_observed(self, values: np.ndarray) -> np.ndarray:
+        """Mean of each row over its observed periods, float64, shape (N,); 0 without any.
+
+        Parameters
+        ----------
+        values : float array, shape (N, W)
+        """
+        count = np.maximum(self.observed.sum(axis=1), 1)
+        return np.where(self.observed, values, 0.0).sum(axis=1, dtype=np.float64) / count
+
+    def centred(self, values: np.ndarray) -> np.ndarray:
+        """Values minus the product's own mean, float32, shape (N, W); 0 where not observed.
 
         Centring by product removes the correlation (-0.98 on real sales) between a product's
         elasticity and its level.
+
+        Parameters
+        ----------
+        values : float array, shape (N, W)
         """
-        centred = self.log_price - self.mean_log_price()[:, None]
+        centred = values - self.mean_of_observed(values)[:, None]
         return np.where(self.observed, centred, 0.0).astype(np.float32)
+
+    def mean_log_price(self) -> np.ndarray:
+        """Mean log price of each row over its observed periods, float64, shape (N,); 0 without any."""
+        return self.mean_of_observed(self.log_price)
+
+    def centred_log_price(self) -> np.ndarray:
+        """Log price minus the product's own mean, float32, shape (N, W); 0 where not observed."""
+        return self.centred(self.log_price)
 
 
 def with_control(panel: Panel, name: str, values: np.ndarray) -> Panel:
@@ -143,6 +173,7 @@ def panel_from_sales(
     *,
     periods: np.ndarray | None = None,
     missing_periods: str = "unobserved",
+    regular_price: np.ndarray | None = None,
 ) -> Panel:
     """Lay one category's sales, one row a product-period, out as a padded panel.
 
@@ -158,6 +189,9 @@ def panel_from_sales(
     missing_periods : {'unobserved', 'truncated', 'zero'}
         What an absent product-period means. 'zero': nothing was sold, at the last price before it;
         filled from a product's first to its last period.
+    regular_price : array, shape (rows,), optional
+        Price without promotion. Where it is missing (NaN) or below the price paid, it counts as the price paid: no
+        promotion is known there.
 
     Returns
     -------
@@ -187,10 +221,15 @@ def panel_from_sales(
     shape = (padded_size(len(codes)), padded_size(len(days)))
     unit = counting_unit(units) if len(units) else 1.0
     panel_units, log_price = np.zeros(shape), np.zeros(shape)
+    log_regular_price = np.zeros(shape if regular_price is not None else (0, 0))
     observed = np.zeros(shape, dtype=bool)
     values = np.zeros((*shape, len(controls)), dtype=np.float32)
     panel_units[row, column] = units / unit
     log_price[row, column] = np.log(price)
+    if regular_price is not None:
+        known = np.asarray(regular_price, dtype=np.float64)
+        known = np.where(np.isfinite(known), np.maximum(known, price), price)
+        log_regular_price[row, column] = np.log(known)
     observed[row, column] = True
     for k, name in enumerate(controls):
         values[row, column, k] = np.nan_to_num(np.asarray(controls[name], dtype=np.float64))
@@ -199,7 +238,9 @@ def panel_from_sales(
         last = np.maximum.accumulate(np.where(observed, np.arange(shape[1]), -1), axis=1)
         still_sold = np.flip(np.maximum.accumulate(np.flip(observed, 1), axis=1), 1)
         absent = ~observed & (last >= 0) & still_sold
-        log_price[absent] = np.take_along_axis(log_price, np.maximum(last, 0), axis=1)[absent]
+        for prices in (log_price, log_regular_price):
+            if prices.size:
+                prices[absent] = np.take_along_axis(prices, np.maximum(last, 0), axis=1)[absent]
         observed |= absent
     return Panel(
         category=category,
@@ -213,6 +254,7 @@ def panel_from_sales(
         observed=observed,
         weight=observed.astype(np.float32),
         zero_truncated=missing_periods == "truncated",
+        log_regular_price=log_regular_price.astype(np.float32),
     )
 
 
@@ -232,6 +274,9 @@ def some_products(panel: Panel, most: int, seed: int) -> Panel:
         product=panel.product[chosen],
         units=take(panel.units),
         log_price=take(panel.log_price),
+        log_regular_price=take(panel.log_regular_price)
+        if panel.has_regular_price
+        else panel.log_regular_price,
         controls=take(panel.controls),
         observed=take(panel.observed),
         weight=take(panel.weight),

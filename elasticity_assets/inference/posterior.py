@@ -165,6 +165,39 @@ class Summary:
     prob_elastic: np.ndarray
 
 
+@dataclass(frozen=True)
+class TwoSlopes:
+    """Two elasticities a product, and what prices there were to tell them from.
+
+    Attributes
+    ----------
+    category : str
+    product : array of str, shape (n,)
+    regular : Summary
+        Of beta_i, d log units / d log regular price at an unchanged discount; arrays of shape (n,).
+    promotion : Summary
+        Of phi_i, d log units / d log price at an unchanged regular price.
+    n_periods : int array, shape (n,)
+        Observed periods.
+    n_promotion_periods : int array, shape (n,)
+        Those whose price was at least 1% below the regular price.
+    log_regular_price_sd, log_discount_sd : float arrays, shape (n,)
+        Standard deviations over the observed periods.
+    warnings : tuple of str
+        Why the fits are not to be trusted, in words.
+    """
+
+    category: str
+    product: np.ndarray
+    regular: Summary
+    promotion: Summary
+    n_periods: np.ndarray
+    n_promotion_periods: np.ndarray
+    log_regular_price_sd: np.ndarray
+    log_discount_sd: np.ndarray
+    warnings: tuple[str, ...]
+
+
 def summarize(weight: np.ndarray, mean: np.ndarray, var: np.ndarray) -> Summary:
     """Summarize mixtures of Gaussians.
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +26,7 @@ from elasticity_assets.inference.options import (
     SviOptions,
 )
 from elasticity_assets.inference.panel import Panel, some_products
-from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
 from elasticity_assets.inference.priors import PRESETS, Priors
 from elasticity_assets.inference.side_by_side import cores, run_each
 
@@ -62,6 +63,31 @@ class FitTask:
     panel: Panel
     start: CategoryPosterior | None
     inputs_hash: str
+
+
+@dataclass(frozen=True)
+class TwoSlopesTask:
+    """One category whose two slopes are to be fitted.
+
+    Attributes
+    ----------
+    key : str
+        Its partition.
+    panel : Panel
+        With regular prices.
+    posterior : CategoryPosterior
+        Of one slope, of this panel.
+    fit_id : str
+        That fit's.
+    fitted_at : datetime
+        When that fit ended.
+    """
+
+    key: str
+    panel: Panel
+    posterior: CategoryPosterior
+    fit_id: str
+    fitted_at: datetime
 
 
 class SviFit(dg.ConfigurableResource):
@@ -161,6 +187,23 @@ class SviFit(dg.ConfigurableResource):
         # Each fit's small factorizations need no threads of their own, and BLAS's spin while they wait for work.
         with threadpool_limits(limits=1, user_api="blas"):
             yield from run_each(work, tasks, self.workers(natural_gradient))
+
+    def fit_two_slopes_each(
+        self, tasks: Iterable[TwoSlopesTask]
+    ) -> Generator[tuple[TwoSlopesTask, Future[TwoSlopes]], None, None]:
+        """Fit two slopes of several categories, by the natural-gradient engine whatever the settings' is.
+
+        As many at once as `workers` says; see `run_each`.
+        """
+        from elasticity_assets.inference import two_slopes  # noqa: PLC0415
+
+        def fit(task: TwoSlopesTask) -> TwoSlopes:
+            # With likelihood 'auto' the fit of one slope chose.
+            family = task.posterior.diagnostics.family
+            options = self.options.natural_gradient
+            return two_slopes.fit(task.panel, self.priors, family, options, task.posterior)
+
+        yield from self.side_by_side(fit, tasks)
 
     @staticmethod
     def workers(natural_gradient: bool) -> int:

@@ -93,6 +93,29 @@ LEFT JOIN products AS p USING (category)
 GROUP BY m.category
 HAVING count(*) IS DISTINCT FROM any_value(p.n_products) OR bool_or(m.fit_id IS DISTINCT FROM p.first_fit)
 UNION ALL
+SELECT format(
+    'category {}: promotion_elasticity has {} products, product_elasticity {}',
+    q.category, q.n_products, coalesce(p.n_products, 0)
+)
+FROM (SELECT category, count(*) AS n_products FROM promotion_elasticity GROUP BY category) AS q
+LEFT JOIN products AS p USING (category)
+WHERE q.n_products IS DISTINCT FROM p.n_products
+UNION ALL
+SELECT format('category {}: promotion_elasticity is of another fit than product_elasticity', category)
+FROM promotion_elasticity
+ANTI JOIN product_elasticity USING (category, product, fit_id)
+GROUP BY category
+UNION ALL
+SELECT format('category {}: product {} has no proper interval in promotion_elasticity', category, product)
+FROM promotion_elasticity
+WHERE NOT (
+    isfinite(regular_elasticity) AND isfinite(regular_elasticity_sd) AND regular_elasticity_sd > 0
+    AND regular_elasticity_q05 < regular_elasticity_q50 AND regular_elasticity_q50 < regular_elasticity_q95
+    AND isfinite(promotion_elasticity) AND isfinite(promotion_elasticity_sd) AND promotion_elasticity_sd > 0
+    AND promotion_elasticity_q05 < promotion_elasticity_q50
+    AND promotion_elasticity_q50 < promotion_elasticity_q95
+)
+UNION ALL
 SELECT format('category {}: control_effect has a category without products', c.category)
 FROM control_effect AS c
 WHERE c.category NOT IN (SELECT category FROM products)

@@ -1,10 +1,12 @@
 """The jobs `ingest` and `refit` as a whole, on small simulated sales."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pandas as pd
 import pytest
 
-from elasticity_assets.inference import engines
+from elasticity_assets.inference import engines, two_slopes
 from elasticity_assets.partitions import partition_key
 from elasticity_assets.runs import settings_mistakes, what_failed
 from elasticity_assets_tests.projects import (
@@ -24,6 +26,7 @@ TABLES = [
     "control_effect",
     "fit_diagnostics",
     "price_scenarios",
+    "promotion_elasticity",
     "weekly_sales",
     "rejected_sales",
 ]
@@ -74,6 +77,12 @@ def test_one_run_fits_pools_and_publishes_all_categories(project: Project) -> No
     assert len(scenarios) == 9 * 8
     assert project.published("category_move_elasticity").empty
     assert scenarios.filter(regex="^category_").isna().all().all()
+    slopes = project.published("promotion_elasticity").merge(products, on=["category", "product", "fit_id"])
+    assert len(slopes) == 8
+    last = slopes["product"] == slopes.groupby("category")["product"].transform("max")
+    assert slopes["flag_x"].str.startswith("the discount never changed").fillna(False).equals(last)
+    assert (slopes["n_promotion_periods"] > 0).equals(~last)
+    assert (slopes.loc[~last, "promotion_elasticity"] < 0).all()
     assert project.published("refits")["refit_id"].tolist() == [result.run_id]
 
 
@@ -140,7 +149,8 @@ def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
     project: Project, break_category
 ) -> None:
     project.refit()
-    before = project.published("product_elasticity").set_index("category")
+    tables = ("product_elasticity", "promotion_elasticity")
+    before = {table: project.published(table).set_index("category") for table in tables}
     break_category()
     sales = simulated_sales()
     project.write_sales(sales.assign(units=sales["units"] + 1))
@@ -154,12 +164,49 @@ def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
     assert last.description == f"not refitted: {FIRST!r}"
     assert how_fitted(result) == {partition_key(FIRST): "failed", partition_key(SECOND): "fitted"}
 
-    after = project.published("product_elasticity").set_index("category")
-    assert same_numbers(after.loc[[FIRST]].drop(columns="flag"), before.loc[[FIRST]].drop(columns="flag"))
-    assert after.loc[FIRST, "flag"].str.contains("old").all()
-    assert after.loc[SECOND, "flag"].isna().all()
-    assert (after.loc[SECOND, "fit_id"] != before.loc[SECOND, "fit_id"]).all()
+    for table in tables:
+        after = project.published(table).set_index("category")
+        old, new = before[table].loc[[FIRST]], after.loc[[FIRST]]
+        assert same_numbers(new.drop(columns="flag"), old.drop(columns="flag"))
+        assert (new["fit_id"] == old["fit_id"]).all()
+        assert new["flag"].str.contains("old: this refit failed").all()
+        assert not after.loc[SECOND, "flag"].astype(str).str.contains("old").any()
+        assert (after.loc[SECOND, "fit_id"] != before[table].loc[SECOND, "fit_id"]).all()
     assert project.published("refits")["failed"].tolist()[-1].tolist() == [FIRST]
+
+
+def test_two_slopes_that_cannot_be_fitted_leave_the_rest_published(project: Project, monkeypatch) -> None:
+    fit = two_slopes.fit
+
+    def broken(panel, *args):
+        if panel.category == FIRST:
+            raise ValueError("no\nluck")
+        return fit(panel, *args)
+
+    monkeypatch.setattr(two_slopes, "fit", broken)
+    result = project.refit()
+    assert result.success
+    assert checks(result)["two_slopes_fitted"].description == f"without rows: {FIRST!r}"
+    assert set(project.published("promotion_elasticity")["category"]) == {SECOND}
+    assert sorted(project.published("category_elasticity")["category"]) == CATEGORIES
+    monkeypatch.undo()
+    second = project.published("promotion_elasticity")
+    assert project.refit().success  # tries again, and keeps the other category's
+    after = project.published("promotion_elasticity")
+    assert sorted(after["category"].unique()) == CATEGORIES
+    assert second.equals(after[after["category"] == SECOND].reset_index(drop=True))
+
+
+def test_without_regular_prices_there_is_no_row_and_no_complaint(tmp_path, project: Project) -> None:
+    project.refit()
+    columns = project.settings.sales.columns.model_copy(update={"regular_price": None})
+    sales = project.settings.sales.model_copy(update={"columns": columns})
+    without = replace(project, settings=project.settings.model_copy(update={"sales": sales}))
+    assert without.ingest().success
+    result = without.refit()
+    assert result.success
+    assert checks(result)["two_slopes_fitted"].passed
+    assert project.published("promotion_elasticity").empty
 
 
 def test_a_category_that_failed_is_tried_again_and_its_flag_goes(
@@ -210,7 +257,8 @@ def test_tables_of_a_fit_that_was_not_pooled_are_refused_in_one_line(project: Pr
         (line,) = what_failed(project.refit(assets=[table]))
         assert "materialize hierarchy" in line
         assert "\n" not in line
-    assert project.refit(assets=["hierarchy", "product_elasticity", "price_scenarios"]).success
+    by_category = ["product_elasticity", "price_scenarios", "promotion_elasticity"]
+    assert project.refit(assets=["hierarchy", *by_category]).success
     assert project.refit(assets=["category_elasticity", "published_elasticity"]).success
     assert same_numbers(project.published("product_elasticity"), before)
 
@@ -249,7 +297,7 @@ def test_a_category_without_sales_any_more_leaves_the_tables(project: Project) -
     assert project.ingest().success
     assert project.instance.get_dynamic_partitions("category") == [partition_key(SECOND)]
     assert project.refit().success
-    for table in ("product_elasticity", "category_elasticity", "fit_diagnostics", "price_scenarios"):
+    for table in TABLES[:2] + TABLES[4:7]:
         assert set(project.published(table)["category"]) == {SECOND}, table
 
 

@@ -380,7 +380,7 @@ def test_a_category_that_began_late() -> None:
     """Periods without this category's sales: their effects still sum to zero with the others', cold or warm."""
     panel = draw(n=8, T=24, level=2.5, K=0)
     late = replace(panel, weight=panel.weight * (np.arange(panel.units.shape[1]) >= 12))
-    start = natural_gradient._Problem(late, DEFAULT, "poisson", OPTIONS.max_passes).start(None)
+    start = natural_gradient.Problem(late, DEFAULT, "poisson", OPTIONS.max_passes).start(None)
     assert np.abs(start.shared[2:].sum()) < 1e-4
     cold = fit(late, DEFAULT, "poisson", OPTIONS)
     warm = fit(late, DEFAULT, "poisson", OPTIONS, start=cold)
@@ -405,7 +405,7 @@ def test_points_beside_the_mode_are_close_enough(likelihood: str, monkeypatch: p
 def test_tau_gradient_is_the_slope_of_the_elbo() -> None:
     panel, step = draw(), 0.1
     priors = replace(FIXED, product_spread=DEFAULT.product_spread)
-    problem = natural_gradient._Problem(panel, priors, "poisson", OPTIONS.max_passes)
+    problem = natural_gradient.Problem(panel, priors, "poisson", OPTIONS.max_passes)
 
     def at(log_tau: float) -> tuple[float, float]:
         state = problem.start(None)

@@ -56,6 +56,21 @@ def test_zeros_are_filled_between_first_and_last_sale_at_the_last_price():
     assert not panel.observed[:, 4:].any()
 
 
+def test_a_regular_price_is_the_price_paid_where_it_is_unknown_or_lower():
+    rows = sales()
+    panel = panel_from_sales("c", **rows, regular_price=np.array([2.5, 2.0, np.nan, 4.0]))
+    assert panel.has_regular_price
+    np.testing.assert_allclose(panel.log_regular_price[1, [0, 2, 3]], np.log([4, 2.5, 8]), rtol=1e-6)
+    np.testing.assert_allclose(
+        panel.log_discount()[:2, :4], [[0, np.log(0.5), 0, 0], [0, 0, np.log(0.8), 0]], atol=1e-6
+    )
+    assert panel.log_regular_price.dtype == np.float32
+    assert not panel.log_regular_price[~panel.observed].any()
+    filled = panel_from_sales("c", **rows, regular_price=rows["price"] * 2, missing_periods="zero")
+    np.testing.assert_allclose(filled.log_regular_price[1, 1], np.log(8), rtol=1e-6)  # as the price before it
+    assert not panel_from_sales("c", **rows).has_regular_price
+
+
 def test_truncated_panels_say_so_and_stay_as_they_are():
     panel = panel_from_sales("c", **sales(), missing_periods="truncated")
     assert panel.zero_truncated

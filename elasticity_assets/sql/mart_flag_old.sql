@@ -1,4 +1,4 @@
--- The products' rows as published: those of a category whose fit failed are the last ones, and say so.
+-- Products' rows as published: those of a category whose fit failed are the last ones, and say so.
 SELECT
     * REPLACE (
         CASE
@@ -7,4 +7,4 @@ SELECT
             ELSE flag
         END AS flag
     )
-FROM product_elasticity
+FROM {table}

@@ -1,0 +1,90 @@
+"""promotion_elasticity: two slopes a product, for the regular price and for promotions' discounts."""
+
+import contextlib
+from collections.abc import Iterator
+
+import dagster as dg
+
+from elasticity_assets import elasticity_tables as rows_of
+from elasticity_assets.assets.elasticity import GROUP, product_elasticity, replace_categories
+from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.checks import fit as checks
+from elasticity_assets.fits import check_finite_slopes, fits_in, unpack_fit
+from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.partitions import CATEGORIES, category_of
+from elasticity_assets.resources.array_store import StoredArrays
+from elasticity_assets.resources.svi_fit import SviFit, TwoSlopesTask
+from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.settings import Settings
+from elasticity_assets.tables import PRODUCT_ELASTICITY, PROMOTION_ELASTICITY
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"jax", "duckdb"},
+    owners=OWNERS,
+    partitions_def=CATEGORIES,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="gpu",
+    deps=[product_elasticity],
+    check_specs=checks.PROMOTION_ELASTICITY,
+    metadata=column_schema(PROMOTION_ELASTICITY),
+)
+def promotion_elasticity(
+    context: dg.AssetExecutionContext,
+    model_input: StoredArrays,
+    category_posterior: StoredArrays,
+    svi_fit: SviFit,
+    settings: dg.ResourceParam[Settings],
+    warehouse: Warehouse,
+) -> dg.MaterializeResult:
+    """Tell how units respond to the regular price from how they respond to a promotion, where files give both.
+
+    Belongs to the fits that product_elasticity shows: a category whose fit was kept, or failed, keeps its rows.
+    """
+    with warehouse.write() as connection:
+        shown, present = fits_in(connection, PRODUCT_ELASTICITY), fits_in(connection, PROMOTION_ELASTICITY)
+    without: dict[str, str] = {}
+    failed: dict[str, str] = {}
+
+    def to_fit() -> Iterator[TwoSlopesTask]:
+        for key in context.partition_keys:
+            category = category_of(key)
+            panel = unpack(Panel, model_input[key])
+            if not panel.has_regular_price or key not in category_posterior:
+                without[key] = "no fit" if panel.has_regular_price else "no regular prices"
+                continue
+            if shown.get(category) and shown.get(category) == present.get(category):
+                context.add_asset_metadata(
+                    {"fit": "kept: of the fit in product_elasticity"}, partition_key=key
+                )
+                continue
+            posterior, record = unpack_fit(category_posterior[key])
+            if shown.get(category) == {record.fit_id} and record.inputs_hash == svi_fit.inputs_hash(panel):
+                yield TwoSlopesTask(key, panel, posterior, record.fit_id, record.fitted)
+            else:
+                failed[key] = "sales or settings changed since the fit in product_elasticity"
+
+    parts = {}
+    with contextlib.closing(svi_fit.fit_two_slopes_each(to_fit())) as fits:
+        for task, done in fits:
+            try:
+                slopes = check_finite_slopes(done.result())
+            except Exception as error:
+                failed[task.key] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                context.log.exception(f"two slopes of category {task.panel.category!r} could not be fitted")
+                continue
+            rows = rows_of.two_slopes_rows(slopes, task.fit_id, task.fitted_at, settings.fit.min_periods)
+            parts[task.key] = rows
+            context.add_asset_metadata({"fit": "fitted", **row_count(len(rows))}, partition_key=task.key)
+    for key, reason in (without | failed).items():
+        context.add_asset_metadata({"fit": f"none: {reason}", **row_count(0)}, partition_key=key)
+    rows = rows_of.concatenated(list(parts.values()), PROMOTION_ELASTICITY)
+    with warehouse.write() as connection:
+        connection.begin()
+        replace_categories(context, connection, PROMOTION_ELASTICITY, rows, [*parts, *failed, *without])
+        connection.commit()
+    return dg.MaterializeResult(
+        check_results=[checks.two_slopes_fitted({category_of(key): why for key, why in failed.items()})]
+    )
