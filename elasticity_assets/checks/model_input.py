@@ -18,7 +18,7 @@ MODEL_INPUT = [
     dg.AssetCheckSpec(
         "units_are_counts",
         asset="model_input",
-        description="Units are counts; fractions below 1 would make the noise depend on the unit.",
+        description="Units are whole numbers; fractional ones are counted in tenths, hundredths or thousandths.",
     ),
 ]
 
@@ -29,23 +29,22 @@ class PanelFacts:
 
     Attributes
     ----------
-    n_products, n_one_price, n_obs, n_fractions : int
-        Products; those with a single price; observed cells; those with units between 0 and 1.
+    n_products, n_one_price, n_obs : int
+        Products; those with a single price; observed cells.
+    unit : float
+        What one count stands for.
     """
 
     n_products: int
     n_one_price: int
     n_obs: int
-    n_fractions: int
+    unit: float
 
 
 def facts(panel: Panel) -> PanelFacts:
     """Count what the checks need."""
     spread = abs(panel.centred_log_price()).max(axis=1)[: panel.n_products]
-    units = panel.units[panel.observed]
-    return PanelFacts(
-        panel.n_products, int((spread < ONE_PRICE).sum()), panel.n_obs, int(((units > 0) & (units < 1)).sum())
-    )
+    return PanelFacts(panel.n_products, int((spread < ONE_PRICE).sum()), panel.n_obs, panel.unit)
 
 
 def prices_vary(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
@@ -69,19 +68,17 @@ def prices_vary(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
 
 def units_are_counts(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
     """Warn of categories that sell fractions of a unit."""
-    fractional = [name for name, panel in panels.items() if panel.n_fractions]
+    fractional = [name for name, panel in panels.items() if panel.unit < 1.0]
     return dg.AssetCheckResult(
         check_name="units_are_counts",
         passed=not fractional,
         severity=dg.AssetCheckSeverity.WARN,
-        description=(
-            f"units between 0 and 1 in: {', '.join(map(repr, fractional))}; deliver them in a smaller unit"
-            if fractional
-            else "no units between 0 and 1"
-        ),
+        description=f"units are fractional in: {', '.join(map(repr, fractional))}"
+        if fractional
+        else "units are whole",
         metadata=by_category(
             {
-                name: {"product-periods": panel.n_obs, "between 0 and 1": panel.n_fractions}
+                name: {"product-periods": panel.n_obs, "counted in": panel.unit}
                 for name, panel in panels.items()
             }
         ),

@@ -43,6 +43,12 @@ def files_are_there(report: FilesReport) -> dg.AssetCheckResult:
         description=f"gone or still being written: {', '.join(missing)}"
         if missing
         else "all files are there",
+        metadata={
+            "gone": dg.MetadataValue.md("\n".join(f"- {file}" for file in report.vanished) or "none"),
+            "still being written": dg.MetadataValue.md(
+                "\n".join(f"- {file}" for file in report.still_written) or "none"
+            ),
+        },
     )
 
 
@@ -56,6 +62,11 @@ def rows_and_units_add_up(report: WeeklyReport) -> dg.AssetCheckResult:
             f"{report.units_in:,.10g} units in = {report.units_used:,.10g} used "
             f"+ {report.units_rejected:,.10g} rejected"
         ),
+        metadata={
+            "rows lost": report.rows_in - report.rows_used - report.rows_rejected,
+            "units lost": report.units_in - report.units_used - report.units_rejected,
+            "rows rejected": by_reason(report.rejected),
+        },
     )
 
 

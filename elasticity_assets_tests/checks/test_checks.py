@@ -1,0 +1,234 @@
+"""Every check passes where all is well, and fails where it should; the document names them all."""
+
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+from elasticity_assets.checks import evidence, fit, mart, model_input, sales
+from elasticity_assets.checks.model_input import PanelFacts
+from elasticity_assets.definitions import build_definitions
+from elasticity_assets.inference.cross_check import CrossCheck
+from elasticity_assets.inference.scores import MODEL, RIVALS, HeldOut
+from elasticity_assets.inference.split_samples import SplitSamples
+from elasticity_assets.ingestion import FilesReport, WeeklyReport
+from elasticity_assets_tests.projects import make_project
+from elasticity_assets_tests.test_elasticity_tables import posterior
+
+PRODUCTS, PERIODS = 60, 50
+
+
+def heldout(
+    narrow: np.ndarray | float = 1.0, rival_lead: float = -0.2, units: np.ndarray | None = None
+) -> HeldOut:
+    """Scores of a right prediction, or of one whose intervals are too narrow for some products."""
+    rng = np.random.default_rng(0)
+    row = np.repeat(np.arange(PRODUCTS), PERIODS)
+    factor = np.broadcast_to(narrow, PRODUCTS)[row]
+    pit = np.clip(0.5 + factor * (rng.permutation(len(row)) / len(row) - 0.5), 0.0, 1.0)
+    ours = rng.normal(-2.0, 0.5, len(row))
+    return HeldOut(
+        "c",
+        np.array([f"p{i:02d}" for i in range(PRODUCTS)]),
+        (MODEL, *RIVALS),
+        np.arange(len(row)) % 10,
+        row,
+        np.tile(np.arange(PERIODS), PRODUCTS),
+        (1.0 + np.arange(PRODUCTS))[row] if units is None else units,
+        pit,
+        np.stack([ours, ours - 0.2, ours + rival_lead, ours - 0.2]),
+        np.ones((4, len(row))),
+    )
+
+
+def samples(differences: np.ndarray, drift: np.ndarray, category_drift: float = 0.0) -> SplitSamples:
+    n = len(differences)
+    sd = np.ones(n)
+    return SplitSamples("c", np.arange(n).astype(str), differences, sd, drift, sd, category_drift, 0.2)
+
+
+def cross_check(difference: float = 0.02, ratio: float = 1.0, size: float = 2000.0) -> CrossCheck:
+    return CrossCheck("c", 15, difference, 2 * difference, ratio, ratio - 0.05, ratio + 0.05, 1.0, size, 0)
+
+
+def files(**changes: object) -> FilesReport:
+    names = dict.fromkeys(FilesReport.__dataclass_fields__, ())
+    return FilesReport(**{**names, "rejected": {}, "rows_in": 1, **changes})  # type: ignore[arg-type]
+
+
+def weekly(**changes: object) -> WeeklyReport:
+    usual = {
+        "rows_in": 10,
+        "rows_used": 9,
+        "rejected": {"no units": 1},
+        "units_in": 5.0,
+        "units_used": 5.0,
+        "units_rejected": 0.0,
+        "n_categories": 1,
+        "n_products": 1,
+        "n_periods": 9,
+        "n_product_periods": 9,
+        "first_period": date(2024, 1, 1),
+        "last_period": date(2024, 2, 26),
+        "changed_category": {},
+        "missing_periods": "truncated",
+        "faults": (),
+    }
+    return WeeklyReport(**{**usual, **changes})  # type: ignore[arg-type]
+
+
+def products(elasticity: list[float], sd: float = 0.1) -> pd.DataFrame:
+    middle = np.array(elasticity)
+    return pd.DataFrame(
+        {
+            "category": "c",
+            "product": [f"p{i}" for i in range(len(middle))],
+            "elasticity": middle,
+            "elasticity_sd": sd,
+            "elasticity_q05": middle - 1.645 * sd,
+        }
+    )
+
+
+HALF = np.where(np.arange(PRODUCTS) % 2 == 0, 1.0, 1.6)
+LOW_THIRD = np.where(np.arange(PRODUCTS) < 20, 1.15, 1.0)
+QUIET = np.linspace(-1.6, 1.6, 50)
+UNSURE = posterior()
+
+CASES = {
+    "files_are_there": (sales.files_are_there(files()), sales.files_are_there(files(vanished=["a.csv"]))),
+    "rows_and_units_add_up": (
+        sales.rows_and_units_add_up(weekly()),
+        sales.rows_and_units_add_up(weekly(rows_used=8)),
+    ),
+    "weekly_sales_keep_their_contract": (
+        sales.weekly_sales_keep_their_contract(weekly()),
+        sales.weekly_sales_keep_their_contract(
+            weekly(faults=(("a period in the future", 3, "c, p, 2099-01-05"),))
+        ),
+    ),
+    "products_keep_category": (
+        sales.products_keep_category(weekly()),
+        sales.products_keep_category(weekly(changed_category={"p": ("a", "b")})),
+    ),
+    "prices_vary": (
+        model_input.prices_vary({"c": PanelFacts(10, 5, 100, 1.0)}),
+        model_input.prices_vary({"c": PanelFacts(10, 6, 100, 1.0)}),
+    ),
+    "units_are_counts": (
+        model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 1.0)}),
+        model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 0.1)}),
+    ),
+    "fits_succeeded": (fit.fits_succeeded({}), fit.fits_succeeded({"c": "no luck"})),
+    "fits_converged": (
+        fit.fits_converged({"c": posterior()}),
+        fit.fits_converged(
+            {"c": replace(posterior(), diagnostics=replace(posterior().diagnostics, converged=False))}
+        ),
+    ),
+    "fits_learned": (
+        fit.fits_learned({"c": posterior()}),
+        fit.fits_learned({"c": replace(UNSURE, category_var=np.array([0.99 * UNSURE.prior_var]))}),
+    ),
+    "heldout_coverage": (
+        evidence.heldout_coverage({"c": heldout()}),
+        evidence.heldout_coverage({"c": heldout(1.12)}),
+    ),
+    "heldout_coverage_by_volume": (
+        evidence.heldout_coverage_by_volume({"c": heldout()}),
+        evidence.heldout_coverage_by_volume({"c": heldout(LOW_THIRD)}),
+    ),
+    "heldout_coverage_by_product": (
+        evidence.heldout_coverage_by_product({"c": heldout()}),
+        evidence.heldout_coverage_by_product({"c": heldout(HALF)}),
+    ),
+    "predicts_no_worse_than_rivals": (
+        evidence.predicts_no_worse_than_rivals({"c": heldout()}),
+        evidence.predicts_no_worse_than_rivals({"c": heldout(rival_lead=0.1)}),
+    ),
+    "split_samples_agree": (
+        evidence.split_samples_agree({"c": samples(QUIET, QUIET)}),
+        evidence.split_samples_agree({"c": samples(2.0 * QUIET, QUIET)}),
+    ),
+    "elasticities_do_not_drift": (
+        evidence.elasticities_do_not_drift({"c": samples(QUIET, QUIET)}),
+        evidence.elasticities_do_not_drift({"c": samples(QUIET, 2.5 * QUIET)}),
+    ),
+    "posteriors_match_nuts": (
+        evidence.posteriors_match_nuts([cross_check()]),
+        evidence.posteriors_match_nuts([cross_check(difference=0.3)]),
+    ),
+    "elasticities_are_negative": (
+        fit.elasticities_are_negative(products([-1.0] * 20 + [0.01])),
+        fit.elasticities_are_negative(products([-1.0] * 20 + [0.3])),
+    ),
+    "elasticities_keep_still": (
+        fit.elasticities_keep_still(products([-1.5, -2.0]), products([-1.0, -2.0])),
+        fit.elasticities_keep_still(products([-1.6, -2.0]), products([-1.0, -2.0])),
+    ),
+    "two_slopes_fitted": (fit.two_slopes_fitted({}), fit.two_slopes_fitted({"c": "no luck"})),
+    "published_tables_agree": (
+        mart.published_tables_agree((), {"product_elasticity": 3}),
+        mart.published_tables_agree(("category c: lost a product",), {}),
+    ),
+    "no_category_went_missing": (
+        mart.no_category_went_missing(["a"], ["a", "b"]),
+        mart.no_category_went_missing(["a", "b"], ["a"]),
+    ),
+    "every_category_refitted": (
+        mart.every_category_refitted(["a"], {}),
+        mart.every_category_refitted(["a"], {"b": "no luck"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_check_passes_where_all_is_well_and_fails_where_not(name: str) -> None:
+    well, ill = CASES[name]
+    assert (well.check_name, ill.check_name) == (name, name)
+    assert well.passed, well.description
+    assert not ill.passed, ill.description
+    assert well.description
+    assert ill.description
+    assert ill.description != well.description
+    assert ill.metadata
+
+
+def test_all_checks_are_tested_and_documented(tmp_path: Path) -> None:
+    graph = build_definitions(make_project(tmp_path).settings).resolve_asset_graph()
+    text = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)`( \(red\))? \|", text, re.MULTILINE))
+    assert set(CASES) == {key.name for key in graph.asset_check_keys} == set(rows)
+    for key in graph.asset_check_keys:
+        severe = CASES[key.name][1].severity == dg.AssetCheckSeverity.ERROR
+        assert severe == bool(rows[key.name]), key.name
+        if graph.get_check_spec(key).blocking:
+            assert severe
+        assert key.asset_key.to_user_string() in text
+
+
+FEW_CELLS = replace(heldout()._only(np.arange(3000) < 8), pit=np.array([0.01, 0.02, *[0.5] * 6]))
+LIMITS = {
+    "few cells, far off, but no further than chance": (evidence.heldout_coverage({"c": FEW_CELLS}), True),
+    "NUTS's own error": (evidence.posteriors_match_nuts([cross_check(difference=0.2, size=100.0)]), True),
+    "narrow against NUTS": (evidence.posteriors_match_nuts([cross_check(ratio=0.7)]), False),
+    "a category that drifts": (
+        evidence.elasticities_do_not_drift({"c": samples(QUIET, QUIET, category_drift=1.0)}),
+        False,
+    ),
+    "two of three positive": (fit.elasticities_are_negative(products([0.01, 0.01, -1.0])), False),
+    "no refit before": (fit.elasticities_keep_still(products([-1.0]), products([])), True),
+    "nothing judged": (evidence.heldout_coverage({}), True),
+    "nothing fitted": (fit.fits_learned({}), True),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_of_the_checks(name: str) -> None:
+    result, passed = LIMITS[name]
+    assert result.passed is passed
