@@ -1,0 +1,295 @@
+"""Do the intervals hold: on the sample, on hard simulated sales, and on any files' published evidence.
+
+    python benchmarks/evidence.py --part sample [data/elasticity.duckdb]
+    python benchmarks/evidence.py --part hard
+    python benchmarks/evidence.py --part truncated
+    python benchmarks/evidence.py --part absurd
+    python benchmarks/evidence.py --part retail online_retail.parquet
+
+`sample` reads a published file. `hard` fits sales that no prior expects: strongly elastic, near -1, in millions, in
+fractions, with strong serial correlation under prices that come and go or stay. `truncated`: one unit a week, zero
+weeks dropped. `absurd` spoils weeks of the sample, one product after the other. `retail` fits the invoice lines of
+UCI's Online Retail, median line price a product-week, with and without truncation.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from elasticity_assets.inference import engines, evidence, heldout, natural_gradient, split_samples
+from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
+from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
+from elasticity_assets.inference.priors import DEFAULT
+from elasticity_assets.inference.simulate import FIRST_PERIOD, Simulation, simulated_panels, simulated_prices
+
+OPTIONS = FitOptions(robust=True, serial_correlation=True)
+SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "complete_journey_8_categories.csv"
+
+
+def products(posterior: CategoryPosterior) -> Summary:
+    return summarize(posterior.weight, posterior.product_mean, posterior.product_var)
+
+
+def covered(posterior: CategoryPosterior, truth: np.ndarray) -> np.ndarray:
+    """Which products' 90% intervals hold the true elasticity."""
+    summary = products(posterior)
+    return (summary.q05 < truth) & (truth < summary.q95)
+
+
+def judge(panel: Panel, posterior: CategoryPosterior) -> dict[str, float]:
+    """Scores of one category, as the assets publish them."""
+    panel = evidence.weighed(panel, evidence.of_posterior(posterior))
+    scores = heldout.evaluate(panel, DEFAULT, posterior.diagnostics.family, posterior).folds()
+    fit = partial(
+        natural_gradient.fit,
+        priors=DEFAULT,
+        likelihood=posterior.diagnostics.family,
+        options=NaturalGradientOptions(),
+        start=posterior,
+    )
+    low, middle, high = scores.coverage_by_third()
+    leads = [scores.lead(rival) for rival in (1, 2, 3)]
+    return {
+        "coverage": scores.coverage(),
+        "low third": low,
+        "middle third": middle,
+        "high third": high,
+        "spread": scores.coverage_spread(),
+        "worst lead in standard errors": min(lead / error for lead, error in leads),
+        "wape over best rival": scores.wape() / min(scores.wape(rival) for rival in (1, 2, 3)),
+        "agreement": split_samples.compare(panel, fit).agreement(),
+        "serial correlation factor": posterior.serial_correlation_factor,
+    }
+
+
+def sample(published: Path) -> None:
+    """Evidence beside the published numbers."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        fits = connection.table("fit_diagnostics").df().set_index("category")
+        scores = connection.table("heldout_scores").df()
+    scores = scores[scores["cells"] == "folds"]
+    rivals = scores[scores["model"] != "this model"]
+    worst = (rivals["log_score_lead"] / rivals["log_score_lead_se"]).groupby(rivals["category"]).min()
+    best = rivals.groupby("category")["wape"].min()
+    table = fits[
+        [
+            "heldout_coverage_90",
+            "heldout_coverage_90_low_volume",
+            "heldout_coverage_90_mid_volume",
+            "heldout_coverage_90_high_volume",
+            "heldout_coverage_spread",
+            "split_sample_agreement",
+            "serial_correlation_factor",
+            "forecast_coverage_90",
+        ]
+    ].assign(worst_lead_in_ses=worst, wape_over_best=fits["heldout_wape"] / best)
+    print(table.round(3).to_string())
+    print("all categories, by product-periods or products:")
+    overall = {
+        "heldout_coverage_90": np.average(fits["heldout_coverage_90"], weights=fits["n_obs"]),
+        "heldout_coverage_spread": float(
+            np.sqrt(np.average(fits["heldout_coverage_spread"] ** 2, weights=fits["n_products"]))
+        ),
+        "split_sample_agreement": np.average(fits["split_sample_agreement"], weights=fits["n_products"]),
+        "forecast_coverage_90": float(fits["forecast_coverage_90"].mean()),
+    }
+    print(json.dumps({name: round(float(value), 4) for name, value in overall.items()}))
+
+
+def noisy_sales(
+    rng: np.random.Generator,
+    *,
+    elasticity: float = -2.0,
+    spread: float = 0.5,
+    level: float = 3.0,
+    noise: float = 0.3,
+    correlation: float = 0.0,
+    prices_stay: bool = False,
+    unit: float = 1.0,
+    n: int = 30,
+    weeks: int = 78,
+) -> tuple[Panel, np.ndarray]:
+    """Sales with log-normal noise, which the model does not know, and their true elasticities."""
+    if prices_stay:
+        log_price = np.cumsum(rng.normal(0.0, 0.12, (n, weeks)) * (rng.random((n, weeks)) < 1 / 13), axis=1)
+    else:
+        log_price = np.log(simulated_prices(rng, n, weeks)[0])
+    truth = rng.normal(elasticity, spread, n)
+    error = rng.normal(0.0, noise, (n, weeks))
+    for week in range(1, weeks):
+        error[:, week] = correlation * error[:, week - 1] + np.sqrt(1 - correlation**2) * error[:, week]
+    eta = rng.normal(level, 1.0, (n, 1)) + rng.normal(0.0, 0.2, weeks) + error
+    eta = eta + truth[:, None] * (log_price - log_price.mean(axis=1, keepdims=True))
+    units = rng.poisson(np.exp(eta)) * unit
+    product, week = np.nonzero(np.ones((n, weeks)))
+    panel = panel_from_sales(
+        "simulated",
+        np.char.add("p", np.char.zfill(product.astype(str), 3)),
+        FIRST_PERIOD + 7 * week,
+        units[product, week],
+        np.exp(log_price)[product, week],
+    )
+    return panel, truth
+
+
+HARD = {
+    "log-normal noise": {},
+    "strongly elastic": {"elasticity": -5.0, "spread": 0.7},
+    "near -1": {"elasticity": -1.0, "spread": 0.3},
+    "millions": {"level": 15.0},
+    "fractions": {"unit": 0.1},
+    "slow movers": {"level": 0.0},
+    "correlated 0.8, prices come and go": {"correlation": 0.8, "noise": 0.4},
+    "correlated 0.8, prices stay": {"correlation": 0.8, "noise": 0.4, "prices_stay": True},
+}
+
+
+def hard(sets: int) -> None:
+    """Hard simulated sales: evidence as published, and how many intervals hold the truth."""
+    rows = {}
+    for name, choices in HARD.items():
+        found, hits = [], []
+        for seed in range(sets):
+            panel, truth = noisy_sales(np.random.default_rng(seed), **choices)
+            posterior = engines.fit(panel, DEFAULT, OPTIONS)
+            found.append(judge(panel, posterior))
+            hits.append(covered(posterior, truth))
+        rows[name] = pd.DataFrame(found).mean().to_dict() | {"truth covered": float(np.mean(hits))}
+        print(pd.DataFrame({name: rows[name]}).T.round(3).to_string(header=len(rows) == 1), flush=True)
+
+
+def truncated(sets: int) -> None:
+    """One unit a week, zero weeks dropped, true elasticity -2.5."""
+    simulation = Simulation(
+        products=200,
+        weeks=104,
+        categories=1,
+        global_elasticity=-2.5,
+        category_spread=1e-6,
+        level_mean=-0.2,
+        level_spread=0.5,
+        drop_zeros=True,
+    )
+    for is_truncated in (True, False):
+        means, hits = [], []
+        for seed in range(sets):
+            (panel,), truth = simulated_panels(simulation, seed)
+            posterior = engines.fit(replace(panel, zero_truncated=is_truncated), DEFAULT, OPTIONS)
+            means.append(posterior.weight @ posterior.category_mean)
+            place = np.searchsorted(truth.product, panel.product)
+            hits.append(covered(posterior, truth.elasticity[place]).mean())
+        print(
+            f"{'truncated' if is_truncated else 'not truncated'}: category's elasticity {np.mean(means):.3f} "
+            f"(sd {np.std(means):.3f}, {np.mean(np.abs(np.array(means) + 2.5) < 0.2):.0%} within 0.2 of -2.5); "
+            f"90% intervals hold {np.mean(hits):.1%} of the products' (sets from {min(hits):.1%} to {max(hits):.1%})"
+        )
+
+
+def absurd() -> None:
+    """Spoil weeks of one product after the other, and see how far its own elasticity moves."""
+    rng = np.random.default_rng(0)
+    for name in (
+        "one week times 50",
+        "one week times 10",
+        "best week sold nothing",
+        "five weeks sold nothing",
+    ):
+        moves: dict[bool, list[float]] = {False: [], True: []}
+        for panel in sample_panels():
+            for robust in moves:
+                options = FitOptions(robust=robust)
+                clean = products(engines.fit(panel, DEFAULT, options))
+                for product in range(0, panel.n_products, 3):
+                    weeks = np.flatnonzero(panel.observed[product])
+                    units = panel.units.copy()
+                    if name.startswith("one week"):
+                        week = rng.choice(weeks)
+                        units[product, week] = max(units[product, week], 1.0) * (50 if "50" in name else 10)
+                    elif name.startswith("best"):
+                        units[product, weeks[np.argmax(units[product, weeks])]] = 0.0
+                    else:
+                        first = rng.integers(0, len(weeks) - 5)
+                        units[product, weeks[first : first + 5]] = 0.0
+                    spoilt = products(engines.fit(replace(panel, units=units), DEFAULT, options))
+                    moves[robust].append(abs(spoilt.mean[product] - clean.mean[product]) / clean.sd[product])
+        parts = [
+            f"{'robust' if robust else 'not robust'}: median {np.median(values):.2f}, 95% {np.quantile(values, 0.95):.2f}, "
+            f"largest {max(values):.2f}"
+            for robust, values in moves.items()
+        ]
+        print(f"{name}, moves in sds ({len(moves[True])} products): {'; '.join(parts)}", flush=True)
+
+
+def sample_panels() -> Iterator[Panel]:
+    """The sample's categories, its zeros counting as not on offer, so that a stock-out can be put in."""
+    sales = pd.read_csv(SAMPLE, dtype={"product": str})
+    for category, rows in sales.groupby("category"):
+        yield panel_from_sales(
+            str(category),
+            rows["product"].to_numpy(str),
+            FIRST_PERIOD + 7 * rows["week"].to_numpy(),
+            rows["units"].to_numpy(),
+            rows["price"].to_numpy(),
+            {name: rows[name].to_numpy() for name in ("display", "mailer")},
+        )
+
+
+def retail(file: Path) -> None:
+    """UCI's Online Retail: the category's elasticity with and without truncation, plain and robust."""
+    lines = duckdb.sql(
+        """SELECT upper(trim(StockCode)) AS product, date_trunc('week', InvoiceDate)::DATE AS week,
+                  sum(Quantity) AS units, median(UnitPrice) AS price
+           FROM read_parquet($file)
+           WHERE UnitPrice > 0 AND Quantity > 0 AND InvoiceNo NOT LIKE 'C%' AND regexp_matches(StockCode, '^[0-9]{5}')
+           GROUP BY ALL QUALIFY count(*) OVER (PARTITION BY product) >= 20""",
+        params={"file": str(file)},
+    ).df()
+    for absent in ("unobserved", "truncated"):
+        panel = panel_from_sales(
+            "all",
+            lines["product"].to_numpy(str),
+            lines["week"].to_numpy("datetime64[D]"),
+            lines["units"].to_numpy(),
+            lines["price"].to_numpy(),
+            missing_periods=absent,
+        )
+        for name, options in (("plain", FitOptions()), ("robust, widened", OPTIONS)):
+            fitted = engines.fit(panel, DEFAULT, options)
+            mean = fitted.weight @ fitted.category_mean
+            sd = np.sqrt(fitted.weight @ (fitted.category_var + (fitted.category_mean - mean) ** 2))
+            print(
+                f"{absent}, {name}: {panel.n_products} products, elasticity {mean:.2f} (sd {sd:.2f}), products spread "
+                f"{fitted.product_spread():.2f}, {len(fitted.discounted)} product-weeks count less, "
+                f"serial correlation {fitted.serial_correlation_factor:.2f}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=("sample", "hard", "truncated", "absurd", "retail"), required=True)
+    parser.add_argument("--sets", type=int, default=8, help="data sets a case")
+    parser.add_argument("file", nargs="?", type=Path, default=Path("data/elasticity.duckdb"))
+    arguments = parser.parse_args()
+    if arguments.part == "sample":
+        sample(arguments.file)
+    elif arguments.part == "retail":
+        retail(arguments.file)
+    elif arguments.part == "absurd":
+        absurd()
+    else:
+        {"hard": hard, "truncated": truncated}[arguments.part](arguments.sets)
+
+
+if __name__ == "__main__":
+    main()
