@@ -193,43 +193,54 @@ def truncated(sets: int) -> None:
         )
 
 
+def spoilt(panel: Panel, product: int, how: str, rng: np.random.Generator) -> Panel:
+    """Spoil weeks of one product."""
+    weeks = np.flatnonzero(panel.observed[product])
+    units = panel.units.copy()
+    if how.startswith("one week"):
+        week = rng.choice(weeks)
+        units[product, week] = max(units[product, week], 1.0) * (50 if "50" in how else 10)
+    elif how.startswith("best week"):
+        units[product, weeks[np.argmax(units[product, weeks])]] = 0.0
+    else:
+        first = rng.integers(0, len(weeks) - 5)
+        units[product, weeks[first : first + 5]] = 0.0
+    return replace(panel, units=units)
+
+
 def absurd() -> None:
     """Spoil weeks of one product after the other, and see how far its own elasticity moves."""
     rng = np.random.default_rng(0)
-    for name in (
+    kinds = {"robust": FitOptions(robust=True), "not robust": FitOptions()}
+    panels = list(sample_panels())
+    clean = [
+        {kind: products(engines.fit(panel, DEFAULT, options)) for kind, options in kinds.items()}
+        for panel in panels
+    ]
+    for how in (
         "one week times 50",
         "one week times 10",
         "best week sold nothing",
         "five weeks sold nothing",
     ):
-        moves: dict[bool, list[float]] = {False: [], True: []}
-        for panel in sample_panels():
-            for robust in moves:
-                options = FitOptions(robust=robust)
-                clean = products(engines.fit(panel, DEFAULT, options))
-                for product in range(0, panel.n_products, 3):
-                    weeks = np.flatnonzero(panel.observed[product])
-                    units = panel.units.copy()
-                    if name.startswith("one week"):
-                        week = rng.choice(weeks)
-                        units[product, week] = max(units[product, week], 1.0) * (50 if "50" in name else 10)
-                    elif name.startswith("best"):
-                        units[product, weeks[np.argmax(units[product, weeks])]] = 0.0
-                    else:
-                        first = rng.integers(0, len(weeks) - 5)
-                        units[product, weeks[first : first + 5]] = 0.0
-                    spoilt = products(engines.fit(replace(panel, units=units), DEFAULT, options))
-                    moves[robust].append(abs(spoilt.mean[product] - clean.mean[product]) / clean.sd[product])
+        moves: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for panel, before in zip(panels, clean, strict=True):
+            for product in range(0, panel.n_products, 2):
+                bad = spoilt(panel, product, how, rng)
+                for kind, options in kinds.items():
+                    after = products(engines.fit(bad, DEFAULT, options))
+                    distance = abs(after.mean[product] - before[kind].mean[product])
+                    moves[kind].append(distance / before[kind].sd[product])
         parts = [
-            f"{'robust' if robust else 'not robust'}: median {np.median(values):.2f}, 95% {np.quantile(values, 0.95):.2f}, "
-            f"largest {max(values):.2f}"
-            for robust, values in moves.items()
+            f"{kind}: median {np.median(values):.2f}, 95% {np.quantile(values, 0.95):.2f}, "
+            f"largest {max(values):.2f}, {np.mean(np.array(values) < 1.0):.0%} below 1"
+            for kind, values in moves.items()
         ]
-        print(f"{name}, moves in sds ({len(moves[True])} products): {'; '.join(parts)}", flush=True)
+        print(f"{how}: moves in sds of {len(moves['robust'])} products; {'; '.join(parts)}", flush=True)
 
 
 def sample_panels() -> Iterator[Panel]:
-    """The sample's categories, its zeros counting as not on offer, so that a stock-out can be put in."""
+    """Lay out the sample's categories, absent product-weeks as not on offer, so that a stock-out can be put in."""
     sales = pd.read_csv(SAMPLE, dtype={"product": str})
     for category, rows in sales.groupby("category"):
         yield panel_from_sales(

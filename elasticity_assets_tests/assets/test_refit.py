@@ -8,6 +8,7 @@ import pytest
 
 from elasticity_assets.inference import engines, two_slopes
 from elasticity_assets.partitions import partition_key
+from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.runs import settings_mistakes, what_failed
 from elasticity_assets_tests.projects import (
     CATEGORIES,
@@ -322,3 +323,75 @@ def test_files_that_cannot_be_used_fail_the_run_and_the_published_file_stays(pro
     assert "\n" not in line
     assert settings_mistakes(result)
     assert project.settings.published.read_bytes() == before
+
+
+def test_tables_that_disagree_are_not_published(project: Project) -> None:
+    project.refit()
+    before = project.settings.published.read_bytes()
+    with Warehouse(path=str(project.settings.warehouse)).write() as connection:
+        connection.execute("DELETE FROM price_scenarios WHERE category = ?", [FIRST])
+    result = project.refit(assets=["published_elasticity"])
+    assert not result.success
+    check = checks(result)["published_tables_agree"]
+    assert not check.passed
+    assert f"category {FIRST}: 0 rows in price_scenarios" in check.description
+    assert any("stays as it was" in line for line in what_failed(result))
+    assert project.settings.published.read_bytes() == before
+
+
+def test_sales_of_the_future_are_neither_fitted_nor_published(project: Project) -> None:
+    project.refit()
+    before = project.settings.published.read_bytes()
+    late = simulated_sales().tail(1).assign(week="2099-01-05")
+    project.write_sales(late, "late.csv")
+    result = project.ingest()
+    assert not result.success
+    assert not checks(result)["weekly_sales_keep_their_contract"].passed
+    assert any("a period in the future: 1 rows" in line for line in what_failed(result))
+    # Whoever refits all the same is stopped before anything is published.
+    assert not project.refit().success
+    assert project.settings.published.read_bytes() == before
+
+
+def test_evidence_is_published_and_kept_with_its_fit(project: Project) -> None:
+    project.refit()
+    fits, scores = project.published("fit_diagnostics"), project.published("heldout_scores")
+    assert fits["heldout_coverage_90"].between(0.5, 1.0).all()
+    assert fits[["heldout_log_score", "heldout_wape", "split_sample_agreement", "drift"]].notna().all().all()
+    assert (fits["serial_correlation_factor"] >= 1.0).all()
+    assert set(scores["model"]) == {
+        "this model",
+        "one slope for all products",
+        "each product on its own",
+        "no price effect",
+    }
+    assert scores.groupby(["category", "cells"]).size().eq(4).all()
+    ours = scores[(scores["cells"] == "folds") & (scores["model"] == "this model")].set_index("category")
+    assert ours["log_score"].to_dict() == fits.set_index("category")["heldout_log_score"].to_dict()
+    again = project.refit()
+    assert again.success
+    events = again.get_asset_materialization_events()
+    judged = {str(e.asset_key.to_user_string()) for e in events if "PIT" in e.materialization.metadata}
+    assert judged == set()  # the fits were kept, and so was their evidence
+    assert same_numbers(project.published("fit_diagnostics"), fits)
+
+
+def test_a_category_without_sales_any_more_is_named(project: Project) -> None:
+    project.refit()
+    project.write_sales(simulated_sales().assign(category=SECOND))
+    assert project.ingest().success
+    result = project.refit()
+    check = checks(result)["no_category_went_missing"]
+    assert not check.passed
+    assert repr(FIRST) in check.description
+
+
+def test_a_jump_since_the_last_refit_is_told(project: Project) -> None:
+    project.refit()
+    with Warehouse(path=str(project.settings.warehouse)).write() as connection:
+        connection.execute(
+            "UPDATE product_elasticity SET elasticity = elasticity - 30 WHERE category = ?", [SECOND]
+        )
+    check = checks(project.refit())["elasticities_keep_still"]
+    assert not check.passed
+    assert check.description == "4 of 8 elasticities jumped since the last refit"
