@@ -7,6 +7,7 @@ from typing import IO, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from elasticity_assets.inference.demand_curve import DemandCurve
 from elasticity_assets.inference.posterior import Summary
@@ -18,6 +19,8 @@ LONGEST_NAME = 34
 """Letters of a name that are drawn."""
 _OURS, _OTHERS, _ALARM = "tab:blue", "tab:orange", "tab:red"
 _SMALL = 7  # points
+_LONGEST_TITLE = 24  # letters of a name in one of two titles side by side
+_MANY_NATS = 10.0  # more are drawn on a logarithmic scale
 _NINETY = 1.645  # sds to either side of a 90% interval
 
 
@@ -51,7 +54,9 @@ def draw_elbo_trace(axes: Axes, trace: np.ndarray) -> None:
     known = np.asarray(trace, np.float64)[np.isfinite(trace)]
     axes.plot(np.arange(1, len(known) + 1), known[-1:] - known, lw=1, marker=".", ms=4, color=_OURS)
     axes.set(xlabel="iteration", ylabel="nats below the last")
-    axes.set_yscale("symlog", linthresh=1.0)
+    if len(known) and np.ptp(known) > _MANY_NATS:
+        axes.set_yscale("symlog", linthresh=1.0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw_elasticities(axes: Axes, names: Sequence[str], summary: Summary) -> None:
@@ -106,8 +111,8 @@ def draw_shrinkage(
     )
     axes.axvline(category.mean[0], lw=0.8, color="grey", label="category")
     axes.axvline(-1.0, lw=0.8, ls=":", color="grey")
-    axes.hlines(at, np.minimum(drawn, middle), np.maximum(drawn, middle), lw=0.8, color=_OTHERS)
-    axes.hlines(at, summary.q05[order], summary.q95[order], lw=2, color=_OURS, alpha=0.5)
+    axes.hlines(at, summary.q05[order], summary.q95[order], lw=2.5, color=_OURS, alpha=0.4)
+    axes.hlines(at, np.minimum(drawn, middle), np.maximum(drawn, middle), lw=1, color=_OTHERS)
     for mark, where in (("o", drawn == alone), ("<", drawn > alone), (">", drawn < alone)):
         label = "own data alone" if mark == "o" else None
         axes.plot(drawn[where], at[where], mark, ms=4, mfc="white", color=_OTHERS, label=label)
@@ -179,7 +184,7 @@ def draw_coverage(axes: Axes, share: np.ndarray, count: np.ndarray) -> None:
     axes.axhline(0.9, lw=0.8, color="grey")
     axes.plot(at, share[seen][order], "o", ms=3, color=_OURS)
     axes.set(xlabel="product, by coverage", ylabel="coverage of 90% intervals", ylim=(None, 1.02))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw_drift(axes: Axes, names: Sequence[str], samples: SplitSamples) -> None:
@@ -225,7 +230,9 @@ def literal(text: str) -> str:
 def one_axes(width: float, height: float) -> tuple[Figure, Axes]:
     """Make a figure of one drawing; inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    axes = figure.subplots()
+    _smaller_text(axes)
+    return figure, axes
 
 
 def demand_figure(
@@ -237,7 +244,7 @@ def demand_figure(
     ----------
     curves : sequence of DemandCurve, at least one
     titles : sequence of str
-        One a curve.
+        One a curve, as from `curve_title`.
     width, height : float
         Of the whole figure; inches.
     """
@@ -245,9 +252,29 @@ def demand_figure(
     for axes, curve, title in zip(
         figure.subplots(1, len(curves), squeeze=False)[0], curves, titles, strict=True
     ):
+        _smaller_text(axes)
         draw_demand_curve(axes, curve)
-        axes.set_title(literal(title), fontsize=_SMALL)
+        axes.set_title(title, fontsize=_SMALL)
     return figure
+
+
+def curve_title(certainty: str, name: str, summary: Summary, number: int) -> str:
+    """Say in two lines which product a curve is of, and its elasticity.
+
+    Parameters
+    ----------
+    certainty : str
+        Such as 'most certain'.
+    name : str
+    summary : Summary
+        Of all products' elasticities.
+    number : int
+        Index of the product.
+    """
+    mean, low, high = (
+        f"{values[number]:.2f}".replace("-", "−") for values in (summary.mean, summary.q05, summary.q95)
+    )
+    return f"{certainty}: {literal(name[:_LONGEST_TITLE])}\nelasticity {mean} ({low} to {high})"
 
 
 def save(figure: Figure, file: IO[bytes], **how: Any) -> None:
@@ -267,10 +294,17 @@ def _limits(*values: np.ndarray) -> tuple[float, float]:
     return low - room, high + room
 
 
+def _smaller_text(axes: Axes) -> None:
+    axes.tick_params(labelsize=_SMALL)
+    axes.xaxis.label.set_fontsize(_SMALL + 1)
+    axes.yaxis.label.set_fontsize(_SMALL + 1)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(np.arange(len(names)), [literal(name[:LONGEST_NAME]) for name in names], fontsize=6)
     axes.set_ylim(-0.8, max(len(names) - 0.2, 0.8))
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
+    axes.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)

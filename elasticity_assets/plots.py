@@ -78,7 +78,7 @@ def demand_curves(curves: Sequence[DemandCurve], titles: Sequence[str]) -> dg.Ma
     ----------
     curves : sequence of DemandCurve, at least one
     titles : sequence of str
-        One a curve.
+        One a curve, as from `drawing.curve_title`.
     """
     return _markdown(drawing.demand_figure(curves, titles, _WIDTH, _HEIGHT), "demand curves")
 

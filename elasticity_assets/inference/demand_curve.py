@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elasticity_assets.inference.panel import Panel
-from elasticity_assets.inference.posterior import CategoryPosterior, mixture_quantile
+from elasticity_assets.inference.posterior import CategoryPosterior, Summary, mixture_quantile
 
 _POINTS = 60
 _NARROWEST = 0.05  # log price: a product of one price gets a curve this far to both sides
@@ -99,3 +99,18 @@ def demand_curve(
         panel.unit * panel.units[number, seen] * np.exp(average - effect),
         np.isin(seen, discounted),
     )
+
+
+def most_and_least_certain(summary: Summary) -> dict[str, int]:
+    """Choose the products whose elasticities have the smallest and the largest sd: index by what it is.
+
+    Parameters
+    ----------
+    summary : Summary
+        Of the products' elasticities.
+    """
+    if len(summary.sd) == 0:
+        return {}
+    if len(summary.sd) == 1:
+        return {"the only product": 0}
+    return {"most certain": int(np.argmin(summary.sd)), "least certain": int(np.argmax(summary.sd))}
