@@ -1,6 +1,4 @@
-"""The assets, in the order of the flow: sales, model input, posterior, evidence, elasticity, promotion, mart,
-report.
-"""
+"""The assets: sales, model input, posterior, evidence, elasticity, promotion, mart, and report at the end."""
 
 import warnings
 
