@@ -42,4 +42,4 @@ bench: install
 	$(BIN)/python benchmarks/accuracy.py --part nuts
 
 clean:
-	rm -rf .venv .dagster data/*.arrays data/compiled data/*.duckdb data/*.refits
+	rm -rf .venv .dagster data/*.arrays data/compiled data/*.duckdb data/*.refits data/reports

@@ -90,6 +90,7 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     from elasticity_assets import status as status_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.partitions import category_of  # noqa: PLC0415
+    from elasticity_assets.report_files import LATEST  # noqa: PLC0415
     from elasticity_assets.resources.run_lock import run_lock  # noqa: PLC0415
 
     say = functools.partial(click.echo, err=True)
@@ -111,6 +112,7 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     if result.success or any(line.startswith("category ") for line in failed):
         click.echo(status_of.elasticities_text(settings.published))
         click.echo(f"tables: {settings.published}")
+        click.echo(f"report: {settings.reports / LATEST}")
     _exit_if(failed)
 
 

@@ -7,7 +7,16 @@ from typing import Any
 
 import dagster as dg
 
-from elasticity_assets.assets import elasticity, evidence, mart, model_input, posterior, promotion, sales
+from elasticity_assets.assets import (
+    elasticity,
+    evidence,
+    mart,
+    model_input,
+    posterior,
+    promotion,
+    report,
+    sales,
+)
 from elasticity_assets.automation import (
     cross_check,
     cross_check_schedule,
@@ -56,7 +65,7 @@ def build_definitions(
     }
     return dg.Definitions(
         assets=dg.load_assets_from_modules(
-            [sales, model_input, posterior, evidence, elasticity, promotion, mart]
+            [sales, model_input, posterior, evidence, elasticity, promotion, mart, report]
         ),
         jobs=[ingest, refit, cross_check],
         schedules=[

@@ -225,6 +225,11 @@ class Settings(BaseSettings):
         """Folder of the stored arrays, the warehouse's own: model inputs and posteriors, .npz files."""
         return self.warehouse.with_suffix(".arrays")
 
+    @property
+    def reports(self) -> Path:
+        """Folder of the refits' reports, REFIT_ID.html each, and latest.html."""
+        return self.published.parent / "reports"
+
 
 def database_name(file: Path) -> str:
     """Name that DuckDB gives the database in a file: the file's own up to its first dot."""

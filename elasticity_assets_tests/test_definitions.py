@@ -24,7 +24,7 @@ def definitions(tmp_path_factory) -> dg.Definitions:
     return build_definitions(load_settings(file))
 
 
-def test_both_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> None:
+def test_the_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     covered = {
@@ -44,6 +44,7 @@ def test_both_jobs_cover_all_assets_between_them(definitions: dg.Definitions) ->
             "price_scenarios",
             "promotion_elasticity",
             "published_elasticity",
+            "report",
         },
         "cross_check": {"nuts_cross_check"},
     }
@@ -77,11 +78,11 @@ def test_partitioned_assets_run_all_their_partitions_in_one_run(definitions: dg.
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
 
 
-def test_the_flow_goes_one_way_from_sales_to_the_published_file(definitions: dg.Definitions) -> None:
+def test_the_flow_goes_one_way_from_sales_to_the_report(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     order = [key.to_user_string() for level in graph.toposorted_asset_keys_by_level for key in sorted(level)]
     assert order[:4] == ["raw_sales", "weekly_sales", "model_input", "category_posterior"]
-    assert order[-1] == "published_elasticity"
+    assert order[-2:] == ["published_elasticity", "report"]
 
 
 def test_the_last_check_blocks_and_all_describe_themselves(definitions: dg.Definitions) -> None:

@@ -1,4 +1,4 @@
-"""The assets, in the order of the flow: sales, model input, posterior, evidence, elasticity, promotion, mart."""
+"""The assets: sales, model input, posterior, evidence, elasticity, promotion, mart, and report at the end."""
 
 import warnings
 
@@ -7,6 +7,15 @@ with warnings.catch_warnings():
     warnings.filterwarnings(
         "ignore", message="Parameter `backfill_policy` of function `asset` is currently in beta"
     )
-    from elasticity_assets.assets import elasticity, evidence, mart, model_input, posterior, promotion, sales
+    from elasticity_assets.assets import (
+        elasticity,
+        evidence,
+        mart,
+        model_input,
+        posterior,
+        promotion,
+        report,
+        sales,
+    )
 
-__all__ = ["elasticity", "evidence", "mart", "model_input", "posterior", "promotion", "sales"]
+__all__ = ["elasticity", "evidence", "mart", "model_input", "posterior", "promotion", "report", "sales"]

@@ -11,11 +11,16 @@ from elasticity_assets import elasticity_tables as rows_of
 from elasticity_assets import plots
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import fit as checks
+from elasticity_assets.drawing import curve_title
 from elasticity_assets.fits import POOLED_FITS, FitRecord, failures, of_fit, unpack_fit
 from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.inference.demand_curve import demand_curve, is_fitted_to, most_and_least_certain
 from elasticity_assets.inference.hierarchy import Hierarchy, pooled
+from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.priors import PRESETS
 from elasticity_assets.inference.scores import HeldOut
+from elasticity_assets.inference.shrinkage import own_data_estimates
 from elasticity_assets.inference.split_samples import SplitSamples
 from elasticity_assets.partitions import CATEGORIES, category_of
 from elasticity_assets.resources.array_store import StoredArrays
@@ -49,6 +54,7 @@ Arrays = Mapping[str, np.ndarray]
 )
 def product_elasticity(
     context: dg.AssetExecutionContext,
+    model_input: StoredArrays,
     category_posterior: StoredArrays,
     split_samples: StoredArrays,
     hierarchy: Arrays,
@@ -69,14 +75,13 @@ def product_elasticity(
         }
     parts, moves = [], []
     for key in keys:
-        posterior, record = _pooled_fit(category_posterior[key], hierarchy, levels)
+        posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
         samples = of_fit(SplitSamples, split_samples, key, record)
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
-        plot = plots.elasticities(
-            list(posterior.product), rows_of.product_summary(posterior), posterior.category
-        )
-        context.add_asset_metadata({"elasticities": plot, **row_count(len(parts[-1]))}, partition_key=key)
+        panel = unpack(Panel, model_input[key]) if key in model_input else None
+        pictures = _pictures(posterior, panel, settings.fit.preset)
+        context.add_asset_metadata({**pictures, **row_count(len(parts[-1]))}, partition_key=key)
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     with warehouse.write() as connection:
         connection.begin()
@@ -156,7 +161,7 @@ def category_elasticity(
         HELDOUT_SCORES: [],
     }
     for key in keys:
-        posterior, record = _pooled_fit(category_posterior[key], hierarchy, levels)
+        posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
         parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record))
         parts[CONTROL_EFFECT].append(rows_of.control_rows(posterior))
         heldout = of_fit(HeldOut, heldout_evaluation, key, record)
@@ -179,8 +184,8 @@ def category_elasticity(
     return dg.MaterializeResult(metadata={**row_count(len(categories)), "elasticities": plot})
 
 
-def _pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[CategoryPosterior, FitRecord]:
-    """One category's fit, pooled by what is stored of the hierarchy; `levels` is that, unpacked."""
+def pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[CategoryPosterior, FitRecord]:
+    """Rebuild one category's fit, pooled by what is stored of the hierarchy; `levels` is that, unpacked."""
     posterior, record = unpack_fit(arrays)
     if record.fit_id not in hierarchy.get(POOLED_FITS, ()):
         raise dg.Failure(
@@ -188,6 +193,27 @@ def _pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[C
             allow_retries=False,
         )
     return pooled(posterior, levels), record
+
+
+def _pictures(
+    posterior: CategoryPosterior, panel: Panel | None, preset: str
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Products before and after shrinkage, and the demand curves known best and least."""
+    names, summary = [str(product) for product in posterior.product], rows_of.product_summary(posterior)
+    own, _ = own_data_estimates(posterior)
+    found = {
+        "elasticities": plots.shrinkage(
+            names, own, summary, rows_of.category_summary(posterior), posterior.category
+        )
+    }
+    chosen = most_and_least_certain(summary)
+    if chosen and panel is not None and is_fitted_to(posterior, panel):
+        centred = PRESETS[preset].centred_price
+        found["demand curves"] = plots.demand_curves(
+            [demand_curve(panel, posterior, number, centred_price=centred) for number in chosen.values()],
+            [curve_title(what, names[number], summary, number) for what, number in chosen.items()],
+        )
+    return found
 
 
 def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> list[str]:

@@ -59,6 +59,7 @@ class FitConfig(dg.Config):
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="gpu",
     check_specs=checks.CATEGORY_POSTERIOR,
+    metadata={"model": plots.model_graph()},
 )
 def category_posterior(
     context: dg.AssetExecutionContext,

@@ -10,6 +10,7 @@ from elasticity_assets.inference import engines, two_slopes
 from elasticity_assets.partitions import partition_key
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.runs import settings_mistakes, what_failed
+from elasticity_assets_tests.pages import needs_nothing
 from elasticity_assets_tests.projects import (
     CATEGORIES,
     Project,
@@ -67,6 +68,13 @@ def test_one_run_fits_pools_and_publishes_all_categories(project: Project) -> No
     result = project.refit()
     assert result.success
     assert how_fitted(result) == dict.fromkeys(map(partition_key, CATEGORIES), "fitted")
+    html = (project.settings.reports / f"{result.run_id}.html").read_text(encoding="utf-8")
+    assert (project.settings.reports / "latest.html").read_text(encoding="utf-8") == html
+    page = needs_nothing(html)
+    assert {*CATEGORIES, *project.published("product_elasticity")["product"]} <= set(page.texts)
+    assert html.count("<figure>") == 1 + 2 * 6
+    assert len(html) < 1_000_000
+
     assert all(evaluation.passed for evaluation in checks(result).values())
     products = project.published("product_elasticity")
     assert products.groupby("category").size().to_dict() == {FIRST: 4, SECOND: 4}
@@ -159,7 +167,7 @@ def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
     result = project.refit()
 
     assert not result.success
-    assert [event.step_key for event in result.get_step_failure_events()] == ["published_elasticity"]
+    assert [event.step_key for event in result.get_step_failure_events()] == ["report"]
     last = checks(result)["every_category_refitted"]
     assert not last.passed
     assert last.description == f"not refitted: {FIRST!r}"
@@ -289,6 +297,10 @@ def test_a_category_that_never_was_fitted_is_named_and_the_others_are_published(
     assert not result.success
     assert checks(result)["every_category_refitted"].description == f"not refitted: {FIRST!r}"
     assert set(project.published("product_elasticity")["category"]) == {SECOND}
+    page = needs_nothing((project.settings.reports / "latest.html").read_text(encoding="utf-8"))
+    assert FIRST in page.texts
+    assert any("no luck" in text for text in page.texts)
+    assert page.ids == ["category-1"]
 
 
 def test_a_category_without_sales_any_more_leaves_the_tables(project: Project) -> None:

@@ -33,6 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for category in CATEGORIES:
         assert category in done.stdout
     assert str(folder / "data/elasticity.duckdb") in done.stdout
+    assert f"report: {folder / 'data/reports/latest.html'}" in done.stdout
     assert "published_elasticity" in done.stderr  # progress
     assert "dagster" not in done.stderr.lower()  # quiet logs
     return folder

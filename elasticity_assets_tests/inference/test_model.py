@@ -1,6 +1,9 @@
 """The joint density against scipy, term by term."""
 
+import re
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -140,3 +143,11 @@ def test_panels_with_different_controls_do_not_stack() -> None:
     without, _ = simulated_panels(replace(SIMULATION, control_effects=()), 1)
     with pytest.raises(ValueError, match="same controls"):
         stack_panels([with_control[0], without[0]], centred_price=True)
+
+
+def test_the_model_s_graph_names_every_latent_variable() -> None:
+    graph = files("elasticity_assets").joinpath("model_graph.svg").read_text(encoding="utf-8")
+    shown = set(re.findall(r"<title>(\w+)</title>", graph))
+    latent = Model(DEFAULT, "negative_binomial", joint=True).latent_sites(1)
+    assert shown - {"distribution_description_node"} == {*latent, "units"}
+    assert (Path(__file__).parents[2] / "docs" / "model_graph.svg").read_text(encoding="utf-8") == graph

@@ -1,0 +1,94 @@
+"""report: one HTML page that a person reads after a refit."""
+
+import dagster as dg
+
+from elasticity_assets.assets.elasticity import Arrays, pooled_fit
+from elasticity_assets.assets.mart import failed_categories, published_elasticity
+from elasticity_assets.assets.metadata import OWNERS
+from elasticity_assets.checks import mart as checks
+from elasticity_assets.elasticity_tables import summary_of
+from elasticity_assets.fits import of_fit
+from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.inference.hierarchy import Hierarchy
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.priors import PRESETS
+from elasticity_assets.inference.scores import HeldOut
+from elasticity_assets.inference.split_samples import SplitSamples
+from elasticity_assets.partitions import partition_key
+from elasticity_assets.report import MOST_SECTIONS, Report, category_section, facts, render
+from elasticity_assets.report_files import LATEST, write_report
+from elasticity_assets.report_pictures import forest
+from elasticity_assets.report_tables import (
+    category_cells,
+    elasticity_text,
+    largest_categories,
+    read_published,
+)
+from elasticity_assets.resources.array_store import StoredArrays
+from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.settings import Settings
+
+
+@dg.asset(
+    group_name="5_published",
+    kinds={"html"},
+    owners=OWNERS,
+    ins={
+        name: dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
+        for name in ("model_input", "category_posterior", "heldout_evaluation", "split_samples")
+    },
+    deps=[published_elasticity],
+    check_specs=checks.REPORT,
+)
+def report(
+    context: dg.AssetExecutionContext,
+    model_input: StoredArrays,
+    category_posterior: StoredArrays,
+    heldout_evaluation: StoredArrays,
+    split_samples: StoredArrays,
+    hierarchy: Arrays,
+    settings: dg.ResourceParam[Settings],
+    warehouse: Warehouse,
+) -> dg.MaterializeResult:
+    """Show the last refit on one HTML page: elasticities, what they rest on, and how well they predict.
+
+    The page needs nothing beside itself and can be sent around. It names the categories whose fit failed.
+    """
+    tables, failed = read_published(settings.published), failed_categories(context, warehouse)
+    levels, centred = unpack(Hierarchy, hierarchy), PRESETS[settings.fit.preset].centred_price
+    sections = []
+    for category in largest_categories(tables, MOST_SECTIONS):
+        key = partition_key(category)
+        posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
+        sections.append(
+            category_section(
+                posterior,
+                tables.products[tables.products["category"] == category],
+                panel=unpack(Panel, model_input[key]) if key in model_input else None,
+                heldout=of_fit(HeldOut, heldout_evaluation, key, record),
+                samples=of_fit(SplitSamples, split_samples, key, record),
+                centred_price=centred,
+            )
+        )
+    refit_id, began = str(tables.refit["refit_id"]), tables.refit["refitted_at"]
+    page = render(
+        Report(
+            refit_id,
+            f"{began:%Y-%m-%d %H:%M}",
+            facts(tables.refit),
+            elasticity_text(tables.everything),
+            failed,
+            forest(list(tables.categories["category"]), summary_of(tables.categories)),
+            category_cells(tables),
+            sections,
+        )
+    )
+    file = write_report(page, settings.reports, refit_id, settings.keep)
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.path(str(file)),
+            "latest report": dg.MetadataValue.path(str(file.with_name(LATEST))),
+            "bytes": len(page.encode()),
+        },
+        check_results=[checks.every_category_refitted(list(tables.categories["category"]), failed)],
+    )

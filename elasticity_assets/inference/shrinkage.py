@@ -1,0 +1,35 @@
+"""What a product's own data say of its elasticity, before its category is heard: the posterior without its prior."""
+
+import numpy as np
+
+from elasticity_assets.inference.posterior import CategoryPosterior
+
+LEAST_EVIDENCE = 0.05
+"""Share of a product's posterior precision that has to be its own data's for these to have an estimate."""
+
+
+def own_data_estimates(posterior: CategoryPosterior) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate each product's elasticity from its own data alone, at the mode of tau.
+
+    Given its category, a product's posterior N(m, V) is its prior N(beta_c, tau^2) times what its data say. Dividing
+    the prior out leaves precision 1/V - 1/tau^2 and mean (m/V - beta_c/tau^2) over it, whatever beta_c is.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+
+    Returns
+    -------
+    mean, sd : float arrays, shape (n,)
+        NaN where a product's own data say next to nothing.
+    """
+    mode = int(np.argmax(posterior.weight))
+    prior_var, centre = float(posterior.tau[mode]) ** 2, float(posterior.category_mean[mode])
+    gain = np.asarray(posterior.product_gain[mode], np.float64)
+    var = posterior.product_var[mode] - gain**2 * float(posterior.category_var[mode])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = 1.0 / var - 1.0 / prior_var
+        known = (var > 0.0) & (precision * var >= LEAST_EVIDENCE)
+        mean = (posterior.product_mean[mode] / var - centre / prior_var) / precision
+        sd = 1.0 / np.sqrt(precision)
+    return np.where(known, mean, np.nan), np.where(known, sd, np.nan)

@@ -1,0 +1,45 @@
+"""The reports' files: the last few refits' pages, and a copy of the newest."""
+
+import re
+import uuid
+from pathlib import Path
+
+LATEST = "latest.html"
+_REFIT_PAGE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.html")
+
+
+def write_report(page: str, folder: Path, refit_id: str, keep: int) -> Path:
+    """Write a refit's page and the copy of the newest, each beside its place and moved over it; drop old pages.
+
+    Parameters
+    ----------
+    page : str
+        HTML.
+    folder : Path
+    refit_id : str
+        A run's id.
+    keep : int
+        How many refits' pages stay.
+
+    Returns
+    -------
+    Path
+        The refit's page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{refit_id}.html"
+    for target in (file, folder / LATEST):
+        _write(page, target)
+    pages = [found for found in folder.glob("*.html") if _REFIT_PAGE.fullmatch(found.name)]
+    for old in sorted(pages, key=lambda found: found.stat().st_mtime_ns)[:-keep]:
+        old.unlink(missing_ok=True)
+    return file
+
+
+def _write(page: str, target: Path) -> None:
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        beside.write_text(page, encoding="utf-8")
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

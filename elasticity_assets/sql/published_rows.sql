@@ -1,0 +1,4 @@
+-- All rows of a published table.
+SELECT *
+FROM {table}
+ORDER BY ALL
