@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,3 +28,11 @@ def connection(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for writing to a new warehouse."""
     with warehouse.write() as connection:
         yield connection
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_compiled_programs() -> Iterator[None]:
+    """Forget compiled programs: each holds memory maps, of which a process may have 65,530 before it crashes."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()

@@ -27,6 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     sales["units"] = rng.poisson(sales["units"] * factor)
     sales["promoted"] = np.where(rng.random(len(sales)) < 0.3, "yes", "no")
     settings = settings_dict()
+    del settings["sales"]["columns"]["regular_price"]
     settings["sales"] |= {"controls": ["promoted"], "holidays": "US", "category_price_index": True}
     (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings))
     instance = dg.DagsterInstance.ephemeral(tempdir=str(folder))
