@@ -101,9 +101,12 @@ def of_fit(
     record : FitRecord
         Of the fit that it has to belong to.
     """
-    if key not in stored or unpack(FitRecord, stored[key]).fit_id != record.fit_id:
+    try:
+        if key not in stored or unpack(FitRecord, stored[key]).fit_id != record.fit_id:
+            return None
+        return unpack(kind, stored[key])
+    except ValueError:  # of another version
         return None
-    return unpack(kind, stored[key])
 
 
 def check_finite(posterior: CategoryPosterior) -> CategoryPosterior:

@@ -62,11 +62,13 @@ def heldout_evaluation(
 
     Each product-period is left out once, in ten folds. A category whose fit has not changed keeps its evaluation.
     """
-    found = _judge(
+    judged, failed = _judge(
         context, model_input, category_posterior, svi_fit, array_store, HeldOut, svi_fit.evaluate, _scores
     )
+    found = {category: scores.summary() for category, scores in judged}
     return dg.MaterializeResult(
         check_results=[
+            checks.evidence_was_found("heldout_evaluation", failed),
             checks.heldout_coverage(found),
             checks.heldout_coverage_by_volume(found),
             checks.heldout_coverage_by_product(found),
@@ -96,7 +98,7 @@ def split_samples(
 
     A category whose fit has not changed keeps its comparison.
     """
-    found = _judge(
+    judged, failed = _judge(
         context,
         model_input,
         category_posterior,
@@ -106,8 +108,13 @@ def split_samples(
         svi_fit.compare_samples,
         _differences,
     )
+    found = dict(judged)
     return dg.MaterializeResult(
-        check_results=[checks.split_samples_agree(found), checks.elasticities_do_not_drift(found)]
+        check_results=[
+            checks.evidence_was_found("split_samples", failed),
+            checks.split_samples_agree(found),
+            checks.elasticities_do_not_drift(found),
+        ]
     )
 
 
@@ -183,9 +190,18 @@ def _judge(
     kind: type[Judged],
     judge: Callable[[Panel, CategoryPosterior], Judged],
     metadata: Callable[[Judged], dict[str, Any]],
-) -> dict[str, Judged]:
-    """Judge the categories whose fit is new, side by side, and store what was found; give that of all, by category."""
-    found: dict[str, Judged] = {}
+) -> tuple[Iterator[tuple[str, Judged]], dict[str, str]]:
+    """Judge the categories whose fit is new, side by side, and store what was found.
+
+    Returns
+    -------
+    judged : iterator of (category, what was found)
+        Of all categories, sorted; each is read as it is asked for.
+    failed : dict of category to str
+        Why it could not be judged; the others are.
+    """
+    found: dict[str, str] = {}
+    failed: dict[str, str] = {}
 
     def to_judge() -> Iterator[_Task]:
         for key in context.partition_keys:
@@ -194,9 +210,8 @@ def _judge(
                 continue  # never fitted
             posterior, record = stored
             before = array_store.read(context.asset_key, key)
-            known = of_fit(kind, {} if before is None else {key: before}, key, record)
-            if known is not None:
-                found[posterior.category] = known
+            if before is not None and of_fit(kind, {key: before}, key, record) is not None:
+                found[posterior.category] = key
                 continue
             yield _Task(key, unpack(Panel, model_input[key]), posterior, record)
 
@@ -204,10 +219,22 @@ def _judge(
         svi_fit.side_by_side(lambda task: judge(task.panel, task.posterior), to_judge())
     ) as judgements:
         for task, done in judgements:
-            judged = found[task.posterior.category] = done.result()
+            category = task.posterior.category
+            try:
+                judged = done.result()
+            except Exception as error:
+                failed[category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                context.log.exception(f"category {category!r} could not be judged")
+                continue
+            found[category] = task.key
             array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)
             context.add_asset_metadata(metadata(judged), partition_key=task.key)
-    return dict(sorted(found.items()))
+
+    def read() -> Iterator[tuple[str, Judged]]:
+        for category, key in sorted(found.items()):
+            yield category, unpack(kind, array_store.read(context.asset_key, key) or {})
+
+    return read(), failed
 
 
 def _scores(heldout: HeldOut) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 
 from elasticity_assets.checks.report import by_category
-from elasticity_assets.inference.scores import HeldOut
+from elasticity_assets.inference.scores import HeldOutSummary
 from elasticity_assets.inference.split_samples import SplitSamples
 
 if TYPE_CHECKING:  # it imports jax
@@ -24,6 +24,11 @@ MOST_DRIFTING = 0.1
 _SURELY = 2.0  # standard errors that chance alone is taken to explain
 
 HELDOUT_EVALUATION = [
+    dg.AssetCheckSpec(
+        "heldout_evaluation_succeeded",
+        asset="heldout_evaluation",
+        description="Every fitted category's held-out sales could be predicted.",
+    ),
     dg.AssetCheckSpec(
         "heldout_coverage",
         asset="heldout_evaluation",
@@ -48,6 +53,11 @@ HELDOUT_EVALUATION = [
 
 SPLIT_SAMPLES = [
     dg.AssetCheckSpec(
+        "split_samples_succeeded",
+        asset="split_samples",
+        description="Every fitted category's parts of the periods could be compared.",
+    ),
+    dg.AssetCheckSpec(
         "split_samples_agree",
         asset="split_samples",
         description="In every category elasticities from alternate blocks of 13 weeks agree for 80% of the products.",
@@ -70,32 +80,48 @@ NUTS_CROSS_CHECK = [
 LARGEST_DIFFERENCE, LARGEST_RATIO = 0.1, 0.1
 
 
-def heldout_coverage(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
+def evidence_was_found(asset: str, failed: Mapping[str, str]) -> dg.AssetCheckResult:
+    """Warn of categories that could not be judged; their columns of evidence are NULL.
+
+    Parameters
+    ----------
+    asset : str
+        'heldout_evaluation' or 'split_samples'.
+    failed : mapping of category to str
+        Reasons.
+    """
+    return dg.AssetCheckResult(
+        check_name=f"{asset}_succeeded",
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"not judged: {', '.join(map(repr, failed))}" if failed else "every category was judged",
+        metadata=by_category({category: {"reason": reason} for category, reason in failed.items()}),
+    )
+
+
+def heldout_coverage(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
     """Warn of categories whose 90% predictive intervals hold too few or too many cells, beyond chance."""
-    rows = {}
-    for category, heldout in found.items():
-        folds = heldout.folds()
-        share = folds.coverage()
-        rows[category] = {
-            "coverage": round(share, 4),
-            "product-periods": len(folds.pit),
-            "suits": _suits(share, len(folds.pit)),
+    rows = {
+        category: {
+            "coverage": round(heldout.coverage, 4),
+            "product-periods": heldout.cells,
+            "suits": _suits(heldout.coverage, heldout.cells),
         }
+        for category, heldout in found.items()
+    }
     return _result("heldout_coverage", rows, "90% intervals hold too few or too many product-periods in")
 
 
-def heldout_coverage_by_volume(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
+def heldout_coverage_by_volume(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
     """Warn of categories where a third of the products by volume has the wrong coverage, beyond chance."""
     rows = {}
     for category, heldout in found.items():
-        folds = heldout.folds()
-        low, middle, high = (float(part) for part in folds.coverage_by_third())
-        cells = len(folds.pit) // 3
+        low, middle, high = heldout.coverage_by_third
         rows[category] = {
             "sells least": round(low, 4),
             "middle": round(middle, 4),
             "sells most": round(high, 4),
-            "suits": all(_suits(share, cells) for share in (low, middle, high)),
+            "suits": all(_suits(share, heldout.cells // 3) for share in (low, middle, high)),
         }
     return _result(
         "heldout_coverage_by_volume",
@@ -104,34 +130,31 @@ def heldout_coverage_by_volume(found: Mapping[str, HeldOut]) -> dg.AssetCheckRes
     )
 
 
-def heldout_coverage_by_product(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
+def heldout_coverage_by_product(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
     """Warn of categories where coverage differs between products by more than chance."""
     rows = {}
     for category, heldout in found.items():
-        folds = heldout.folds()
-        spread, (share, count) = folds.coverage_spread(), folds.coverage_by_product()
         # The spread of n coverages itself varies by some 1/sqrt(2 n).
-        most = max(LARGEST_SPREAD, 1.0 + _SURELY / np.sqrt(2.0 * max((count > 0).sum(), 1)))
+        most = max(LARGEST_SPREAD, 1.0 + _SURELY / np.sqrt(2.0 * max(heldout.products, 1)))
         rows[category] = {
-            "spread over chance": round(spread, 3),
-            "lowest coverage": round(float(np.nanmin(share, initial=1.0)), 4),
-            "suits": bool(not spread > most),
+            "spread over chance": round(heldout.coverage_spread, 3),
+            "lowest coverage": round(heldout.lowest_coverage, 4),
+            "suits": bool(not heldout.coverage_spread > most),
         }
     return _result(
         "heldout_coverage_by_product", rows, "coverage differs between products by more than chance in"
     )
 
 
-def predicts_no_worse_than_rivals(found: Mapping[str, HeldOut]) -> dg.AssetCheckResult:
+def predicts_no_worse_than_rivals(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
     """Warn of categories where a rival's log score is higher by more than 2 paired standard errors."""
-    rows = {}
-    for category, heldout in found.items():
-        folds = heldout.folds()
-        leads = {name: folds.lead(rival) for rival, name in enumerate(folds.model) if rival}
-        rows[category] = {
-            **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in leads.items()},
-            "suits": all(lead >= -_SURELY * error for lead, error in leads.values()),
+    rows = {
+        category: {
+            **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in heldout.leads.items()},
+            "suits": all(lead >= -_SURELY * error for lead, error in heldout.leads.values()),
         }
+        for category, heldout in found.items()
+    }
     return _result("predicts_no_worse_than_rivals", rows, "a simpler model predicts better in")
 
 

@@ -61,6 +61,21 @@ class HeldOut:
         """Only the cells left out at random."""
         return self._only(self.in_folds)
 
+    def summary(self) -> "HeldOutSummary":
+        """Sum up the cells left out at random."""
+        folds = self.folds()
+        share, count = folds.coverage_by_product()
+        low, middle, high = (float(part) for part in folds.coverage_by_third())
+        return HeldOutSummary(
+            len(folds.units),
+            int((count > 0).sum()),
+            folds.coverage(),
+            (low, middle, high),
+            folds.coverage_spread(),
+            float(np.nanmin(share, initial=1.0)),
+            {name: folds.lead(rival) for rival, name in enumerate(folds.model) if rival},
+        )
+
     def _only(self, cells: np.ndarray) -> "HeldOut":
         names = ("fold", "row", "column", "units", "pit")
         return replace(
@@ -114,6 +129,35 @@ class HeldOut:
         """Mean log score above a rival's, and its paired standard error."""
         lead = self.log_probability[0] - self.log_probability[rival]
         return _mean(lead), float(lead.std() / np.sqrt(max(len(lead), 1)))
+
+
+@dataclass(frozen=True)
+class HeldOutSummary:
+    """What checks need of one category's scores, without its cells.
+
+    Attributes
+    ----------
+    cells, products : int
+        Cells left out at random, and products that have any.
+    coverage : float
+        Share of cells in their 90% intervals.
+    coverage_by_third : tuple of 3 floats
+        The same of the products that sell least, the middle, and most.
+    coverage_spread : float
+        Spread of coverage between products over what chance gives.
+    lowest_coverage : float
+        Of a product.
+    leads : dict of str to (float, float)
+        Mean log score above each rival's, and its standard error.
+    """
+
+    cells: int
+    products: int
+    coverage: float
+    coverage_by_third: tuple[float, float, float]
+    coverage_spread: float
+    lowest_coverage: float
+    leads: dict[str, tuple[float, float]]
 
 
 def _mean(values: np.ndarray) -> float:

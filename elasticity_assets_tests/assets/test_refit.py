@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from elasticity_assets.inference import engines, two_slopes
+from elasticity_assets.inference import engines, heldout, two_slopes
 from elasticity_assets.partitions import partition_key
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.runs import settings_mistakes, what_failed
@@ -419,3 +419,27 @@ def test_a_jump_since_the_last_refit_is_told(project: Project) -> None:
     check = checks(project.refit())["elasticities_keep_still"]
     assert not check.passed
     assert check.description == "4 of 8 elasticities jumped since the last refit"
+
+
+def test_a_category_that_cannot_be_judged_is_published_without_evidence(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = heldout.evaluate
+
+    def broken(panel, *args, **kwargs):
+        if panel.category == FIRST:
+            raise ValueError("no luck")
+        return evaluate(panel, *args, **kwargs)
+
+    monkeypatch.setattr(heldout, "evaluate", broken)
+    result = project.refit()
+    assert result.success
+    check = checks(result)["heldout_evaluation_succeeded"]
+    assert not check.passed
+    assert check.description == f"not judged: {FIRST!r}"
+    fits = project.published("fit_diagnostics").set_index("category")
+    assert fits["heldout_coverage_90"].isna().to_dict() == {FIRST: True, SECOND: False}
+    assert len(project.published("product_elasticity")) == 8
+    monkeypatch.undo()
+    assert project.refit().success
+    assert project.published("fit_diagnostics")["heldout_coverage_90"].notna().all()

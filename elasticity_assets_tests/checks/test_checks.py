@@ -14,7 +14,7 @@ from elasticity_assets.checks import evidence, fit, mart, model_input, sales
 from elasticity_assets.checks.model_input import PanelFacts
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference.cross_check import CrossCheck
-from elasticity_assets.inference.scores import MODEL, RIVALS, HeldOut
+from elasticity_assets.inference.scores import MODEL, RIVALS, HeldOut, HeldOutSummary
 from elasticity_assets.inference.split_samples import SplitSamples
 from elasticity_assets.ingestion import FilesReport, WeeklyReport
 from elasticity_assets_tests.projects import make_project
@@ -23,7 +23,7 @@ from elasticity_assets_tests.test_elasticity_tables import posterior
 PRODUCTS, PERIODS = 60, 50
 
 
-def heldout(
+def scores(
     narrow: np.ndarray | float = 1.0, rival_lead: float = -0.2, units: np.ndarray | None = None
 ) -> HeldOut:
     """Scores of a right prediction, or of one whose intervals are too narrow for some products."""
@@ -44,6 +44,10 @@ def heldout(
         np.stack([ours, ours - 0.2, ours + rival_lead, ours - 0.2]),
         np.ones((4, len(row))),
     )
+
+
+def heldout(narrow: np.ndarray | float = 1.0, rival_lead: float = -0.2) -> HeldOutSummary:
+    return scores(narrow, rival_lead).summary()
 
 
 def samples(differences: np.ndarray, drift: np.ndarray, category_drift: float = 0.0) -> SplitSamples:
@@ -135,6 +139,14 @@ CASES = {
         fit.fits_learned({"c": posterior()}),
         fit.fits_learned({"c": replace(UNSURE, category_var=np.array([0.99 * UNSURE.prior_var]))}),
     ),
+    "heldout_evaluation_succeeded": (
+        evidence.evidence_was_found("heldout_evaluation", {}),
+        evidence.evidence_was_found("heldout_evaluation", {"c": "no luck"}),
+    ),
+    "split_samples_succeeded": (
+        evidence.evidence_was_found("split_samples", {}),
+        evidence.evidence_was_found("split_samples", {"c": "no luck"}),
+    ),
     "heldout_coverage": (
         evidence.heldout_coverage({"c": heldout()}),
         evidence.heldout_coverage({"c": heldout(1.12)}),
@@ -212,7 +224,7 @@ def test_all_checks_are_tested_and_documented(tmp_path: Path) -> None:
         assert key.asset_key.to_user_string() in text
 
 
-FEW_CELLS = replace(heldout()._only(np.arange(3000) < 8), pit=np.array([0.01, 0.02, *[0.5] * 6]))
+FEW_CELLS = replace(scores()._only(np.arange(3000) < 8), pit=np.array([0.01, 0.02, *[0.5] * 6])).summary()
 LIMITS = {
     "few cells, far off, but no further than chance": (evidence.heldout_coverage({"c": FEW_CELLS}), True),
     "NUTS's own error": (evidence.posteriors_match_nuts([cross_check(difference=0.2, size=100.0)]), True),
