@@ -260,7 +260,7 @@ def retail(file: Path) -> None:
                   sum(Quantity) AS units, median(UnitPrice) AS price
            FROM read_parquet($file)
            WHERE UnitPrice > 0 AND Quantity > 0 AND InvoiceNo NOT LIKE 'C%' AND regexp_matches(StockCode, '^[0-9]{5}')
-           GROUP BY ALL QUALIFY count(*) OVER (PARTITION BY product) >= 20""",
+           GROUP BY 1, 2 QUALIFY count(*) OVER (PARTITION BY product) >= 20""",
         params={"file": str(file)},
     ).df()
     for absent in ("unobserved", "truncated"):

@@ -15,6 +15,7 @@ from functools import partial
 
 import jax
 import numpy as np
+from scipy.special import log_ndtr, ndtri_exp
 
 from elasticity_assets.inference import natural_gradient
 from elasticity_assets.inference.expectations import Family, expectations
@@ -126,17 +127,41 @@ def _discounted(
     discounted_from: float,
     absurd_from: float,
 ) -> Evidence:
-    """Find the cells whose tail score is above the first threshold: their share falls from 1 to 0 at the second."""
+    """Find the cells whose tail score is above the first threshold: their share falls from 1 to 0 at the second.
+
+    Periods without a sale are taken together where they follow each other: a stock-out lasts.
+    """
     mean, var = natural_gradient.log_mean_units(posterior, panel, priors, likelihood)
     n, T = mean.shape
     units = panel.units[:n, :T].astype(np.float64)
     rough = _deviance_residual(units, mean, posterior.dispersion[:, None])
-    row, column = np.nonzero((panel.weight[:n, :T] > 0) & (np.abs(rough) > _UNLIKE_ANY))
+    known = panel.weight[:n, :T] > 0
+    nothing = known & (units == 0) & (not panel.zero_truncated)
+    row, column = np.nonzero((known & (np.abs(rough) > _UNLIKE_ANY)) | nothing)
     cells = of_cells(posterior, mean, var, row, column, zero_truncated=panel.zero_truncated)
-    score = cells.tail_score(units[row, column])
+    score = np.zeros((n, T))
+    score[row, column] = cells.tail_score(units[row, column])
+    score = np.where(nothing, _together(score, nothing), score)[row, column]
     share = np.clip((absurd_from - score) / (absurd_from - discounted_from), 0.0, 1.0) ** 2
     less = share < 1.0
     return Evidence(1.0, np.stack([row[less], column[less]], axis=1), share[less])
+
+
+def _together(score: np.ndarray, of_run: np.ndarray) -> np.ndarray:
+    """Tail scores of runs of neighbouring periods, from their probabilities' product, for each of their cells; (n, T).
+
+    Parameters
+    ----------
+    score : array, shape (n, T)
+        Of each cell alone.
+    of_run : bool array, shape (n, T)
+        Cells that belong to a run.
+    """
+    # A last column that is in no run parts the rows.
+    apart = np.pad(of_run, ((0, 0), (0, 1)))
+    run = np.cumsum(~apart).reshape(apart.shape)[:, :-1]
+    log_tail = np.bincount(run[of_run], log_ndtr(-score[of_run]), minlength=int(run.max(initial=0)) + 1)
+    return np.where(of_run, -ndtri_exp(np.minimum(log_tail, np.log(0.5)))[run], 0.0)
 
 
 def _deviance_residual(units: np.ndarray, log_mean: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from elasticity_assets.inference import engines, natural_gradient
-from elasticity_assets.inference.evidence import Evidence, weigh, weighed
+from elasticity_assets.inference.evidence import Evidence, _together, weigh, weighed
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -132,3 +133,25 @@ def _correlated(prices: str, seed: int, n: int = 24, T: int = 78) -> tuple[Panel
         rng.poisson(np.exp(eta))[product, week],
         np.exp(log_price)[product, week],
     ), truth
+
+
+def test_weeks_without_a_sale_are_taken_together() -> None:
+    nothing = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 0]], bool)
+    one = norm.isf(0.1)
+    expected = [[2, 2, 0, 1, 0], [0, 3, 3, 3, 0]]
+    np.testing.assert_allclose(
+        _together(np.full((2, 5), one), nothing),
+        np.where(nothing, norm.isf(0.1 ** np.array(expected, float)), 0.0),
+    )
+
+
+def test_a_long_stock_out_counts_less_and_an_ordinary_week_without_a_sale_does_not() -> None:
+    panel = simulated_panels(
+        replace(SIMULATION, level_mean=2.0, level_spread=0.3, log_dispersion_mean=1.0), seed=2
+    )[0][0]
+    natural = weigh(panel, DEFAULT, "negative_binomial")[0].discounted
+    assert len(natural) < 0.01 * panel.n_obs
+    units = panel.units.copy()
+    units[:4, 30:36] = 0.0
+    found = weigh(replace(panel, units=units), DEFAULT, "negative_binomial")[0].discounted.tolist()
+    assert all([product, week] in found for product in range(4) for week in range(30, 36))
