@@ -15,7 +15,7 @@ from functools import partial
 
 import jax
 import numpy as np
-from scipy.special import log_ndtr, ndtri_exp
+from scipy.special import ndtri_exp
 
 from elasticity_assets.inference import natural_gradient
 from elasticity_assets.inference.expectations import Family, expectations
@@ -88,7 +88,8 @@ def weigh(
     priors : Priors
     likelihood : {'negative_binomial', 'poisson'}
     robust : bool
-        Whether absurd cells count less.
+        Whether absurd cells count less. They are always found under the negative binomial: to Poisson all sales that
+        vary more than it allows look absurd.
     serial_correlation : bool
         Whether neighbouring periods' correlation counts.
     start : CategoryPosterior, optional
@@ -102,16 +103,21 @@ def weigh(
     """
     found = NOTHING
 
+    judge: Likelihood = "negative_binomial" if robust else likelihood
+
     def fit(start: CategoryPosterior | None) -> CategoryPosterior:
-        return natural_gradient.fit(weighed(panel, found), priors, likelihood, _ROUGHLY, start=start)
+        return natural_gradient.fit(weighed(panel, found), priors, judge, _ROUGHLY, start=start)
 
     posterior = fit(start)
     for discounted_from, absurd_from in _ROUNDS if robust else ():
-        last, found = found, _discounted(posterior, panel, priors, likelihood, discounted_from, absurd_from)
+        last, found = found, _discounted(posterior, panel, priors, judge, discounted_from, absurd_from)
         if np.array_equal(last.discounted, found.discounted) and np.allclose(
             last.discounted_share, found.discounted_share, atol=_SAME
         ):
             break
+        posterior = fit(posterior)
+    if judge != likelihood:
+        judge = likelihood
         posterior = fit(posterior)
     if serial_correlation:
         factor = serial_correlation_factor(posterior, weighed(panel, found), priors, likelihood)
@@ -141,18 +147,24 @@ def _discounted(
     cells = of_cells(posterior, mean, var, row, column, zero_truncated=panel.zero_truncated)
     score = np.zeros((n, T))
     score[row, column] = cells.tail_score(units[row, column])
-    score = np.where(nothing, _together(score, nothing), score)[row, column]
+    log_probability = np.zeros((n, T))
+    log_probability[row, column] = np.where(
+        units[row, column] == 0, cells.log_probability(np.zeros(len(row))), 0.0
+    )
+    score = np.where(nothing, np.maximum(score, _run_score(log_probability, nothing)), score)[row, column]
     share = np.clip((absurd_from - score) / (absurd_from - discounted_from), 0.0, 1.0) ** 2
     less = share < 1.0
     return Evidence(1.0, np.stack([row[less], column[less]], axis=1), share[less])
 
 
-def _together(score: np.ndarray, of_run: np.ndarray) -> np.ndarray:
+def _run_score(log_probability: np.ndarray, of_run: np.ndarray) -> np.ndarray:
     """Tail scores of runs of neighbouring periods, from their probabilities' product, for each of their cells; (n, T).
+
+    A run may begin in any of T periods: its probability counts T times.
 
     Parameters
     ----------
-    score : array, shape (n, T)
+    log_probability : array, shape (n, T)
         Of each cell alone.
     of_run : bool array, shape (n, T)
         Cells that belong to a run.
@@ -160,8 +172,9 @@ def _together(score: np.ndarray, of_run: np.ndarray) -> np.ndarray:
     # A last column that is in no run parts the rows.
     apart = np.pad(of_run, ((0, 0), (0, 1)))
     run = np.cumsum(~apart).reshape(apart.shape)[:, :-1]
-    log_tail = np.bincount(run[of_run], log_ndtr(-score[of_run]), minlength=int(run.max(initial=0)) + 1)
-    return np.where(of_run, -ndtri_exp(np.minimum(log_tail, np.log(0.5)))[run], 0.0)
+    log_tail = np.bincount(run[of_run], log_probability[of_run], minlength=int(run.max(initial=0)) + 1)
+    log_tail = np.minimum(log_tail + np.log(of_run.shape[1]), np.log(0.5))
+    return np.where(of_run, -ndtri_exp(log_tail)[run], 0.0)
 
 
 def _deviance_residual(units: np.ndarray, log_mean: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -173,6 +173,7 @@ def panel_from_sales(
     *,
     periods: np.ndarray | None = None,
     missing_periods: str = "unobserved",
+    unit: float | None = None,
     regular_price: np.ndarray | None = None,
 ) -> Panel:
     """Lay one category's sales, one row a product-period, out as a padded panel.
@@ -192,6 +193,9 @@ def panel_from_sales(
     regular_price : array, shape (rows,), optional
         Price without promotion. Where it is missing (NaN) or below the price paid, it counts as the price paid: no
         promotion is known there.
+
+    unit : float, optional
+        What to count in; by default `counting_unit` chooses. Poisson takes 1: it has no dispersion to make up for it.
 
     Returns
     -------
@@ -219,7 +223,8 @@ def panel_from_sales(
         raise ValueError(f"category {category!r}: a product-period occurs twice")
 
     shape = (padded_size(len(codes)), padded_size(len(days)))
-    unit = counting_unit(units) if len(units) else 1.0
+    if unit is None:
+        unit = counting_unit(units) if len(units) else 1.0
     panel_units, log_price = np.zeros(shape), np.zeros(shape)
     log_regular_price = np.zeros(shape if regular_price is not None else (0, 0))
     observed = np.zeros(shape, dtype=bool)

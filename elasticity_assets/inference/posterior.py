@@ -8,6 +8,9 @@ from scipy.stats import norm
 from elasticity_assets.inference.options import Likelihood
 
 
+_FLOAT32 = 1e-5  # of a variance: differences below are rounding
+
+
 @dataclass(frozen=True)
 class FitDiagnostics:
     """How a fit went.
@@ -140,13 +143,23 @@ class CategoryPosterior:
     discounted: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     discounted_share: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
+    def own_share(self) -> np.ndarray:
+        """How far each product's own data decide, given its category, at each point of the tau grid, shape (G, n).
+
+        1 - Var(beta_i | beta_c) / tau^2. Where tau is lost in float32 beside the variance of beta_c, nothing is a product's
+        own.
+        """
+        tau_squared = self.tau[:, None] ** 2
+        conditional = self.product_var - self.product_gain**2 * self.category_var[:, None]
+        share = np.clip(1.0 - conditional / tau_squared, 0.0, 1.0)
+        return np.where(tau_squared > _FLOAT32 * self.product_var, share, 0.0)
+
     def shrinkage(self) -> np.ndarray:
         """How far each product leans on its category, shape (n,): 0 own data alone, 1 category alone.
 
         Var(beta_i | beta_c) / tau^2, averaged over tau.
         """
-        conditional = self.product_var - self.product_gain**2 * self.category_var[:, None]
-        return np.clip(self.weight @ (conditional / self.tau[:, None] ** 2), 0.0, 1.0)
+        return np.clip(1.0 - self.weight @ self.own_share(), 0.0, 1.0)
 
     def product_spread(self) -> float:
         """Posterior mean of tau."""

@@ -67,7 +67,8 @@ class Predictive:
         middle = _in_chunks(_median, self, self.mean, _COARSE)
         if not whole:
             return np.maximum(middle + 0.5, 0.0)
-        return np.maximum(np.ceil(middle - 1e-3), 1.0 if self.zero_truncated else 0.0)
+        resolution = 1e-3 + 4.0 * middle / 2**_HALVINGS
+        return np.maximum(np.ceil(middle - resolution), 1.0 if self.zero_truncated else 0.0)
 
     def pit(self, units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Probability integral transform: uniform on (0, 1) if the predictions are right; shape (m,).
@@ -143,11 +144,9 @@ class _Nodes:
             self.mu, self.size = np.repeat(self.mu, of_size, axis=1), np.tile(size, of_eta)
             weight = np.outer(weight, size_weight).ravel()
         self.weight = weight
-        self.zero = self._zero() if self.truncated else np.zeros(1)
-
-    def _zero(self) -> np.ndarray:
-        """P(Y = 0) of the distribution before truncation."""
-        return np.exp(-self.mu if self.poisson else -self.size * np.log1p(self.mu / self.size))
+        log_zero = -self.mu if self.poisson else -self.size * np.log1p(self.mu / self.size)
+        self.zero = np.exp(log_zero) if self.truncated else np.zeros(1)  # P(Y = 0) before truncation
+        self.some = -np.expm1(log_zero) if self.truncated else np.ones(1)
 
     def cdf(self, units: np.ndarray) -> np.ndarray:
         above = np.maximum(units, -1.0)[:, None] + 1.0
@@ -167,7 +166,7 @@ class _Nodes:
 
     def _conditioned(self, value: np.ndarray, below: np.ndarray | float) -> np.ndarray:
         """Condition on a sale, where truncated, and average over the nodes."""
-        return np.clip((value - below) / np.maximum(1.0 - self.zero, 1e-300), 0.0, 1.0) @ self.weight
+        return np.clip((value - below) / np.maximum(self.some, 1e-300), 0.0, 1.0) @ self.weight
 
 
 def _gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -184,7 +183,7 @@ def _log_probability(nodes: _Nodes, units: np.ndarray) -> np.ndarray:
         value = gammaln(y + r) - gammaln(r) - gammaln(y + 1.0)
         value = value - r * np.log1p(mu / r) - y * np.log1p(r / mu)
     if nodes.truncated:
-        value = value - np.log(np.maximum(1.0 - nodes.zero, 1e-300))
+        value = value - np.log(np.maximum(nodes.some, 1e-300))
     return logsumexp(value, axis=1, b=nodes.weight)
 
 

@@ -71,7 +71,6 @@ def compare(panel: Panel, fit: Fit) -> SplitSamples:
     even, odd = (_of_part(panel, part, fit) for part in (~odd_block, odd_block))
     late = period >= (panel.n_periods + 1) // 2
     first, second = (_of_part(panel, part, fit) for part in (~late, late))
-    category_sd = np.sqrt(sum(_category_evidence(half) for half in (first, second)))
     return SplitSamples(
         panel.category,
         panel.product,
@@ -80,7 +79,7 @@ def compare(panel: Panel, fit: Fit) -> SplitSamples:
         second.weight @ second.product_mean - first.weight @ first.product_mean,
         difference_sd(first, second),
         float(second.weight @ second.category_mean - first.weight @ first.category_mean),
-        float(category_sd),
+        category_difference_sd(first, second),
     )
 
 
@@ -100,31 +99,54 @@ def block_periods(period: np.ndarray) -> int:
 def difference_sd(one: CategoryPosterior, other: CategoryPosterior) -> np.ndarray:
     """Sd of the difference of two posterior means from separate data under one prior, shape (n,).
 
-    Given its category, a product's mean is (1 - k) beta_c + k b with b its own data's estimate, V its variance
-    and k = 1 - V/tau^2; b has variance V/k around beta_i. The part by beta_c likewise. So the difference has variance
-    k V + k' V' + (k - k')^2 tau^2, and the categories' own by their products' gains.
+    Given its category, a product's mean is (1 - k) c + k b with b its own data's estimate, V its variance and
+    k = 1 - V/tau^2; b has variance V/k around beta_i. c, the category's own mean, is (1 - k_c) m0 + k_c b_c likewise.
+    With beta_i ~ N(beta_c, tau^2), beta_c ~ N(m0, v0) and g = Cov(beta_i, beta_c)/Var(beta_c) the difference has variance
+    k V + k' V' + g^2 k_c V_c + g'^2 k_c' V_c' + (k - k')^2 tau^2 + (k + g k_c - k' - g' k_c')^2 v0.
     """
-    (var, pull), (other_var, other_pull) = _product_evidence(one), _product_evidence(other)
+    parts = [_Pull.of(posterior) for posterior in (one, other)]
     tau_squared = 0.5 * (one.weight @ one.tau**2 + other.weight @ other.tau**2)
-    return np.sqrt(var + other_var + (pull - other_pull) ** 2 * tau_squared)
+    noise = parts[0].noise + parts[1].noise
+    by_product = (parts[0].product - parts[1].product) ** 2 * tau_squared
+    return np.sqrt(noise + by_product + (parts[0].category - parts[1].category) ** 2 * one.prior_var)
 
 
-def _product_evidence(posterior: CategoryPosterior) -> tuple[np.ndarray, np.ndarray]:
-    """Variance that the data's noise gives each product's posterior mean, and k, both averaged over tau, shape (n,)."""
-    conditional = posterior.product_var - posterior.product_gain**2 * posterior.category_var[:, None]
-    pull = np.clip(1.0 - conditional / posterior.tau[:, None] ** 2, 0.0, 1.0)
-    by_category = posterior.product_gain**2 * _category_noise(posterior)[:, None]
-    weight = posterior.weight
-    return weight @ (pull * conditional + by_category), weight @ pull
+def category_difference_sd(one: CategoryPosterior, other: CategoryPosterior) -> float:
+    """Sd of the difference of the category's own posterior means: k_c V_c + k_c' V_c' + (k_c - k_c')^2 v0."""
+    (pull, noise), (other_pull, other_noise) = _category_pull(one), _category_pull(other)
+    return float(np.sqrt(noise + other_noise + (pull - other_pull) ** 2 * one.prior_var))
 
 
-def _category_noise(posterior: CategoryPosterior) -> np.ndarray:
-    """K V of the category's elasticity at each point of the grid, shape (G,)."""
-    return np.clip(1.0 - posterior.category_var / posterior.prior_var, 0.0, 1.0) * posterior.category_var
+@dataclass(frozen=True)
+class _Pull:
+    """How the products' posterior means follow their true elasticities, averaged over tau; shape (n,) each.
+
+    `product`: the share of beta_i - beta_c that shows; `category`: of beta_c - m0; `noise`: variance by data's noise.
+    """
+
+    product: np.ndarray
+    category: np.ndarray
+    noise: np.ndarray
+
+    @classmethod
+    def of(cls, posterior: CategoryPosterior) -> "_Pull":
+        gain, weight = posterior.product_gain, posterior.weight
+        pull = posterior.own_share()
+        conditional = (1.0 - pull) * posterior.tau[:, None] ** 2
+        of_category = _pull_of_category(posterior)[:, None]
+        noise = pull * conditional + gain**2 * of_category * posterior.category_var[:, None]
+        return cls(weight @ pull, weight @ (pull + gain * of_category), weight @ noise)
 
 
-def _category_evidence(posterior: CategoryPosterior) -> float:
-    return float(posterior.weight @ _category_noise(posterior))
+def _pull_of_category(posterior: CategoryPosterior) -> np.ndarray:
+    """k_c at each point of the grid, shape (G,)."""
+    return np.clip(1.0 - posterior.category_var / posterior.prior_var, 0.0, 1.0)
+
+
+def _category_pull(posterior: CategoryPosterior) -> tuple[float, float]:
+    """k_c and k_c V_c, averaged over tau."""
+    pull, weight = _pull_of_category(posterior), posterior.weight
+    return float(weight @ pull), float(weight @ (pull * posterior.category_var))
 
 
 def _of_part(panel: Panel, columns: np.ndarray, fit: Fit) -> CategoryPosterior:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from elasticity_assets.inference import engines, natural_gradient
-from elasticity_assets.inference.evidence import Evidence, _together, weigh, weighed
+from elasticity_assets.inference.evidence import Evidence, _run_score, weigh, weighed
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -137,12 +137,26 @@ def _correlated(prices: str, seed: int, n: int = 24, T: int = 78) -> tuple[Panel
 
 def test_weeks_without_a_sale_are_taken_together() -> None:
     nothing = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 0]], bool)
-    one = norm.isf(0.1)
     expected = [[2, 2, 0, 1, 0], [0, 3, 3, 3, 0]]
     np.testing.assert_allclose(
-        _together(np.full((2, 5), one), nothing),
-        np.where(nothing, norm.isf(0.1 ** np.array(expected, float)), 0.0),
+        _run_score(np.full((2, 5), np.log(0.01)), nothing),
+        np.where(nothing, norm.isf(5 * 0.01 ** np.array(expected, float)), 0.0),
     )
+
+
+def test_products_that_seldom_sell_keep_their_zeros() -> None:
+    for level in (-2.5, -1.2):
+        simulation = replace(SIMULATION, products=20, weeks=104, level_mean=level, level_spread=0.3)
+        panel = simulated_panels(simulation, seed=1)[0][0]
+        found, _ = weigh(panel, DEFAULT, "negative_binomial")
+        assert len(found.discounted) < 0.005 * panel.n_obs
+
+
+def test_poisson_keeps_what_the_negative_binomial_finds_ordinary() -> None:
+    varied = simulated_panels(replace(SIMULATION, log_dispersion_mean=1.0), seed=3)[0][0]
+    found, posterior = weigh(varied, DEFAULT, "poisson")
+    assert len(found.discounted) < 0.005 * varied.n_obs
+    assert posterior.diagnostics.family == "poisson"
 
 
 def test_a_long_stock_out_counts_less_and_an_ordinary_week_without_a_sale_does_not() -> None:

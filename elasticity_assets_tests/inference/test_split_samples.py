@@ -77,3 +77,18 @@ def test_a_block_is_a_quarter(step: np.timedelta64, periods: int) -> None:
 
 def test_a_single_period_is_a_block() -> None:
     assert block_periods(np.array(["2024-01-01"], "datetime64[D]")) == 1
+
+
+def test_a_part_that_knows_nothing_does_not_disagree() -> None:
+    """Prices that change in the second half only, or a single block: the other part is the prior, and no evidence."""
+    panel = simulated_panels(replace(SIMULATION, global_elasticity=-4.0, category_spread=0.01), 3)[0][0]
+    still = panel.log_price.copy()
+    half = panel.n_periods // 2
+    still[:, :half] = still[:, :half].mean(axis=1, keepdims=True)
+    part = compare(replace(panel, log_price=still), fit)
+    assert abs(part.category_drift) < 2.576 * part.category_drift_sd
+    assert part.drifting().mean() < 0.1
+    short = replace(
+        panel, weight=panel.weight * (np.arange(panel.units.shape[1]) < 12), period=panel.period[:12]
+    )
+    assert compare(short, fit).agreement() > 0.75
