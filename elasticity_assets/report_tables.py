@@ -9,8 +9,15 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.checks.evidence import HIGHEST_COVERAGE, LEAST_AGREEMENT, LOWEST_COVERAGE
+from elasticity_assets.checks.evidence import (
+    HIGHEST_COVERAGE,
+    LEAST_AGREEMENT,
+    LEAST_LEAD,
+    LOWEST_COVERAGE,
+    SURELY,
+)
 from elasticity_assets.inference.scores import MODEL
+from elasticity_assets.inference.split_samples import DRIFT_SDS
 from elasticity_assets.schema import qualified
 from elasticity_assets.sql import statement
 from elasticity_assets.tables import (
@@ -21,9 +28,6 @@ from elasticity_assets.tables import (
     PRODUCT_ELASTICITY,
     REFITS,
 )
-
-_SURELY = 2.0  # standard errors or sds that chance alone is taken to explain
-_SURELY_DRIFTS = 2.576  # as split_samples has it
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,15 @@ def category_cells(tables: PublishedTables) -> dict[str, dict[str, Cell]]:
     rows = tables.categories.merge(tables.diagnostics, on="category", suffixes=("", "_of_fit"))
     flagged = tables.products.groupby("category")["flag"].count()
     failed = set(tables.refit["failed"])
+    ours = tables.scores[(tables.scores["cells"] == "folds") & (tables.scores["model"] == MODEL)]
+    judged = dict(zip(ours["category"], ours["n_cells"], strict=True))
     cells = {}
     for row in records(rows):
         name = str(row["category"])
         cells[name] = {
             "products": Cell(f"{row['n_products']:,}"),
             "elasticity": Cell(elasticity_text(row)),
-            **_evidence_cells(row),
+            **_evidence_cells(row, judged.get(name, 1)),
             **_lead(tables.scores, name),
             "flagged products": Cell(f"{flagged.get(name, 0):,}"),
             "converged": Cell("yes" if row["converged"] else "no", bad=not row["converged"]),
@@ -127,24 +133,24 @@ def percent(value: Any) -> str:
     return "–" if value is None or not np.isfinite(float(value)) else f"{float(value):.1%}"
 
 
-def _evidence_cells(row: Mapping[str, Any]) -> dict[str, Cell]:
-    """Cells of fit_diagnostics, marked where the checks of the evidence would look again."""
+def _evidence_cells(row: Mapping[str, Any], judged: int) -> dict[str, Cell]:
+    """Cells of fit_diagnostics, of which so many product-periods were judged, marked where a check would fail."""
     coverage, agreement = row["heldout_coverage_90"], row["split_sample_agreement"]
     drift, drift_sd = row["drift"], row["drift_sd"]
     return {
         "coverage of 90% intervals": Cell(
             percent(coverage),
             bad=not LOWEST_COVERAGE <= coverage <= HIGHEST_COVERAGE
-            and abs(coverage - 0.9) > _SURELY * np.sqrt(0.09 / row["n_obs"]),
+            and abs(coverage - 0.9) > SURELY * np.sqrt(0.09 / judged),
         ),
         "WAPE": Cell(percent(row["heldout_wape"])),
         "split samples agree": Cell(
             percent(agreement),
-            bad=agreement < LEAST_AGREEMENT and agreement < 0.9 - _SURELY * np.sqrt(0.09 / row["n_products"]),
+            bad=agreement < LEAST_AGREEMENT and agreement < 0.9 - SURELY * np.sqrt(0.09 / row["n_products"]),
         ),
         "drift": Cell(
             f"{number(drift)} ± {number(drift_sd)}" if np.isfinite(drift) else "–",
-            bad=abs(drift) > _SURELY_DRIFTS * drift_sd,
+            bad=abs(drift) > DRIFT_SDS * drift_sd,
         ),
         "serial correlation": Cell(number(row["serial_correlation_factor"])),
     }
@@ -160,6 +166,8 @@ def _lead(scores: pd.DataFrame, category: str) -> dict[str, Cell]:
     best = max(records(rivals), key=lambda row: row["log_score"])
     lead, error = best["log_score_lead"], best["log_score_lead_se"]
     return {
-        "lead over best rival": Cell(f"{number(lead, 3)} ± {number(error, 3)}", bad=lead < -_SURELY * error),
+        "lead over best rival": Cell(
+            f"{number(lead, 3)} ± {number(error, 3)}", bad=lead < -max(SURELY * error, LEAST_LEAD)
+        ),
         "best rival": Cell(best["model"]),
     }

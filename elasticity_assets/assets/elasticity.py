@@ -1,6 +1,7 @@
 """product_elasticity, price_scenarios, category_elasticity: pooled posteriors as tables in the warehouse."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -12,7 +13,7 @@ from elasticity_assets import plots
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.drawing import curve_title
-from elasticity_assets.fits import POOLED_FITS, FitRecord, failures, of_fit, unpack_fit
+from elasticity_assets.fits import POOLED_FITS, FitRecord, failures, of_fit, readable_fit
 from elasticity_assets.inference.arrays import unpack
 from elasticity_assets.inference.demand_curve import demand_curve, is_fitted_to, most_and_least_certain
 from elasticity_assets.inference.hierarchy import Hierarchy, pooled
@@ -80,7 +81,11 @@ def product_elasticity(
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
         panel = unpack(Panel, model_input[key]) if key in model_input else None
-        pictures = _pictures(posterior, panel, settings.fit.preset)
+        try:
+            pictures: dict[str, Any] = dict(_pictures(posterior, panel, settings.fit.preset))
+        except Exception as error:  # of no number's account
+            context.log.exception(f"the pictures of {posterior.category!r} could not be drawn")
+            pictures = {"pictures": f"could not be drawn: {' '.join(str(error).split())}"}
         context.add_asset_metadata({**pictures, **row_count(len(parts[-1]))}, partition_key=key)
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     with warehouse.write() as connection:
@@ -173,7 +178,7 @@ def category_elasticity(
         connection.begin()
         for table, rows in parts.items():
             replace_categories(context, connection, table, rows_of.concatenated(rows, table), keys)
-        every = {"categories": [category_of(key) for key in category_posterior]}
+        every = {"categories": [str(category) for category in levels.category]}
         select = statement("categories_rows", table=qualified(CATEGORY_ELASTICITY))
         categories = connection.execute(select, every).df()
         replace_rows(connection, GLOBAL_ELASTICITY, rows_of.global_row(levels, pooling, categories))
@@ -186,7 +191,14 @@ def category_elasticity(
 
 def pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[CategoryPosterior, FitRecord]:
     """Rebuild one category's fit, pooled by what is stored of the hierarchy; `levels` is that, unpacked."""
-    posterior, record = unpack_fit(arrays)
+    found = readable_fit(arrays)
+    if found is None:
+        raise dg.Failure(
+            "a stored fit is of another version, and its category has no rows to keep; fit it anew: "
+            "elasticity refit --full",
+            allow_retries=False,
+        )
+    posterior, record = found
     if record.fit_id not in hierarchy.get(POOLED_FITS, ()):
         raise dg.Failure(
             f"{posterior.category!r} was fitted after the pooling; pool again: materialize hierarchy",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import dagster as dg
 import pandas as pd
@@ -13,7 +13,7 @@ from pydantic import Field
 from elasticity_assets import plots
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import evidence as checks
-from elasticity_assets.fits import FitRecord, of_fit, readable_fit, unpack_fit, utc_now
+from elasticity_assets.fits import FitRecord, of_fit, readable_fit, utc_now
 from elasticity_assets.inference.arrays import pack, unpack
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -27,18 +27,38 @@ from elasticity_assets.schema import create_table, replace_rows
 from elasticity_assets.sql import statement
 from elasticity_assets.tables import NUTS_CROSS_CHECK
 
+if TYPE_CHECKING:  # it imports jax
+    from elasticity_assets.inference.cross_check import CrossCheck
+
 GROUP = "3_evidence"
 
 Judged = TypeVar("Judged", HeldOut, SplitSamples)
 
 
 class _Task(NamedTuple):
-    """A category to judge: its partition, what it was fitted to, and the fit."""
+    """A category to judge: its partition and its fit."""
 
     key: str
-    panel: Panel
     posterior: CategoryPosterior
     record: FitRecord
+
+
+class NotOfThisFitError(Exception):
+    """The model input is not what the category was fitted to: its last fit failed, or was not asked for."""
+
+
+def fitted_panel(model_input: StoredArrays, key: str, record: FitRecord, svi_fit: SviFit) -> Panel:
+    """Read what a category was fitted to.
+
+    Raises
+    ------
+    NotOfThisFitError
+        If sales or settings have changed since.
+    """
+    panel = unpack(Panel, model_input[key])
+    if svi_fit.inputs_hash(panel) != record.inputs_hash:
+        raise NotOfThisFitError("sales or settings changed since the category was fitted; refit it")
+    return panel
 
 
 @dg.asset(
@@ -57,6 +77,7 @@ def heldout_evaluation(
     category_posterior: StoredArrays,
     svi_fit: SviFit,
     array_store: dg.ResourceParam[ArrayStore],
+    warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
     """Predict every product-period from the others, and the last ones as a forecast, beside simple rivals.
 
@@ -93,6 +114,7 @@ def split_samples(
     category_posterior: StoredArrays,
     svi_fit: SviFit,
     array_store: dg.ResourceParam[ArrayStore],
+    warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
     """Compare elasticities from alternate blocks of 13 weeks, and from the first half with the second (drift).
 
@@ -164,20 +186,33 @@ def nuts_cross_check(
     if config.categories:
         keys = [key for key in keys if category_of(key) in config.categories]
     else:
-        keys = sorted(keys, key=lambda key: (checked.get(category_of(key), datetime.min), key))[: config.most]
-    found, rows = [], []
+        keys = sorted(keys, key=lambda key: (checked.get(category_of(key), datetime.min), key))
+    found: list[CrossCheck] = []
+    failed: dict[str, str] = {}
     for key in keys:
-        posterior, record = unpack_fit(category_posterior[key])
-        found.append(svi_fit.cross_check(unpack(Panel, model_input[key]), posterior))
-        context.log.info(f"{posterior.category!r}: {found[-1]}")
-        rows.append({**asdict(found[-1]), "checked_at": utc_now(), "fit_id": record.fit_id})
+        if len(found) == config.most and not config.categories:
+            break
+        try:
+            fit = readable_fit(category_posterior[key])
+            if fit is None:
+                continue
+            posterior, record = fit
+            check = svi_fit.cross_check(fitted_panel(model_input, key, record, svi_fit), posterior)
+        except Exception as error:  # the next one is checked in its place
+            failed[category_of(key)] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            context.log.exception(f"category {category_of(key)!r} could not be checked")
+            continue
+        found.append(check)
+        context.log.info(f"{check}")
+        row = pd.DataFrame([{**asdict(check), "checked_at": utc_now(), "fit_id": record.fit_id}])
+        with warehouse.write() as connection:
+            replace_rows(connection, NUTS_CROSS_CHECK, row, [check.category])
     if not found:
-        raise dg.Failure("no such category has a fit; materialize category_posterior", allow_retries=False)
-    with warehouse.write() as connection:
-        replace_rows(connection, NUTS_CROSS_CHECK, pd.DataFrame(rows), [check.category for check in found])
+        reason = next(iter(failed.values()), "no such category has a fit; materialize category_posterior")
+        raise dg.Failure(f"no category could be checked: {reason}", allow_retries=False)
     return dg.MaterializeResult(
         metadata={"categories": ", ".join(check.category for check in found), **row_count(len(found))},
-        check_results=[checks.posteriors_match_nuts(found)],
+        check_results=[checks.posteriors_match_nuts(found, failed)],
     )
 
 
@@ -213,22 +248,22 @@ def _judge(
             if before is not None and of_fit(kind, {key: before}, key, record) is not None:
                 found[posterior.category] = key
                 continue
-            yield _Task(key, unpack(Panel, model_input[key]), posterior, record)
+            yield _Task(key, posterior, record)
 
-    with closing(
-        svi_fit.side_by_side(lambda task: judge(task.panel, task.posterior), to_judge())
-    ) as judgements:
+    def work(task: _Task) -> Judged:
+        return judge(fitted_panel(model_input, task.key, task.record, svi_fit), task.posterior)
+
+    with closing(svi_fit.side_by_side(work, to_judge())) as judgements:
         for task, done in judgements:
             category = task.posterior.category
             try:
                 judged = done.result()
+                array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)
+                found[category] = task.key
+                context.add_asset_metadata(metadata(judged), partition_key=task.key)
             except Exception as error:
                 failed[category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 context.log.exception(f"category {category!r} could not be judged")
-                continue
-            found[category] = task.key
-            array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)
-            context.add_asset_metadata(metadata(judged), partition_key=task.key)
 
     def read() -> Iterator[tuple[str, Judged]]:
         for category, key in sorted(found.items()):

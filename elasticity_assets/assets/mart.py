@@ -8,7 +8,7 @@ import dagster as dg
 from elasticity_assets.assets.metadata import OWNERS, row_count
 from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.checks import mart as checks
-from elasticity_assets.fits import failures, unpack_fit
+from elasticity_assets.fits import failures, readable_fit
 from elasticity_assets.mart import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.partitions import category_of
 from elasticity_assets.resources.array_store import StoredArrays
@@ -43,13 +43,13 @@ def published_elasticity(
     failed = failed_categories(context, warehouse)
     with warehouse.write() as connection:
         before = last_categories(connection)
-    fits = (unpack_fit(arrays)[0] for arrays in category_posterior.values())
+    fits = [fit for arrays in category_posterior.values() if (fit := readable_fit(arrays))]
     run = context.instance.get_run_record_by_id(context.run.run_id)
     began = run.start_time if run and run.start_time else datetime.now(UTC).timestamp()
     refit = Refit(
         refit_id=context.run.run_id,
         began=datetime.fromtimestamp(began, UTC),
-        fitted={posterior.category: len(posterior.product) for posterior in fits},
+        fitted={posterior.category: len(posterior.product) for posterior, _ in fits},
         failed=sorted(failed),
     )
     try:

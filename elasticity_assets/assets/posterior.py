@@ -20,7 +20,6 @@ from elasticity_assets.fits import (
     pack_fit,
     readable_fit,
     record_outcomes,
-    unpack_fit,
 )
 from elasticity_assets.inference.arrays import pack, unpack
 from elasticity_assets.inference.hierarchy import message, pool
@@ -172,7 +171,8 @@ def hierarchy(
 ) -> dg.MaterializeResult:
     """Pool the categories: what all of them say of each one, and the global elasticity."""
     began = time.perf_counter()
-    fits = [unpack_fit(arrays) for arrays in category_posterior.values()]
+    # One that another version stored, and whose new fit failed, keeps its last rows and is not pooled.
+    fits = [fit for arrays in category_posterior.values() if (fit := readable_fit(arrays))]
     if not fits:
         raise dg.Failure("no category has a fit; materialize category_posterior", allow_retries=False)
     pooled = pool([message(posterior) for posterior, _ in fits], svi_fit.priors)

@@ -15,7 +15,7 @@ from elasticity_assets.inference.priors import PRESETS
 from elasticity_assets.inference.scores import HeldOut
 from elasticity_assets.inference.split_samples import SplitSamples
 from elasticity_assets.partitions import partition_key
-from elasticity_assets.report import MOST_SECTIONS, Report, category_section, facts, render
+from elasticity_assets.report import MOST_SECTIONS, Report, Section, category_section, facts, render
 from elasticity_assets.report_files import LATEST, write_report
 from elasticity_assets.report_pictures import forest
 from elasticity_assets.report_tables import (
@@ -59,9 +59,9 @@ def report(
     sections = []
     for category in largest_categories(tables, MOST_SECTIONS):
         key = partition_key(category)
-        posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
-        sections.append(
-            category_section(
+        try:
+            posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
+            section = category_section(
                 posterior,
                 tables.products[tables.products["category"] == category],
                 panel=unpack(Panel, model_input[key]) if key in model_input else None,
@@ -69,7 +69,10 @@ def report(
                 samples=of_fit(SplitSamples, split_samples, key, record),
                 centred_price=centred,
             )
-        )
+        except Exception as error:  # the rest of the page is worth having
+            context.log.exception(f"the section of {category!r} could not be drawn")
+            section = Section(category, [], [], 0, [f"No pictures: {' '.join(str(error).split())}"])
+        sections.append(section)
     refit_id, began = str(tables.refit["refit_id"]), tables.refit["refitted_at"]
     page = render(
         Report(

@@ -8,7 +8,7 @@ import numpy as np
 
 from elasticity_assets.checks.report import by_category
 from elasticity_assets.inference.scores import HeldOutSummary
-from elasticity_assets.inference.split_samples import SplitSamples
+from elasticity_assets.inference.split_samples import DRIFT_SDS, SplitSamples
 
 if TYPE_CHECKING:  # it imports jax
     from elasticity_assets.inference.cross_check import CrossCheck
@@ -21,7 +21,12 @@ LEAST_AGREEMENT = 0.8
 """Share of products whose alternate blocks agree; 90% do if the intervals are right."""
 MOST_DRIFTING = 0.1
 """Share of products whose halves differ by more than 2.58 sds; 1% would by chance."""
-_SURELY = 2.0  # standard errors that chance alone is taken to explain
+SURELY = 2.0
+"""Standard errors that chance alone is taken to explain."""
+LEAST_LEAD = 0.005
+"""Nats a product-period by which a rival has to predict better: less is of no consequence."""
+LARGEST_R_HAT, LEAST_DRAWS = 1.05, 100.0
+"""Beyond, NUTS itself has failed."""
 
 HELDOUT_EVALUATION = [
     dg.AssetCheckSpec(
@@ -121,7 +126,7 @@ def heldout_coverage_by_volume(found: Mapping[str, HeldOutSummary]) -> dg.AssetC
             "sells least": round(low, 4),
             "middle": round(middle, 4),
             "sells most": round(high, 4),
-            "suits": all(_suits(share, heldout.cells // 3) for share in (low, middle, high)),
+            "suits": all(map(_suits, heldout.coverage_by_third, heldout.cells_by_third)),
         }
     return _result(
         "heldout_coverage_by_volume",
@@ -135,7 +140,7 @@ def heldout_coverage_by_product(found: Mapping[str, HeldOutSummary]) -> dg.Asset
     rows = {}
     for category, heldout in found.items():
         # The spread of n coverages itself varies by some 1/sqrt(2 n).
-        most = max(LARGEST_SPREAD, 1.0 + _SURELY / np.sqrt(2.0 * max(heldout.products, 1)))
+        most = max(LARGEST_SPREAD, 1.0 + SURELY / np.sqrt(2.0 * max(heldout.products, 1)))
         rows[category] = {
             "spread over chance": round(heldout.coverage_spread, 3),
             "lowest coverage": round(heldout.lowest_coverage, 4),
@@ -151,7 +156,7 @@ def predicts_no_worse_than_rivals(found: Mapping[str, HeldOutSummary]) -> dg.Ass
     rows = {
         category: {
             **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in heldout.leads.items()},
-            "suits": all(lead >= -_SURELY * error for lead, error in heldout.leads.values()),
+            "suits": all(lead >= -max(SURELY * error, LEAST_LEAD) for lead, error in heldout.leads.values()),
         }
         for category, heldout in found.items()
     }
@@ -167,7 +172,7 @@ def split_samples_agree(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResul
         rows[category] = {
             "agree": round(share, 4),
             "products": len(samples.product),
-            "suits": bool(share >= LEAST_AGREEMENT or share >= 0.9 - _SURELY * error),
+            "suits": bool(share >= LEAST_AGREEMENT or share >= 0.9 - SURELY * error),
         }
     return _result("split_samples_agree", rows, "elasticities depend on which weeks they are from in")
 
@@ -183,33 +188,49 @@ def elasticities_do_not_drift(found: Mapping[str, SplitSamples]) -> dg.AssetChec
             "products": n,
             "category's change": round(samples.category_drift, 3),
             "in sds": round(sds, 2),
-            "suits": bool(drifting <= max(MOST_DRIFTING * n, 1.0) and not sds > 2.576),
+            "suits": bool(drifting <= max(MOST_DRIFTING * n, 1.0) and not sds > DRIFT_SDS),
         }
     return _result("elasticities_do_not_drift", rows, "elasticities changed between the halves in")
 
 
-def posteriors_match_nuts(found: Sequence["CrossCheck"]) -> dg.AssetCheckResult:
-    """Warn of categories whose posterior is not NUTS's, beyond NUTS's own error."""
+def posteriors_match_nuts(
+    found: Sequence["CrossCheck"], failed: Mapping[str, str] | None = None
+) -> dg.AssetCheckResult:
+    """Warn of categories whose posterior is not NUTS's, beyond NUTS's own error, or whose NUTS failed.
+
+    Parameters
+    ----------
+    found : sequence of CrossCheck
+    failed : mapping of category to str, optional
+        Why others could not be checked.
+    """
     rows = {}
     for check in found:
         own_error = 3.0 / np.sqrt(max(check.effective_sample_size, 1.0))
+        decided = check.r_hat <= LARGEST_R_HAT and check.effective_sample_size >= LEAST_DRAWS
         rows[check.category] = {
             "products": check.n_products,
             "means differ by, rms": round(check.mean_difference_rms, 3),
             "ratio of sds, median": round(check.sd_ratio_median, 3),
             "R-hat": round(check.r_hat, 3),
+            "effective sample size": round(check.effective_sample_size),
+            "NUTS": "converged" if decided else "did not converge: nothing is decided",
             "suits": bool(
-                check.mean_difference_rms <= max(LARGEST_DIFFERENCE, own_error)
+                decided
+                and check.mean_difference_rms <= max(LARGEST_DIFFERENCE, own_error)
                 and abs(check.sd_ratio_median - 1.0) <= max(LARGEST_RATIO, own_error)
             ),
         }
-    return _result("posteriors_match_nuts", rows, "the posterior is not NUTS's in")
+    blank = {"products": 0, "means differ by, rms": 0.0, "ratio of sds, median": 0.0, "R-hat": 0.0}
+    for category, reason in (failed or {}).items():
+        rows[category] = {**blank, "effective sample size": 0, "NUTS": reason, "suits": False}
+    return _result("posteriors_match_nuts", rows, "the posterior is not known to be NUTS's in")
 
 
 def _suits(share: float, cells: int) -> bool:
     """Whether a coverage of 90% intervals is within bounds, or no further from 90% than chance explains."""
     within = LOWEST_COVERAGE <= share <= HIGHEST_COVERAGE
-    return bool(within or np.isnan(share) or abs(share - 0.9) <= _SURELY * np.sqrt(0.09 / max(cells, 1)))
+    return bool(within or np.isnan(share) or abs(share - 0.9) <= SURELY * np.sqrt(0.09 / max(cells, 1)))
 
 
 def _result(name: str, rows: Mapping[str, Mapping[str, object]], trouble: str) -> dg.AssetCheckResult:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
+import numpy as np
 
 from elasticity_assets.checks.report import by_category
 from elasticity_assets.flags import ONE_PRICE
-from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.panel import MOSTLY, Panel
 
 MODEL_INPUT = [
     dg.AssetCheckSpec(
@@ -33,18 +34,24 @@ class PanelFacts:
         Products; those with a single price; observed cells.
     unit : float
         What one count stands for.
+    whole : bool
+        Whether the files' units are whole numbers, but for one in a hundred.
     """
 
     n_products: int
     n_one_price: int
     n_obs: int
     unit: float
+    whole: bool
 
 
 def facts(panel: Panel) -> PanelFacts:
     """Count what the checks need."""
     spread = abs(panel.centred_log_price()).max(axis=1)[: panel.n_products]
-    return PanelFacts(panel.n_products, int((spread < ONE_PRICE).sum()), panel.n_obs, panel.unit)
+    units = panel.units[panel.observed]
+    whole = panel.unit == 1.0 and (len(units) == 0 or np.mean(units == np.round(units)) >= MOSTLY)
+    one_price = int((spread < ONE_PRICE).sum())
+    return PanelFacts(panel.n_products, one_price, panel.n_obs, panel.unit, bool(whole))
 
 
 def prices_vary(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
@@ -68,7 +75,7 @@ def prices_vary(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
 
 def units_are_counts(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
     """Warn of categories that sell fractions of a unit."""
-    fractional = [name for name, panel in panels.items() if panel.unit < 1.0]
+    fractional = [name for name, panel in panels.items() if not panel.whole]
     return dg.AssetCheckResult(
         check_name="units_are_counts",
         passed=not fractional,

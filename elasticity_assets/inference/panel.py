@@ -7,7 +7,8 @@ import numpy as np
 
 _UNITS = (1.0, 0.1, 0.01, 0.001)
 _NEARLY_WHOLE = 1e-3  # counts
-_MOSTLY = 0.99
+MOSTLY = 0.99
+"""Share of units that have to be whole for all to count as whole."""
 _MOST_COUNTS = 1e7  # float32 holds whole numbers up to 1.6e7
 
 
@@ -147,7 +148,7 @@ def counting_unit(units: np.ndarray) -> float:
     for unit in _UNITS:
         counts = units / unit
         whole = np.abs(counts - np.round(counts)) < _NEARLY_WHOLE
-        if whole.mean() >= _MOSTLY or 10.0 * largest / unit > _MOST_COUNTS:
+        if whole.mean() >= MOSTLY or 10.0 * largest / unit > _MOST_COUNTS:
             return unit
     return _UNITS[-1]
 

@@ -7,7 +7,6 @@ from scipy.stats import norm
 
 from elasticity_assets.inference.options import Likelihood
 
-
 _FLOAT32 = 1e-5  # of a variance: differences below are rounding
 
 
@@ -146,8 +145,7 @@ class CategoryPosterior:
     def own_share(self) -> np.ndarray:
         """How far each product's own data decide, given its category, at each point of the tau grid, shape (G, n).
 
-        1 - Var(beta_i | beta_c) / tau^2. Where tau is lost in float32 beside the variance of beta_c, nothing is a product's
-        own.
+        1 - Var(beta_i | beta_c) / tau^2. Where tau is lost in float32 beside the variance of beta_c, it is 0.
         """
         tau_squared = self.tau[:, None] ** 2
         conditional = self.product_var - self.product_gain**2 * self.category_var[:, None]

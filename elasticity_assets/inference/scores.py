@@ -71,6 +71,7 @@ class HeldOut:
             int((count > 0).sum()),
             folds.coverage(),
             (low, middle, high),
+            tuple(np.bincount(folds._third(), minlength=3).tolist()),
             folds.coverage_spread(),
             float(np.nanmin(share, initial=1.0)),
             {name: folds.lead(rival) for rival, name in enumerate(folds.model) if rival},
@@ -98,10 +99,13 @@ class HeldOut:
 
     def coverage_by_third(self, level: float = 0.9) -> np.ndarray:
         """Coverage of the third of products that sell least, the middle, and most, shape (3,)."""
+        inside, third = self.inside(level), self._third()
+        return np.array([_mean(inside[third == part]) for part in range(3)])
+
+    def _third(self) -> np.ndarray:
+        """Which third of the products by volume each cell belongs to: 0 sells least; shape (m,)."""
         sold = np.bincount(self.row, self.units, len(self.product))
-        third = np.argsort(np.argsort(sold, kind="stable"), kind="stable") * 3 // max(len(sold), 1)
-        inside = self.inside(level)
-        return np.array([_mean(inside[third[self.row] == part]) for part in range(3)])
+        return (np.argsort(np.argsort(sold, kind="stable"), kind="stable") * 3 // max(len(sold), 1))[self.row]
 
     def coverage_by_product(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Coverage and number of cells of each product, shape (n,) each; NaN without cells."""
@@ -143,6 +147,7 @@ class HeldOutSummary:
         Share of cells in their 90% intervals.
     coverage_by_third : tuple of 3 floats
         The same of the products that sell least, the middle, and most.
+    cells_by_third : tuple of 3 ints
     coverage_spread : float
         Spread of coverage between products over what chance gives.
     lowest_coverage : float
@@ -155,6 +160,7 @@ class HeldOutSummary:
     products: int
     coverage: float
     coverage_by_third: tuple[float, float, float]
+    cells_by_third: tuple[int, ...]
     coverage_spread: float
     lowest_coverage: float
     leads: dict[str, tuple[float, float]]

@@ -14,6 +14,8 @@ import numpy as np
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 
+DRIFT_SDS = 2.576
+"""Beyond so many sds, which 1 in 100 has by chance, a difference of halves counts as drift."""
 BLOCK_DAYS = 91
 """A block's length: 13 weeks."""
 _NINETY = 1.6448536269514722  # normal quantile of 95%
@@ -51,7 +53,7 @@ class SplitSamples:
         """Share of products whose two elasticities from alternate blocks agree within 90% intervals."""
         return float(np.mean(np.abs(self.block_difference) <= _NINETY * self.block_sd))
 
-    def drifting(self, sds: float = 2.576) -> np.ndarray:
+    def drifting(self, sds: float = DRIFT_SDS) -> np.ndarray:
         """Which products' halves differ by more than so many sds (1% would by chance), bool, shape (n,)."""
         return np.abs(self.drift) > sds * self.drift_sd
 
@@ -101,7 +103,7 @@ def difference_sd(one: CategoryPosterior, other: CategoryPosterior) -> np.ndarra
 
     Given its category, a product's mean is (1 - k) c + k b with b its own data's estimate, V its variance and
     k = 1 - V/tau^2; b has variance V/k around beta_i. c, the category's own mean, is (1 - k_c) m0 + k_c b_c likewise.
-    With beta_i ~ N(beta_c, tau^2), beta_c ~ N(m0, v0) and g = Cov(beta_i, beta_c)/Var(beta_c) the difference has variance
+    With beta_i ~ N(beta_c, tau^2), beta_c ~ N(m0, v0), g = Cov(beta_i, beta_c)/Var(beta_c), the difference's variance is
     k V + k' V' + g^2 k_c V_c + g'^2 k_c' V_c' + (k - k')^2 tau^2 + (k + g k_c - k' - g' k_c')^2 v0.
     """
     parts = [_Pull.of(posterior) for posterior in (one, other)]

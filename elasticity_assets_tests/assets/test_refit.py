@@ -6,8 +6,12 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference import engines, heldout, two_slopes
+from elasticity_assets.inference.cross_check import CrossCheck
 from elasticity_assets.partitions import partition_key
+from elasticity_assets.resources.array_store import ArrayStore
+from elasticity_assets.resources.svi_fit import SviFit
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.runs import settings_mistakes, what_failed
 from elasticity_assets_tests.pages import needs_nothing
@@ -443,3 +447,63 @@ def test_a_category_that_cannot_be_judged_is_published_without_evidence(
     monkeypatch.undo()
     assert project.refit().success
     assert project.published("fit_diagnostics")["heldout_coverage_90"].notna().all()
+
+
+def test_a_stored_fit_of_another_version_whose_new_fit_fails_keeps_its_rows(
+    project: Project, break_category
+) -> None:
+    project.refit()
+    before = project.published("product_elasticity").set_index("category")
+    store = ArrayStore(folder=str(project.settings.arrays))
+    asset, key = dg.AssetKey("category_posterior"), partition_key(FIRST)
+    arrays = dict(store.read(asset, key))
+    del arrays["tau"]
+    store.write(asset, arrays, key)
+    break_category()
+    result = project.refit(changed_only=False)
+    assert list(what_failed(result)) == [
+        f"category {FIRST!r} was not refitted, its last numbers stay: ValueError: no luck"
+    ]
+    after = project.published("product_elasticity").set_index("category")
+    assert after.loc[FIRST, "flag"].str.contains("old: this refit failed").all()
+    assert (after.loc[FIRST, "elasticity"] == before.loc[FIRST, "elasticity"]).all()
+    assert (after.loc[SECOND, "fit_id"] != before.loc[SECOND, "fit_id"]).all()
+
+
+def test_evidence_is_of_the_sales_that_were_fitted(project: Project) -> None:
+    """Sales that changed after a fit which was not asked for again are not judged under its name."""
+    project.refit()
+    first = project.published("fit_diagnostics").set_index("category")
+    sales = simulated_sales()
+    project.write_sales(sales.assign(units=sales["units"] + 1))
+    assert project.ingest().success
+    result = project.refit(categories=[SECOND])
+    assert checks(result)["heldout_evaluation_succeeded"].passed  # the old evidence of the old fit stands
+    after = project.published("fit_diagnostics").set_index("category")
+    assert after.loc[FIRST, "heldout_log_score"] == first.loc[FIRST, "heldout_log_score"]
+    assert after.loc[SECOND, "heldout_log_score"] != first.loc[SECOND, "heldout_log_score"]
+
+
+def test_nuts_checks_categories_in_turns(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.refit()
+
+    def cross_check(most: int) -> dg.ExecuteInProcessResult:
+        job = build_definitions(project.settings).resolve_job_def("cross_check")
+        config = {"ops": {"nuts_cross_check": {"config": {"most": most}}}}
+        return job.execute_in_process(instance=project.instance, run_config=config, raise_on_error=False)
+
+    def fake(panel, posterior, draws=None):
+        if panel.category == FIRST and broken:
+            raise ValueError("no luck")
+        return CrossCheck(panel.category, 4, 0.01, 0.02, 1.0, 0.9, 1.1, 1.0, 1000.0, 0)
+
+    monkeypatch.setattr(SviFit, "cross_check", lambda self, panel, posterior: fake(panel, posterior))
+    broken = True
+    result = cross_check(most=1)  # the first fails, the second is checked in its place
+    check = checks(result)["posteriors_match_nuts"]
+    assert not check.passed
+    assert check.description.endswith(f": {FIRST!r}")
+    broken = False
+    assert checks(cross_check(most=1))["posteriors_match_nuts"].passed
+    assert project.refit().success
+    assert sorted(project.published("nuts_cross_check")["category"]) == CATEGORIES

@@ -56,8 +56,10 @@ def samples(differences: np.ndarray, drift: np.ndarray, category_drift: float = 
     return SplitSamples("c", np.arange(n).astype(str), differences, sd, drift, sd, category_drift, 0.2)
 
 
-def cross_check(difference: float = 0.02, ratio: float = 1.0, size: float = 2000.0) -> CrossCheck:
-    return CrossCheck("c", 15, difference, 2 * difference, ratio, ratio - 0.05, ratio + 0.05, 1.0, size, 0)
+def cross_check(
+    difference: float = 0.02, ratio: float = 1.0, size: float = 2000.0, r_hat: float = 1.0
+) -> CrossCheck:
+    return CrossCheck("c", 15, difference, 2 * difference, ratio, ratio - 0.05, ratio + 0.05, r_hat, size, 0)
 
 
 def files(**changes: object) -> FilesReport:
@@ -121,12 +123,12 @@ CASES = {
         sales.products_keep_category(weekly(changed_category={"p": ("a", "b")})),
     ),
     "prices_vary": (
-        model_input.prices_vary({"c": PanelFacts(10, 5, 100, 1.0)}),
-        model_input.prices_vary({"c": PanelFacts(10, 6, 100, 1.0)}),
+        model_input.prices_vary({"c": PanelFacts(10, 5, 100, 1.0, True)}),
+        model_input.prices_vary({"c": PanelFacts(10, 6, 100, 1.0, True)}),
     ),
     "units_are_counts": (
-        model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 1.0)}),
-        model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 0.1)}),
+        model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 1.0, True)}),
+        model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 0.1, False)}),
     ),
     "fits_succeeded": (fit.fits_succeeded({}), fit.fits_succeeded({"c": "no luck"})),
     "fits_converged": (
@@ -228,6 +230,19 @@ FEW_CELLS = replace(scores()._only(np.arange(3000) < 8), pit=np.array([0.01, 0.0
 LIMITS = {
     "few cells, far off, but no further than chance": (evidence.heldout_coverage({"c": FEW_CELLS}), True),
     "NUTS's own error": (evidence.posteriors_match_nuts([cross_check(difference=0.2, size=100.0)]), True),
+    "NUTS that did not mix": (evidence.posteriors_match_nuts([cross_check(r_hat=1.2)]), False),
+    "NUTS that hardly moved": (
+        evidence.posteriors_match_nuts([cross_check(difference=0.9, size=4.0)]),
+        False,
+    ),
+    "NUTS that ended with an error": (
+        evidence.posteriors_match_nuts([cross_check()], {"d": "no luck"}),
+        False,
+    ),
+    "a rival that is surely, and hardly, better": (
+        evidence.predicts_no_worse_than_rivals({"c": heldout(rival_lead=0.004)}),
+        True,
+    ),
     "narrow against NUTS": (evidence.posteriors_match_nuts([cross_check(ratio=0.7)]), False),
     "a category that drifts": (
         evidence.elasticities_do_not_drift({"c": samples(QUIET, QUIET, category_drift=1.0)}),

@@ -14,8 +14,12 @@ ODD = "two\nlines\r"
         fit.fits_succeeded({ODD: "no luck"}),
         fit.two_slopes_fitted({ODD: "no luck"}),
         mart.every_category_refitted([], {ODD: "no luck"}),
-        model_input.prices_vary({ODD: PanelFacts(n_products=2, n_one_price=2, n_obs=4, unit=1.0)}),
-        model_input.units_are_counts({ODD: PanelFacts(n_products=2, n_one_price=2, n_obs=4, unit=0.1)}),
+        model_input.prices_vary(
+            {ODD: PanelFacts(n_products=2, n_one_price=2, n_obs=4, unit=1.0, whole=True)}
+        ),
+        model_input.units_are_counts(
+            {ODD: PanelFacts(n_products=2, n_one_price=2, n_obs=4, unit=0.1, whole=False)}
+        ),
     ],
     ids=lambda result: result.check_name,
 )
