@@ -103,7 +103,7 @@ def difference_sd(one: CategoryPosterior, other: CategoryPosterior) -> np.ndarra
 
     Given its category, a product's mean is (1 - k) c + k b with b its own data's estimate, V its variance and
     k = 1 - V/tau^2; b has variance V/k around beta_i. c, the category's own mean, is (1 - k_c) m0 + k_c b_c likewise.
-    With beta_i ~ N(beta_c, tau^2), beta_c ~ N(m0, v0), g = Cov(beta_i, beta_c)/Var(beta_c), the difference's variance is
+    With beta_i ~ N(beta_c, tau^2), beta_c ~ N(m0, v0), g = Cov(beta_i, beta_c)/Var(beta_c), its variance is
     k V + k' V' + g^2 k_c V_c + g'^2 k_c' V_c' + (k - k')^2 tau^2 + (k + g k_c - k' - g' k_c')^2 v0.
     """
     parts = [_Pull.of(posterior) for posterior in (one, other)]
