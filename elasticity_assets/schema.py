@@ -24,6 +24,8 @@ class Column:
         What it is, in a sentence without its unit.
     nullable : bool
         Whether NULL occurs; `meaning` says when.
+    before : str
+        SQL literal that rows have which were written before the table had this column.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Column:
     unit: str
     meaning: str
     nullable: bool = False
+    before: str = "NULL"
 
     @property
     def comment(self) -> str:
@@ -82,6 +85,24 @@ def create_table(table: Table, database: str | None = None) -> str:
     return statement("create_table", table=qualified(table, database), columns=columns)
 
 
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Create the table, or add the columns that it lacks since an earlier version made it."""
+    connection.execute(create_table(table))
+    found = connection.execute(statement("table_columns"), {"table": table.name}).fetchall()
+    present = {name for (name,) in found}
+    for column in table.columns:
+        if column.name not in present:
+            connection.execute(
+                statement(
+                    "add_column",
+                    table=qualified(table),
+                    column=quoted(column.name),
+                    type=column.type,
+                    default=column.before,
+                )
+            )
+
+
 def comment_statements(table: Table, database: str | None = None) -> list[str]:
     """Statements that comment the table and each of its columns."""
     name = qualified(table, database)
@@ -128,7 +149,7 @@ def replace_rows(
     if missing or unknown:
         raise ValueError(f"table {table.name}: columns missing: {missing}, unknown: {unknown}")
     name = qualified(table)
-    connection.execute(create_table(table))
+    bring_up_to_date(connection, table)
     if categories is None:
         connection.execute(statement("delete_rows", table=name))
     else:

@@ -277,12 +277,14 @@ FIT_DIAGNOSTICS = Table(
             "DOUBLE",
             "ratio",
             "By how much neighbouring periods' correlation widened the variances; 1 where not at all",
+            before="1",
         ),
         Column(
             "n_discounted",
             "BIGINT",
             "product-periods",
             "Product-periods that count less or not at all, since their units are absurd (fit.robust)",
+            before="0",
         ),
         Column(
             "heldout_coverage_50",

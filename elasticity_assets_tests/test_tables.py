@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -152,6 +153,15 @@ def test_replace_rows_refuses_what_does_not_fit(memory):
         replace_rows(memory, SHELF, rows(category=["a", "b"], number=[1, 2]), ["a"])
     with pytest.raises(duckdb.ConstraintException):
         replace_rows(memory, SHELF, rows(category=["a"], number=[None]).astype({NASTY: float}))
+
+
+def test_a_table_of_an_earlier_version_gains_its_new_columns(memory):
+    replace_rows(memory, SHELF, rows(category=["a", "b"], number=[1, 2]))
+    newer = replace(SHELF, columns=(*SHELF.columns, Column("n", "BIGINT", "shelves", "How many", before="7")))
+    memory.execute("BEGIN")
+    replace_rows(memory, newer, rows(category=["a"], number=[3]).assign(n=9), ["a"])
+    memory.execute("COMMIT")
+    assert contents(memory) == [("a", 3.0, None, 9), ("b", 2.0, None, 7)]
 
 
 def test_lists_and_maps_are_stored(memory):
