@@ -691,3 +691,26 @@ def test_ingesting_twice_gives_the_same_tables(connection) -> None:
         connection.execute("FROM weekly_sales").fetchall(),
         connection.execute("FROM products").fetchall(),
     ) == before
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_large_files_are_told_apart_by_a_few_of_their_products(connection, tmp_path, copies):
+    """A large file of transactions keeps equal lines; one of a line a product-day loses the copies."""
+    n = 60_000
+    product = [f"p{i % 2000}" for i in range(n)]
+    day = np.datetime64("2024-01-01") + np.arange(n) // 2000
+    units = np.ones(n, int)
+    if not copies:  # two sales of different units a product and day
+        day = np.datetime64("2024-01-01") + np.arange(n) // 4000
+        units = 1 + np.arange(n) // 2000 % 2
+    frame = pd.DataFrame({"product": product, "date": day.astype(str), "units": units, "price": 2.0})
+    frame = pd.concat([frame, frame.head(50)])
+    frame.to_csv(tmp_path / "sales.csv", index=False)
+    settings = SalesSettings(
+        path=[str(tmp_path / "sales.csv")],
+        columns={"product": "product", "period": "date", "units": "units", "price": "price"},
+        period="day",
+    )
+    report = take_in_files(connection, settings)
+    assert report.rows_in == n + 50
+    assert report.rejected == ({"duplicate row": 50} if copies else {})

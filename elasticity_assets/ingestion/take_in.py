@@ -31,6 +31,7 @@ MOST_UNREADABLE = 0.01
 
 FEW = 0.01
 """A file has one line a product-period if at most this share of its product-periods has lines that differ."""
+_SAMPLE_MASK, _SAMPLE_LEAST, _SURELY_MORE = 15, 1000, 3.0  # a sixteenth of the products
 
 
 class _Known(NamedTuple):
@@ -189,9 +190,13 @@ def _has_duplicates(connection: duckdb.DuckDBPyConnection, file_id: int) -> bool
 
     In a file of transactions equal lines are separate sales.
     """
+    # A few products tell a file of transactions, which most large files are.
+    n, _, n_differing = _one(connection, "repeated_lines", {"file_id": file_id, "mask": _SAMPLE_MASK})
+    if n >= _SAMPLE_LEAST and n_differing > _SURELY_MORE * FEW * n:
+        return False
     if not _one(connection, "repeats_days", {"file_id": file_id})[0]:
         return False
-    n, n_repeated, n_differing = _one(connection, "repeated_lines", {"file_id": file_id})
+    n, n_repeated, n_differing = _one(connection, "repeated_lines", {"file_id": file_id, "mask": 0})
     return n_repeated > 0 and n_differing <= FEW * n
 
 
