@@ -40,6 +40,10 @@ bench: install
 	$(BIN)/python benchmarks/accuracy.py --part calibration
 	$(BIN)/python benchmarks/accuracy.py --part pooling
 	$(BIN)/python benchmarks/accuracy.py --part nuts
+	$(BIN)/python benchmarks/evidence.py --part hard
+	$(BIN)/python benchmarks/evidence.py --part truncated --sets 24
+	$(BIN)/python benchmarks/evidence.py --part absurd
+	$(BIN)/python benchmarks/warehouse.py
 
 clean:
 	rm -rf .venv .dagster data/*.arrays data/compiled data/*.duckdb data/*.refits data/reports
