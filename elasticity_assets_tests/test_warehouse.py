@@ -160,3 +160,10 @@ def test_a_file_that_is_no_database_is_refused(warehouse: Warehouse) -> None:
     Path(warehouse.path).write_text("not a database, " * 1000)
     with pytest.raises(WarehouseError, match="cannot be opened"), warehouse.write():
         pass
+
+
+@pytest.mark.parametrize("open_as", ["read", "write"])
+def test_queries_that_take_long_print_nothing(warehouse, open_as):
+    with getattr(warehouse, open_as)() as connection:
+        (setting,) = connection.execute("SELECT current_setting('enable_progress_bar')").fetchone()
+    assert setting is False

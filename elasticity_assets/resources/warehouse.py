@@ -127,6 +127,7 @@ class Warehouse(dg.ConfigurableResource):
         with turns.take(writing=not read_only, wait_seconds=self.wait_seconds, path=path):
             connection = self._open(path, read_only=read_only)
             try:
+                connection.execute(statement("no_progress_bar"))  # DuckDB's own, on stdout
                 yield connection
             finally:
                 connection.close()
