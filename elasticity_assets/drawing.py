@@ -42,6 +42,12 @@ def part_of(n_rows: int) -> str:
     return f"{MOST_BARS} of {n_rows}, evenly spaced by rank" if n_rows > MOST_BARS else ""
 
 
+def with_part(title: str, n_rows: int) -> str:
+    """Give a title that says which rows are drawn, where not all are."""
+    part = part_of(n_rows)
+    return f"{title}: {part}" if part else title
+
+
 def draw_elbo_trace(axes: Axes, trace: np.ndarray) -> None:
     """Draw how far below its last value the ELBO was while fitting.
 

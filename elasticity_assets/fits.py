@@ -64,6 +64,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
 
+def reason(error: BaseException) -> str:
+    """Say in one line why something ended with an error."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def new_record(inputs_hash: str, n_obs: int) -> FitRecord:
     """Name a fit that has just ended."""
     return FitRecord(uuid.uuid4().hex, utc_now().isoformat(), inputs_hash, n_obs)

@@ -47,7 +47,7 @@ def elasticities(names: Sequence[str], summary: Summary, title: str) -> dg.Markd
     """
     figure, axes = drawing.one_axes(_WIDTH, drawing.rows_height(len(names)))
     drawing.draw_elasticities(axes, names, summary)
-    return _markdown(figure, _with_part(title, len(names)))
+    return _markdown(figure, drawing.with_part(title, len(names)))
 
 
 def shrinkage(
@@ -68,7 +68,7 @@ def shrinkage(
     """
     figure, axes = drawing.one_axes(_WIDTH, drawing.rows_height(len(names)))
     drawing.draw_shrinkage(axes, names, own, summary, category)
-    return _markdown(figure, _with_part(title, len(names)))
+    return _markdown(figure, drawing.with_part(title, len(names)))
 
 
 def demand_curves(curves: Sequence[DemandCurve], titles: Sequence[str]) -> dg.MarkdownMetadataValue:
@@ -109,11 +109,6 @@ def coverage_by_product(share: np.ndarray, count: np.ndarray, title: str) -> dg.
     figure, axes = drawing.one_axes(_WIDTH, _HEIGHT)
     drawing.draw_coverage(axes, share, count)
     return _markdown(figure, f"{title}: coverage of 90% intervals by product")
-
-
-def _with_part(title: str, n_rows: int) -> str:
-    part = drawing.part_of(n_rows)
-    return f"{title}: {part}" if part else title
 
 
 def _markdown(figure: Figure, title: str) -> dg.MarkdownMetadataValue:

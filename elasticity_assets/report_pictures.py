@@ -91,7 +91,7 @@ def forest(names: Sequence[str], summary: Summary) -> Picture:
     """
     figure, axes = drawing.one_axes(1.4 * _WIDTH, drawing.rows_height(len(names)))
     drawing.draw_elasticities(axes, names, summary)
-    return Picture(_with_part("Elasticities of the categories", len(names)), _svg(figure), FOREST)
+    return Picture(drawing.with_part("Elasticities of the categories", len(names)), _svg(figure), FOREST)
 
 
 def category_pictures(
@@ -122,7 +122,9 @@ def category_pictures(
     own, _ = own_data_estimates(posterior)
     figure, axes = drawing.one_axes(_WIDTH, drawing.rows_height(len(names)) + 0.3)
     drawing.draw_shrinkage(axes, names, own, summary, category_summary(posterior))
-    yield Picture(_with_part("Products before and after shrinkage", len(names)), _svg(figure), SHRINKAGE)
+    yield Picture(
+        drawing.with_part("Products before and after shrinkage", len(names)), _svg(figure), SHRINKAGE
+    )
     chosen = most_and_least_certain(summary)
     if chosen and panel is not None and is_fitted_to(posterior, panel):
         curves = [demand_curve(panel, posterior, i, centred_price=centred_price) for i in chosen.values()]
@@ -133,7 +135,7 @@ def category_pictures(
         own_names = dict(zip(posterior.product, names, strict=True))
         figure, axes = drawing.one_axes(_WIDTH, drawing.rows_height(len(samples.product) + 1))
         drawing.draw_drift(axes, [own_names.get(code, str(code)) for code in samples.product], samples)
-        yield Picture(_with_part("Drift", len(samples.product)), _svg(figure), DRIFT)
+        yield Picture(drawing.with_part("Drift", len(samples.product)), _svg(figure), DRIFT)
     if heldout is not None:
         folds = heldout.folds()
         figure, axes = drawing.one_axes(_WIDTH, _HEIGHT)
@@ -146,11 +148,6 @@ def category_pictures(
         figure, axes = drawing.one_axes(_WIDTH, _HEIGHT)
         drawing.draw_elbo_trace(axes, posterior.trace)
         yield Picture("The fit", _svg(figure), ELBO)
-
-
-def _with_part(title: str, n_rows: int) -> str:
-    part = drawing.part_of(n_rows)
-    return f"{title}: {part}" if part else title
 
 
 def _svg(figure: Figure) -> str:

@@ -9,13 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.checks.evidence import (
-    HIGHEST_COVERAGE,
-    LEAST_AGREEMENT,
-    LEAST_LEAD,
-    LOWEST_COVERAGE,
-    SURELY,
-)
+from elasticity_assets.checks.evidence import agreement_suits, coverage_suits, lead_suits
 from elasticity_assets.inference.scores import MODEL
 from elasticity_assets.inference.split_samples import DRIFT_SDS
 from elasticity_assets.schema import qualified
@@ -140,13 +134,12 @@ def _evidence_cells(row: Mapping[str, Any], judged: int) -> dict[str, Cell]:
     return {
         "coverage of 90% intervals": Cell(
             percent(coverage),
-            bad=not LOWEST_COVERAGE <= coverage <= HIGHEST_COVERAGE
-            and abs(coverage - 0.9) > SURELY * np.sqrt(0.09 / judged),
+            bad=not coverage_suits(coverage, judged),
         ),
         "WAPE": Cell(percent(row["heldout_wape"])),
         "split samples agree": Cell(
             percent(agreement),
-            bad=agreement < LEAST_AGREEMENT and agreement < 0.9 - SURELY * np.sqrt(0.09 / row["n_products"]),
+            bad=np.isfinite(agreement) and not agreement_suits(agreement, row["n_products"]),
         ),
         "drift": Cell(
             f"{number(drift)} ± {number(drift_sd)}" if np.isfinite(drift) else "–",
@@ -167,7 +160,7 @@ def _lead(scores: pd.DataFrame, category: str) -> dict[str, Cell]:
     lead, error = best["log_score_lead"], best["log_score_lead_se"]
     return {
         "lead over best rival": Cell(
-            f"{number(lead, 3)} ± {number(error, 3)}", bad=lead < -max(SURELY * error, LEAST_LEAD)
+            f"{number(lead, 3)} ± {number(error, 3)}", bad=not lead_suits(lead, error)
         ),
         "best rival": Cell(best["model"]),
     }

@@ -13,7 +13,7 @@ from pydantic import Field
 from elasticity_assets import plots
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import evidence as checks
-from elasticity_assets.fits import FitRecord, of_fit, readable_fit, utc_now
+from elasticity_assets.fits import FitRecord, of_fit, readable_fit, reason, utc_now
 from elasticity_assets.inference.arrays import pack, unpack
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -199,7 +199,7 @@ def nuts_cross_check(
             posterior, record = fit
             check = svi_fit.cross_check(fitted_panel(model_input, key, record, svi_fit), posterior)
         except Exception as error:  # the next one is checked in its place
-            failed[category_of(key)] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            failed[category_of(key)] = reason(error)
             context.log.exception(f"category {category_of(key)!r} could not be checked")
             continue
         found.append(check)
@@ -208,8 +208,8 @@ def nuts_cross_check(
         with warehouse.write() as connection:
             replace_rows(connection, NUTS_CROSS_CHECK, row, [check.category])
     if not found:
-        reason = next(iter(failed.values()), "no such category has a fit; materialize category_posterior")
-        raise dg.Failure(f"no category could be checked: {reason}", allow_retries=False)
+        why = next(iter(failed.values()), "no such category has a fit; materialize category_posterior")
+        raise dg.Failure(f"no category could be checked: {why}", allow_retries=False)
     return dg.MaterializeResult(
         metadata={"categories": ", ".join(check.category for check in found), **row_count(len(found))},
         check_results=[checks.posteriors_match_nuts(found, failed)],
@@ -262,7 +262,7 @@ def _judge(
                 found[category] = task.key
                 context.add_asset_metadata(metadata(judged), partition_key=task.key)
             except Exception as error:
-                failed[category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                failed[category] = reason(error)
                 context.log.exception(f"category {category!r} could not be judged")
 
     def read() -> Iterator[tuple[str, Judged]]:

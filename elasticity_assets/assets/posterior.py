@@ -19,6 +19,7 @@ from elasticity_assets.fits import (
     new_record,
     pack_fit,
     readable_fit,
+    reason,
     record_outcomes,
 )
 from elasticity_assets.inference.arrays import pack, unpack
@@ -102,7 +103,7 @@ def category_posterior(
             try:
                 posterior = check_finite(done.result())
             except Exception as error:
-                failed[category] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                failed[category] = reason(error)
                 context.log.exception(f"category {category!r} could not be fitted")
                 context.add_asset_metadata({"fit": f"failed: {failed[category]}"}, partition_key=key)
                 continue
@@ -113,8 +114,8 @@ def category_posterior(
     with warehouse.write() as connection:
         record_outcomes(connection, [*fitted, *up_to_date], failed)
     if failed and not any(array_store.read(context.asset_key, key) for key in context.partition_keys):
-        name, reason = next(iter(failed.items()))
-        raise dg.Failure(f"no category could be fitted; {name!r}: {reason}", allow_retries=False)
+        name, why = next(iter(failed.items()))
+        raise dg.Failure(f"no category could be fitted; {name!r}: {why}", allow_retries=False)
     return dg.MaterializeResult(
         metadata={"fitted in this run": len(fitted), "kept": len(kept), "failed": len(failed)},
         check_results=[

@@ -9,7 +9,7 @@ from elasticity_assets import elasticity_tables as rows_of
 from elasticity_assets.assets.elasticity import GROUP, product_elasticity, replace_categories
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.fits import check_finite_slopes, fits_in, unpack_fit
+from elasticity_assets.fits import check_finite_slopes, fits_in, reason, unpack_fit
 from elasticity_assets.inference.arrays import unpack
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.partitions import CATEGORIES, category_of
@@ -72,14 +72,14 @@ def promotion_elasticity(
             try:
                 slopes = check_finite_slopes(done.result())
             except Exception as error:
-                failed[task.key] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                failed[task.key] = reason(error)
                 context.log.exception(f"two slopes of category {task.panel.category!r} could not be fitted")
                 continue
             rows = rows_of.two_slopes_rows(slopes, task.fit_id, task.fitted_at, settings.fit.min_periods)
             parts[task.key] = rows
             context.add_asset_metadata({"fit": "fitted", **row_count(len(rows))}, partition_key=task.key)
-    for key, reason in (without | failed).items():
-        context.add_asset_metadata({"fit": f"none: {reason}", **row_count(0)}, partition_key=key)
+    for key, why in (without | failed).items():
+        context.add_asset_metadata({"fit": f"none: {why}", **row_count(0)}, partition_key=key)
     rows = rows_of.concatenated(list(parts.values()), PROMOTION_ELASTICITY)
     with warehouse.write() as connection:
         connection.begin()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import numpy as np
 
-from elasticity_assets.checks.report import by_category
+from elasticity_assets.checks.report import by_category, nothing_failed
 from elasticity_assets.inference.scores import HeldOutSummary
 from elasticity_assets.inference.split_samples import DRIFT_SDS, SplitSamples
 
@@ -95,13 +95,7 @@ def evidence_was_found(asset: str, failed: Mapping[str, str]) -> dg.AssetCheckRe
     failed : mapping of category to str
         Reasons.
     """
-    return dg.AssetCheckResult(
-        check_name=f"{asset}_succeeded",
-        passed=not failed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"not judged: {', '.join(map(repr, failed))}" if failed else "every category was judged",
-        metadata=by_category({category: {"reason": reason} for category, reason in failed.items()}),
-    )
+    return nothing_failed(f"{asset}_succeeded", failed, "not judged", "every category was judged")
 
 
 def heldout_coverage(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
@@ -110,7 +104,7 @@ def heldout_coverage(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult
         category: {
             "coverage": round(heldout.coverage, 4),
             "product-periods": heldout.cells,
-            "suits": _suits(heldout.coverage, heldout.cells),
+            "suits": coverage_suits(heldout.coverage, heldout.cells),
         }
         for category, heldout in found.items()
     }
@@ -126,7 +120,7 @@ def heldout_coverage_by_volume(found: Mapping[str, HeldOutSummary]) -> dg.AssetC
             "sells least": round(low, 4),
             "middle": round(middle, 4),
             "sells most": round(high, 4),
-            "suits": all(map(_suits, heldout.coverage_by_third, heldout.cells_by_third)),
+            "suits": all(map(coverage_suits, heldout.coverage_by_third, heldout.cells_by_third)),
         }
     return _result(
         "heldout_coverage_by_volume",
@@ -156,7 +150,7 @@ def predicts_no_worse_than_rivals(found: Mapping[str, HeldOutSummary]) -> dg.Ass
     rows = {
         category: {
             **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in heldout.leads.items()},
-            "suits": all(lead >= -max(SURELY * error, LEAST_LEAD) for lead, error in heldout.leads.values()),
+            "suits": all(lead_suits(*lead) for lead in heldout.leads.values()),
         }
         for category, heldout in found.items()
     }
@@ -168,11 +162,10 @@ def split_samples_agree(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResul
     rows = {}
     for category, samples in found.items():
         share = samples.agreement()
-        error = np.sqrt(0.09 / max(len(samples.product), 1))
         rows[category] = {
             "agree": round(share, 4),
             "products": len(samples.product),
-            "suits": bool(share >= LEAST_AGREEMENT or share >= 0.9 - SURELY * error),
+            "suits": agreement_suits(share, len(samples.product)),
         }
     return _result("split_samples_agree", rows, "elasticities depend on which weeks they are from in")
 
@@ -227,10 +220,20 @@ def posteriors_match_nuts(
     return _result("posteriors_match_nuts", rows, "the posterior is not known to be NUTS's in")
 
 
-def _suits(share: float, cells: int) -> bool:
+def coverage_suits(share: float, cells: int) -> bool:
     """Whether a coverage of 90% intervals is within bounds, or no further from 90% than chance explains."""
     within = LOWEST_COVERAGE <= share <= HIGHEST_COVERAGE
     return bool(within or np.isnan(share) or abs(share - 0.9) <= SURELY * np.sqrt(0.09 / max(cells, 1)))
+
+
+def agreement_suits(share: float, products: int) -> bool:
+    """Whether enough of so many products agree, or as many as chance explains."""
+    return bool(share >= LEAST_AGREEMENT or share >= 0.9 - SURELY * np.sqrt(0.09 / max(products, 1)))
+
+
+def lead_suits(lead: float, error: float) -> bool:
+    """Whether a rival's log score is no higher than its standard error explains, or by next to nothing."""
+    return bool(lead >= -max(SURELY * error, LEAST_LEAD))
 
 
 def _result(name: str, rows: Mapping[str, Mapping[str, object]], trouble: str) -> dg.AssetCheckResult:

@@ -6,7 +6,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.checks.report import by_category
+from elasticity_assets.checks.report import by_category, nothing_failed
 from elasticity_assets.inference.posterior import CategoryPosterior
 
 CATEGORY_POSTERIOR = [
@@ -62,12 +62,7 @@ def fits_succeeded(failed: Mapping[str, str]) -> dg.AssetCheckResult:
     failed : mapping of category to str
         Reasons.
     """
-    return dg.AssetCheckResult(
-        check_name="fits_succeeded",
-        passed=not failed,
-        description=f"failed: {', '.join(map(repr, failed))}" if failed else "no fit failed",
-        metadata=by_category({category: {"reason": reason} for category, reason in failed.items()}),
-    )
+    return nothing_failed("fits_succeeded", failed, "failed", "no fit failed", dg.AssetCheckSeverity.ERROR)
 
 
 def two_slopes_fitted(failed: Mapping[str, str]) -> dg.AssetCheckResult:
@@ -78,13 +73,7 @@ def two_slopes_fitted(failed: Mapping[str, str]) -> dg.AssetCheckResult:
     failed : mapping of category to str
         Reasons.
     """
-    return dg.AssetCheckResult(
-        check_name="two_slopes_fitted",
-        passed=not failed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"without rows: {', '.join(map(repr, failed))}" if failed else "none is missing",
-        metadata=by_category({category: {"reason": reason} for category, reason in failed.items()}),
-    )
+    return nothing_failed("two_slopes_fitted", failed, "without rows", "none is missing")
 
 
 def fits_converged(posteriors: Mapping[str, CategoryPosterior]) -> dg.AssetCheckResult:
