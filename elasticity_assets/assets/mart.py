@@ -43,13 +43,13 @@ def published_elasticity(
     failed = failed_categories(context, warehouse)
     with warehouse.write() as connection:
         before = last_categories(connection)
-    fits = [fit for arrays in category_posterior.values() if (fit := readable_fit(arrays))]
+    fits = (readable_fit(arrays) for arrays in category_posterior.values())
     run = context.instance.get_run_record_by_id(context.run.run_id)
     began = run.start_time if run and run.start_time else datetime.now(UTC).timestamp()
     refit = Refit(
         refit_id=context.run.run_id,
         began=datetime.fromtimestamp(began, UTC),
-        fitted={posterior.category: len(posterior.product) for posterior, _ in fits},
+        fitted={fit[0].category: len(fit[0].product) for fit in fits if fit},
         failed=sorted(failed),
     )
     try:
