@@ -49,7 +49,7 @@ def build_definitions(
     fit = settings.fit
     resources = {
         "settings": settings,
-        "warehouse": Warehouse(path=str(settings.warehouse)),
+        "warehouse": Warehouse(path=str(settings.warehouse), memory_bytes=settings.warehouse_memory),
         "array_store": ArrayStore(folder=str(settings.arrays)),
         "svi_fit": SviFit(
             engine=fit.engine,

@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
     ValidationError,
@@ -30,6 +31,9 @@ from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDE
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
 
 DEFAULT_FILE = "elasticity.yaml"
+
+DEFAULT_WAREHOUSE_MEMORY = 4 * 10**9
+"""Bytes."""
 
 RESERVED_NAMES = frozenset({"", "memory", "system", "temp"})
 """Names that DuckDB gives databases of its own."""
@@ -193,6 +197,7 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
     cross_check: CrossCheckSettings = CrossCheckSettings()
     warehouse: Path = Path("data/warehouse.duckdb")
+    warehouse_memory: ByteSize = Field(default=ByteSize(DEFAULT_WAREHOUSE_MEMORY), ge=500 * 10**6)
     published: Path = Path("data/elasticity.duckdb")
     keep: int = Field(default=8, ge=1)
 

@@ -36,3 +36,17 @@ def _few_compiled_programs() -> Iterator[None]:
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--at-length",
+        action="store_true",
+        help="kill a hundred runs, and let eight processes refit for minutes",
+    )
+
+
+@pytest.fixture(scope="session")
+def at_length(pytestconfig: pytest.Config) -> bool:
+    """Whether `make torture` asks for the long tests."""
+    return bool(pytestconfig.getoption("--at-length"))

@@ -6,11 +6,13 @@ import threading
 import time
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
 from elasticity_assets.resources import warehouse as module
 from elasticity_assets.resources.warehouse import SCHEMA_VERSION, Warehouse, WarehouseError
+from elasticity_assets.runs import what_failed
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -92,6 +94,44 @@ def test_giving_up_says_in_one_line_who_holds_the_file(warehouse: Warehouse, hol
     assert f"(PID {process.pid})" in str(error.value)
     assert warehouse.path in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_step_that_waited_in_vain_is_tried_again(warehouse: Warehouse, holder, monkeypatch) -> None:
+    monkeypatch.setattr(module, "SECONDS_BEFORE_RETRY", 0.5)
+    monkeypatch.setattr(module, "RETRIES", 1)
+
+    @dg.asset
+    def reading(warehouse: Warehouse) -> int:
+        with warehouse.read() as connection:
+            return connection.execute("SELECT i FROM held").fetchall()[0][0]
+
+    impatient = {"warehouse": Warehouse(path=warehouse.path, wait_seconds=0.2)}
+    process = holder(60.0)
+    result = dg.materialize([reading], resources=impatient, raise_on_error=False)
+    retried = [
+        event for event in result.all_events if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+    ]
+    assert not result.success
+    assert len(retried) == 1
+    assert len(what_failed(result)) == 1
+    assert f"{warehouse.path} is held by" in what_failed(result)[0]
+    threading.Timer(0.5, process.kill).start()
+    monkeypatch.setattr(module, "RETRIES", 9)
+    assert dg.materialize([reading], resources=impatient).output_for_node("reading") == 1
+
+
+def test_memory_is_bounded_and_a_killed_processes_temporary_files_go(warehouse: Warehouse, tmp_path) -> None:
+    small = Warehouse(path=warehouse.path, memory_bytes=500_000_000)
+    with small.write() as connection:
+        left = Path(connection.execute("SELECT current_setting('temp_directory')").fetchall()[0][0])
+        assert connection.execute("SELECT current_setting('memory_limit')").fetchall() == [("476.8 MiB",)]
+        assert left.name.startswith("warehouse.duckdb.")
+    left.mkdir()
+    (left / "duckdb_temp_storage_DEFAULT-0.tmp").touch()
+    with small.read():
+        assert left.exists(), "another process may be using it"
+    with small.write():
+        assert not left.exists()
 
 
 def test_a_killed_writer_leaves_a_file_that_opens(warehouse: Warehouse, holder) -> None:

@@ -5,7 +5,10 @@ closed as soon as it is not, and while another process holds the file, waited fo
 threads take turns: many may read, or one may write.
 """
 
+import glob
+import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,7 @@ import duckdb
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from elasticity_assets.resources.run_lock import run_lock
+from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.sql import statement
 
 SCHEMA_VERSION = 1
@@ -24,12 +28,26 @@ SCHEMA_VERSION = 1
 STORAGE_VERSION = "v1.2.0"
 """DuckDB's file format: clients from 1.2 on read it."""
 
+RETRIES, SECONDS_BEFORE_RETRY = 3, 60.0
+"""How often a step is tried again that waited for the file in vain, and after how long."""
+
 LONGEST_PAUSE = 2.0
 """Seconds between two tries at a file that another process holds."""
 
 
 class WarehouseError(Exception):
     """The warehouse cannot be used, told in one line."""
+
+
+class WarehouseHeldError(WarehouseError, dg.RetryRequested):
+    """Somebody else kept the file all the time. Dagster tries the step again after a while.
+
+    Raise it from a WarehouseError of the same message: Dagster shows the cause once the retries are used up.
+    """
+
+    def __init__(self, message: str) -> None:
+        dg.RetryRequested.__init__(self, max_retries=RETRIES, seconds_to_wait=SECONDS_BEFORE_RETRY)
+        self.args = (message,)
 
 
 class _Turns:
@@ -47,9 +65,10 @@ class _Turns:
                 lambda: not self._writing and not (writing and self._readers), timeout=wait_seconds
             )
             if not free:
-                raise WarehouseError(
+                held = (
                     f"{path} is held by another thread of this process; waited {wait_seconds:g} s, try again"
                 )
+                raise WarehouseHeldError(held) from WarehouseError(held)
             self._writing = writing
             self._readers += not writing
         try:
@@ -70,10 +89,19 @@ class Warehouse(dg.ConfigurableResource):
 
     Never fit a model while holding a connection, and never ask for one inside another: with `write()`
     in hand a second request of the same thread waits for itself and gives up.
+
+    Attributes
+    ----------
+    path : str
+    wait_seconds : float
+        How long another process's hold on the file is waited for.
+    memory_bytes : int
+        Memory that DuckDB may use; what needs more goes to temporary files beside the warehouse.
     """
 
     path: str
     wait_seconds: float = 300.0
+    memory_bytes: int = DEFAULT_WAREHOUSE_MEMORY
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
@@ -87,8 +115,10 @@ class Warehouse(dg.ConfigurableResource):
 
         Raises
         ------
+        WarehouseHeldError
+            If the file stays held for `wait_seconds`.
         WarehouseError
-            If the file stays held for `wait_seconds`, or another version of the project wrote it.
+            If another version of the project wrote it.
         """
         if not self._is_up_to_date():
             with self.write():
@@ -105,11 +135,14 @@ class Warehouse(dg.ConfigurableResource):
 
         Raises
         ------
+        WarehouseHeldError
+            If the file stays held for `wait_seconds`.
         WarehouseError
-            If the file stays held for `wait_seconds`, or a newer version of the project wrote it.
+            If a newer version of the project wrote it.
         """
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         with self._connection(read_only=False) as connection:
+            _remove_temporary(self.path)
             _bring_up_to_date(connection, self.path)
             yield connection
 
@@ -134,7 +167,13 @@ class Warehouse(dg.ConfigurableResource):
 
     def _open(self, path: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Open the file, waiting with backoff while another process holds it."""
-        config = {} if read_only else {"storage_compatibility_version": STORAGE_VERSION}
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{self.memory_bytes}B",
+            # Readers in several processes must not share it.
+            "temp_directory": f"{path}.{os.getpid()}.tmp",
+        }
+        if not read_only:
+            config["storage_compatibility_version"] = STORAGE_VERSION
         tries = Retrying(
             retry=retry_if_exception(_is_held),
             wait=wait_random_exponential(multiplier=0.02, max=LONGEST_PAUSE),
@@ -146,9 +185,8 @@ class Warehouse(dg.ConfigurableResource):
             return tries(duckdb.connect, path, read_only=read_only, config=config)
         except duckdb.Error as error:
             if _is_held(error):
-                raise WarehouseError(
-                    f"{path} is held by {_holder(error)}; waited {self.wait_seconds:g} s, try again"
-                ) from None
+                held = f"{path} is held by {_holder(error)}; waited {self.wait_seconds:g} s, try again"
+                raise WarehouseHeldError(held) from WarehouseError(held)
             raise WarehouseError(f"{path} cannot be opened: {_in_one_line(error)}") from None
 
 
@@ -173,6 +211,12 @@ def _bring_up_to_date(connection: duckdb.DuckDBPyConnection, path: str) -> None:
         connection.execute(statement("schema"))
         connection.execute(statement("set_schema_version"), [SCHEMA_VERSION])
         connection.execute("COMMIT")
+
+
+def _remove_temporary(path: str) -> None:
+    """Remove the temporary files of processes that were killed; only who may write has the file to itself."""
+    for folder in glob.glob(f"{glob.escape(str(Path(path).resolve()))}.*.tmp"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_held(error: BaseException) -> bool:

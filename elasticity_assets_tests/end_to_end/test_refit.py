@@ -3,11 +3,9 @@
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,25 +109,3 @@ def test_sales_on_the_command_line_are_added(folder: Path) -> None:
     status = elasticity(folder, "status")
     assert status.returncode == 0, status.stderr
     assert all(category in status.stdout for category in CATEGORIES)
-
-
-def test_killed_at_any_moment_the_published_file_stays_whole_and_the_next_run_completes(folder: Path) -> None:
-    before = dict(published(folder))
-    for seconds in (4.0, 7.0):
-        run = subprocess.Popen(
-            [*COMMAND, "refit", "--full"],
-            cwd=folder,
-            env=environment(folder),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(seconds)
-        run.send_signal(signal.SIGKILL)
-        run.wait(timeout=60)
-        for table, rows in published(folder):
-            pd.testing.assert_frame_equal(rows, before[table], check_exact=True, obj=table)
-    done = elasticity(folder, "refit", "--full")
-    assert done.returncode == 0, done.stderr
-    for table, rows in published(folder):
-        pd.testing.assert_frame_equal(rows, before[table], check_exact=True, obj=table)
-    assert not list((folder / "data").rglob("*.tmp"))

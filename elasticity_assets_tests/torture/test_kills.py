@@ -1,0 +1,135 @@
+"""Refits killed at random moments: the published file stays whole, and the next refit gives the same numbers."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import yaml
+
+from elasticity_assets_tests.projects import settings_dict, simulated_sales
+
+COMMAND = [sys.executable, "-c", "from elasticity_assets.cli import main; main()", "refit", "--full"]
+OF_ITS_REFIT = ["fit_id", "fitted_at", "seconds"]
+AGREEMENT = """
+    SELECT 'several fits of a category: ' || category
+    FROM (
+        SELECT category, fit_id FROM product_elasticity
+        UNION SELECT category, fit_id FROM category_elasticity
+        UNION SELECT category, fit_id FROM fit_diagnostics
+    )
+    GROUP BY category HAVING count(*) <> 1
+    UNION ALL
+    SELECT 'not as in the history: ' || category || ', ' || product
+    FROM product_elasticity AS p
+    FULL JOIN (
+        FROM elasticity_history WHERE refit_id = (FROM refits SELECT arg_max(refit_id, refitted_at))
+    ) AS h USING (category, product)
+    WHERE p.elasticity IS DISTINCT FROM h.elasticity
+    UNION ALL
+    SELECT 'refits counts other products'
+    FROM (FROM refits ORDER BY refitted_at DESC LIMIT 1)
+    WHERE n_products <> (SELECT count(*) FROM product_elasticity)
+"""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    environment = os.environ | {"ELASTICITY_CONFIG": str(folder / "elasticity.yaml")}
+    environment.pop("DAGSTER_HOME", None)
+    return environment
+
+
+def refit(folder: Path) -> float:
+    """Refit undisturbed; return how many seconds it took."""
+    began = time.monotonic()
+    done = subprocess.run(
+        COMMAND, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return time.monotonic() - began
+
+
+def kill_refit(folder: Path, seconds: float) -> str:
+    """Kill a refit after some seconds; name the last step that it had finished."""
+    with (folder / "stages.txt").open("w+") as stages:
+        run = subprocess.Popen(
+            COMMAND,
+            cwd=folder,
+            env=environment(folder),
+            stdout=subprocess.DEVNULL,
+            stderr=stages,
+            start_new_session=True,
+        )
+        try:
+            run.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+        stages.seek(0)
+        lines = [line.split()[0] for line in stages.read().splitlines() if line.endswith(" s")]
+    return lines[-1] if lines else "start"
+
+
+def published(folder: Path) -> dict[str, pd.DataFrame]:
+    """Tables that every refit of these sales must repeat."""
+    tables = {}
+    with duckdb.connect(str(folder / "data/elasticity.duckdb"), read_only=True) as connection:
+        for (table,) in connection.sql("SELECT table_name FROM duckdb_tables() ORDER BY ALL").fetchall():
+            if table not in ("elasticity_history", "refits", "rejected_sales"):
+                rows = connection.sql(f'FROM "{table}" ORDER BY ALL').df()
+                tables[table] = rows.drop(columns=OF_ITS_REFIT, errors="ignore")
+        assert connection.execute(AGREEMENT).fetchall() == []
+        assert connection.execute(
+            "SELECT bool_and(rows_in = rows_used + rows_rejected) FROM refits"
+        ).fetchone() == (True,)
+    return tables
+
+
+def assert_same(found: dict[str, pd.DataFrame], wanted: dict[str, pd.DataFrame]) -> None:
+    assert list(found) == list(wanted)
+    for table, rows in found.items():
+        pd.testing.assert_frame_equal(rows, wanted[table], check_exact=True, obj=table)
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if ".tmp" in file.name or ".wal" in file.name
+    )
+
+
+def test_killed_refits_leave_whole_files_and_the_same_numbers(tmp_path: Path, at_length: bool) -> None:
+    kills, undisturbed_after = (100, 10) if at_length else (4, 4)
+    chance = random.Random(20260105)
+    (tmp_path / "elasticity.yaml").write_text(yaml.safe_dump(settings_dict()))
+    (tmp_path / "sales").mkdir()
+    sales = simulated_sales()
+    weeks = sales["week"].unique()
+    sales[sales["week"].isin(weeks[:-2])].to_csv(tmp_path / "sales/1.csv", index=False)
+    refit(tmp_path)  # compiles
+    last = sales[sales["week"].isin(weeks[-2:])]
+    last.to_csv(tmp_path / "sales/2.csv", index=False)
+    seconds = refit(tmp_path)
+    wanted = published(tmp_path)
+    stages: Counter[str] = Counter()
+    for number in range(1, kills + 1):
+        # The file changes, so that it is taken in anew, and the row without a product changes no elasticity.
+        bad = last.head(number % 3).assign(product=None)
+        pd.concat([last, bad]).to_csv(tmp_path / "sales/2.csv", index=False)
+        stages[kill_refit(tmp_path, chance.uniform(0.2 * seconds, 1.02 * seconds))] += 1
+        assert_same(published(tmp_path), wanted)
+        assert len(leftovers(tmp_path)) <= 6, "they pile up"
+        if number % undisturbed_after == 0:
+            seconds = refit(tmp_path)
+            assert_same(published(tmp_path), wanted)
+            assert leftovers(tmp_path) == []
+    print(f"{kills} kills, after these steps: {dict(stages)}")
+    if at_length:
+        assert len(stages) >= 6, "kills came in all stages"
