@@ -21,6 +21,7 @@ from elasticity_assets.ingestion import (
     read_category,
     take_in_files,
 )
+from elasticity_assets.ingestion import weekly as adding_up
 from elasticity_assets.settings import SalesSettings, SettingsError, load_settings
 from elasticity_assets_tests.sales_files import (
     REPOSITORY,
@@ -714,3 +715,24 @@ def test_large_files_are_told_apart_by_a_few_of_their_products(connection, tmp_p
     report = take_in_files(connection, settings)
     assert report.rows_in == n + 50
     assert report.rejected == ({"duplicate row": 50} if copies else {})
+
+
+@pytest.mark.parametrize("returns", [0, 1])
+def test_batches_of_products_add_up_to_the_same_sales(
+    connection, tmp_path: Path, monkeypatch, returns
+) -> None:
+    lines = [
+        f"{code},2024-01-{day:02},{day % 3 + 1 - 2 * returns * (day % 5 == 0)},{2 + day % 2}"
+        for code in ("a", "A", "b", "C", "c", "d")
+        for day in range(1, 29)
+    ]
+    write_lines(tmp_path / "sales.csv", *lines)
+    tables = []
+    for rows in (adding_up.BATCH_ROWS, 30):
+        monkeypatch.setattr(adding_up, "BATCH_ROWS", rows)
+        _, report = ingest(connection, sales_settings(tmp_path / "*.csv"))
+        assert report.accounts_close
+        assert report.n_products == 4
+        tables.append(connection.execute("FROM weekly_sales ORDER BY ALL").fetchall())
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 12

@@ -1,6 +1,7 @@
 """Values are bound, names go through one quoting function: nothing else makes SQL."""
 
 import ast
+import re
 from pathlib import Path
 
 import duckdb
@@ -10,6 +11,10 @@ import elasticity_assets
 from elasticity_assets.sql import quoted, statement
 
 PACKAGE = Path(elasticity_assets.__file__).parent
+STATEMENT = re.compile(
+    r"^\s*(SELECT|INSERT INTO|DELETE FROM|UPDATE|CREATE|ALTER|DROP|ATTACH|COPY|COMMENT ON|FROM|SET)\s+\S",
+    re.MULTILINE,
+)
 RUNS_SQL = {"execute", "executemany", "sql", "query"}
 
 
@@ -58,6 +63,39 @@ def test_no_statement_is_built_by_hand() -> None:
                     found.append(f"{file.relative_to(PACKAGE)}:{node.lineno}")
     assert seen > 20
     assert found == []
+
+
+def _texts(tree: ast.AST) -> list[ast.Constant]:
+    """Texts of a module, docstrings apart."""
+    alone = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in alone
+    ]
+
+
+def test_statements_stand_in_files_of_their_own() -> None:
+    found = [
+        f"{file.relative_to(PACKAGE)}:{text.lineno}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for text in _texts(ast.parse(file.read_text(encoding="utf-8")))
+        if STATEMENT.search(text.value)
+    ]
+    assert found == []
+
+
+def test_one_function_quotes() -> None:
+    quotes = {"'", '"', "''", '""'}
+    found = [
+        file.relative_to(PACKAGE).as_posix()
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", None) in ("replace", "translate", "join")
+        and any(isinstance(part, ast.Constant) and part.value in quotes for part in node.args)
+    ]
+    assert found == [], "quoted() doubles marks by name, not by constant"
 
 
 def test_every_stored_statement_is_used() -> None:

@@ -1,11 +1,16 @@
 """`raw_sales` summed to `weekly_sales`: one line a product-period, with every row accounted for."""
 
+import itertools
+
 import duckdb
 
 from elasticity_assets.ingestion.category import missing_periods
 from elasticity_assets.ingestion.reports import SalesFileError, WeeklyReport
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.sql import quoted, statement
+
+BATCH_ROWS = 40_000_000
+"""Rows that are added up at a time, about."""
 
 
 def build_weekly_sales(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
@@ -50,9 +55,7 @@ def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Weekl
     if first is not None or last is not None:
         connection.execute(statement("leave_out_incomplete"), period | incomplete)
     connection.execute(statement("product_codes"))
-    controls = "".join(f", round(avg({quoted(name)}), 9) AS {quoted(name)}" for name in sales.controls)
-    price = statement(f"price_{sales.price_rule}")
-    connection.execute(statement("weekly_sales", price=price, controls=controls), period)
+    _add_up(connection, sales)
     connection.execute(statement("leave_out_negative"), period)
     connection.execute(statement("drop_negative"))
     connection.execute(statement("products"))
@@ -61,6 +64,29 @@ def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Weekl
         reasons = ", ".join(f"{n} {reason}" for reason, n in report.rejected.items())
         raise SalesFileError(f"no {sales.period} with sales is left of {report.rows_in} rows: {reasons}")
     return report
+
+
+def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None:
+    """Fill `weekly_sales`, a batch of products at a time: adding up needs memory for its product-periods."""
+    price = f"price_{sales.price_rule}"
+    if price == "price_unit_value" and not connection.execute(statement("holds_returns")).fetchall()[0][0]:
+        price = "price_unit_value_of_sales"
+    names = [quoted(name) for name in sales.controls]
+    create = statement("create_weekly_sales", controls="".join(f", {name} DOUBLE" for name in names))
+    connection.execute(create)
+    batches = connection.execute(statement("weekly_batches"), {"rows": BATCH_ROWS}).fetchall()
+    add_up = statement(
+        "weekly_sales",
+        price=statement(price),
+        regular_price="round(avg(regular_price), 9)"
+        if sales.columns.regular_price
+        else "CAST(NULL AS DOUBLE)",
+        controls="".join(f", round(avg({name}), 9) AS {name}" for name in names),
+        of_batch=statement("of_batch") if len(batches) > 1 else "",
+    )
+    for (first,), (following,) in itertools.pairwise([*batches, (None,)]):
+        batch = {"first_code": first, "next_code": following} if len(batches) > 1 else {}
+        connection.execute(add_up, {"period": sales.period, **batch})
 
 
 def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
