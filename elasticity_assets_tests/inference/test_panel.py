@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elasticity_assets.inference.panel import counting_unit, padded_size, panel_from_sales
+from elasticity_assets.inference.panel import counting_unit, padded_products, padded_size, panel_from_sales
 
 WEEKS = np.datetime64("2026-01-05") + 7 * np.arange(4)
 
@@ -115,6 +115,12 @@ def test_padding_wastes_little_and_gives_few_shapes(size):
     assert padded_size(padded) == padded
     if size > 64:
         assert padded < size * 1.125 + 1
+
+
+def test_categories_of_any_size_have_few_shapes():
+    sizes = {padded_products(n) for n in range(1, 2049)}
+    assert sorted(sizes) == [8, 16, 32, 64, 128, 256, 512, 1024, *range(1152, 2049, 128)]
+    assert all(padded_products(n) >= n for n in range(1, 5000))
 
 
 def test_there_are_eight_sizes_to_each_doubling():
