@@ -53,7 +53,7 @@ def test_names_are_published_as_delivered(project: Project) -> None:
     sales = simulated_sales(2)
     expected = {
         (f"{category} {NASTY}", f"{product} {NASTY}")
-        for category, product in zip(sales["category"], sales["product"])
+        for category, product in zip(sales["category"], sales["product"], strict=True)
     }
     for table in ("product_elasticity", "price_scenarios", "weekly_sales", "elasticity_history"):
         found = project.published(table)
