@@ -1,7 +1,7 @@
 """product_elasticity, price_scenarios, category_elasticity: pooled posteriors as tables in the warehouse."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import partial
 
 import dagster as dg
 import duckdb
@@ -10,7 +10,7 @@ import pandas as pd
 
 from elasticity_assets import elasticity_tables as rows_of
 from elasticity_assets import plots
-from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.assets.metadata import OWNERS, column_schema, pictures, row_count
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.drawing import curve_title
 from elasticity_assets.fits import POOLED_FITS, FitRecord, failures, of_fit, readable_fit
@@ -81,12 +81,8 @@ def product_elasticity(
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
         panel = unpack(Panel, model_input[key]) if key in model_input else None
-        try:
-            pictures: dict[str, Any] = dict(_pictures(posterior, panel, settings.fit.preset))
-        except Exception as error:  # of no number's account
-            context.log.exception(f"the pictures of {posterior.category!r} could not be drawn")
-            pictures = {"pictures": f"could not be drawn: {' '.join(str(error).split())}"}
-        context.add_asset_metadata({**pictures, **row_count(len(parts[-1]))}, partition_key=key)
+        drawn = pictures(context, partial(_pictures, posterior, panel, settings.fit.preset))
+        context.add_asset_metadata({**drawn, **row_count(len(parts[-1]))}, partition_key=key)
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     with warehouse.write() as connection:
         connection.begin()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import dagster as dg
@@ -11,7 +12,7 @@ import pandas as pd
 from pydantic import Field
 
 from elasticity_assets import plots
-from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.assets.metadata import OWNERS, column_schema, pictures, row_count
 from elasticity_assets.checks import evidence as checks
 from elasticity_assets.fits import FitRecord, of_fit, readable_fit, reason, utc_now
 from elasticity_assets.inference.arrays import pack, unpack
@@ -84,7 +85,14 @@ def heldout_evaluation(
     Each product-period is left out once, in ten folds. A category whose fit has not changed keeps its evaluation.
     """
     judged, failed = _judge(
-        context, model_input, category_posterior, svi_fit, array_store, HeldOut, svi_fit.evaluate, _scores
+        context,
+        model_input,
+        category_posterior,
+        svi_fit,
+        array_store,
+        HeldOut,
+        svi_fit.evaluate,
+        partial(_scores, context),
     )
     found = {category: scores.summary() for category, scores in judged}
     return dg.MaterializeResult(
@@ -272,7 +280,7 @@ def _judge(
     return read(), failed
 
 
-def _scores(heldout: HeldOut) -> dict[str, Any]:
+def _scores(context: dg.AssetExecutionContext, heldout: HeldOut) -> dict[str, Any]:
     folds, forecast = heldout.folds(), heldout.forecast()
     return {
         "product-periods predicted": len(folds.units),
@@ -281,6 +289,13 @@ def _scores(heldout: HeldOut) -> dict[str, Any]:
         "log score": folds.log_score(),
         "WAPE of the median": folds.wape(),
         "coverage of 90% intervals, last periods": forecast.coverage(),
+        **pictures(context, partial(_pictures, heldout)),
+    }
+
+
+def _pictures(heldout: HeldOut) -> dict[str, Any]:
+    folds = heldout.folds()
+    return {
         "PIT": plots.pit(folds.pit, heldout.category),
         "coverage by product": plots.coverage_by_product(*folds.coverage_by_product(), heldout.category),
     }

@@ -1,12 +1,32 @@
-"""Metadata that assets have in common: what a person sees of a table in the UI."""
+"""Metadata that assets have in common: what a person sees of a table or a category in the UI."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 
+from elasticity_assets.fits import reason
 from elasticity_assets.schema import Table
 
 OWNERS = ["team:pricing"]
+# A picture takes as long as a small category's fit, and the run's log holds it.
+MOST_CATEGORIES_PICTURED = 50
+
+
+def pictures(context: dg.AssetExecutionContext, draw: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Metadata of one category: its pictures, where the run is not over too many categories to draw them all.
+
+    A picture that cannot be drawn is none of the numbers' account: the run goes on.
+    """
+    if len(context.partition_keys) > MOST_CATEGORIES_PICTURED:
+        return {
+            "pictures": f"none in a run of more than {MOST_CATEGORIES_PICTURED} categories; materialize this one"
+        }
+    try:
+        return draw()
+    except Exception as error:
+        context.log.exception("a category's pictures could not be drawn")
+        return {"pictures": f"could not be drawn: {reason(error)}"}
 
 
 def column_schema(table: Table) -> dict[str, Any]:

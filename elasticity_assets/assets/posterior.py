@@ -3,13 +3,14 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import dagster as dg
 import numpy as np
 from pydantic import Field
 
 from elasticity_assets import plots
-from elasticity_assets.assets.metadata import OWNERS
+from elasticity_assets.assets.metadata import OWNERS, pictures
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.elasticity_tables import category_summary, product_summary
 from elasticity_assets.fits import (
@@ -110,7 +111,8 @@ def category_posterior(
             record = new_record(task.inputs_hash, task.panel.n_obs)
             array_store.write(context.asset_key, pack_fit(posterior, record), key)
             fitted[category] = posterior
-            context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
+            drawn = pictures(context, partial(_pictures, posterior))
+            context.add_asset_metadata({**_metadata(posterior, record), **drawn}, partition_key=key)
     with warehouse.write() as connection:
         record_outcomes(connection, [*fitted, *up_to_date], failed)
     if failed and not any(array_store.read(context.asset_key, key) for key in context.partition_keys):
@@ -132,9 +134,7 @@ def _wanted(config: FitConfig, panel: Panel, last: CategoryPosterior, *, changed
     return changed or not config.changed_only
 
 
-def _metadata(
-    posterior: CategoryPosterior, record: FitRecord
-) -> dict[str, dg.MetadataValue | str | int | float]:
+def _metadata(posterior: CategoryPosterior, record: FitRecord) -> dict[str, str | int | float]:
     how = posterior.diagnostics
     alone = category_summary(posterior)
     return {
@@ -148,6 +148,11 @@ def _metadata(
         "seconds": how.seconds,
         "warnings": "; ".join(how.warnings) or "none",
         "elasticity, before pooling": f"{alone.mean[0]:.2f} ({alone.q05[0]:.2f} to {alone.q95[0]:.2f})",
+    }
+
+
+def _pictures(posterior: CategoryPosterior) -> dict[str, dg.MarkdownMetadataValue]:
+    return {
         "ELBO": plots.elbo_trace(posterior.trace),
         "elasticities": plots.elasticities(
             [str(product) for product in posterior.product],

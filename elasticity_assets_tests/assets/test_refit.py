@@ -6,6 +6,8 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from elasticity_assets import plots
+from elasticity_assets.assets import metadata
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference import engines, heldout, two_slopes
 from elasticity_assets.inference.cross_check import CrossCheck
@@ -402,6 +404,44 @@ def test_evidence_is_published_and_kept_with_its_fit(project: Project) -> None:
     judged = {str(e.asset_key.to_user_string()) for e in events if "PIT" in e.materialization.metadata}
     assert judged == set()  # the fits were kept, and so was their evidence
     assert same_numbers(project.published("fit_diagnostics"), fits)
+
+
+def picture_metadata(result: dg.ExecuteInProcessResult) -> dict[str, set[str]]:
+    """Which of each asset's metadata show pictures, or say why there are none."""
+    wanted = {"ELBO", "elasticities", "demand curves", "PIT", "coverage by product", "pictures"}
+    found: dict[str, set[str]] = {}
+    for event in result.get_asset_materialization_events():
+        if event.partition:
+            asset = event.asset_key.to_user_string()
+            found.setdefault(asset, set()).update(wanted & event.materialization.metadata.keys())
+    return found
+
+
+def test_pictures_are_drawn_but_for_too_many_categories(project: Project, monkeypatch) -> None:
+    drawn = picture_metadata(project.refit())
+    assert drawn["category_posterior"] == {"ELBO", "elasticities"}
+    assert drawn["heldout_evaluation"] == {"PIT", "coverage by product"}
+    assert drawn["product_elasticity"] == {"elasticities", "demand curves"}
+    monkeypatch.setattr(metadata, "MOST_CATEGORIES_PICTURED", 1)
+    result = project.refit(changed_only=False)
+    assert result.success
+    for asset in ("category_posterior", "heldout_evaluation", "product_elasticity"):
+        assert picture_metadata(result)[asset] == {"pictures"}
+
+
+def test_a_picture_that_cannot_be_drawn_fails_nothing(project: Project, monkeypatch) -> None:
+    def broken(*args, **kwargs):
+        raise ValueError("no paper")
+
+    monkeypatch.setattr(plots, "elbo_trace", broken)
+    result = project.refit()
+    assert result.success
+    said = [
+        event.materialization.metadata["pictures"].value
+        for event in result.get_asset_materialization_events()
+        if "pictures" in event.materialization.metadata
+    ]
+    assert said == ["could not be drawn: ValueError: no paper"] * 2
 
 
 def test_a_category_without_sales_any_more_is_named(project: Project) -> None:
