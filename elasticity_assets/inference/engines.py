@@ -8,6 +8,7 @@ from elasticity_assets.inference.options import FitOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import DEFAULT, Priors
+from elasticity_assets.inference.state import State
 
 
 def fit(
@@ -35,9 +36,10 @@ def fit(
     engine = {"natural_gradient": natural_gradient, "svi": svi, "nuts": nuts}[options.engine]
     own_options = getattr(options, options.engine)
     weighs = options.robust or options.serial_correlation
-    found = evidence.NOTHING
+    found, passes = evidence.NOTHING, 0
+    near: CategoryPosterior | State | None = start
     if weighs:
-        found, near = evidence.weigh(
+        found, state, passes = evidence.weigh(
             panel,
             priors,
             options.likelihood,
@@ -45,19 +47,21 @@ def fit(
             serial_correlation=options.serial_correlation,
             start=start,
         )
-        if start is None and options.engine == "natural_gradient":
-            start = near
+        if options.engine == "natural_gradient":
+            near = state
     posterior = engine.fit(
         evidence.weighed(panel, found),
         priors,
         options.likelihood,
         own_options,
-        start=start,
+        start=near,
         on_progress=on_progress,
     )
     if not weighs:
         return posterior
     diagnostics = replace(posterior.diagnostics, seconds=time.perf_counter() - began)
+    if options.engine == "natural_gradient":
+        diagnostics = replace(diagnostics, iterations=passes + diagnostics.iterations)
     return replace(
         posterior,
         diagnostics=diagnostics,

@@ -17,20 +17,21 @@ import jax
 import numpy as np
 from scipy.special import ndtri_exp
 
-from elasticity_assets.inference import natural_gradient
 from elasticity_assets.inference.expectations import Family, expectations
+from elasticity_assets.inference.natural_gradient import Mode, fit_mode
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.prediction import of_cells
 from elasticity_assets.inference.priors import Priors
+from elasticity_assets.inference.state import State
 
 _ROUNDS = ((2.5, 3.5), (3.5, 5.0), (3.5, 5.0))
 """Tail scores from which a cell counts less, and from which not at all; the first round looks harder, since an absurd
 cell hides behind the dispersion that it brought about."""
 _BEYOND_CHANCE = 2.0
 _LAGS = 8  # periods, at most a quarter of them
-_ROUGHLY = NaturalGradientOptions(grid_points=1, tolerance=3e-3)
+_OPTIONS = NaturalGradientOptions(grid_points=1)
 _SAME = 0.02  # shares
 _UNLIKE_ANY = 2.0  # of a cell's cheap residual: only cells beyond are looked at closely
 
@@ -79,7 +80,7 @@ def weigh(
     robust: bool = True,
     serial_correlation: bool = True,
     start: CategoryPosterior | None = None,
-) -> tuple[Evidence, CategoryPosterior]:
+) -> tuple[Evidence, State, int]:
     """Find the cells' weights, by fits of the natural-gradient engine at the mode of tau.
 
     Parameters
@@ -98,53 +99,50 @@ def weigh(
     Returns
     -------
     evidence : Evidence
-    posterior : CategoryPosterior
-        Of the last fit: near the one under these weights.
+    state : State
+        Where the last fit ended: near where the one under these weights will.
+    passes : int
+        Over the data, of all fits.
     """
-    found = NOTHING
+    found, passes = NOTHING, 0
 
     judge: Likelihood = "negative_binomial" if robust else likelihood
 
-    def fit(start: CategoryPosterior | None) -> CategoryPosterior:
-        return natural_gradient.fit(weighed(panel, found), priors, judge, _ROUGHLY, start=start)
+    def fit(start: CategoryPosterior | State | None) -> Mode:
+        nonlocal passes
+        mode = fit_mode(weighed(panel, found), priors, judge, _OPTIONS, start=start)
+        passes += mode.posterior.diagnostics.iterations
+        return mode
 
-    posterior = fit(start)
+    mode = fit(start)
     for discounted_from, absurd_from in _ROUNDS if robust else ():
-        last, found = found, _discounted(posterior, panel, priors, judge, discounted_from, absurd_from)
+        last, found = found, _discounted(mode, panel, discounted_from, absurd_from)
         if np.array_equal(last.discounted, found.discounted) and np.allclose(
             last.discounted_share, found.discounted_share, atol=_SAME
         ):
             break
-        posterior = fit(posterior)
+        mode = fit(mode.state)
     if judge != likelihood:
         judge = likelihood
-        posterior = fit(posterior)
+        mode = fit(mode.state)
     if serial_correlation:
-        factor = serial_correlation_factor(posterior, weighed(panel, found), priors, likelihood)
+        factor = serial_correlation_factor(mode, weighed(panel, found), likelihood)
         found = replace(found, serial_correlation_factor=factor)
-    return found, posterior
+    return found, mode.state, passes
 
 
-def _discounted(
-    posterior: CategoryPosterior,
-    panel: Panel,
-    priors: Priors,
-    likelihood: Likelihood,
-    discounted_from: float,
-    absurd_from: float,
-) -> Evidence:
+def _discounted(mode: Mode, panel: Panel, discounted_from: float, absurd_from: float) -> Evidence:
     """Find the cells whose tail score is above the first threshold: their share falls from 1 to 0 at the second.
 
     Periods without a sale are taken together where they follow each other: a stock-out lasts.
     """
-    mean, var = natural_gradient.log_mean_units(posterior, panel, priors, likelihood)
-    n, T = mean.shape
+    n, T = mode.log_mean.shape
     units = panel.units[:n, :T].astype(np.float64)
-    rough = _deviance_residual(units, mean, posterior.dispersion[:, None])
+    rough = _deviance_residual(units, mode.log_mean, mode.posterior.dispersion[:, None])
     known = panel.weight[:n, :T] > 0
     nothing = known & (units == 0) & (not panel.zero_truncated)
     row, column = np.nonzero((known & (np.abs(rough) > _UNLIKE_ANY)) | nothing)
-    cells = of_cells(posterior, mean, var, row, column, zero_truncated=panel.zero_truncated)
+    cells = of_cells(mode, row, column, zero_truncated=panel.zero_truncated)
     score = np.zeros((n, T))
     score[row, column] = cells.tail_score(units[row, column])
     log_probability = np.zeros((n, T))
@@ -189,9 +187,7 @@ def _deviance_residual(units: np.ndarray, log_mean: np.ndarray, size: np.ndarray
     return np.sign(units - mean) * np.sqrt(np.maximum(deviance, 0.0))
 
 
-def serial_correlation_factor(
-    posterior: CategoryPosterior, panel: Panel, priors: Priors, likelihood: Likelihood
-) -> float:
+def serial_correlation_factor(mode: Mode, panel: Panel, likelihood: Likelihood) -> float:
     """By how much neighbouring periods' correlation raises the variance of the elasticities' scores; at least 1.
 
     1 + 2 sum_l (1 - l/(L + 1)) rho_l over lags l = 1..L (Newey and West 1987), with rho_l the autocorrelation of the
@@ -201,11 +197,11 @@ def serial_correlation_factor(
     that is no more than chance gives (two of its sds where nothing correlates) is taken for 1: widening for nothing
     also lowers the spread tau that products are given.
     """
-    mean, _ = natural_gradient.log_mean_units(posterior, panel, priors, likelihood)
-    n, T = mean.shape
+    n, T = mode.log_mean.shape
     weight = panel.weight[:n, :T].astype(np.float64)
     family = Family(likelihood == "negative_binomial", panel.zero_truncated)
-    gradient = _gradient(family, panel.units[:n, :T].T, mean.T, np.log(posterior.dispersion)).T
+    size = np.log(mode.posterior.dispersion)
+    gradient = _gradient(family, panel.units[:n, :T].T, mode.log_mean.T, size).T
     score = weight * gradient * panel.centred_log_price()[:n, :T]
     plain = (score**2).sum()
     periods = (weight > 0).sum(axis=1)
@@ -213,7 +209,7 @@ def serial_correlation_factor(
         return 1.0
     lags = np.arange(1, min(_LAGS, int(np.median(periods)) // 4) + 1)
     tapered = 2.0 * (1.0 - lags / (len(lags) + 1))
-    own = ((1.0 - posterior.shrinkage()) * (score**2).sum(axis=1)).sum() / plain
+    own = ((1.0 - mode.posterior.shrinkage()) * (score**2).sum(axis=1)).sum() / plain
     rho = np.array([(score[:, lag:] * score[:, :-lag]).sum() / plain for lag in lags])
     rho = rho + own / periods[periods > 0].mean()
     # Of rho_l, where nothing correlates.

@@ -108,18 +108,14 @@ def _predictions(
     column: np.ndarray,
 ) -> Iterator[tuple[np.ndarray, Predictive]]:
     """Fit without each fold and predict it: which cells, and their predictive distributions."""
-    whole = natural_gradient.fit(panel, priors, likelihood, _OPTIONS, start=posterior)
+    whole = natural_gradient.fit_mode(panel, priors, likelihood, _OPTIONS, start=posterior)
     for left_out in np.unique(fold):
         cells = np.flatnonzero(fold == left_out)
         weight = panel.weight.copy()
         weight[row[cells], column[cells]] = 0.0
         known = replace(panel, weight=weight)
-        fitted = natural_gradient.fit(known, priors, likelihood, _OPTIONS, start=whole)
-        mean, var = natural_gradient.log_mean_units(fitted, known, priors, likelihood)
-        yield (
-            cells,
-            of_cells(fitted, mean, var, row[cells], column[cells], zero_truncated=panel.zero_truncated),
-        )
+        fitted = natural_gradient.fit_mode(known, priors, likelihood, _OPTIONS, start=whole.state)
+        yield cells, of_cells(fitted, row[cells], column[cells], zero_truncated=panel.zero_truncated)
 
 
 def _folds(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

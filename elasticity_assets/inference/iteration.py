@@ -22,8 +22,8 @@ _COVARIANCE_PASSES = 5
 _FAR_AWAY = 1e30
 _LEAST_SHARE = 0.05
 _SMALLEST_SD = 0.01  # log units; float32 holds no thousandth of less
-_TAU_TOLERANCE = 0.1  # rough posterior sds
-SCALE_TOLERANCE = 0.02  # rough posterior sds, of scales and dispersions
+_TAU_TOLERANCE = 0.02  # rough posterior sds
+SCALE_TOLERANCE = 0.005  # rough posterior sds, of scales and dispersions
 
 
 def iterate(

@@ -7,7 +7,7 @@ elasticities is integrated over a grid (`tau_grid`). Derivation: docs/model.md.
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -42,7 +42,7 @@ def fit(
     likelihood: Likelihood,
     options: NaturalGradientOptions,
     *,
-    start: CategoryPosterior | None = None,
+    start: CategoryPosterior | State | None = None,
     on_progress: Progress | None = None,
 ) -> CategoryPosterior:
     """Fit one category.
@@ -53,8 +53,9 @@ def fit(
     priors : Priors
     likelihood : {'negative_binomial', 'poisson'}
     options : NaturalGradientOptions
-    start : CategoryPosterior, optional
-        An earlier posterior to start from; products, periods and controls are matched by name.
+    start : CategoryPosterior or State, optional
+        An earlier posterior to start from, where products, periods and controls are matched by name; or where a
+        fit of the same cells ended.
     on_progress : callable, optional
         Called with (passes done, ELBO), at the mode of tau and at each point of its grid.
 
@@ -157,35 +158,42 @@ def with_arrow_covariances(
     )
 
 
-def log_mean_units(
-    posterior: CategoryPosterior, panel: Panel, priors: Priors, likelihood: Likelihood
-) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior of eta, log expected units, of every cell, whatever engine found the posterior.
+@dataclass(frozen=True)
+class Mode:
+    """A fit at the mode of all scales.
 
-    Parameters
+    Attributes
     ----------
     posterior : CategoryPosterior
-        Of this panel. Read at the mode of tau.
-    panel : Panel
-        Cells of weight 0 that have a price are predicted from the others.
-    priors : Priors
-    likelihood : {'negative_binomial', 'poisson'}
-
-    Returns
-    -------
-    mean, var : float arrays, shape (n, T)
+        With one tau.
+    log_mean, log_mean_var : float arrays, shape (n, T)
+        Posterior of eta, log expected units, of every cell; those of weight 0 that have a price are predicted
+        from the others.
+    state : State
+        To start from, for other weights of the same cells.
     """
-    problem = Problem(panel, priors, likelihood, max_passes=1)
-    start = problem.start(posterior)
-    eta = np.stack(
-        [
-            arrow.linear_predictor(arrow.Rows(*block), theta, start.shared)
-            for *block, theta in zip(*problem.host_rows, start.theta, strict=True)
-        ]
-    )
-    state, _ = problem.covariance(start)
-    mean, var = (problem.by_product(part)[: panel.n_periods].T for part in (eta, jax.device_get(state.var)))
-    return mean, var
+
+    posterior: CategoryPosterior
+    log_mean: np.ndarray
+    log_mean_var: np.ndarray
+    state: State
+
+
+def fit_mode(
+    panel: Panel,
+    priors: Priors,
+    likelihood: Likelihood,
+    options: NaturalGradientOptions,
+    *,
+    start: CategoryPosterior | State | None = None,
+) -> Mode:
+    """Fit one category at the mode of all scales; parameters as of `fit`."""
+    began = time.perf_counter()
+    problem = Problem(panel, priors, likelihood, options.max_passes)
+    run = jax.device_get(problem.run(problem.start(start), 1.0, options.tolerance))
+    posterior = _posterior(problem, [run], np.ones(1), 0, options, began)
+    mean, var = (problem.by_cell(part) for part in (problem.linear_predictor(run.state), run.state.var))
+    return Mode(posterior, mean, var, run.state)
 
 
 class Problem:
@@ -240,6 +248,19 @@ class Problem:
             max_passes=self.max_passes,
         )
 
+    def linear_predictor(self, state: State) -> np.ndarray:
+        """Give log expected units at the means, shape (blocks, W, n)."""
+        return np.stack(
+            [
+                arrow.linear_predictor(arrow.Rows(*block), theta, state.shared)
+                for *block, theta in zip(*self.host_rows, state.theta, strict=True)
+            ]
+        )
+
+    def by_cell(self, blocks: np.ndarray) -> np.ndarray:
+        """(blocks, W, n) of all rows to (products, periods)."""
+        return self.by_product(blocks)[: self.panel.n_periods].T
+
     def by_product(self, blocks: np.ndarray) -> np.ndarray:
         """(blocks, ..., n) of all rows to (..., products)."""
         whole = np.moveaxis(blocks, 0, -2)
@@ -250,11 +271,13 @@ class Problem:
         """Covariances at the means of `state`, Var eta among its own."""
         return _covariance(self.rows, self.hyper, state, mesh=self.mesh, family=self.family)
 
-    def start(self, posterior: CategoryPosterior | None) -> State:
+    def start(self, posterior: CategoryPosterior | State | None) -> State:
         """Where to start: levels and period effects that balance, or an earlier posterior where names match.
 
-        All slopes start at the elasticity.
+        All slopes start at the elasticity. A state is where to start itself.
         """
+        if isinstance(posterior, State):
+            return posterior
         rows, hyper, panel = self.host_rows, self.hyper, self.panel
         D, K = rows.slopes.shape[1], len(panel.control)  # slopes, controls
         lead = D + 1 + K

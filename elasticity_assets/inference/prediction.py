@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc, betaincc, gammainc, gammaincc, gammaln, logsumexp, ndtri
 
-from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.natural_gradient import Mode
 
 _NODES = 7, 3  # of the quadratures over eta and log r
 _COARSE = 3, 1  # enough for medians, which tails and the spread of r hardly move
@@ -87,9 +87,7 @@ class Predictive:
 
 
 def of_cells(
-    posterior: CategoryPosterior,
-    mean: np.ndarray,
-    var: np.ndarray,
+    fitted: Mode,
     row: np.ndarray,
     column: np.ndarray,
     *,
@@ -99,17 +97,19 @@ def of_cells(
 
     Parameters
     ----------
-    posterior : CategoryPosterior
-    mean, var : arrays, shape (n, T)
-        Of eta, from `natural_gradient.log_mean_units`.
+    fitted : Mode
     row, column : int arrays, shape (m,)
         The cells' products and periods.
     zero_truncated : bool
         Whether they are known to have been sold.
     """
-    size = np.log(posterior.dispersion)
+    size, size_sd = np.log(fitted.posterior.dispersion), fitted.posterior.log_dispersion_sd
     return Predictive(
-        mean[row, column], var[row, column], size[row], posterior.log_dispersion_sd[row], zero_truncated
+        fitted.log_mean[row, column],
+        fitted.log_mean_var[row, column],
+        size[row],
+        size_sd[row],
+        zero_truncated,
     )
 
 
