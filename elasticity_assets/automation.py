@@ -1,16 +1,22 @@
-"""Jobs, the weekly schedule, and the sensor that lets a refit follow each ingest.
+"""Jobs, schedules, freshness policies, and the sensors that start an ingest, and a refit after each.
 
 Two jobs do the weekly work, since one run cannot cover a category that it discovers itself: `ingest` brings the sales
 and the category partitions up to date, `refit` does the rest for all categories in one run. `cross_check` is slow, and
 has a schedule of its own.
 """
 
-from collections.abc import Sequence
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
-from elasticity_assets.settings import CrossCheckSettings, ScheduleSettings
+from elasticity_assets.ingestion import find_files
+from elasticity_assets.settings import CrossCheckSettings, SalesSettings, ScheduleSettings, SettingsError
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -18,7 +24,8 @@ NO_FOLLOW_UP = "elasticity/no_follow_up"
 """Tag of ingest runs whose refit somebody else starts."""
 
 _SALES = dg.AssetSelection.assets("raw_sales", "weekly_sales")
-_CROSS_CHECK = dg.AssetSelection.assets("nuts_cross_check")
+_NUTS_CROSS_CHECK = dg.AssetKey("nuts_cross_check")
+_CROSS_CHECK = dg.AssetSelection.assets(_NUTS_CROSS_CHECK)
 
 ingest = dg.define_asset_job(
     "ingest",
@@ -35,6 +42,14 @@ cross_check = dg.define_asset_job(
     "cross_check",
     _CROSS_CHECK,
     description="Holds a few categories' posteriors against NUTS, in turns.",
+)
+
+check_ages = dg.define_asset_job(
+    "check_ages",
+    dg.AssetSelection.checks(
+        dg.AssetCheckKey(dg.AssetKey("published_elasticity"), "every_category_is_recent")
+    ),
+    description="Looks for categories whose published numbers or sales are old.",
 )
 
 
@@ -76,6 +91,14 @@ def refit_after_ingest(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg
     )
 
 
+def with_freshness_policy(spec: dg.AssetSpec, schedule: ScheduleSettings) -> dg.AssetSpec:
+    """Let an asset of the weekly work fail its policy where it is older than `schedule.max_age_days`."""
+    if spec.key == _NUTS_CROSS_CHECK:
+        return spec
+    policy = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=schedule.max_age_days))
+    return spec.replace_attributes(freshness_policy=policy)
+
+
 def weekly_schedule(settings: ScheduleSettings) -> dg.ScheduleDefinition:
     """Start `ingest` when the settings say; the sensor takes over from there."""
     return dg.ScheduleDefinition(
@@ -84,6 +107,17 @@ def weekly_schedule(settings: ScheduleSettings) -> dg.ScheduleDefinition:
         cron_schedule=settings.cron,
         execution_timezone=settings.timezone,
         description="Takes in the sales files; the sensor refit_after_ingest then refits and publishes.",
+    )
+
+
+def daily_age_check(settings: ScheduleSettings) -> dg.ScheduleDefinition:
+    """Start `check_ages` every day: a refit that never comes turns nothing red by itself."""
+    return dg.ScheduleDefinition(
+        name="daily_age_check",
+        job=check_ages,
+        cron_schedule="0 8 * * *",
+        execution_timezone=settings.timezone,
+        description="Looks for categories whose published numbers or sales are old.",
     )
 
 
@@ -97,3 +131,42 @@ def cross_check_schedule(settings: CrossCheckSettings, schedule: ScheduleSetting
         run_config={"ops": {"nuts_cross_check": {"config": {"most": settings.categories}}}},
         description="Holds a few categories' posteriors against NUTS, those first that were not checked for longest.",
     )
+
+
+def sales_files_sensor(settings: SalesSettings) -> dg.SensorDefinition:
+    """Start `ingest` when sales files are new or changed, once they have stayed the same from one look to the next."""
+
+    @dg.sensor(
+        name="new_sales_files",
+        job=ingest,
+        minimum_interval_seconds=60,
+        description="Looks at the sales files each minute; starts ingest when they are new or changed, and at rest.",
+    )
+    def new_sales_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        try:
+            now = _fingerprint(find_files(settings.path))
+        except SettingsError as error:
+            return dg.SkipReason(str(error))
+        before = json.loads(context.cursor or "{}")
+        if now == before.get("taken_in"):
+            return dg.SkipReason("no sales file is new or changed")
+        if now != before.get("seen"):
+            return dg.SensorResult(
+                skip_reason=dg.SkipReason(
+                    "sales files are new or changed; if they stay so, the next look starts ingest"
+                ),
+                cursor=json.dumps({**before, "seen": now}),
+            )
+        return dg.SensorResult([dg.RunRequest(run_key=now)], cursor=json.dumps({"taken_in": now}))
+
+    return new_sales_files
+
+
+def _fingerprint(files: Iterable[str]) -> str:
+    """Hash of the files' names, sizes and times of change."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        with suppress(FileNotFoundError):
+            found = os.stat(file)
+            digest.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -92,12 +92,13 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     from elasticity_assets.partitions import category_of  # noqa: PLC0415
     from elasticity_assets.report_files import LATEST  # noqa: PLC0415
     from elasticity_assets.resources.run_lock import run_lock  # noqa: PLC0415
+    from elasticity_assets.run_failures import settings_mistakes  # noqa: PLC0415
 
     say = functools.partial(click.echo, err=True)
     with runs.open_instance(dagster_home()) as instance, run_lock(settings.warehouse, say=say):
         runs.end_dead_runs(settings, instance)
         result = runs.run_ingest(settings, instance)
-        if mistakes := runs.settings_mistakes(result):
+        if mistakes := settings_mistakes(result.all_events):
             raise SettingsError("; ".join(mistakes))
         _exit_if(runs.what_failed(result))
         keys = instance.get_dynamic_partitions("category")
@@ -165,6 +166,27 @@ def status() -> None:
         click.echo("no check failed")
     if any(evaluation.severity == dg.AssetCheckSeverity.ERROR for _, evaluation in failed):
         sys.exit(1)
+
+
+@main.command()
+@click.argument("refit_id")
+def rollback(refit_id: str) -> None:
+    """Publish the tables of an earlier refit again, REFIT_ID, one of the last `keep`.
+
+    The next refit publishes anew: turn the schedule off until what was wrong is mended.
+    """
+    settings = load_settings()
+
+    from elasticity_assets.mart import PublishError, publish_again  # noqa: PLC0415
+    from elasticity_assets.report_files import LATEST, show_again  # noqa: PLC0415
+
+    try:
+        publish_again(settings.warehouse, settings.published, refit_id)
+    except PublishError as error:
+        _exit_if([str(error)])
+    click.echo(f"tables of refit {refit_id}: {settings.published}")
+    if show_again(settings.reports, refit_id):
+        click.echo(f"report: {settings.reports / LATEST}")
 
 
 def _with_sales(settings: Settings, more: Sequence[str]) -> Settings:

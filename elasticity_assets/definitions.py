@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -18,13 +19,18 @@ from elasticity_assets.assets import (
     sales,
 )
 from elasticity_assets.automation import (
+    check_ages,
     cross_check,
     cross_check_schedule,
+    daily_age_check,
     ingest,
     refit,
     refit_after_ingest,
+    sales_files_sensor,
     weekly_schedule,
+    with_freshness_policy,
 )
+from elasticity_assets.failure_webhook import failure_webhook
 from elasticity_assets.resources.array_store import ArrayStore
 from elasticity_assets.resources.svi_fit import SviFit
 from elasticity_assets.resources.warehouse import Warehouse
@@ -36,7 +42,7 @@ def build_definitions(
     resource_overrides: Mapping[str, Any] | None = None,
     loggers: Mapping[str, dg.LoggerDefinition] | None = None,
 ) -> dg.Definitions:
-    """Bind assets, jobs, schedule, sensor and resources to settings.
+    """Bind assets, jobs, schedules, sensors and resources to settings.
 
     Parameters
     ----------
@@ -64,15 +70,21 @@ def build_definitions(
         ),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(
-            [sales, model_input, posterior, evidence, elasticity, promotion, mart, report]
-        ),
-        jobs=[ingest, refit, cross_check],
+        assets=[
+            asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule))
+            for asset in dg.load_assets_from_modules(
+                [sales, model_input, posterior, evidence, elasticity, promotion, mart, report]
+            )
+            if isinstance(asset, dg.AssetsDefinition)
+        ],
+        asset_checks=[mart.every_category_is_recent],
+        jobs=[ingest, refit, cross_check, check_ages],
         schedules=[
             weekly_schedule(settings.schedule),
             cross_check_schedule(settings.cross_check, settings.schedule),
+            daily_age_check(settings.schedule),
         ],
-        sensors=[refit_after_ingest],
+        sensors=[sales_files_sensor(settings.sales), refit_after_ingest, failure_webhook],
         # One process a run: one a step would compile each fit anew, and give the run's lock away in between.
         executor=dg.in_process_executor,
         resources={**resources, **(resource_overrides or {})},

@@ -142,9 +142,43 @@ def publish(
             raise PublishError(f"{published} stays as it was: {' '.join(str(error).split())}") from error
         finally:
             _remove_leftovers(published)
-        for old in sorted(folder.glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns)[:-keep]:
+        for old in kept_files(published)[keep:]:
             old.unlink()
     return row_counts
+
+
+def publish_again(warehouse: Path, published: Path, refit_id: str) -> None:
+    """Put one of the kept files in the published one's place; the next refit publishes anew.
+
+    Raises
+    ------
+    PublishError
+        If that refit's file is not kept, or cannot be read or put there.
+    RunLockError
+        If a run has the warehouse.
+    """
+    kept = {file.stem: file for file in kept_files(published)}
+    if refit_id not in kept:
+        known = (
+            f"kept are, newest first: {', '.join(kept)}" if kept else f"none is kept in {archive(published)}"
+        )
+        raise PublishError(f"no file of refit {refit_id!r}; {known}")
+    with run_lock(warehouse):
+        new = published.with_name(f".{published.name}.{refit_id}.tmp")
+        try:
+            with duckdb.connect(str(kept[refit_id]), read_only=True) as connection:
+                connection.execute(statement("last_refit"))  # or it is no file of ours
+            shutil.copyfile(kept[refit_id], new)
+            _move(new, published)
+        except (duckdb.Error, OSError) as error:
+            raise PublishError(f"{published} stays as it was: {' '.join(str(error).split())}") from error
+        finally:
+            _remove_leftovers(published)
+
+
+def kept_files(published: Path) -> list[Path]:
+    """Files of the last refits, the newest first."""
+    return sorted(archive(published).glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
 
 
 def last_categories(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -36,6 +36,15 @@ def write_report(page: str, folder: Path, refit_id: str, keep: int) -> Path:
     return file
 
 
+def show_again(folder: Path, refit_id: str) -> bool:
+    """Make a kept refit's page the newest one's copy; False where its page is not there."""
+    file = folder / f"{refit_id}.html"
+    if not file.exists():
+        return False
+    _write(file.read_text(encoding="utf-8"), folder / LATEST)
+    return True
+
+
 def _write(page: str, target: Path) -> None:
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:

@@ -1,7 +1,6 @@
 """Runs of the two jobs in this process, quietly: what the `elasticity` command does with Dagster."""
 
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ import click
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.log_manager import get_log_record_event, has_log_record_event
-from dagster._utils.error import SerializableErrorInfo
 
 from elasticity_assets.automation import NO_FOLLOW_UP, all_categories, refit_config
 from elasticity_assets.definitions import build_definitions
+from elasticity_assets.run_failures import failures
 from elasticity_assets.settings import Settings
 
 COMMAND = "elasticity/command"
@@ -104,52 +103,11 @@ def run_refit(
 
 def what_failed(result: dg.ExecuteInProcessResult) -> list[str]:
     """Say in one line each what failed in a run; empty if nothing did."""
-    lines = []
-    for evaluation in result.get_asset_check_evaluations():
-        if not evaluation.passed and evaluation.blocking:
-            lines += _by_category(evaluation) or [
-                f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"
-            ]
-    for event in result.get_step_failure_events():
-        error = _cause(event)
-        if error and error.cls_name != "DagsterAssetCheckFailedError":  # that was said above
-            lines.append(f"{event.step_key}: {_message(error)}")
+    lines = failures(result.all_events)
     if not result.success and not lines:
         lines.append(f"run {result.run_id} of {result.job_def.name} failed; see it in the UI (`make dev`)")
     return lines
 
 
-def settings_mistakes(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Say in one line each what is wrong in the settings, as a run found out with the files in hand."""
-    errors = [_cause(event) for event in result.get_step_failure_events()]
-    return [_message(error) for error in errors if error and error.cls_name == "SettingsError"]
-
-
 def _tags(settings: Settings) -> dict[str, str]:
     return {NO_FOLLOW_UP: "true", COMMAND: str(settings.warehouse.resolve())}
-
-
-def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
-    """Innermost error of a failed step."""
-    error = event.step_failure_data.error
-    while error and error.cause:
-        error = error.cause
-    return error
-
-
-def _message(error: SerializableErrorInfo) -> str:
-    """Text of an error in one line, without the name of its class, which says nothing to a user."""
-    return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", " ".join(error.message.split()))
-
-
-def _by_category(evaluation: dg.AssetCheckEvaluation) -> list[str]:
-    """Lines of the check `every_category_refitted`; none for other checks."""
-    table = evaluation.metadata.get("categories")
-    if not isinstance(table, dg.TableMetadataValue):
-        return []
-    rows = [record.data for record in table.records]
-    return [
-        f"category {row['category']!r} was not refitted, its last numbers stay: {row['reason']}"
-        for row in rows
-        if not row.get("refitted", True)
-    ]

@@ -169,6 +169,7 @@ class ScheduleSettings(Strict):
 
     cron: Cron = "0 6 * * 1"
     timezone: str = "UTC"
+    max_age_days: float = Field(default=8.0, ge=1.0)
 
     @field_validator("timezone")
     @classmethod

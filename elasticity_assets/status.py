@@ -8,6 +8,7 @@ import dagster as dg
 import duckdb
 
 from elasticity_assets.fits import utc_now
+from elasticity_assets.mart import kept_files
 from elasticity_assets.sql import statement
 
 
@@ -70,6 +71,8 @@ def fits_text(published: Path) -> str:
         f"last refit {refit_id}, {age(now, refitted_at)}: {rows_in:,} rows in, {rows_used:,} used, "
         f"{rows_rejected:,} rejected",
     ]
+    if (kept := kept_files(published)) and kept[0].stem != refit_id:
+        lines.append(f"newer, and not what is published: refit {kept[0].stem}")
     if failed:
         lines.append(f"not refitted: {', '.join(map(repr, failed))}")
     return "\n".join(lines)

@@ -1,9 +1,10 @@
 import dagster as dg
+import duckdb
 import pytest
 
 from elasticity_assets.automation import NO_FOLLOW_UP, RANGE_END, RANGE_START, refit_after_ingest
 from elasticity_assets.definitions import build_definitions
-from elasticity_assets_tests.projects import Project, make_project
+from elasticity_assets_tests.projects import CATEGORIES, Project, checks, make_project, simulated_sales
 
 
 @pytest.fixture
@@ -56,3 +57,68 @@ def test_the_sensor_watches_ingest_and_the_schedule_starts_it(project: Project) 
     with dg.build_schedule_context(instance=project.instance) as context:
         tick = definitions.resolve_schedule_def("weekly_refit").evaluate_tick(context)
     assert len(tick.run_requests or []) == 1
+
+
+def look(project: Project, cursor: str | None) -> tuple[dg.SensorResult | dg.SkipReason, str | None]:
+    """What the sensor on the sales folder does, and its next cursor."""
+    sensor = build_definitions(project.settings).resolve_sensor_def("new_sales_files")
+    with dg.build_sensor_context(instance=project.instance, cursor=cursor) as context:
+        found = sensor.evaluate_tick(context)
+    return found, found.cursor if found.cursor is not None else cursor
+
+
+def test_the_folder_is_ingested_once_its_files_are_at_rest(project: Project) -> None:
+    found, cursor = look(project, None)
+    assert not found.run_requests
+    found, cursor = look(project, cursor)
+    (first,) = found.run_requests
+    found, cursor = look(project, cursor)
+    assert not found.run_requests
+    assert found.skip_message == "no sales file is new or changed"
+    for weeks in (1, 2):  # a file that grows between two looks
+        project.write_sales(simulated_sales().head(weeks), "more.csv")
+        found, cursor = look(project, cursor)
+        assert not found.run_requests
+    found, cursor = look(project, cursor)
+    (second,) = found.run_requests
+    assert second.run_key != first.run_key
+    assert not look(project, cursor)[0].run_requests
+
+
+def test_a_folder_without_files_is_told_and_starts_nothing(project: Project) -> None:
+    for file in (project.folder / "sales").iterdir():
+        file.unlink()
+    found, _ = look(project, None)
+    assert not found.run_requests
+    assert "there is no file" in found.skip_message
+
+
+def test_weekly_assets_have_a_freshness_policy(project: Project) -> None:
+    graph = build_definitions(project.settings).resolve_asset_graph()
+    policies = {key.to_user_string(): graph.get(key).freshness_policy for key in graph.get_all_asset_keys()}
+    assert policies.pop("nuts_cross_check") is None
+    assert {policy.fail_window.to_timedelta().days for policy in policies.values()} == {8}
+
+
+def test_categories_whose_numbers_or_sales_are_old_are_named(project: Project) -> None:
+    sales = simulated_sales()
+    first, second = CATEGORIES
+    newest = sorted(sales["week"].unique())[-2:]
+    project.write_sales(sales[(sales["category"] != second) | ~sales["week"].isin(newest)])
+    project.ingest()
+    result = project.refit()
+    check = checks(result)["every_category_is_recent"]
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert check.description == f"{second!r}: its newest sales are 2 periods old"
+    with duckdb.connect(str(project.settings.published)) as connection:
+        connection.execute(
+            "UPDATE category_elasticity SET fitted_at = fitted_at - INTERVAL 9 DAY WHERE category = ?",
+            [first],
+        )
+    job = build_definitions(project.settings).resolve_job_def("check_ages")
+    check = checks(job.execute_in_process(instance=project.instance))["every_category_is_recent"]
+    assert f"{first!r}: fitted 9 days ago" in check.description
+    records = {record.data["category"]: record.data for record in check.metadata["categories"].records}
+    assert records[second]["periods behind"] == 2
+    assert records[second]["days since fit"] < 1.0

@@ -47,6 +47,7 @@ def test_the_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> 
             "report",
         },
         "cross_check": {"nuts_cross_check"},
+        "check_ages": set(),
     }
     assert {job.executor_def.name for job in jobs.values()} == {"in_process"}
 

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
+import duckdb
 
 from elasticity_assets.assets.metadata import OWNERS, row_count
 from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.checks import mart as checks
-from elasticity_assets.fits import failures, readable_fit
+from elasticity_assets.fits import failures, readable_fit, utc_now
 from elasticity_assets.mart import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.partitions import category_of
 from elasticity_assets.resources.array_store import StoredArrays
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.settings import Settings
+from elasticity_assets.sql import statement
 
 
 @dg.asset(
@@ -68,6 +70,17 @@ def published_elasticity(
             **{f"rows of {table}": n for table, n in rows.items()},
         },
     )
+
+
+@dg.asset_check(
+    asset=published_elasticity,
+    description="No category's fit is older than schedule.max_age_days, and none has stopped to have sales.",
+)
+def every_category_is_recent(settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResult:
+    """Look at the published file, whether a refit has just made it or not."""
+    with duckdb.connect(str(settings.published), read_only=True) as connection:
+        ages = connection.execute(statement("published_ages"), {"now": utc_now()}).fetchall()
+    return checks.every_category_is_recent(ages, settings.schedule.max_age_days)
 
 
 def failed_categories(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dict[str, str]:

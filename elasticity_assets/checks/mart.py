@@ -1,10 +1,12 @@
-"""The last checks: the published tables agree, and every category's numbers are of this refit."""
+"""The last checks: the published tables agree, and every category's numbers are of this refit, and of late."""
 
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from elasticity_assets.checks.report import by_category
+
+_MOST_PERIODS_BEHIND = 1
 
 PUBLISHED_ELASTICITY = [
     dg.AssetCheckSpec(
@@ -94,5 +96,34 @@ def every_category_refitted(published: Sequence[str], failed: Mapping[str, str])
                 category: {"refitted": category not in failed, "reason": failed.get(category, "")}
                 for category in sorted({*published, *failed})
             }
+        ),
+    )
+
+
+def every_category_is_recent(
+    ages: Sequence[tuple[str, float, int]], max_age_days: float
+) -> dg.AssetCheckResult:
+    """Warn of categories whose fit is old, or whose sales have stopped coming.
+
+    Parameters
+    ----------
+    ages : sequence of (str, float, int)
+        Each category's name, days since its fit, and periods that its newest sales lie behind the newest of all.
+    max_age_days : float
+    """
+    old = {
+        category: f"fitted {days:.0f} days ago"
+        if days > max_age_days
+        else f"its newest sales are {behind} periods old"
+        for category, days, behind in ages
+        if days > max_age_days or behind > _MOST_PERIODS_BEHIND
+    }
+    return dg.AssetCheckResult(
+        passed=not old,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(f"{category!r}: {why}" for category, why in old.items())
+        or f"{len(ages)} categories, all fitted within {max_age_days:g} days on recent sales",
+        metadata=by_category(
+            {name: {"days since fit": days, "periods behind": behind} for name, days, behind in ages}
         ),
     )

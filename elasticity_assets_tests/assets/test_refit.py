@@ -15,7 +15,8 @@ from elasticity_assets.partitions import partition_key
 from elasticity_assets.resources.array_store import ArrayStore
 from elasticity_assets.resources.svi_fit import SviFit
 from elasticity_assets.resources.warehouse import Warehouse
-from elasticity_assets.runs import settings_mistakes, what_failed
+from elasticity_assets.run_failures import settings_mistakes
+from elasticity_assets.runs import what_failed
 from elasticity_assets_tests.pages import needs_nothing
 from elasticity_assets_tests.projects import (
     CATEGORIES,
@@ -351,7 +352,7 @@ def test_files_that_cannot_be_used_fail_the_run_and_the_published_file_stays(pro
     (line,) = what_failed(result)
     assert "sales.csv" in line
     assert "\n" not in line
-    assert settings_mistakes(result)
+    assert settings_mistakes(result.all_events)
     assert project.settings.published.read_bytes() == before
 
 

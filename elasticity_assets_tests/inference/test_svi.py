@@ -112,7 +112,7 @@ def test_guides_and_losses_agree(
     assert np.sqrt(np.mean(in_sds(fit, soft_drinks_poisson) ** 2)) < 0.35
     assert np.log(fit.product_spread() / soft_drinks_poisson.product_spread()) == pytest.approx(0.0, abs=0.15)
     # A richer guide has the larger bound; noise of the eight draws aside.
-    assert fit.diagnostics.elbo > soft_drinks_poisson.diagnostics.elbo - 4
+    assert fit.diagnostics.elbo > soft_drinks_poisson.diagnostics.elbo - 6
 
 
 def test_warm_start_is_short(soft_drinks: Panel, soft_drinks_poisson: CategoryPosterior) -> None:

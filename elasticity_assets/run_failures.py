@@ -1,0 +1,62 @@
+"""Why a run failed, in one line each: for the terminal and for the webhook."""
+
+import re
+from collections.abc import Iterable
+
+import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
+
+
+def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
+    """Say in one line each what failed in a run: categories, other blocking checks, steps.
+
+    Parameters
+    ----------
+    events : iterable of DagsterEvent
+        All of the run.
+    """
+    of_checks, of_steps = [], []
+    for event in events:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed and evaluation.blocking:
+                of_checks += _by_category(evaluation) or [
+                    f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"
+                ]
+        elif event.is_step_failure:
+            error = _cause(event)
+            if error and error.cls_name != "DagsterAssetCheckFailedError":  # its check says more
+                of_steps.append(f"{event.step_key}: {_message(error)}")
+    return of_checks + of_steps
+
+
+def settings_mistakes(events: Iterable[dg.DagsterEvent]) -> list[str]:
+    """Say in one line each what is wrong in the settings, as a run found out with the files in hand."""
+    errors = [_cause(event) for event in events if event.is_step_failure]
+    return [_message(error) for error in errors if error and error.cls_name == "SettingsError"]
+
+
+def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
+    """Innermost error of a failed step."""
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return error
+
+
+def _message(error: SerializableErrorInfo) -> str:
+    """Text of an error in one line, without the name of its class, which says nothing to a user."""
+    return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", " ".join(error.message.split()))
+
+
+def _by_category(evaluation: dg.AssetCheckEvaluation) -> list[str]:
+    """Lines of the check `every_category_refitted`; none for other checks."""
+    table = evaluation.metadata.get("categories")
+    if not isinstance(table, dg.TableMetadataValue):
+        return []
+    rows = [record.data for record in table.records]
+    return [
+        f"category {row['category']!r} was not refitted, its last numbers stay: {row['reason']}"
+        for row in rows
+        if not row.get("refitted", True)
+    ]
