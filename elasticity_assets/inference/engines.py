@@ -39,7 +39,7 @@ def fit(
     found, passes = evidence.NOTHING, 0
     near: CategoryPosterior | State | None = start
     if weighs:
-        found, state, passes = evidence.weigh(
+        found, mode, passes = evidence.weigh(
             panel,
             priors,
             options.likelihood,
@@ -48,7 +48,7 @@ def fit(
             start=start,
         )
         if options.engine == "natural_gradient":
-            near = state
+            near = mode.state
     posterior = engine.fit(
         evidence.weighed(panel, found),
         priors,

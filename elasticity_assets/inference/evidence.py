@@ -80,7 +80,7 @@ def weigh(
     robust: bool = True,
     serial_correlation: bool = True,
     start: CategoryPosterior | None = None,
-) -> tuple[Evidence, State, int]:
+) -> tuple[Evidence, Mode, int]:
     """Find the cells' weights, by fits of the natural-gradient engine at the mode of tau.
 
     Parameters
@@ -99,8 +99,8 @@ def weigh(
     Returns
     -------
     evidence : Evidence
-    state : State
-        Where the last fit ended: near where the one under these weights will.
+    mode : Mode
+        The last fit: near the one under these weights.
     passes : int
         Over the data, of all fits.
     """
@@ -128,7 +128,7 @@ def weigh(
     if serial_correlation:
         factor = serial_correlation_factor(mode, weighed(panel, found), likelihood)
         found = replace(found, serial_correlation_factor=factor)
-    return found, mode.state, passes
+    return found, mode, passes
 
 
 def _discounted(mode: Mode, panel: Panel, discounted_from: float, absurd_from: float) -> Evidence:

@@ -62,7 +62,7 @@ def test_held_out_units_do_not_matter(clean: Panel) -> None:
 
 
 def test_clean_sales_keep_nearly_all_their_weight(clean: Panel) -> None:
-    found, _ = weigh(clean, DEFAULT, "negative_binomial")
+    found, *_ = weigh(clean, DEFAULT, "negative_binomial")
     assert len(found.discounted) <= 0.003 * clean.n_obs
     assert 1.0 <= found.serial_correlation_factor < 1.25
 
@@ -148,15 +148,15 @@ def test_products_that_seldom_sell_keep_their_zeros() -> None:
     for level in (-2.5, -1.2):
         simulation = replace(SIMULATION, products=20, weeks=104, level_mean=level, level_spread=0.3)
         panel = simulated_panels(simulation, seed=1)[0][0]
-        found, _ = weigh(panel, DEFAULT, "negative_binomial")
+        found, *_ = weigh(panel, DEFAULT, "negative_binomial")
         assert len(found.discounted) < 0.005 * panel.n_obs
 
 
 def test_poisson_keeps_what_the_negative_binomial_finds_ordinary() -> None:
     varied = simulated_panels(replace(SIMULATION, log_dispersion_mean=1.0), seed=3)[0][0]
-    found, posterior = weigh(varied, DEFAULT, "poisson")
+    found, mode, _ = weigh(varied, DEFAULT, "poisson")
     assert len(found.discounted) < 0.005 * varied.n_obs
-    assert posterior.diagnostics.family == "poisson"
+    assert mode.posterior.diagnostics.family == "poisson"
 
 
 def test_a_long_stock_out_counts_less_and_an_ordinary_week_without_a_sale_does_not() -> None:
