@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from elasticity_assets import mart
-from elasticity_assets.mart import PublishError, Refit, archive, publish
+from elasticity_assets.mart import PublishError, Refit, archive, kept_files, publish, publish_again
 from elasticity_assets.resources.run_lock import run_lock
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.sql import quoted
@@ -304,6 +304,30 @@ def test_keeps_the_last_files_for_rollback(warehouse, published):
     third = contents(archive(published) / "refit-3.duckdb")
     assert [row[0] for row in third["refits"]] == ["refit-1", "refit-2", "refit-3"]
     assert contents(archive(published) / "refit-4.duckdb") == contents(published)
+
+
+def test_a_kept_file_is_published_again_and_the_next_refit_knows_all_refits(warehouse, published):
+    for number in range(1, 4):
+        fill(warehouse, shift=-0.1 * number)
+        publish(warehouse, published, refit(number), controls=CONTROLS)
+    kept = contents(archive(published) / "refit-2.duckdb")
+    publish_again(Path(warehouse.path), published, "refit-2")
+    assert contents(published) == kept
+    assert [file.stem for file in kept_files(published)] == ["refit-3", "refit-2", "refit-1"]
+    assert not list(published.parent.glob(".*.tmp"))
+    publish(warehouse, published, refit(4), controls=CONTROLS)
+    assert [row[0] for row in contents(published)["refits"]] == [f"refit-{number}" for number in range(1, 5)]
+
+
+def test_what_cannot_be_published_again_leaves_the_published_file(warehouse, published):
+    before = contents(published)
+    with pytest.raises(PublishError, match=r"no file of refit 'refit-7'; kept are, newest first: refit-1"):
+        publish_again(Path(warehouse.path), published, "refit-7")
+    (archive(published) / "refit-1.duckdb").write_bytes(b"damaged")
+    with pytest.raises(PublishError, match="stays as it was"):
+        publish_again(Path(warehouse.path), published, "refit-1")
+    assert contents(published) == before
+    assert not list(published.parent.glob(".*.tmp"))
 
 
 def test_an_open_reader_keeps_the_old_tables_and_blocks_nothing(warehouse, published):

@@ -109,3 +109,37 @@ def test_sales_on_the_command_line_are_added(folder: Path) -> None:
     status = elasticity(folder, "status")
     assert status.returncode == 0, status.stderr
     assert all(category in status.stdout for category in CATEGORIES)
+
+
+def test_rollback_publishes_an_earlier_refit_until_the_next(folder: Path) -> None:
+    with duckdb.connect(str(folder / "data/elasticity.duckdb"), read_only=True) as connection:
+        (earlier,) = connection.execute(
+            "SELECT refit_id FROM refits ORDER BY refitted_at DESC LIMIT 1"
+        ).fetchone()
+    before = dict(published(folder))
+    simulated_sales(seed=1).to_csv(folder / "sales/sales.csv", index=False)
+    refitted = elasticity(folder, "refit")
+    assert refitted.returncode == 0, refitted.stderr
+    newest = dict(published(folder))
+    assert not newest["product_elasticity"].equals(before["product_elasticity"])
+    assert (unknown := elasticity(folder, "rollback", "no-such-refit")).returncode == 1
+    assert (
+        f"no file of refit 'no-such-refit'; kept are, newest first: {newest_kept(folder)}" in unknown.stderr
+    )
+    done = elasticity(folder, "rollback", earlier)
+    assert done.returncode == 0, done.stderr
+    for table, rows in published(folder):
+        pd.testing.assert_frame_equal(rows, before[table], check_exact=True, obj=table)
+    assert earlier in (folder / "data/reports/latest.html").read_text()
+    status = elasticity(folder, "status").stdout
+    assert f"last refit {earlier}" in status
+    assert f"newer, and not what is published: refit {newest_kept(folder)}" in status
+    assert elasticity(folder, "refit").returncode == 0
+    for table, rows in published(folder):
+        pd.testing.assert_frame_equal(rows, newest[table], check_exact=True, obj=table)
+
+
+def newest_kept(folder: Path) -> str:
+    return max(
+        (folder / "data/elasticity.refits").glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns
+    ).stem

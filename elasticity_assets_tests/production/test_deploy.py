@@ -1,0 +1,134 @@
+"""The files in deploy/, as far as one machine without Docker's daemon can tell."""
+
+import getpass
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
+
+from elasticity_assets_tests.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Let the program itself read the file."""
+    program = shutil.which("docker-compose")
+    if program is None:
+        pytest.skip("docker-compose is not installed")
+    command = [program, "-f", str(DEPLOY / "compose.yaml"), *arguments]
+    return subprocess.run(
+        command,
+        check=False,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_compose_reads_its_file() -> None:
+    done = compose("config", POSTGRES_PASSWORD="secret", PROJECT="/srv/shop")
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    assert set(services) == {"postgres", "code_server", "daemon", "webserver"}
+    assert {service["restart"] for service in services.values()} == {"unless-stopped"}
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert [re.sub(r"/tcp$", "", str(port)) for port in published] == ["127.0.0.1:3000:3000"]
+    assert any("/srv/shop" in str(volume) for volume in services["code_server"]["volumes"])
+    (server,) = yaml.safe_load((DEPLOY / "workspace.yaml").read_text())["load_from"]
+    command = services["code_server"]["command"]
+    assert server["grpc_server"]["host"] in services
+    assert int(command[command.index("--port") + 1]) == server["grpc_server"]["port"]
+
+
+@pytest.mark.parametrize("missing", ["POSTGRES_PASSWORD", "PROJECT"])
+def test_compose_says_what_it_wants(missing: str) -> None:
+    given = {"POSTGRES_PASSWORD": "secret", "PROJECT": "/srv/shop"}
+    del given[missing]
+    done = compose("config", **given)
+    assert done.returncode != 0
+    assert f"set {missing}" in done.stderr
+
+
+def test_the_image_copies_what_there_is() -> None:
+    copied = re.findall(r"^COPY (.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert copied
+    for source in " ".join(copied).split():
+        assert (ROOT / source).exists(), source
+
+
+def test_both_instances_are_set_up_alike_but_for_where_they_store() -> None:
+    own = yaml.safe_load((files("elasticity_assets") / "dagster.yaml").read_text())
+    production = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    for key in ("storage", "local_artifact_storage", "compute_logs"):
+        del production[key]
+    assert production == own
+
+
+@pytest.fixture
+def postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run a real PostgreSQL of its own; it refuses to run as root."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        pytest.skip("PostgreSQL is not installed")
+    as_postgres = ["runuser", "-u", "postgres", "--"] if getpass.getuser() == "root" else []
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as name:
+        folder, port = Path(name), str(free_port())
+        (folder / "password").write_text("secret")
+        if as_postgres:
+            for path in (folder, folder / "password"):
+                shutil.chown(path, "postgres")
+
+        def run(program: str, *arguments: str) -> None:
+            command = [*as_postgres, str(programs[-1] / program), "-D", str(folder / "data"), *arguments]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=120)
+
+        run("initdb", "-U", "dagster", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}")
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+        run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+        try:
+            for key, value in {
+                "POSTGRES_HOST": "127.0.0.1",
+                "POSTGRES_PORT": port,
+                "POSTGRES_USER": "dagster",
+                "POSTGRES_PASSWORD": "secret",
+                "POSTGRES_DB": "postgres",
+            }.items():
+                monkeypatch.setenv(key, value)
+            yield
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+@dg.asset
+def something() -> int:
+    return 1
+
+
+@pytest.mark.usefixtures("postgres")
+def test_the_instance_keeps_its_runs_in_postgresql(tmp_path: Path) -> None:
+    settings = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    for key in ("local_artifact_storage", "compute_logs"):  # these folders are the image's
+        settings[key]["config"]["base_dir"] = str(tmp_path / key)
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert isinstance(instance.run_storage, PostgresRunStorage)
+        assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
+        assert isinstance(instance.schedule_storage, PostgresScheduleStorage)
+        assert dg.materialize([something], instance=instance).success
+    with dg.DagsterInstance.from_config(str(tmp_path)) as again:
+        (run,) = again.get_runs()
+        assert run.status == dg.DagsterRunStatus.SUCCESS
+        assert again.get_latest_materialization_event(dg.AssetKey("something"))
+        assert again.run_retries_enabled

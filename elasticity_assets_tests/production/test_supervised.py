@@ -1,0 +1,213 @@
+"""Webserver, daemon and code server as deploy/supervisord.conf runs them; each is killed during a scheduled refit."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import dagster as dg
+import duckdb
+import pytest
+import yaml
+
+from elasticity_assets.home import dagster_home
+from elasticity_assets_tests.ports import free_port
+from elasticity_assets_tests.projects import settings_dict, simulated_sales
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PATIENCE = 400.0  # seconds; a tick comes every minute
+PROGRAMS = ("code_server", "daemon", "webserver")
+DONE = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+MAX_RUNTIME = 120
+
+Found = TypeVar("Found")
+
+
+def until(look: Callable[[], Found | None], what: str) -> Found:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if (found := look()) is not None:
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"waited {PATIENCE} s for {what}")
+
+
+@dataclass
+class Production:
+    """The supervised processes, and the instance that they work on."""
+
+    folder: Path
+    instance: dg.DagsterInstance
+    weeks: int = 18
+
+    def supervisorctl(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(DEPLOY / "supervisord.conf")]
+        done = subprocess.run([*command, *arguments], check=False, capture_output=True, text=True, timeout=60)
+        return done.stdout
+
+    def pid(self, program: str) -> int:
+        return int(self.supervisorctl("pid", program))
+
+    def kill(self, program: str) -> None:
+        os.kill(self.pid(program), signal.SIGKILL)
+
+    def new_week(self) -> None:
+        """Deliver one more week of all categories."""
+        self.weeks += 1
+        sales = simulated_sales(4)
+        weeks = sorted(sales["week"].unique())[: self.weeks]
+        beside = self.folder / "sales/.sales.tmp"
+        sales[sales["week"].isin(weeks)].to_csv(beside, index=False)
+        beside.replace(self.folder / "sales/sales.csv")
+
+    def refits(self, *statuses: dg.DagsterRunStatus) -> list[dg.DagsterRun]:
+        return list(self.instance.get_runs(dg.RunsFilter(job_name="refit", statuses=list(statuses))))
+
+    def fitting(self) -> dg.DagsterRun:
+        """Wait for a scheduled refit that takes in the newest week, until it fits."""
+        before = {run.run_id for run in self.refits()}
+
+        def look() -> dg.DagsterRun | None:
+            for run in self.refits(dg.DagsterRunStatus.STARTED):
+                if run.run_id not in before and self._began(run, "category_posterior"):
+                    return run
+            return None
+
+        return until(look, "a refit that fits")
+
+    def _began(self, run: dg.DagsterRun, step: str) -> bool:
+        events = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START)
+        return any(event.dagster_event and event.dagster_event.step_key == step for event in events)
+
+    def pid_of(self, run: dg.DagsterRun) -> int:
+        for entry in self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+            event = entry.dagster_event
+            if event and (pid := event.engine_event_data.metadata.get("pid")):
+                return int(str(pid.value))
+        raise AssertionError(f"run {run.run_id} told no pid")
+
+    def outcome(self, run: dg.DagsterRun) -> list[dg.DagsterRunStatus]:
+        """Wait until the run, or one started in its place, has succeeded; how each of them ended."""
+
+        def look() -> list[dg.DagsterRunStatus] | None:
+            runs = self.instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": run.run_id}))
+            again = self.instance.get_run_by_id(run.run_id)
+            assert again
+            statuses = [again.status, *(retry.status for retry in reversed(list(runs)))]
+            return statuses if statuses[-1] == dg.DagsterRunStatus.SUCCESS else None
+
+        return until(look, f"refit {run.run_id} to succeed, or one in its place")
+
+    def published_weeks(self) -> int:
+        """Weeks in the published file, whose tables must agree."""
+        with duckdb.connect(str(self.folder / "data/elasticity.duckdb"), read_only=True) as connection:
+            products = connection.sql("FROM product_elasticity SELECT category, product").fetchall()
+            scenarios = connection.sql("FROM price_scenarios SELECT DISTINCT category, product").fetchall()
+            sold = connection.sql("FROM weekly_sales SELECT DISTINCT category, product").fetchall()
+            assert sorted(products) == sorted(scenarios) == sorted(sold)
+            (weeks,) = connection.sql("SELECT count(DISTINCT period_start) FROM weekly_sales").fetchone()
+        assert not [*self.folder.glob("data/.*.tmp*"), *self.folder.glob("data/elasticity.refits/.*")]
+        return weeks
+
+
+@pytest.fixture(scope="module")
+def production() -> Iterator[Production]:
+    with tempfile.TemporaryDirectory(prefix="el") as name, pytest.MonkeyPatch.context() as environment:
+        folder = Path(name)  # pytest's own is too long for a socket's path
+        content = settings_dict() | {"schedule": {"cron": "* * * * *"}}
+        (folder / "elasticity.yaml").write_text(yaml.safe_dump(content))
+        (folder / "sales").mkdir()
+        environment.setenv("ELASTICITY_CONFIG", str(folder / "elasticity.yaml"))
+        environment.delenv("DAGSTER_HOME", raising=False)
+        home = dagster_home()
+        instance_settings = yaml.safe_load((home / "dagster.yaml").read_text())
+        instance_settings["run_monitoring"] |= {
+            "poll_interval_seconds": 5,
+            "max_runtime_seconds": MAX_RUNTIME,
+        }
+        (home / "dagster.yaml").write_text(yaml.safe_dump(instance_settings))
+        for key, value in {
+            "DAGSTER_HOME": str(home),
+            "CODE_SERVER_SOCKET": str(home / "code_server.sock"),
+            "UI_PORT": str(free_port()),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }.items():
+            environment.setenv(key, value)
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            found = Production(folder, instance)
+            found.new_week()
+            command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(DEPLOY / "supervisord.conf")]
+            with (folder / "supervisord.log").open("wb") as log:
+                supervisord = subprocess.Popen(command, stdout=log, stderr=log)
+            try:
+                start_schedule()
+                yield found
+            finally:
+                supervisord.send_signal(signal.SIGTERM)
+                supervisord.wait(timeout=60)
+
+
+def start_schedule() -> None:
+    """As an operator does, once the code server is there."""
+    workspace = str(DEPLOY / "workspace.supervised.yaml")
+    command = [sys.executable, "-m", "dagster", "schedule", "start", "weekly_refit", "-w", workspace]
+
+    def look() -> bool | None:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=120)
+        return True if done.returncode == 0 else None
+
+    until(look, "the code server")
+
+
+def test_a_killed_daemon_is_started_again_and_the_refit_completes(production: Production) -> None:
+    run = production.fitting()
+    pid = production.pid("daemon")
+    production.kill("daemon")
+    assert production.outcome(run) == [dg.DagsterRunStatus.SUCCESS]
+    assert production.published_weeks() == production.weeks
+    assert until(lambda: production.pid("daemon") or None, "the daemon") != pid
+
+
+def test_a_killed_code_server_is_started_again_and_the_refit_completes(production: Production) -> None:
+    production.new_week()
+    run = production.fitting()
+    pid = production.pid("code_server")
+    production.kill("code_server")
+    assert production.outcome(run) == [dg.DagsterRunStatus.SUCCESS]
+    assert production.published_weeks() == production.weeks
+    assert until(lambda: production.pid("code_server") or None, "the code server") != pid
+
+
+def test_a_killed_run_is_started_again(production: Production) -> None:
+    production.new_week()
+    run = production.fitting()
+    os.kill(production.pid_of(run), signal.SIGKILL)
+    assert production.outcome(run) == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
+    assert production.published_weeks() == production.weeks
+
+
+def test_a_run_that_vanished_with_the_code_server_is_found_by_its_time_and_started_again(
+    production: Production,
+) -> None:
+    production.new_week()
+    run = production.fitting()
+    pid = production.pid_of(run)
+    production.kill("code_server")  # nobody is left to tell of the run's end
+    os.kill(pid, signal.SIGKILL)
+    assert production.outcome(run) == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
+    failed = production.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    assert any(f"Exceeded maximum runtime of {MAX_RUNTIME}" in entry.user_message for entry in failed)
+    assert production.published_weeks() == production.weeks
+
+
+def test_the_webserver_answers(production: Production) -> None:
+    url = f"http://127.0.0.1:{os.environ['UI_PORT']}/server_info"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert answer.status == 200
