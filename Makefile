@@ -2,8 +2,9 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+PORT ?= 3000
 
-.PHONY: demo example test torture dev lint bench install clean
+.PHONY: demo example test torture soak dev lint bench install clean
 
 install: .venv/installed
 
@@ -29,11 +30,15 @@ test: install
 
 # A hundred refits killed at random moments, and eight processes refitting at once for five minutes: half an hour.
 torture: install
-	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture
+	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production
 
-# The UI on http://localhost:3000, with the daemon that runs the schedule.
+# Fifty-two weekly deliveries, each scheduled, fitted from the last week's fits and published: half an hour.
+soak: install
+	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/soak
+
+# The UI on http://localhost:3000 (PORT=... for another), with the daemon that runs the schedule.
 dev: install
-	DAGSTER_HOME=$$($(BIN)/python -m elasticity_assets.home) $(BIN)/dagster dev -w workspace.yaml --port 3000
+	DAGSTER_HOME=$$($(BIN)/python -m elasticity_assets.home) $(BIN)/dagster dev -w workspace.yaml --port $(PORT)
 
 lint: install
 	$(BIN)/ruff format --check .

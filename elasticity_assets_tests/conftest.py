@@ -42,11 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--at-length",
         action="store_true",
-        help="kill a hundred runs, and let eight processes refit for minutes",
+        help="kill a hundred runs, let eight processes refit for minutes, and deliver 52 weeks",
     )
 
 
 @pytest.fixture(scope="session")
 def at_length(pytestconfig: pytest.Config) -> bool:
-    """Whether `make torture` asks for the long tests."""
+    """Whether `make torture` or `make soak` asks for the long tests."""
     return bool(pytestconfig.getoption("--at-length"))

@@ -3,12 +3,13 @@
 import time
 from dataclasses import replace
 
+import numpy as np
+
 from elasticity_assets.inference import evidence, natural_gradient, nuts, svi
 from elasticity_assets.inference.options import FitOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import DEFAULT, Priors
-from elasticity_assets.inference.state import State
 
 
 def fit(
@@ -35,36 +36,38 @@ def fit(
     options = options or FitOptions()
     engine = {"natural_gradient": natural_gradient, "svi": svi, "nuts": nuts}[options.engine]
     own_options = getattr(options, options.engine)
-    weighs = options.robust or options.serial_correlation
-    found, passes = evidence.NOTHING, 0
-    near: CategoryPosterior | State | None = start
-    if weighs:
-        found, mode, passes = evidence.weigh(
-            panel,
-            priors,
-            options.likelihood,
-            robust=options.robust,
-            serial_correlation=options.serial_correlation,
-            start=start,
+    if not (options.robust or options.serial_correlation):
+        return engine.fit(
+            panel, priors, options.likelihood, own_options, start=start, on_progress=on_progress
         )
-        if options.engine == "natural_gradient":
-            near = mode.state
+    weighing = evidence.weigh(
+        panel,
+        priors,
+        options.likelihood,
+        robust=options.robust,
+        serial_correlation=options.serial_correlation,
+        start=start,
+    )
+    found, same_engine = weighing.evidence, options.engine == "natural_gradient"
     posterior = engine.fit(
         evidence.weighed(panel, found),
         priors,
         options.likelihood,
         own_options,
-        start=near,
+        start=weighing.mode.state if same_engine else start,
         on_progress=on_progress,
     )
-    if not weighs:
-        return posterior
-    diagnostics = replace(posterior.diagnostics, seconds=time.perf_counter() - began)
-    if options.engine == "natural_gradient":
-        diagnostics = replace(diagnostics, iterations=passes + diagnostics.iterations)
+    iterations, trace = posterior.diagnostics.iterations, posterior.trace
+    if same_engine:
+        iterations += weighing.passes
+        if found.serial_correlation_factor == 1.0:  # else all that came before is of other weights
+            trace = np.concatenate([weighing.trace, trace])
     return replace(
         posterior,
-        diagnostics=diagnostics,
+        trace=trace,
+        diagnostics=replace(
+            posterior.diagnostics, iterations=iterations, seconds=time.perf_counter() - began
+        ),
         serial_correlation_factor=found.serial_correlation_factor,
         discounted=found.discounted,
         discounted_share=found.discounted_share,

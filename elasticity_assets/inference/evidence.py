@@ -55,6 +55,27 @@ class Evidence:
     discounted_share: np.ndarray
 
 
+@dataclass(frozen=True)
+class Weighing:
+    """What weighing found.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    mode : Mode
+        The last fit: near the one under these weights.
+    passes : int
+        Over the data, of all fits.
+    trace : float array
+        The ELBO before each of their passes, under the weights that each had; of the fits by `likelihood`.
+    """
+
+    evidence: Evidence
+    mode: Mode
+    passes: int
+    trace: np.ndarray
+
+
 NOTHING = Evidence(1.0, np.zeros((0, 2), np.int64), np.zeros(0))
 """Every cell counts as the panel says."""
 
@@ -80,7 +101,7 @@ def weigh(
     robust: bool = True,
     serial_correlation: bool = True,
     start: CategoryPosterior | None = None,
-) -> tuple[Evidence, Mode, int]:
+) -> Weighing:
     """Find the cells' weights, by fits of the natural-gradient engine at the mode of tau.
 
     Parameters
@@ -98,20 +119,16 @@ def weigh(
 
     Returns
     -------
-    evidence : Evidence
-    mode : Mode
-        The last fit: near the one under these weights.
-    passes : int
-        Over the data, of all fits.
+    Weighing
     """
-    found, passes = NOTHING, 0
-
+    found, passes, trace = NOTHING, 0, []
     judge: Likelihood = "negative_binomial" if robust else likelihood
 
     def fit(start: CategoryPosterior | State | None) -> Mode:
         nonlocal passes
         mode = fit_mode(weighed(panel, found), priors, judge, _OPTIONS, start=start)
         passes += mode.posterior.diagnostics.iterations
+        trace.append(mode.posterior.trace)
         return mode
 
     mode = fit(start)
@@ -124,11 +141,12 @@ def weigh(
         mode = fit(mode.state)
     if judge != likelihood:
         judge = likelihood
+        trace.clear()  # of another density
         mode = fit(mode.state)
     if serial_correlation:
         factor = serial_correlation_factor(mode, weighed(panel, found), likelihood)
         found = replace(found, serial_correlation_factor=factor)
-    return found, mode, passes
+    return Weighing(found, mode, passes, np.concatenate(trace))
 
 
 def _discounted(mode: Mode, panel: Panel, discounted_from: float, absurd_from: float) -> Evidence:

@@ -62,9 +62,9 @@ def test_held_out_units_do_not_matter(clean: Panel) -> None:
 
 
 def test_clean_sales_keep_nearly_all_their_weight(clean: Panel) -> None:
-    found, *_ = weigh(clean, DEFAULT, "negative_binomial")
-    assert len(found.discounted) <= 0.003 * clean.n_obs
-    assert 1.0 <= found.serial_correlation_factor < 1.25
+    found = weigh(clean, DEFAULT, "negative_binomial")
+    assert len(found.evidence.discounted) <= 0.003 * clean.n_obs
+    assert 1.0 <= found.evidence.serial_correlation_factor < 1.25
 
 
 @pytest.mark.parametrize("absurd", ["a stock-out", "a typing error"])
@@ -148,24 +148,24 @@ def test_products_that_seldom_sell_keep_their_zeros() -> None:
     for level in (-2.5, -1.2):
         simulation = replace(SIMULATION, products=20, weeks=104, level_mean=level, level_spread=0.3)
         panel = simulated_panels(simulation, seed=1)[0][0]
-        found, *_ = weigh(panel, DEFAULT, "negative_binomial")
-        assert len(found.discounted) < 0.005 * panel.n_obs
+        found = weigh(panel, DEFAULT, "negative_binomial")
+        assert len(found.evidence.discounted) < 0.005 * panel.n_obs
 
 
 def test_poisson_keeps_what_the_negative_binomial_finds_ordinary() -> None:
     varied = simulated_panels(replace(SIMULATION, log_dispersion_mean=1.0), seed=3)[0][0]
-    found, mode, _ = weigh(varied, DEFAULT, "poisson")
-    assert len(found.discounted) < 0.005 * varied.n_obs
-    assert mode.posterior.diagnostics.family == "poisson"
+    found = weigh(varied, DEFAULT, "poisson")
+    assert len(found.evidence.discounted) < 0.005 * varied.n_obs
+    assert found.mode.posterior.diagnostics.family == "poisson"
 
 
 def test_a_long_stock_out_counts_less_and_an_ordinary_week_without_a_sale_does_not() -> None:
     panel = simulated_panels(
         replace(SIMULATION, level_mean=2.0, level_spread=0.3, log_dispersion_mean=1.0), seed=2
     )[0][0]
-    natural = weigh(panel, DEFAULT, "negative_binomial")[0].discounted
+    natural = weigh(panel, DEFAULT, "negative_binomial").evidence.discounted
     assert len(natural) < 0.01 * panel.n_obs
     units = panel.units.copy()
     units[:4, 30:36] = 0.0
-    found = weigh(replace(panel, units=units), DEFAULT, "negative_binomial")[0].discounted.tolist()
+    found = weigh(replace(panel, units=units), DEFAULT, "negative_binomial").evidence.discounted.tolist()
     assert all([product, week] in found for product in range(4) for week in range(30, 36))

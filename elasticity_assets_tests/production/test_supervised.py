@@ -45,7 +45,8 @@ class Production:
 
     folder: Path
     instance: dg.DagsterInstance
-    weeks: int = 18
+    weeks: int = 16  # of the 20 that are simulated
+    delivered: float = 0.0  # when the last one was
 
     def supervisorctl(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(DEPLOY / "supervisord.conf")]
@@ -66,17 +67,22 @@ class Production:
         beside = self.folder / "sales/.sales.tmp"
         sales[sales["week"].isin(weeks)].to_csv(beside, index=False)
         beside.replace(self.folder / "sales/sales.csv")
+        self.delivered = time.time()
 
     def refits(self, *statuses: dg.DagsterRunStatus) -> list[dg.DagsterRun]:
         return list(self.instance.get_runs(dg.RunsFilter(job_name="refit", statuses=list(statuses))))
 
     def fitting(self) -> dg.DagsterRun:
         """Wait for a scheduled refit that takes in the newest week, until it fits."""
-        before = {run.run_id for run in self.refits()}
 
         def look() -> dg.DagsterRun | None:
             for run in self.refits(dg.DagsterRunStatus.STARTED):
-                if run.run_id not in before and self._began(run, "category_posterior"):
+                ingest = self.instance.get_run_record_by_id(run.tags["dagster/run_key"])
+                if (
+                    ingest
+                    and (ingest.start_time or 0.0) > self.delivered
+                    and self._began(run, "category_posterior")
+                ):
                     return run
             return None
 
@@ -194,16 +200,18 @@ def test_a_killed_run_is_started_again(production: Production) -> None:
 
 
 def test_a_run_that_vanished_with_the_code_server_is_found_by_its_time_and_started_again(
-    production: Production,
+    production: Production, at_length: bool
 ) -> None:
+    if not at_length:
+        pytest.skip("waits for minutes; `make torture` runs it")
     production.new_week()
     run = production.fitting()
     pid = production.pid_of(run)
     production.kill("code_server")  # nobody is left to tell of the run's end
     os.kill(pid, signal.SIGKILL)
     assert production.outcome(run) == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
-    failed = production.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
-    assert any(f"Exceeded maximum runtime of {MAX_RUNTIME}" in entry.user_message for entry in failed)
+    messages = [entry.message for entry in production.instance.all_logs(run.run_id)]
+    assert any(f"exceeding maximum runtime of {MAX_RUNTIME}" in message for message in messages)
     assert production.published_weeks() == production.weeks
 
 

@@ -1,0 +1,191 @@
+"""A person at the UI: `make dev` in a real browser, Debian's Chromium.
+
+Screenshots are kept in the folder that SCREENSHOTS names, or else in pytest's own.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from playwright.sync_api import Page, expect, sync_playwright
+
+from elasticity_assets_tests.ports import free_port
+from elasticity_assets_tests.projects import CATEGORIES, settings_dict, simulated_sales
+
+ROOT = Path(__file__).parents[2]
+LOCATION = "/locations/elasticity_assets.definitions"
+PATIENCE = 300.0  # seconds; a tick comes every minute
+GROUPS = ["1_sales", "2_fit", "3_evidence", "4_elasticity", "5_published"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`make dev` on a project of two categories, due every minute."""
+    folder = tmp_path_factory.mktemp("project")
+    content = settings_dict() | {"schedule": {"cron": "* * * * *"}}
+    (folder / "elasticity.yaml").write_text(yaml.safe_dump(content))
+    (folder / "sales").mkdir()
+    simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
+    environment = os.environ | {"ELASTICITY_CONFIG": str(folder / "elasticity.yaml")}
+    environment.pop("DAGSTER_HOME", None)
+    port = free_port()
+    with (folder / "dev.log").open("wb") as log:
+        dev = subprocess.Popen(
+            ["make", "dev", f"PORT={port}"],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_until(lambda: answers(f"{address}/server_info"), "the webserver")
+            yield address
+        finally:
+            os.killpg(dev.pid, signal.SIGINT)
+            try:
+                dev.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(dev.pid, signal.SIGKILL)
+                dev.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def wait_until(look: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not look():
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        time.sleep(1.0)
+
+
+@pytest.fixture(scope="module")
+def page(chromium: str, address: str) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1600, "height": 1000}, base_url=address)
+        page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def screenshot(page: Page, tmp_path: Path) -> Callable[[str], None]:
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(name: str) -> None:
+        page.screenshot(path=folder / f"{name}.png")
+
+    return take
+
+
+def materialize(page: Page, asset: str, category: str | None = None) -> None:
+    """Click Materialize on the page of an asset that never was, for one category if it has partitions, and wait."""
+    page.goto(f"/assets/{asset}?view=events")
+    page.get_by_role("button", name="Materialize").first.click()
+    if category is not None:
+        page.get_by_text("Select a partition or create one").click()
+        page.get_by_text(category, exact=True).last.click()
+        page.keyboard.press("Escape")  # the list, not the dialog
+        page.get_by_role("button", name="Launch 1 run").click()
+    page.wait_for_timeout(2000)  # the click is on its way
+    wait_until_materialized(page, asset)
+
+
+def wait_until_materialized(page: Page, asset: str) -> None:
+    def look() -> bool:
+        page.goto(f"/assets/{asset}?view=events")
+        page.wait_for_timeout(3000)
+        return page.get_by_text("Materialized").count() > 0
+
+    wait_until(look, asset)
+
+
+def test_the_graph_shows_the_flow_in_its_order(page: Page, screenshot) -> None:
+    page.goto("/asset-groups")
+    graph = page.locator("svg")
+    boxes = []
+    for group in GROUPS:
+        box = graph.get_by_text(group, exact=True).first
+        expect(box).to_be_visible()
+        boxes.append(box.bounding_box())
+    screenshot("1_graph")
+    lefts = [box["x"] for box in boxes if box]
+    assert lefts == sorted(lefts)
+
+
+def test_one_category_is_materialized_by_clicking(page: Page, screenshot) -> None:
+    for asset in ("raw_sales", "weekly_sales"):
+        materialize(page, asset)
+    for asset in ("model_input", "category_posterior"):
+        materialize(page, asset, CATEGORIES[0])
+    screenshot("2_run")
+    page.goto("/assets/category_posterior?view=partitions")
+    expect(page.get_by_text("Materialized (1)")).to_be_visible()
+    expect(page.get_by_text("Missing (1)")).to_be_visible()
+
+
+def test_its_pictures_are_drawn(page: Page, screenshot) -> None:
+    page.goto(f"/assets/category_posterior?view=partitions&partition={CATEGORIES[0]}")
+    for number in range(2):
+        page.get_by_text("[Show Markdown]").nth(number).click()
+        picture = page.get_by_role("dialog").locator("img").first
+        expect(picture).to_be_visible()
+        assert picture.evaluate("img => img.complete && img.naturalWidth") > 300
+        screenshot(f"3_picture_{number}")
+        page.get_by_role("button", name="Close").click()
+
+
+def test_its_checks_read_like_sentences(page: Page, screenshot) -> None:
+    page.goto("/assets/category_posterior?view=checks")
+    expect(page.get_by_text("Every fit met its stopping rule.")).to_be_visible()
+    expect(page.get_by_text("1 fits, all converged")).to_be_visible()
+    screenshot("4_checks")
+
+
+def test_the_schedule_is_turned_on_and_all_categories_are_done(page: Page, screenshot) -> None:
+    page.goto(f"{LOCATION}/schedules/weekly_refit")
+    switch = page.get_by_role("switch").first
+    expect(switch).not_to_be_checked()
+    switch.click(force=True)
+    expect(switch).to_be_checked()
+    screenshot("5_schedule")
+
+    wait_until_materialized(page, "report")
+    page.goto(f"{LOCATION}/schedules/weekly_refit")
+    page.get_by_role("switch").first.click(force=True)
+    page.goto("/assets/product_elasticity?view=partitions")
+    expect(page.get_by_text(f"Materialized ({len(CATEGORIES)})")).to_be_visible()
+    screenshot("6_all_categories")
+    page.goto("/assets/report?view=checks")
+    expect(page.get_by_text(f"{len(CATEGORIES)} categories, all refitted")).to_be_visible()
+    screenshot("7_all_refitted")
+    page.goto("/assets/product_elasticity?view=overview")
+    expect(page.get_by_text("Passing").first).to_be_visible()  # its freshness policy
+    expect(page.get_by_text("Upper end of the 90% credible interval")).to_be_visible()
+    screenshot("8_columns")

@@ -1,0 +1,135 @@
+"""Weeks of deliveries, through the schedule and the sensor: every one is published, and nothing piles up."""
+
+import gc
+import resource
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from elasticity_assets.automation import refit_after_ingest
+from elasticity_assets.definitions import build_definitions
+from elasticity_assets.fits import readable_fit
+from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.simulate import Simulation, simulate
+from elasticity_assets.resources.array_store import ArrayStore
+from elasticity_assets.resources.svi_fit import FitTask
+from elasticity_assets_tests.projects import Project, make_project
+
+FIRST_WEEKS = 52  # delivered before the first refit
+CATEGORIES, PRODUCTS = 4, 48
+FIRST_TICK = datetime(2025, 1, 6, 6, tzinfo=UTC)  # a Monday
+WARMED_UP = 10  # refits after which memory should stand still
+
+
+def sales_by_week(weeks: int) -> list[pd.DataFrame]:
+    columns, _ = simulate(Simulation(products=PRODUCTS, weeks=weeks, categories=CATEGORIES), seed=0)
+    sales = pd.DataFrame(columns)
+    sales["regular_price"] = sales["price"]
+    return [of_week for _, of_week in sales.groupby("week")]
+
+
+def scheduled_week(project: Project, number: int) -> dg.ExecuteInProcessResult:
+    """Evaluate the schedule's tick, run what it asks for, evaluate the sensor on that, and run what it asks for."""
+    definitions = build_definitions(project.settings)
+    tick = FIRST_TICK + timedelta(weeks=number)
+    with dg.build_schedule_context(instance=project.instance, scheduled_execution_time=tick) as context:
+        (request,) = (
+            definitions.resolve_schedule_def("weekly_refit").evaluate_tick(context).run_requests or []
+        )
+    ingest = definitions.resolve_job_def("ingest").execute_in_process(
+        instance=project.instance, tags=dict(request.tags)
+    )
+    with dg.build_run_status_sensor_context(
+        sensor_name="refit_after_ingest",
+        dagster_instance=project.instance,
+        dagster_run=ingest.dagster_run,
+        dagster_event=next(event for event in ingest.all_events if event.is_job_success),
+    ) as context:
+        request = refit_after_ingest(context)
+    assert isinstance(request, dg.RunRequest)
+    return definitions.resolve_job_def("refit").execute_in_process(
+        instance=project.instance, tags=dict(request.tags), run_config=dict(request.run_config)
+    )
+
+
+def stored_fits(project: Project) -> dict[str, CategoryPosterior]:
+    store = ArrayStore(folder=str(project.settings.arrays))
+    found = {}
+    for key in project.instance.get_dynamic_partitions("category"):
+        fit = readable_fit(store.read(dg.AssetKey("category_posterior"), key) or {})
+        if fit:
+            found[key] = fit[0]
+    return found
+
+
+def seconds_of_fits(project: Project, start: Mapping[str, CategoryPosterior]) -> float:
+    """Fit the week's panels once more, from an earlier fit or from nothing; programs are compiled by now."""
+    store = ArrayStore(folder=str(project.settings.arrays))
+    svi_fit = build_definitions(project.settings).resources["svi_fit"]
+    tasks = []
+    for key in project.instance.get_dynamic_partitions("category"):
+        panel = unpack(Panel, store.read(dg.AssetKey("model_input"), key))
+        tasks.append(FitTask(key, panel, start.get(key), ""))
+    began = time.perf_counter()
+    for _, done in svi_fit.fit_each(tasks):
+        assert done.result().diagnostics.converged
+    return time.perf_counter() - began
+
+
+def files_below(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+
+
+def megabytes_in_use() -> float:
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def test_every_week_is_published_and_nothing_piles_up(tmp_path: Path, at_length: bool) -> None:
+    weeks = 52 if at_length else 3
+    delivered = sales_by_week(FIRST_WEEKS + weeks)
+    project = make_project(tmp_path / "weekly", pd.concat(delivered[:FIRST_WEEKS]))
+    fits, full_fits, memory, files = [], [], [], []
+    for number in range(weeks):
+        week = delivered[FIRST_WEEKS + number]
+        last = stored_fits(project)
+        project.write_sales(week, f"week_{number:02}.csv")
+        result = scheduled_week(project, number)
+        assert result.success, number
+        published = project.published("weekly_sales")
+        assert published["period_start"].nunique() == FIRST_WEEKS + number + 1
+        assert published["units"].sum() == sum(
+            part["units"].sum() for part in delivered[: FIRST_WEEKS + number + 1]
+        )
+        memory.append(megabytes_in_use())
+        files.append(files_below(project.folder / "data"))
+        if last:
+            full_fits.append(seconds_of_fits(project, {}))
+            fits.append(seconds_of_fits(project, last))
+    history, refits = project.published("elasticity_history"), project.published("refits")
+    assert len(refits) == weeks
+    assert history.groupby("refit_id").size().eq(PRODUCTS).all()
+    assert history["refit_id"].nunique() == weeks
+    keep = project.settings.keep
+    for number, found in enumerate(files):
+        kept = min(number + 1, keep)
+        assert sum(name.startswith("elasticity.refits/") for name in found) == kept
+        assert sum(name.startswith("reports/") for name in found) == kept + 1
+    changing = ("elasticity.refits/", "reports/", "compiled/")
+    lasting = [{name for name in found if not name.startswith(changing)} for found in files]
+    assert all(found == lasting[0] for found in lasting)
+    print(
+        f"{weeks} weeks: fits from the last week's {sum(fits):.1f} s, from nothing {sum(full_fits):.1f} s, "
+        f"{sum(full_fits) / sum(fits):.2f} times as long; memory {np.round(memory).tolist()} MB"
+    )
+    if at_length:
+        growth = np.mean(memory[-5:]) - np.mean(memory[WARMED_UP : WARMED_UP + 5])
+        assert growth < 0.05 * memory[WARMED_UP], memory
