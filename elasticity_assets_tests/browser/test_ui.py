@@ -23,10 +23,11 @@ from elasticity_assets_tests.projects import CATEGORIES, settings_dict, simulate
 ROOT = Path(__file__).parents[2]
 LOCATION = "/locations/elasticity_assets.definitions"
 PATIENCE = 300.0  # seconds; a tick comes every minute
+Screenshot = Callable[[str], None]
 GROUPS = ["1_sales", "2_fit", "3_evidence", "4_elasticity", "5_published"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def chromium() -> str:
     found = shutil.which("chromium")
     if found is None:
@@ -34,10 +35,10 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
-def address(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def address(chromium: str, tmp_path: Path) -> Iterator[str]:
     """`make dev` on a project of two categories, due every minute."""
-    folder = tmp_path_factory.mktemp("project")
+    folder = tmp_path
     content = settings_dict() | {"schedule": {"cron": "* * * * *"}}
     (folder / "elasticity.yaml").write_text(yaml.safe_dump(content))
     (folder / "sales").mkdir()
@@ -82,7 +83,7 @@ def wait_until(look: Callable[[], bool], what: str) -> None:
         time.sleep(1.0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page(chromium: str, address: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -94,7 +95,7 @@ def page(chromium: str, address: str) -> Iterator[Page]:
 
 
 @pytest.fixture
-def screenshot(page: Page, tmp_path: Path) -> Callable[[str], None]:
+def screenshot(page: Page, tmp_path: Path) -> Screenshot:
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -110,10 +111,10 @@ def materialize(page: Page, asset: str, category: str | None = None) -> None:
     page.get_by_role("button", name="Materialize").first.click()
     if category is not None:
         page.get_by_text("Select a partition or create one").click()
-        page.get_by_text(category, exact=True).last.click()
+        page.get_by_role("menuitem", name=category).click()
         page.keyboard.press("Escape")  # the list, not the dialog
         page.get_by_role("button", name="Launch 1 run").click()
-    page.wait_for_timeout(2000)  # the click is on its way
+    expect(page.get_by_text("Launched run").first).to_be_visible()
     wait_until_materialized(page, asset)
 
 
@@ -126,7 +127,15 @@ def wait_until_materialized(page: Page, asset: str) -> None:
     wait_until(look, asset)
 
 
-def test_the_graph_shows_the_flow_in_its_order(page: Page, screenshot) -> None:
+def test_a_person_finds_the_way(page: Page, screenshot: Screenshot) -> None:
+    the_graph_shows_the_flow_in_its_order(page, screenshot)
+    one_category_is_materialized_by_clicking(page, screenshot)
+    its_pictures_are_drawn(page, screenshot)
+    its_checks_read_like_sentences(page, screenshot)
+    the_schedule_is_turned_on_and_all_categories_are_done(page, screenshot)
+
+
+def the_graph_shows_the_flow_in_its_order(page: Page, screenshot: Screenshot) -> None:
     page.goto("/asset-groups")
     graph = page.locator("svg")
     boxes = []
@@ -139,7 +148,7 @@ def test_the_graph_shows_the_flow_in_its_order(page: Page, screenshot) -> None:
     assert lefts == sorted(lefts)
 
 
-def test_one_category_is_materialized_by_clicking(page: Page, screenshot) -> None:
+def one_category_is_materialized_by_clicking(page: Page, screenshot: Screenshot) -> None:
     for asset in ("raw_sales", "weekly_sales"):
         materialize(page, asset)
     for asset in ("model_input", "category_posterior"):
@@ -150,7 +159,7 @@ def test_one_category_is_materialized_by_clicking(page: Page, screenshot) -> Non
     expect(page.get_by_text("Missing (1)")).to_be_visible()
 
 
-def test_its_pictures_are_drawn(page: Page, screenshot) -> None:
+def its_pictures_are_drawn(page: Page, screenshot: Screenshot) -> None:
     page.goto(f"/assets/category_posterior?view=partitions&partition={CATEGORIES[0]}")
     for number in range(2):
         page.get_by_text("[Show Markdown]").nth(number).click()
@@ -161,24 +170,24 @@ def test_its_pictures_are_drawn(page: Page, screenshot) -> None:
         page.get_by_role("button", name="Close").click()
 
 
-def test_its_checks_read_like_sentences(page: Page, screenshot) -> None:
+def its_checks_read_like_sentences(page: Page, screenshot: Screenshot) -> None:
     page.goto("/assets/category_posterior?view=checks")
     expect(page.get_by_text("Every fit met its stopping rule.")).to_be_visible()
     expect(page.get_by_text("1 fits, all converged")).to_be_visible()
     screenshot("4_checks")
 
 
-def test_the_schedule_is_turned_on_and_all_categories_are_done(page: Page, screenshot) -> None:
+def the_schedule_is_turned_on_and_all_categories_are_done(page: Page, screenshot: Screenshot) -> None:
     page.goto(f"{LOCATION}/schedules/weekly_refit")
-    switch = page.get_by_role("switch").first
+    switch = page.get_by_role("checkbox").first
     expect(switch).not_to_be_checked()
-    switch.click(force=True)
+    switch.locator("..").click()  # its label: the box itself is hidden
     expect(switch).to_be_checked()
     screenshot("5_schedule")
 
     wait_until_materialized(page, "report")
     page.goto(f"{LOCATION}/schedules/weekly_refit")
-    page.get_by_role("switch").first.click(force=True)
+    page.get_by_role("checkbox").first.locator("..").click()
     page.goto("/assets/product_elasticity?view=partitions")
     expect(page.get_by_text(f"Materialized ({len(CATEGORIES)})")).to_be_visible()
     screenshot("6_all_categories")

@@ -123,7 +123,7 @@ class Production:
         return weeks
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def production() -> Iterator[Production]:
     with tempfile.TemporaryDirectory(prefix="el") as name, pytest.MonkeyPatch.context() as environment:
         folder = Path(name)  # pytest's own is too long for a socket's path
@@ -172,7 +172,16 @@ def start_schedule() -> None:
     until(look, "the code server")
 
 
-def test_a_killed_daemon_is_started_again_and_the_refit_completes(production: Production) -> None:
+def test_whatever_is_killed_the_refit_completes(production: Production, at_length: bool) -> None:
+    a_killed_daemon_is_started_again_and_the_refit_completes(production)
+    a_killed_code_server_is_started_again_and_the_refit_completes(production)
+    a_killed_run_is_started_again(production)
+    the_webserver_answers()
+    if at_length:  # it waits for minutes
+        a_run_that_vanished_with_the_code_server_is_found_by_its_time_and_started_again(production)
+
+
+def a_killed_daemon_is_started_again_and_the_refit_completes(production: Production) -> None:
     run = production.fitting()
     pid = production.pid("daemon")
     production.kill("daemon")
@@ -181,7 +190,7 @@ def test_a_killed_daemon_is_started_again_and_the_refit_completes(production: Pr
     assert until(lambda: production.pid("daemon") or None, "the daemon") != pid
 
 
-def test_a_killed_code_server_is_started_again_and_the_refit_completes(production: Production) -> None:
+def a_killed_code_server_is_started_again_and_the_refit_completes(production: Production) -> None:
     production.new_week()
     run = production.fitting()
     pid = production.pid("code_server")
@@ -191,7 +200,7 @@ def test_a_killed_code_server_is_started_again_and_the_refit_completes(productio
     assert until(lambda: production.pid("code_server") or None, "the code server") != pid
 
 
-def test_a_killed_run_is_started_again(production: Production) -> None:
+def a_killed_run_is_started_again(production: Production) -> None:
     production.new_week()
     run = production.fitting()
     os.kill(production.pid_of(run), signal.SIGKILL)
@@ -199,11 +208,9 @@ def test_a_killed_run_is_started_again(production: Production) -> None:
     assert production.published_weeks() == production.weeks
 
 
-def test_a_run_that_vanished_with_the_code_server_is_found_by_its_time_and_started_again(
-    production: Production, at_length: bool
+def a_run_that_vanished_with_the_code_server_is_found_by_its_time_and_started_again(
+    production: Production,
 ) -> None:
-    if not at_length:
-        pytest.skip("waits for minutes; `make torture` runs it")
     production.new_week()
     run = production.fitting()
     pid = production.pid_of(run)
@@ -215,7 +222,7 @@ def test_a_run_that_vanished_with_the_code_server_is_found_by_its_time_and_start
     assert production.published_weeks() == production.weeks
 
 
-def test_the_webserver_answers(production: Production) -> None:
+def the_webserver_answers() -> None:
     url = f"http://127.0.0.1:{os.environ['UI_PORT']}/server_info"
     with urllib.request.urlopen(url, timeout=30) as answer:
         assert answer.status == 200
