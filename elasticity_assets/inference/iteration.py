@@ -21,6 +21,7 @@ _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
 _FAR_AWAY = 1e30
 _LEAST_SHARE = 0.05
+_LEAST_SHARE_OF_SCALES = 0.002  # a spread of dispersions near 0 is a narrow place
 _SMALLEST_SD = 0.01  # log units; float32 holds no thousandth of less
 _TAU_TOLERANCE = 0.02  # rough posterior sds
 SCALE_TOLERANCE = 0.005  # rough posterior sds, of scales and dispersions
@@ -138,7 +139,7 @@ class Damping(NamedTuple):
         return Damping(
             jnp.where(gaussian, _paced(self.variance, _turned(level, self.last_level, 0.3)), 1.0),
             jnp.where(gaussian, _paced(self.size, swung), 1.0),
-            _paced(self.scales, _turned(scales, self.last_scales, 0.3)),
+            _paced(self.scales, _turned(scales, self.last_scales, 0.3), _LEAST_SHARE_OF_SCALES),
             level,
             size,
             size_var,
@@ -151,8 +152,8 @@ def _turned(step: jax.Array, last: jax.Array, share: float) -> jax.Array:
     return step * last < -share * last**2
 
 
-def _paced(share: jax.Array, turned: jax.Array) -> jax.Array:
-    return jnp.clip(share * jnp.where(turned, 0.5, 1.3), _LEAST_SHARE, 1.0)
+def _paced(share: jax.Array, turned: jax.Array, least: float = _LEAST_SHARE) -> jax.Array:
+    return jnp.clip(share * jnp.where(turned, 0.5, 1.3), least, 1.0)
 
 
 class _Seen(NamedTuple):

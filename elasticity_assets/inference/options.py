@@ -65,7 +65,7 @@ class NaturalGradientOptions:
         Points of the grid over tau; None chooses by the number of products.
     """
 
-    max_passes: int = 60
+    max_passes: int = 200
     tolerance: float = 1e-3
     grid_points: int | None = None
 
