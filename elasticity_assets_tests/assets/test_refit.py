@@ -11,7 +11,7 @@ from elasticity_assets.assets import metadata
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference import engines, heldout, two_slopes
 from elasticity_assets.inference.cross_check import CrossCheck
-from elasticity_assets.partitions import partition_key
+from elasticity_assets.partitions import category_of, partition_key
 from elasticity_assets.resources.array_store import ArrayStore
 from elasticity_assets.resources.svi_fit import SviFit
 from elasticity_assets.resources.warehouse import Warehouse
@@ -548,3 +548,42 @@ def test_nuts_checks_categories_in_turns(project: Project, monkeypatch: pytest.M
     assert checks(cross_check(most=1))["posteriors_match_nuts"].passed
     assert project.refit().success
     assert sorted(project.published("nuts_cross_check")["category"]) == CATEGORIES
+
+
+def stored_posteriors(project: Project) -> dict[str, bytes]:
+    return {
+        file.name: file.read_bytes()
+        for file in (project.settings.arrays / "category_posterior").iterdir()
+        if file.is_file()
+    }
+
+
+def test_one_changed_category_of_eight_is_fitted_and_all_rows_are_a_full_refits(tmp_path) -> None:
+    sales = simulated_sales(9)
+    names = sorted(sales["category"].unique())
+    *known, new = names
+    project = make_project(tmp_path, sales[sales["category"] != new])
+    project.ingest()
+    project.refit()
+    before = stored_posteriors(project)
+    assert len(before) == 8
+    changed = sales[sales["category"] == known[3]]
+    changed = changed.assign(units=changed["units"].where(changed["week"] < changed["week"].max(), 3))
+    project.write_sales(pd.concat([changed, sales[sales["category"] == new]]), "sales_of_this_week.csv")
+    project.ingest()
+    result = project.refit()
+    assert result.success
+    fitted = [category_of(key) for key, how in how_fitted(result).items() if how == "fitted"]
+    assert sorted(fitted) == sorted([known[3], new])
+    after = stored_posteriors(project)
+    assert len(after) == 9
+    assert sum(after[name] == content for name, content in before.items()) == 7
+    warm = project.published("product_elasticity").set_index(["category", "product"])
+    assert project.refit(changed_only=False).success
+    full = project.published("product_elasticity").set_index(["category", "product"])
+    assert len(full) == len(warm) == 4 * 9
+    sd = full["elasticity_sd"]
+    moved = abs(warm["elasticity"] - full["elasticity"]) / sd
+    print(f"at most {moved.max():.2g} posterior sd from the full refit")
+    assert moved.max() < 2e-3
+    assert abs(warm["elasticity_sd"] / sd - 1.0).max() < 2e-3
