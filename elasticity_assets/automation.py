@@ -111,7 +111,7 @@ def weekly_schedule(settings: ScheduleSettings) -> dg.ScheduleDefinition:
 
 
 def daily_age_check(settings: ScheduleSettings) -> dg.ScheduleDefinition:
-    """Start `check_ages` every day: a refit that never comes turns nothing red by itself."""
+    """Start `check_ages` every day: a refit that never comes makes no check of its own."""
     return dg.ScheduleDefinition(
         name="daily_age_check",
         job=check_ages,
@@ -143,12 +143,11 @@ def sales_files_sensor(settings: SalesSettings) -> dg.SensorDefinition:
         description="Looks at the sales files each minute; starts ingest when they are new or changed, and at rest.",
     )
     def new_sales_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        try:
-            now = _fingerprint(find_files(settings.path))
-        except SettingsError as error:
-            return dg.SkipReason(str(error))
-        before = json.loads(context.cursor or "{}")
-        if now == before.get("taken_in"):
+        files = _files_there(settings.path)
+        if not files:
+            return dg.SkipReason(f"there is no file {', '.join(settings.path)}")
+        now, before = _fingerprint(files), json.loads(context.cursor or "{}")
+        if now == before.get("requested"):
             return dg.SkipReason("no sales file is new or changed")
         if now != before.get("seen"):
             return dg.SensorResult(
@@ -157,9 +156,19 @@ def sales_files_sensor(settings: SalesSettings) -> dg.SensorDefinition:
                 ),
                 cursor=json.dumps({**before, "seen": now}),
             )
-        return dg.SensorResult([dg.RunRequest(run_key=now)], cursor=json.dumps({"taken_in": now}))
+        # Without a key: files that are put back as they were are to be taken in again.
+        return dg.SensorResult([dg.RunRequest()], cursor=json.dumps({"requested": now}))
 
     return new_sales_files
+
+
+def _files_there(patterns: Iterable[str]) -> list[str]:
+    """Files that any of the patterns names; one whose file has gone hides none of the others."""
+    found: list[str] = []
+    for pattern in patterns:
+        with suppress(SettingsError):
+            found += find_files([pattern])
+    return found
 
 
 def _fingerprint(files: Iterable[str]) -> str:

@@ -173,7 +173,7 @@ def status() -> None:
 def rollback(refit_id: str) -> None:
     """Publish the tables of an earlier refit again, REFIT_ID, one of the last `keep`.
 
-    The next refit publishes anew: turn the schedule off until what was wrong is mended.
+    The next refit publishes anew: turn the schedule and the sensor off until what was wrong is mended.
     """
     settings = load_settings()
 
@@ -181,7 +181,9 @@ def rollback(refit_id: str) -> None:
     from elasticity_assets.report_files import LATEST, show_again  # noqa: PLC0415
 
     try:
-        publish_again(settings.warehouse, settings.published, refit_id)
+        publish_again(
+            settings.warehouse, settings.published, refit_id, functools.partial(click.echo, err=True)
+        )
     except PublishError as error:
         _exit_if([str(error)])
     click.echo(f"tables of refit {refit_id}: {settings.published}")

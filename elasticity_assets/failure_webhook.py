@@ -2,10 +2,11 @@
 
 import logging
 import os
+import textwrap
 
 import apprise
 import dagster as dg
-from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
 from elasticity_assets.run_failures import failures
 
@@ -13,10 +14,15 @@ WEBHOOK = "ELASTICITY_WEBHOOK_URL"
 """Environment variable: where failures are told, in the words of the library apprise."""
 
 _ATTEMPTS = 3
-_MOST_LINES = 10
+_SECONDS_BETWEEN = 5.0
+_MOST_LINES, _MOST_CHARACTERS = 10, 1500
 
 
-@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=15)
+@dg.run_failure_sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=15,
+    monitor_all_code_locations=True,  # runs of the `elasticity` command belong to none
+)
 def failure_webhook(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
     """Tell the webhook that ELASTICITY_WEBHOOK_URL names of each failed run, and why it failed; off without it."""
     url = os.environ.get(WEBHOOK)
@@ -36,9 +42,10 @@ def title(run: dg.DagsterRun) -> str:
 
 
 def shortened(lines: list[str]) -> str:
-    """Join lines, only so many of them: a chat tool refuses long messages."""
+    """Join lines, only so many of them, and each cut: a chat tool refuses long messages."""
     more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
-    return "\n".join([*lines[:_MOST_LINES], *more])
+    shown = [textwrap.shorten(line, _MOST_CHARACTERS // _MOST_LINES) for line in lines[:_MOST_LINES]]
+    return "\n".join([*shown, *more])
 
 
 def send(url: str, title: str, body: str) -> None:
@@ -55,7 +62,7 @@ def send(url: str, title: str, body: str) -> None:
         raise dg.Failure(f"{WEBHOOK} is no URL of a chat tool; see docs/operations.md", allow_retries=False)
     attempts = Retrying(
         stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_exponential(),
+        wait=wait_fixed(_SECONDS_BETWEEN),
         retry=retry_if_result(lambda sent: not sent),
         retry_error_callback=lambda _: False,
     )

@@ -8,7 +8,7 @@ import glob
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -147,8 +147,17 @@ def publish(
     return row_counts
 
 
-def publish_again(warehouse: Path, published: Path, refit_id: str) -> None:
+def publish_again(
+    warehouse: Path, published: Path, refit_id: str, say: Callable[[str], object] = lambda line: None
+) -> None:
     """Put one of the kept files in the published one's place; the next refit publishes anew.
+
+    Parameters
+    ----------
+    warehouse, published : Path
+    refit_id : str
+    say : callable, optional
+        Told who has the warehouse, if that must be waited for.
 
     Raises
     ------
@@ -163,7 +172,7 @@ def publish_again(warehouse: Path, published: Path, refit_id: str) -> None:
             f"kept are, newest first: {', '.join(kept)}" if kept else f"none is kept in {archive(published)}"
         )
         raise PublishError(f"no file of refit {refit_id!r}; {known}")
-    with run_lock(warehouse):
+    with run_lock(warehouse, say=say):
         new = published.with_name(f".{published.name}.{refit_id}.tmp")
         try:
             with duckdb.connect(str(kept[refit_id]), read_only=True) as connection:

@@ -71,8 +71,10 @@ def fits_text(published: Path) -> str:
         f"last refit {refit_id}, {age(now, refitted_at)}: {rows_in:,} rows in, {rows_used:,} used, "
         f"{rows_rejected:,} rejected",
     ]
-    if (kept := kept_files(published)) and kept[0].stem != refit_id:
+    kept = kept_files(published)
+    if kept and kept[0].stem != refit_id:
         lines.append(f"newer, and not what is published: refit {kept[0].stem}")
+    lines.append(f"kept for rollback: {', '.join(file.stem for file in kept) or 'none'}")
     if failed:
         lines.append(f"not refitted: {', '.join(map(repr, failed))}")
     return "\n".join(lines)

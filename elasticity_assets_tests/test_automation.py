@@ -1,3 +1,5 @@
+import os
+
 import dagster as dg
 import duckdb
 import pytest
@@ -71,7 +73,7 @@ def test_the_folder_is_ingested_once_its_files_are_at_rest(project: Project) -> 
     found, cursor = look(project, None)
     assert not found.run_requests
     found, cursor = look(project, cursor)
-    (first,) = found.run_requests
+    assert len(found.run_requests) == 1
     found, cursor = look(project, cursor)
     assert not found.run_requests
     assert found.skip_message == "no sales file is new or changed"
@@ -80,9 +82,52 @@ def test_the_folder_is_ingested_once_its_files_are_at_rest(project: Project) -> 
         found, cursor = look(project, cursor)
         assert not found.run_requests
     found, cursor = look(project, cursor)
-    (second,) = found.run_requests
-    assert second.run_key != first.run_key
+    assert len(found.run_requests) == 1
     assert not look(project, cursor)[0].run_requests
+
+
+def test_files_put_back_as_they_were_are_ingested_again(project: Project) -> None:
+    file = project.folder / "sales/sales.csv"
+    before, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    keys, cursor = [], None
+    for content in (before, b"product,category,week,units,price\n", before):
+        file.write_bytes(content)
+        if content == before:
+            os.utime(file, ns=times)
+        for _ in range(2):
+            found, cursor = look(project, cursor)
+        keys += [request.run_key for request in found.run_requests]
+    assert keys == [None] * 3
+
+
+def test_a_file_that_has_gone_hides_none_of_the_others(project: Project) -> None:
+    path = [str(project.folder / "gone.csv"), *project.settings.sales.path]
+    sales = project.settings.sales.model_copy(update={"path": path})
+    project.settings = project.settings.model_copy(update={"sales": sales})
+    _, cursor = look(project, None)
+    assert look(project, cursor)[0].run_requests
+
+
+def test_what_runs_by_itself_from_the_start(project: Project) -> None:
+    definitions = build_definitions(project.settings)
+    running = {
+        automation.name: automation.default_status.value == "RUNNING"
+        for automation in [*definitions.schedules, *definitions.sensors]
+    }
+    assert running == {
+        "weekly_refit": False,
+        "new_sales_files": False,
+        "refit_after_ingest": True,
+        "failure_webhook": True,
+        "regular_cross_check": False,
+        "daily_age_check": False,
+    }
+
+
+def test_the_age_check_before_the_first_refit_warns(project: Project) -> None:
+    job = build_definitions(project.settings).resolve_job_def("check_ages")
+    check = checks(job.execute_in_process(instance=project.instance))["every_category_is_recent"]
+    assert (check.passed, check.description) == (False, "nothing is published yet")
 
 
 def test_a_folder_without_files_is_told_and_starts_nothing(project: Project) -> None:

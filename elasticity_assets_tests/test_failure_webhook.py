@@ -92,6 +92,7 @@ def test_a_failed_refit_is_told_with_its_reasons(project: Project, chat_tool, mo
 
 
 def test_a_chat_tool_that_is_down_for_a_moment_is_tried_again(chat_tool, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN", 0.1)
     chat_tool.refuse = 1
     send(chat_tool.url, "title", "body")
     assert chat_tool.asked == 2
@@ -99,7 +100,7 @@ def test_a_chat_tool_that_is_down_for_a_moment_is_tried_again(chat_tool, monkeyp
 
 
 def test_what_cannot_be_told_fails_without_the_url(chat_tool, monkeypatch, caplog, capfd) -> None:
-    monkeypatch.setattr(module, "_ATTEMPTS", 1)
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN", 0.0)
     chat_tool.refuse = 10
     with pytest.raises(dg.Failure, match="did not take the message") as refused:
         send(chat_tool.url, "title", "body")
@@ -109,5 +110,11 @@ def test_what_cannot_be_told_fails_without_the_url(chat_tool, monkeypatch, caplo
     assert "secret-token" not in "".join([*said, caplog.text, *capfd.readouterr()])
 
 
-def test_long_lists_of_reasons_are_cut() -> None:
+def test_long_messages_are_cut() -> None:
     assert module.shortened(["a"] * 12).splitlines() == ["a"] * 10 + ["and 2 more"]
+    assert len(module.shortened(["many words " * 100] * 20)) < 2000  # Discord's limit
+
+
+def test_a_run_that_is_started_again_is_told_as_such() -> None:
+    run = dg.DagsterRun(job_name="refit", tags={"dagster/will_retry": "true"})
+    assert module.title(run).endswith("; it is started again")

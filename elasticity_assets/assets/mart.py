@@ -78,6 +78,10 @@ def published_elasticity(
 )
 def every_category_is_recent(settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResult:
     """Look at the published file, whether a refit has just made it or not."""
+    if not settings.published.exists():
+        return dg.AssetCheckResult(
+            passed=False, severity=dg.AssetCheckSeverity.WARN, description="nothing is published yet"
+        )
     with duckdb.connect(str(settings.published), read_only=True) as connection:
         ages = connection.execute(statement("published_ages"), {"now": utc_now()}).fetchall()
     return checks.every_category_is_recent(ages, settings.schedule.max_age_days)

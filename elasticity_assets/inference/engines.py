@@ -60,8 +60,8 @@ def fit(
     iterations, trace = posterior.diagnostics.iterations, posterior.trace
     if same_engine:
         iterations += weighing.passes
-        if found.serial_correlation_factor == 1.0:  # else all that came before is of other weights
-            trace = np.concatenate([weighing.trace, trace])
+        if found.serial_correlation_factor == 1.0:  # of nearly the same weights
+            trace = np.concatenate([weighing.mode.posterior.trace, trace])
     return replace(
         posterior,
         trace=trace,

@@ -66,14 +66,11 @@ class Weighing:
         The last fit: near the one under these weights.
     passes : int
         Over the data, of all fits.
-    trace : float array
-        The ELBO before each of their passes, under the weights that each had; of the fits by `likelihood`.
     """
 
     evidence: Evidence
     mode: Mode
     passes: int
-    trace: np.ndarray
 
 
 NOTHING = Evidence(1.0, np.zeros((0, 2), np.int64), np.zeros(0))
@@ -121,14 +118,13 @@ def weigh(
     -------
     Weighing
     """
-    found, passes, trace = NOTHING, 0, []
+    found, passes = NOTHING, 0
     judge: Likelihood = "negative_binomial" if robust else likelihood
 
     def fit(start: CategoryPosterior | State | None) -> Mode:
         nonlocal passes
         mode = fit_mode(weighed(panel, found), priors, judge, _OPTIONS, start=start)
         passes += mode.posterior.diagnostics.iterations
-        trace.append(mode.posterior.trace)
         return mode
 
     mode = fit(start)
@@ -141,12 +137,11 @@ def weigh(
         mode = fit(mode.state)
     if judge != likelihood:
         judge = likelihood
-        trace.clear()  # of another density
         mode = fit(mode.state)
     if serial_correlation:
         factor = serial_correlation_factor(mode, weighed(panel, found), likelihood)
         found = replace(found, serial_correlation_factor=factor)
-    return Weighing(found, mode, passes, np.concatenate(trace))
+    return Weighing(found, mode, passes)
 
 
 def _discounted(mode: Mode, panel: Panel, discounted_from: float, absurd_from: float) -> Evidence:

@@ -21,7 +21,7 @@ from elasticity_assets_tests.ports import free_port
 from elasticity_assets_tests.projects import CATEGORIES, settings_dict, simulated_sales
 
 ROOT = Path(__file__).parents[2]
-LOCATION = "/locations/elasticity_assets.definitions"
+LOCATION = "/locations/elasticity_assets"
 PATIENCE = 300.0  # seconds; a tick comes every minute
 Screenshot = Callable[[str], None]
 GROUPS = ["1_sales", "2_fit", "3_evidence", "4_elasticity", "5_published"]

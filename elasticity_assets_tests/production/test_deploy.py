@@ -52,6 +52,16 @@ def test_compose_reads_its_file() -> None:
     assert int(command[command.index("--port") + 1]) == server["grpc_server"]["port"]
 
 
+def test_compose_reads_the_file_for_a_gpu() -> None:
+    environment = {"POSTGRES_PASSWORD": "secret", "PROJECT": "/srv/shop", "EXTRAS": "production,gpu"}
+    done = compose("-f", str(DEPLOY / "compose.gpu.yaml"), "config", **environment)
+    assert done.returncode == 0, done.stderr
+    server = yaml.safe_load(done.stdout)["services"]["code_server"]
+    assert server["build"]["args"] == {"EXTRAS": "production,gpu"}
+    (device,) = server["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+
+
 @pytest.mark.parametrize("missing", ["POSTGRES_PASSWORD", "PROJECT"])
 def test_compose_says_what_it_wants(missing: str) -> None:
     given = {"POSTGRES_PASSWORD": "secret", "PROJECT": "/srv/shop"}
