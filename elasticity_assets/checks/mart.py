@@ -119,6 +119,7 @@ def every_category_is_recent(
         if days > max_age_days or behind > _MOST_PERIODS_BEHIND
     }
     return dg.AssetCheckResult(
+        check_name="every_category_is_recent",
         passed=not old,
         severity=dg.AssetCheckSeverity.WARN,
         description="; ".join(f"{category!r}: {why}" for category, why in old.items())

@@ -194,6 +194,10 @@ CASES = {
         mart.no_category_went_missing(["a"], ["a", "b"]),
         mart.no_category_went_missing(["a", "b"], ["a"]),
     ),
+    "every_category_is_recent": (
+        mart.every_category_is_recent([("c", 7.9, 1)], 8.0),
+        mart.every_category_is_recent([("c", 7.9, 2)], 8.0),
+    ),
     "every_category_refitted": (
         mart.every_category_refitted(["a"], {}),
         mart.every_category_refitted(["a"], {"b": "no luck"}),
