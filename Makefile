@@ -28,7 +28,7 @@ example: install
 test: install
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-# A hundred refits killed at random moments, and eight processes refitting at once for five minutes: half an hour.
+# A hundred refits killed at random moments, and eight processes refitting at once for five minutes: an hour.
 torture: install
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production
 

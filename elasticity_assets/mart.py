@@ -8,7 +8,8 @@ import glob
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -131,17 +132,13 @@ def publish(
         new = published.with_name(f".{published.name}.{refit.refit_id}.tmp")
         kept = folder / f"{refit.refit_id}.duckdb"
         _remove_leftovers(published)
-        try:
+        with _stays_as_it_was(published):
             row_counts, row = _build(new, database_name(published), warehouse, refit, controls)
             if problems := _problems(new, database_name(published), refit):
                 raise TablesDisagreeError(published, problems)
             _copy(new, kept)
             _record(warehouse, refit, row)
             _move(new, published)
-        except (duckdb.Error, OSError) as error:
-            raise PublishError(f"{published} stays as it was: {' '.join(str(error).split())}") from error
-        finally:
-            _remove_leftovers(published)
         for old in kept_files(published)[keep:]:
             old.unlink()
     return row_counts
@@ -172,17 +169,21 @@ def publish_again(
             f"kept are, newest first: {', '.join(kept)}" if kept else f"none is kept in {archive(published)}"
         )
         raise PublishError(f"no file of refit {refit_id!r}; {known}")
-    with run_lock(warehouse, say=say):
-        new = published.with_name(f".{published.name}.{refit_id}.tmp")
-        try:
-            with duckdb.connect(str(kept[refit_id]), read_only=True) as connection:
-                connection.execute(statement("last_refit"))  # or it is no file of ours
-            shutil.copyfile(kept[refit_id], new)
-            _move(new, published)
-        except (duckdb.Error, OSError) as error:
-            raise PublishError(f"{published} stays as it was: {' '.join(str(error).split())}") from error
-        finally:
-            _remove_leftovers(published)
+    with run_lock(warehouse, say=say), _stays_as_it_was(published):
+        with duckdb.connect(str(kept[refit_id]), read_only=True) as connection:
+            connection.execute(statement("last_refit"))  # or it is no file of ours
+        _copy(kept[refit_id], published)
+
+
+@contextmanager
+def _stays_as_it_was(published: Path) -> Iterator[None]:
+    """Tell in one line what keeps a new file from being published, and leave nothing of it."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise PublishError(f"{published} stays as it was: {' '.join(str(error).split())}") from error
+    finally:
+        _remove_leftovers(published)
 
 
 def kept_files(published: Path) -> list[Path]:
@@ -314,11 +315,11 @@ def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
         connection.execute("COMMIT")
 
 
-def _copy(new: Path, kept: Path) -> None:
-    """Keep a copy for rollback: not a link, since a reader may open the published file for writing."""
-    partial = kept.with_name(f".{kept.name}.tmp")
-    shutil.copyfile(new, partial)
-    _move(partial, kept)
+def _copy(source: Path, target: Path) -> None:
+    """Copy to a kept file or back: not a link, since a reader may open the published file for writing."""
+    partial = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(source, partial)
+    _move(partial, target)
 
 
 def _move(new: Path, target: Path) -> None:
@@ -338,7 +339,7 @@ def _move(new: Path, target: Path) -> None:
 def _remove_leftovers(published: Path) -> None:
     """Remove half-written files, of this publication or of one that was killed."""
     for folder, pattern in (
-        (published.parent, f".{glob.escape(published.name)}.*.tmp*"),
+        (published.parent, f".{glob.escape(published.name)}*.tmp*"),
         (archive(published), ".*.tmp"),
     ):
         for file in folder.glob(pattern):

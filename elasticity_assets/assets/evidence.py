@@ -289,15 +289,14 @@ def _scores(context: dg.AssetExecutionContext, heldout: HeldOut) -> dict[str, An
         "log score": folds.log_score(),
         "WAPE of the median": folds.wape(),
         "coverage of 90% intervals, last periods": forecast.coverage(),
-        **pictures(context, partial(_pictures, heldout)),
+        **pictures(context, partial(_pictures, heldout.category, folds)),
     }
 
 
-def _pictures(heldout: HeldOut) -> dict[str, Any]:
-    folds = heldout.folds()
+def _pictures(category: str, folds: HeldOut) -> dict[str, Any]:
     return {
-        "PIT": plots.pit(folds.pit, heldout.category),
-        "coverage by product": plots.coverage_by_product(*folds.coverage_by_product(), heldout.category),
+        "PIT": plots.pit(folds.pit, category),
+        "coverage by product": plots.coverage_by_product(*folds.coverage_by_product(), category),
     }
 
 

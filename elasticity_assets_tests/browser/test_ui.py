@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from elasticity_assets_tests.ports import free_port
 from elasticity_assets_tests.projects import CATEGORIES, settings_dict, simulated_sales
+from elasticity_assets_tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 LOCATION = "/locations/elasticity_assets"
@@ -57,7 +57,7 @@ def address(chromium: str, tmp_path: Path) -> Iterator[str]:
         )
         try:
             address = f"http://127.0.0.1:{port}"
-            wait_until(lambda: answers(f"{address}/server_info"), "the webserver")
+            until(lambda: answers(f"{address}/server_info"), "the webserver", PATIENCE)
             yield address
         finally:
             os.killpg(dev.pid, signal.SIGINT)
@@ -74,13 +74,6 @@ def answers(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
-
-
-def wait_until(look: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not look():
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
-        time.sleep(1.0)
 
 
 @pytest.fixture
@@ -124,7 +117,7 @@ def wait_until_materialized(page: Page, asset: str) -> None:
         page.wait_for_timeout(3000)
         return page.get_by_text("Materialized").count() > 0
 
-    wait_until(look, asset)
+    until(look, asset, PATIENCE)
 
 
 def test_a_person_finds_the_way(page: Page, screenshot: Screenshot) -> None:

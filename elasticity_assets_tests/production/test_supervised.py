@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import dagster as dg
 import duckdb
@@ -18,25 +17,19 @@ import pytest
 import yaml
 
 from elasticity_assets.home import dagster_home
+from elasticity_assets_tests import waiting
 from elasticity_assets_tests.ports import free_port
 from elasticity_assets_tests.projects import settings_dict, simulated_sales
+from elasticity_assets_tests.waiting import Found
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATIENCE = 400.0  # seconds; a tick comes every minute
-PROGRAMS = ("code_server", "daemon", "webserver")
 DONE = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 MAX_RUNTIME = 120
 
-Found = TypeVar("Found")
-
 
 def until(look: Callable[[], Found | None], what: str) -> Found:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if (found := look()) is not None:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"waited {PATIENCE} s for {what}")
+    return waiting.until(look, what, PATIENCE)
 
 
 @dataclass
@@ -176,8 +169,8 @@ def test_whatever_is_killed_the_refit_completes(production: Production, at_lengt
     a_killed_run_is_started_again_by_a_killed_daemon(production)
     the_webserver_answers()
     if at_length:  # some minutes each
-        a_killed_daemon_is_started_again_and_the_refit_completes(production)
-        a_killed_code_server_is_started_again_and_the_refit_completes(production)
+        a_killed_program_is_started_again_and_the_refit_completes(production, "daemon")
+        a_killed_program_is_started_again_and_the_refit_completes(production, "code_server")
         a_killed_run_is_started_again(production)
         a_run_that_vanished_with_the_code_server_is_found_by_its_time_and_started_again(production)
 
@@ -190,24 +183,14 @@ def a_killed_run_is_started_again_by_a_killed_daemon(production: Production) -> 
     assert production.published_weeks() == production.weeks
 
 
-def a_killed_daemon_is_started_again_and_the_refit_completes(production: Production) -> None:
+def a_killed_program_is_started_again_and_the_refit_completes(production: Production, program: str) -> None:
     production.new_week()
     run = production.fitting()
-    pid = production.pid("daemon")
-    production.kill("daemon")
+    pid = production.pid(program)
+    production.kill(program)
     assert production.outcome(run) == [dg.DagsterRunStatus.SUCCESS]
     assert production.published_weeks() == production.weeks
-    assert until(lambda: production.pid("daemon") or None, "the daemon") != pid
-
-
-def a_killed_code_server_is_started_again_and_the_refit_completes(production: Production) -> None:
-    production.new_week()
-    run = production.fitting()
-    pid = production.pid("code_server")
-    production.kill("code_server")
-    assert production.outcome(run) == [dg.DagsterRunStatus.SUCCESS]
-    assert production.published_weeks() == production.weeks
-    assert until(lambda: production.pid("code_server") or None, "the code server") != pid
+    assert until(lambda: production.pid(program) or None, program) != pid
 
 
 def a_killed_run_is_started_again(production: Production) -> None:
