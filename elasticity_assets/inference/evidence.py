@@ -26,14 +26,15 @@ from elasticity_assets.inference.prediction import of_cells
 from elasticity_assets.inference.priors import Priors
 from elasticity_assets.inference.state import State
 
-_ROUNDS = ((2.5, 3.5), (3.5, 5.0), (3.5, 5.0))
-"""Tail scores from which a cell counts less, and from which not at all; the first round looks harder, since an absurd
-cell hides behind the dispersion that it brought about."""
+_SUSPICIOUS, _ABSURD = (2.5, 3.5), (3.5, 5.0)
+"""Tail scores from which a cell counts less, and from which not at all. The first look is harder, since an absurd cell
+hides behind the dispersion that it brought about."""
+_LOOKS = _SUSPICIOUS, _ABSURD, _ABSURD
 _BEYOND_CHANCE = 2.0
 _LAGS = 8  # periods, at most a quarter of them
 _OPTIONS = NaturalGradientOptions(grid_points=1)
 _SAME = 0.02  # shares
-_UNLIKE_ANY = 2.0  # of a cell's cheap residual: only cells beyond are looked at closely
+_UNLIKE_ANY = 0.8  # of the first threshold: only cells whose cheap residual lies beyond are looked at closely
 
 
 @dataclass(frozen=True)
@@ -112,49 +113,126 @@ def weigh(
     serial_correlation : bool
         Whether neighbouring periods' correlation counts.
     start : CategoryPosterior, optional
-        An earlier posterior to start from.
+        An earlier posterior to start from: where one look confirms its cells' shares, they hold.
 
     Returns
     -------
     Weighing
     """
-    found, passes = NOTHING, 0
+    passes = 0
     judge: Likelihood = "negative_binomial" if robust else likelihood
 
-    def fit(start: CategoryPosterior | State | None) -> Mode:
+    def fit(share: np.ndarray, start: CategoryPosterior | State | None) -> Mode:
         nonlocal passes
-        mode = fit_mode(weighed(panel, found), priors, judge, _OPTIONS, start=start)
+        mode = fit_mode(weighed(panel, _evidence(1.0, share)), priors, judge, _OPTIONS, start=start)
         passes += mode.posterior.diagnostics.iterations
         return mode
 
-    mode = fit(start)
-    for discounted_from, absurd_from in _ROUNDS if robust else ():
-        last, found = found, _discounted(mode, panel, discounted_from, absurd_from)
-        if np.array_equal(last.discounted, found.discounted) and np.allclose(
-            last.discounted_share, found.discounted_share, atol=_SAME
-        ):
+    share = np.ones((panel.n_products, panel.n_periods))
+    looks = _LOOKS if robust else ()
+    if robust and start is not None:
+        carried = _Carried.to(panel, start)
+        mode = fit(carried.share, start)
+        share = carried.looked_at_again(mode, panel)
+        if _alike(carried.share, share):
+            looks = ()
+        else:  # what is found must not depend on where the search began
+            share = np.ones(share.shape)
+            mode = fit(share, mode.state)
+    else:
+        mode = fit(share, start)
+    for thresholds in looks:
+        last, share = share, _shares(mode, panel, np.array(thresholds))
+        if _alike(last, share):
             break
-        mode = fit(mode.state)
+        mode = fit(share, mode.state)
     if judge != likelihood:
         judge = likelihood
-        mode = fit(mode.state)
+        mode = fit(share, mode.state)
+    factor = 1.0
     if serial_correlation:
-        factor = serial_correlation_factor(mode, weighed(panel, found), likelihood)
-        found = replace(found, serial_correlation_factor=factor)
-    return Weighing(found, mode, passes)
+        panel = weighed(panel, _evidence(1.0, share))
+        factor = serial_correlation_factor(mode, panel, likelihood)
+    return Weighing(_evidence(factor, share), mode, passes)
 
 
-def _discounted(mode: Mode, panel: Panel, discounted_from: float, absurd_from: float) -> Evidence:
-    """Find the cells whose tail score is above the first threshold: their share falls from 1 to 0 at the second.
+def _evidence(factor: float, share: np.ndarray) -> Evidence:
+    discounted = np.argwhere(share < 1.0)
+    return Evidence(factor, discounted, share[tuple(discounted.T)])
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """What an earlier fit says of a panel's cells.
+
+    Attributes
+    ----------
+    share : array, shape (n, T)
+        That it gave the cells; 1 of those that it has not seen.
+    seen : bool array, shape (n, T)
+    dispersion : array, shape (n,)
+        Of its products; NaN of others.
+    """
+
+    share: np.ndarray
+    seen: np.ndarray
+    dispersion: np.ndarray
+
+    @classmethod
+    def to(cls, panel: Panel, start: CategoryPosterior) -> "_Carried":
+        """Match products and periods by name."""
+        row, column = _places(start.product, panel.product), _places(start.period, panel.period)
+        share = np.ones((panel.n_products, panel.n_periods))
+        seen = np.zeros(share.shape, bool)
+        seen[np.ix_(row[row >= 0], column[column >= 0])] = True
+        dispersion = np.full(panel.n_products, np.nan)
+        dispersion[row[row >= 0]] = start.dispersion[row >= 0]
+        row, column = row[start.discounted[:, 0]], column[start.discounted[:, 1]]
+        here = (row >= 0) & (column >= 0)
+        share[row[here], column[here]] = start.discounted_share[here]
+        return cls(share, seen, dispersion)
+
+    def looked_at_again(self, mode: Mode, panel: Panel) -> np.ndarray:
+        """Give all cells shares, (n, T); new ones under the dispersion from before them, behind which none hides."""
+        new = np.isnan(self.dispersion)
+        dispersion = np.where(new, mode.posterior.dispersion, self.dispersion)
+        before = replace(mode, posterior=replace(mode.posterior, dispersion=dispersion))
+        thresholds = np.where(new[:, None, None], _SUSPICIOUS, _ABSURD)
+        return np.where(
+            self.seen, _shares(mode, panel, np.array(_ABSURD)), _shares(before, panel, thresholds)
+        )
+
+
+def _places(then: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Where each name is now, or -1."""
+    place = np.full(len(then), -1)
+    _, before, after = np.intersect1d(then, now, return_indices=True)
+    place[before] = after
+    return place
+
+
+def _alike(some: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.abs(some - other).max() <= _SAME)
+
+
+def _shares(mode: Mode, panel: Panel, thresholds: np.ndarray) -> np.ndarray:
+    """Give cells shares by their tail scores, (n, T): 1 up to the first threshold, falling to 0 at the second.
 
     Periods without a sale are taken together where they follow each other: a stock-out lasts.
+
+    Parameters
+    ----------
+    mode : Mode
+    panel : Panel
+    thresholds : array, shape (2,) or (n, 1, 2)
     """
     n, T = mode.log_mean.shape
     units = panel.units[:n, :T].astype(np.float64)
     rough = _deviance_residual(units, mode.log_mean, mode.posterior.dispersion[:, None])
     known = panel.weight[:n, :T] > 0
     nothing = known & (units == 0) & (not panel.zero_truncated)
-    row, column = np.nonzero((known & (np.abs(rough) > _UNLIKE_ANY)) | nothing)
+    discounted_from, absurd_from = np.moveaxis(np.broadcast_to(thresholds, (n, T, 2)), -1, 0)
+    row, column = np.nonzero((known & (np.abs(rough) > _UNLIKE_ANY * discounted_from)) | nothing)
     cells = of_cells(mode, row, column, zero_truncated=panel.zero_truncated)
     score = np.zeros((n, T))
     score[row, column] = cells.tail_score(units[row, column])
@@ -162,10 +240,8 @@ def _discounted(mode: Mode, panel: Panel, discounted_from: float, absurd_from: f
     log_probability[row, column] = np.where(
         units[row, column] == 0, cells.log_probability(np.zeros(len(row))), 0.0
     )
-    score = np.where(nothing, np.maximum(score, _run_score(log_probability, nothing)), score)[row, column]
-    share = np.clip((absurd_from - score) / (absurd_from - discounted_from), 0.0, 1.0) ** 2
-    less = share < 1.0
-    return Evidence(1.0, np.stack([row[less], column[less]], axis=1), share[less])
+    score = np.where(nothing, np.maximum(score, _run_score(log_probability, nothing)), score)
+    return np.clip((absurd_from - score) / (absurd_from - discounted_from), 0.0, 1.0) ** 2
 
 
 def _run_score(log_probability: np.ndarray, of_run: np.ndarray) -> np.ndarray:
@@ -214,7 +290,7 @@ def serial_correlation_factor(mode: Mode, panel: Panel, likelihood: Likelihood) 
     weight = panel.weight[:n, :T].astype(np.float64)
     family = Family(likelihood == "negative_binomial", panel.zero_truncated)
     size = np.log(mode.posterior.dispersion)
-    gradient = _gradient(family, panel.units[:n, :T].T, mode.log_mean.T, size).T
+    gradient = np.asarray(_gradient(family, panel.units[:n, :T].T, mode.log_mean.T, size), np.float64).T
     score = weight * gradient * panel.centred_log_price()[:n, :T]
     plain = (score**2).sum()
     periods = (weight > 0).sum(axis=1)

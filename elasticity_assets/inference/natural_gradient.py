@@ -236,11 +236,14 @@ class Problem:
     def run(self, state: State, learning: float, tolerance: float) -> Run:
         """Iterate to convergence; see `iterate`."""
         # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again.
-        placed = jax.tree.map(lambda spec: NamedSharding(self.mesh, spec), _STATE_SPECS)
+        placed = [
+            part if isinstance(part, jax.Array) else jax.device_put(part, NamedSharding(self.mesh, spec))
+            for part, spec in zip(state, _STATE_SPECS, strict=True)
+        ]
         return _run(
             self.rows,
             self.hyper,
-            jax.device_put(state, placed),
+            State(*placed),
             np.float32(learning),
             np.float32(tolerance),
             mesh=self.mesh,

@@ -82,7 +82,10 @@ class Predictive:
 
     def tail_score(self, units: np.ndarray) -> np.ndarray:
         """How far out units lie, as a normal deviate of the smaller tail's probability, shape (m,); 0 at the median."""
-        tail = np.minimum(self.cdf(units), self.survival(units - 1.0))
+        tail = self.cdf(units)
+        # Only where P(Y <= units) exceeds a half can P(Y >= units) be less.
+        high = np.flatnonzero((tail > 0.5) & (units > 0))
+        tail[high] = np.minimum(tail[high], self[high].survival(units[high] - 1.0))
         return -ndtri(np.clip(tail, 1e-300, 0.5))
 
 

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from elasticity_assets.inference import engines, natural_gradient
 from elasticity_assets.inference.evidence import Evidence, _run_score, weigh, weighed
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
-from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.panel import Panel, panel_from_sales, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
@@ -169,3 +169,46 @@ def test_a_long_stock_out_counts_less_and_an_ordinary_week_without_a_sale_does_n
     units[:4, 30:36] = 0.0
     found = weigh(replace(panel, units=units), DEFAULT, "negative_binomial").evidence.discounted.tolist()
     assert all([product, week] in found for product in range(4) for week in range(30, 36))
+
+
+@pytest.mark.parametrize("happened", ["an ordinary week", "an absurd week", "an old week corrected"])
+def test_from_an_earlier_fit_the_same_is_found(clean: Panel, happened: str) -> None:
+    """A week more: where it is ordinary one look is enough, and else the search begins afresh."""
+    last = clean.n_periods - 1
+    units = clean.units.copy()
+    units[5, 30] = 50.0 * units[5].max()
+    older = replace(clean, units=units)
+    if happened == "an absurd week":
+        units = units.copy()
+        units[3, last] = 50.0 * units[3].max()
+    elif happened == "an old week corrected":
+        units = clean.units
+    panel, options = replace(clean, units=units), FitOptions(robust=True)
+    start = engines.fit(_without_last_period(older), DEFAULT, options)
+    assert [5, 30] in start.discounted.tolist()
+    cold, warm = (engines.fit(panel, DEFAULT, options, start=s) for s in (None, start))
+    assert ([3, last] in warm.discounted.tolist()) == (happened == "an absurd week")
+    assert ([5, 30] in warm.discounted.tolist()) == (happened != "an old week corrected")
+    np.testing.assert_array_equal(warm.discounted, cold.discounted)
+    np.testing.assert_allclose(warm.discounted_share, cold.discounted_share, atol=0.02)
+    mean, sd = elasticities(cold)
+    assert np.abs((elasticities(warm)[0] - mean) / sd).max() < 5e-3
+    if happened == "an ordinary week":
+        assert warm.diagnostics.iterations <= cold.diagnostics.iterations / 2
+
+
+def test_new_products_are_looked_at_harder(clean: Panel) -> None:
+    """An absurd cell of a product without an earlier dispersion could hide behind the one that it brings about."""
+    options = FitOptions(robust=True)
+    start = engines.fit(some_products(clean, clean.n_products - 1, seed=0), DEFAULT, options)
+    (new,) = np.flatnonzero(~np.isin(clean.product, start.product))
+    units = clean.units.copy()
+    units[new, 20] = 20.0 * units[new].max()
+    warm = engines.fit(replace(clean, units=units), DEFAULT, options, start=start)
+    assert [new, 20] in warm.discounted.tolist()
+
+
+def _without_last_period(panel: Panel) -> Panel:
+    weight, observed = panel.weight.copy(), panel.observed.copy()
+    weight[:, panel.n_periods - 1], observed[:, panel.n_periods - 1] = 0.0, False
+    return replace(panel, period=panel.period[:-1], weight=weight, observed=observed)
