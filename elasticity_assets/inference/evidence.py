@@ -29,7 +29,7 @@ from elasticity_assets.inference.state import State
 _SUSPICIOUS, _ABSURD = (2.5, 3.5), (3.5, 5.0)
 """Tail scores from which a cell counts less, and from which not at all. The first look is harder, since an absurd cell
 hides behind the dispersion that it brought about."""
-_LOOKS = _SUSPICIOUS, _ABSURD, _ABSURD
+_LOOKS = _SUSPICIOUS, *[_ABSURD] * 5
 _BEYOND_CHANCE = 2.0
 _LAGS = 8  # periods, at most a quarter of them
 _OPTIONS = NaturalGradientOptions(grid_points=1)

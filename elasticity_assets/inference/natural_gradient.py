@@ -18,8 +18,9 @@ from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference import arrow, scales, tau_grid
 from elasticity_assets.inference.expectations import Family
-from elasticity_assets.inference.iteration import AXIS, SCALE_TOLERANCE, covariance_at, iterate
+from elasticity_assets.inference.iteration import covariance_at, iterate
 from elasticity_assets.inference.likelihood import log_base
+from elasticity_assets.inference.one_pass import AXIS, SCALE_TOLERANCE
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
@@ -225,6 +226,7 @@ class Problem:
         self.mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
         self.host_rows = _rows(panel, priors, regressors, len(devices))
         self.rows = jax.device_put(self.host_rows, NamedSharding(self.mesh, P(AXIS)))
+        self._places = [NamedSharding(self.mesh, spec) for spec in _STATE_SPECS]
         self.hyper = _hyper(panel, priors, len(regressors))
         self._base_of_rows = _base_of_rows(self.rows.units, self.rows.weight)
 
@@ -237,8 +239,8 @@ class Problem:
         """Iterate to convergence; see `iterate`."""
         # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again.
         placed = [
-            part if isinstance(part, jax.Array) else jax.device_put(part, NamedSharding(self.mesh, spec))
-            for part, spec in zip(state, _STATE_SPECS, strict=True)
+            part if getattr(part, "sharding", None) == where else jax.device_put(part, where)
+            for part, where in zip(state, self._places, strict=True)
         ]
         return _run(
             self.rows,
