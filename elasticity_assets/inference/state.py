@@ -6,8 +6,11 @@ Rows come in blocks of n products, products last; W periods, d numbers a product
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from elasticity_assets.inference import scales
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.priors import Priors
 
 
 class Hyper(NamedTuple):
@@ -31,6 +34,26 @@ class Hyper(NamedTuple):
     scale: scales.ScalePriors
     dispersion_mean: jax.Array
     dispersion_sd: jax.Array
+
+    @classmethod
+    def of(cls, panel: Panel, priors: Priors, slopes: int) -> "Hyper":
+        """Priors of this many slopes a product, all alike; arrays of NumPy."""
+        K, W = len(panel.control), panel.units.shape[1]
+        lead = slopes + 1 + K
+        mean = np.zeros(lead + W, np.float32)
+        mean[:slopes], mean[slopes] = priors.category_mean, priors.level_mean
+        var = np.full(lead + W, priors.control_sd**2, np.float32)
+        var[:slopes], var[slopes] = priors.category_var, priors.level_sd**2
+        is_period = np.zeros(lead + W, np.float32)
+        is_period[lead : lead + panel.n_periods] = 1.0
+        scale = scales.scale_priors(
+            *[priors.product_spread] * slopes,
+            priors.level_spread,
+            priors.period_spread,
+            priors.log_dispersion_spread,
+        )
+        centre, spread = np.float32(priors.log_dispersion_mean), np.float32(priors.log_dispersion_sd)
+        return cls(mean, var, is_period, scale, centre, spread)
 
 
 class State(NamedTuple):

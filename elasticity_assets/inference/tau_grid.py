@@ -5,12 +5,73 @@ from collections.abc import Callable
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from elasticity_assets.inference.options import Progress
+from elasticity_assets.inference.state import Hyper, Run, State
+
 _NEGLIGIBLE = 6.0  # nats below the highest point
 
 
 def default_points(products: int) -> int:
     """Most points of the grid: with many products tau is known well, and matters less."""
     return 15 if products < 100 else 7 if products < 500 else 3
+
+
+def most_points(asked: int | None, products: int, hyper: Hyper) -> int:
+    """Most points of the grid: as many as asked for, or the default; one where tau is known."""
+    return (asked or default_points(products)) if hyper.scale.learned[0] else 1
+
+
+def at_tau(state: State, log_tau: float) -> State:
+    """Put the first slope's tau elsewhere."""
+    log_scale = np.array(state.log_scale)
+    log_scale[0] = log_tau
+    return state._replace(log_scale=log_scale)
+
+
+def over_tau(
+    run_at: Callable[[Run, float], Run], mode: Run, most: int, on_progress: Progress | None = None
+) -> tuple[list[Run], np.ndarray, int]:
+    """Go over a grid of the first slope's tau, the other scales held at the mode.
+
+    Parameters
+    ----------
+    run_at : callable
+        Goes on from another run, near by, at a log tau.
+    mode : Run
+        At the mode of all scales.
+    most : int
+        Points at most.
+    on_progress : callable, optional
+        Called with (passes done, objective) at each point.
+
+    Returns
+    -------
+    runs : list of Run
+        One a point of the grid, by ascending tau.
+    weight : array, shape (G,)
+        The points' probabilities.
+    mode_at : int
+        Which point is the mode.
+    """
+    centre = float(mode.state.log_scale[0])
+    points = {centre: mode}
+    passes = 0
+
+    def gradient_at(log_tau: float) -> float:
+        nonlocal passes
+        if log_tau not in points:
+            near = points[min(points, key=lambda known: abs(known - log_tau))]
+            points[log_tau] = run_at(near, log_tau)
+        run = points[log_tau]
+        passes += int(run.passes)
+        if on_progress is not None:
+            on_progress(passes, float(run.found.objective))
+        return float(run.found.tau_gradient)
+
+    step = spacing(most, 1.0 / np.sqrt(float(mode.found.tau_information)))
+    log_tau, gradient = walk(gradient_at, centre, step, most)
+    runs = [points[point] for point in log_tau]
+    return runs, weights(log_tau, gradient), list(log_tau).index(centre)
 
 
 def spacing(points: int, sd: float) -> float:

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from elasticity_assets.inference.evidence import of_posterior, weighed
-from elasticity_assets.inference.natural_gradient import Problem, over_tau, reasons_for_doubt
+from elasticity_assets.inference.natural_gradient import Problem
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
+from elasticity_assets.inference.posterior_of_runs import reasons_for_doubt
 from elasticity_assets.inference.priors import Priors
 from elasticity_assets.inference.state import Run, State
 
@@ -81,9 +82,9 @@ def _first_slope(
     problem: Problem, mode: Run, options: NaturalGradientOptions
 ) -> tuple[Summary, tuple[str, ...]]:
     """Integrate the first slope over its own tau; with it why not to trust it."""
-    runs, weight, mode_at = over_tau(problem, mode, options)
-    mean = np.stack([problem.by_product(run.state.theta)[0] for run in runs])
-    var = np.stack([problem.by_product(run.found.theta_cov)[0, 0] for run in runs])
+    runs, weight, mode_at = problem.over_tau(mode, options)
+    mean = np.stack([problem.blocks.by_product(run.state.theta)[0] for run in runs])
+    var = np.stack([problem.blocks.by_product(run.found.theta_cov)[0, 0] for run in runs])
     return summarize(weight, mean, var), reasons_for_doubt(runs, runs[mode_at], options)
 
 
