@@ -289,8 +289,10 @@ def serial_correlation_factor(mode: Mode, panel: Panel, likelihood: Likelihood) 
     n, T = mode.log_mean.shape
     weight = panel.weight[:n, :T].astype(np.float64)
     family = Family(likelihood == "negative_binomial", panel.zero_truncated)
-    size = np.log(mode.posterior.dispersion)
-    gradient = np.asarray(_gradient(family, panel.units[:n, :T].T, mode.log_mean.T, size), np.float64).T
+    # In the panel's padded shape, of which there are few: each is compiled.
+    eta, size = np.zeros(panel.units.shape, np.float32), np.zeros(len(panel.units), np.float32)
+    eta[:n, :T], size[:n] = mode.log_mean, np.log(mode.posterior.dispersion)
+    gradient = np.asarray(_gradient(family, panel.units.T, eta.T, size), np.float64).T[:n, :T]
     score = weight * gradient * panel.centred_log_price()[:n, :T]
     plain = (score**2).sum()
     periods = (weight > 0).sum(axis=1)

@@ -1,0 +1,170 @@
+"""One category of any size: in memory, and in parts that are read, used and dropped.
+
+    python benchmarks/streaming.py --products 100_000
+    python benchmarks/streaming.py --products 1_000_000 --only streaming
+
+Each way runs in a process of its own, so that its peak memory is its own. Sales are drawn a part at a time; where
+both ways run, their posteriors are compared. The matrix products U'U of all passes are timed by BLAS in the same run.
+Ends in one JSON line.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+
+WEEKS = 156
+PART = 16_384
+
+
+def drawn(products: int, likelihood: str) -> Iterator[Panel]:
+    """Draw one category's sales, a part at a time: each part's products around the same category."""
+    from elasticity_assets.inference.simulate import Simulation, simulated_panels
+
+    for number, first in enumerate(range(0, products, PART)):
+        size = min(PART, products - first)
+        simulation = Simulation(
+            products=size,
+            categories=1,
+            weeks=WEEKS,
+            likelihood=likelihood,
+            category_spread=0.0,
+            period_spread=0.02,
+        )
+        panel = simulated_panels(simulation, seed=number)[0][0]
+        yield replace(panel, product=np.char.add(panel.product, f"_{number}"))
+
+
+def joined(parts: list[Panel]) -> Panel:
+    """Put parts together to one panel."""
+    n = sum(part.n_products for part in parts)
+
+    def together(name: str) -> np.ndarray:
+        arrays = [getattr(part, name)[: part.n_products] for part in parts]
+        return np.concatenate(arrays) if len(arrays[0]) else getattr(parts[0], name)
+
+    names = ("units", "log_price", "log_regular_price", "controls", "observed", "weight")
+    whole = replace(
+        parts[0],
+        product=np.concatenate([part.product for part in parts]),
+        **{name: together(name) for name in names},
+    )
+    assert whole.n_products == n
+    return whole
+
+
+def fit_in_memory(products: int, likelihood: str) -> dict:
+    """Fit all at once."""
+    from elasticity_assets.inference import natural_gradient
+    from elasticity_assets.inference.options import NaturalGradientOptions
+    from elasticity_assets.inference.priors import DEFAULT
+
+    panel = joined(list(drawn(products, likelihood)))
+    passes = [0]
+    began = time.perf_counter()
+    with threadpool_limits(limits=1, user_api="blas"):
+        fit = natural_gradient.fit(
+            panel,
+            DEFAULT,
+            likelihood,
+            NaturalGradientOptions(),
+            on_progress=lambda done, _: passes.append(done),
+        )
+    return _result([fit], passes[-1], began)
+
+
+def fit_streaming(products: int, likelihood: str) -> dict:
+    """Fit part by part."""
+    from elasticity_assets.inference import streaming
+    from elasticity_assets.inference.options import NaturalGradientOptions
+    from elasticity_assets.inference.priors import DEFAULT
+
+    passes = [0]
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(limits=1, user_api="blas"):
+        fits = streaming.fit(
+            drawn(products, likelihood),
+            DEFAULT,
+            likelihood,
+            NaturalGradientOptions(),
+            Path(folder),
+            on_progress=lambda done, _: passes.append(done),
+        )
+        result = _result(fits, passes, began)
+    return result
+
+
+def _result(
+    fits: Iterator[CategoryPosterior] | list[CategoryPosterior], passes: list[int] | int, began: float
+) -> dict:
+    """Summarize; of each product its mean and sd, for comparison."""
+    mean, sd = [], []
+    for fit in fits:
+        centre = fit.weight @ fit.product_mean
+        mean.append(centre.astype(np.float32))
+        var = fit.weight @ (fit.product_var + (fit.product_mean - centre) ** 2)
+        sd.append(np.sqrt(var).astype(np.float32))
+    return {
+        "seconds": time.perf_counter() - began,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "passes": passes if isinstance(passes, int) else passes[-1],
+        "iterations": fit.diagnostics.iterations,
+        "converged": fit.diagnostics.converged,
+        "mean": np.concatenate(mean),
+        "sd": np.concatenate(sd),
+    }
+
+
+def blas_seconds(products: int) -> float:
+    """Seconds of the matrix product U'U of one pass, 2 rows a product, both cores."""
+    rows, times = np.random.default_rng(0).normal(size=(2 * PART, WEEKS + 2)).astype(np.float32), []
+    for _ in range(21):
+        began = time.perf_counter()
+        rows.T @ rows
+        times.append(time.perf_counter() - began)
+    return float(np.median(times)) * products / PART
+
+
+def main() -> None:
+    """Parse the command line and print one JSON line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--products", type=int, default=100_000)
+    parser.add_argument("--likelihood", choices=["poisson", "negative_binomial"], default="poisson")
+    parser.add_argument("--only", choices=["memory", "streaming"])
+    arguments = parser.parse_args()
+    ways = {"memory": fit_in_memory, "streaming": fit_streaming}
+    found = {}
+    for name, fit in ways.items():
+        if arguments.only in (None, name):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                found[name] = pool.apply(fit, (arguments.products, arguments.likelihood))
+    result: dict = {"products": arguments.products, "weeks": WEEKS, "likelihood": arguments.likelihood}
+    result["blas_seconds_a_pass"] = round(blas_seconds(arguments.products), 3)
+    if len(found) > 1:
+        one, other = found["memory"], found["streaming"]
+        result["means_apart_in_sd"] = float(np.abs((other["mean"] - one["mean"]) / one["sd"]).max())
+        result["sds_apart"] = float(np.abs(other["sd"] / one["sd"] - 1.0).max())
+    for name, way in found.items():
+        del way["mean"], way["sd"]
+        way["seconds_a_pass"] = way["seconds"] / way["passes"]
+        result[name] = {
+            key: round(value, 3) if isinstance(value, float) else value for key, value in way.items()
+        }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
