@@ -34,7 +34,7 @@ _STAGE = re.compile(r"^(\w+)\s+([\d.]+) s$")
 
 def elasticity(folder: Path, *arguments: str) -> dict[str, dict[str, float]]:
     """Run the command; return seconds and peak memory in MB of each stage that it names, and of all."""
-    command = [sys.executable, "-m", "elasticity_assets.cli", *arguments]
+    command = [Path(sys.executable).with_name("elasticity"), *arguments]
     environment = {**os.environ, "ELASTICITY_CONFIG": str(folder / "elasticity.yaml")}
     environment["DAGSTER_HOME"] = str(folder)
     began = time.perf_counter()

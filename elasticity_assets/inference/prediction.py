@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize.elementwise import find_root
 from scipy.special import betainc, betaincc, gammainc, gammaincc, gammaln, logsumexp, ndtri
 
 from elasticity_assets.inference.natural_gradient import Mode
@@ -17,7 +18,7 @@ _NODES = 7, 3  # of the quadratures over eta and log r
 _COARSE = 3, 1  # enough for medians, which tails and the spread of r hardly move
 _LARGEST_ETA = 40.0
 _MOST_AT_ONCE = 20_000  # cells
-_HALVINGS = 17
+_MEDIAN_TOLERANCE = 5e-4  # units, and a tenth of it of the median
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Predictive:
         middle = _in_chunks(_median, self, self.mean, _COARSE)
         if not whole:
             return np.maximum(middle + 0.5, 0.0)
-        resolution = 1e-3 + 4.0 * middle / 2**_HALVINGS
+        resolution = _MEDIAN_TOLERANCE * (2.0 + middle)
         return np.maximum(np.ceil(middle - resolution), 1.0 if self.zero_truncated else 0.0)
 
     def pit(self, units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -151,13 +152,15 @@ class _Nodes:
         self.zero = np.exp(log_zero) if self.truncated else np.zeros(1)  # P(Y = 0) before truncation
         self.some = -np.expm1(log_zero) if self.truncated else np.ones(1)
 
-    def cdf(self, units: np.ndarray) -> np.ndarray:
+    def cdf(self, units: np.ndarray, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
         above = np.maximum(units, -1.0)[:, None] + 1.0
+        mu = self.mu[cells]
         if self.poisson:
-            value = gammaincc(np.maximum(above, 1e-12), self.mu)
+            value = gammaincc(np.maximum(above, 1e-12), mu)
         else:
-            value = betainc(self.size, np.maximum(above, 1e-12), self.size / (self.size + self.mu))
-        return self._conditioned(np.where(above > 0, value, 0.0), self.zero)
+            size = self.size[cells]
+            value = betainc(size, np.maximum(above, 1e-12), size / (size + mu))
+        return self._conditioned(np.where(above > 0, value, 0.0), self.zero, cells)
 
     def survival(self, units: np.ndarray) -> np.ndarray:
         above = np.maximum(units, -1.0)[:, None] + 1.0
@@ -165,11 +168,13 @@ class _Nodes:
             value = gammainc(np.maximum(above, 1e-12), self.mu)
         else:
             value = betaincc(self.size, np.maximum(above, 1e-12), self.size / (self.size + self.mu))
-        return self._conditioned(np.where(above > 0, value, 1.0), 0.0)
+        return self._conditioned(np.where(above > 0, value, 1.0), np.zeros(1), slice(None))
 
-    def _conditioned(self, value: np.ndarray, below: np.ndarray | float) -> np.ndarray:
+    def _conditioned(self, value: np.ndarray, below: np.ndarray, cells: np.ndarray | slice) -> np.ndarray:
         """Condition on a sale, where truncated, and average over the nodes."""
-        return np.clip((value - below) / np.maximum(self.some, 1e-300), 0.0, 1.0) @ self.weight
+        if self.truncated:
+            value = (value - below[cells]) / np.maximum(self.some[cells], 1e-300)
+        return np.clip(value, 0.0, 1.0) @ self.weight
 
 
 def _gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -191,11 +196,13 @@ def _log_probability(nodes: _Nodes, units: np.ndarray) -> np.ndarray:
 
 
 def _median(nodes: _Nodes, _log_units: np.ndarray) -> np.ndarray:
-    """Where the continued distribution function passes a half, to 1e-5 of the mean."""
+    """Where the continued distribution function passes a half, to _MEDIAN_TOLERANCE."""
     mean = nodes.mu @ nodes.weight
-    low, high = np.full(len(mean), -1.0), 3.0 * mean + 3.0
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        below = nodes.cdf(middle) < 0.5
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return high
+    cells = np.arange(len(mean))
+    found = find_root(
+        lambda units, cell: nodes.cdf(units, cell) - 0.5,
+        (np.full(len(mean), -1.0), 3.0 * mean + 3.0),
+        args=(cells,),
+        tolerances={"xatol": _MEDIAN_TOLERANCE, "xrtol": 0.1 * _MEDIAN_TOLERANCE, "fatol": 1e-6},
+    )
+    return found.x
