@@ -18,7 +18,7 @@ _NODES = 7, 3  # of the quadratures over eta and log r
 _COARSE = 3, 1  # enough for medians, which tails and the spread of r hardly move
 _LARGEST_ETA = 40.0
 _MOST_AT_ONCE = 20_000  # cells
-_MEDIAN_TOLERANCE = 5e-4  # units, and a tenth of it of the median
+_MEDIAN_TOLERANCE = 5e-4  # units, and a fiftieth of it of the median
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Predictive:
         middle = _in_chunks(_median, self, self.mean, _COARSE)
         if not whole:
             return np.maximum(middle + 0.5, 0.0)
-        resolution = _MEDIAN_TOLERANCE * (2.0 + middle)
+        resolution = _MEDIAN_TOLERANCE * (2.0 + 0.04 * middle)
         return np.maximum(np.ceil(middle - resolution), 1.0 if self.zero_truncated else 0.0)
 
     def pit(self, units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -203,6 +203,6 @@ def _median(nodes: _Nodes, _log_units: np.ndarray) -> np.ndarray:
         lambda units, cell: nodes.cdf(units, cell) - 0.5,
         (np.full(len(mean), -1.0), 3.0 * mean + 3.0),
         args=(cells,),
-        tolerances={"xatol": _MEDIAN_TOLERANCE, "xrtol": 0.1 * _MEDIAN_TOLERANCE, "fatol": 1e-6},
+        tolerances={"xatol": _MEDIAN_TOLERANCE, "xrtol": 0.02 * _MEDIAN_TOLERANCE, "fatol": 1e-6},
     )
     return found.x
