@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from elasticity_assets.inference.panel import panel_from_sales
+from elasticity_assets.inference.simulate import Simulation, simulate
 from elasticity_assets.ingestion import (
     CategorySales,
     SalesFileError,
@@ -19,6 +20,7 @@ from elasticity_assets.ingestion import (
     categories,
     missing_periods,
     read_category,
+    read_category_in_parts,
     take_in_files,
 )
 from elasticity_assets.ingestion import weekly as adding_up
@@ -619,6 +621,35 @@ def read(connection, category: str, sales: SalesSettings) -> CategorySales:
     absent = missing_periods(connection, sales)
     periods = all_periods(connection)
     return read_category(connection, category, sales.controls, periods=periods, missing_periods=absent)
+
+
+def test_parts_of_a_category_add_up_to_the_whole(connection, tmp_path: Path) -> None:
+    sales, _ = simulate(Simulation(products=23, categories=2, weeks=20, observed=0.7), seed=1)
+    frame = pd.DataFrame(sales).rename(columns={"week": "date"})
+    frame["display"] = np.arange(len(frame)) % 3 / 2
+    frame.to_parquet(tmp_path / "sales.parquet")
+    settings = sales_settings(tmp_path / "sales.parquet", {"category": "category"}, controls=["display"])
+    ingest(connection, settings)
+    whole = read(connection, "category_1", settings)
+    parts = list(
+        read_category_in_parts(
+            connection,
+            "category_1",
+            settings.controls,
+            periods=all_periods(connection),
+            missing_periods=missing_periods(connection, settings),
+            products=5,
+        )
+    )
+    assert [len(np.unique(part.product)) for part in parts] == [5, 5, 2]
+    for name in ("product", "period", "units", "price"):
+        np.testing.assert_array_equal(
+            np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name)
+        )
+    np.testing.assert_array_equal(
+        np.concatenate([part.controls["display"] for part in parts]), whole.controls["display"]
+    )
+    assert all(np.array_equal(part.periods, whole.periods) for part in parts)
 
 
 def test_names_with_quotes_newlines_and_emoji(connection, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ class _Stream:
                 common = panel
             elif not _fits(panel, common):
                 raise ValueError(
-                    f"part {count + 1} of category {panel.category!r} has other periods or controls, or more "
+                    f"part {count + 1} of category {panel.category!r} has other periods, controls or units, or more "
                     "products, than the first"
                 )
             blocks = Blocks.cut(panel, priors, [panel.log_price], len(devices), len(common.units))
@@ -429,6 +429,7 @@ def _fits(panel: Panel, first: Panel) -> bool:
         and panel.units.shape[1] == first.units.shape[1]
         and len(panel.units) <= len(first.units)
         and panel.zero_truncated == first.zero_truncated
+        and panel.unit == first.unit
     )
 
 

@@ -4,6 +4,7 @@
     build_weekly_sales(connection, sales) -> WeeklyReport    raw_sales -> weekly_sales, products, unused_sales
     categories(connection) -> list[str]
     read_category(connection, category, controls, periods=..., missing_periods=...) -> CategorySales
+    read_category_in_parts(connection, category, controls, ..., products=...) -> iterator of CategorySales
     find_files(patterns) -> dict[str, int]
 
 `connection` is a DuckDB connection to the warehouse (`resources.warehouse.Warehouse`), `sales` the
@@ -23,7 +24,13 @@ How rows are understood (`sql/reading_macros.sql`, `sql/read_file.sql`):
 Mistakes in the settings raise `SettingsError`, unusable files `SalesFileError`; both are one line.
 """
 
-from elasticity_assets.ingestion.category import all_periods, categories, missing_periods, read_category
+from elasticity_assets.ingestion.category import (
+    all_periods,
+    categories,
+    missing_periods,
+    read_category,
+    read_category_in_parts,
+)
 from elasticity_assets.ingestion.files import find_files
 from elasticity_assets.ingestion.reports import CategorySales, FilesReport, SalesFileError, WeeklyReport
 from elasticity_assets.ingestion.take_in import take_in_files
@@ -40,5 +47,6 @@ __all__ = [
     "find_files",
     "missing_periods",
     "read_category",
+    "read_category_in_parts",
     "take_in_files",
 ]

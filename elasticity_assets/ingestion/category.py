@@ -1,6 +1,6 @@
 """One category's sales, read from `weekly_sales` as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import duckdb
 import numpy as np
@@ -62,10 +62,56 @@ def read_category(
     -------
     CategorySales
     """
-    columns = connection.execute(
-        statement("category_sales", controls="".join(f", {quoted(name)}" for name in controls)),
-        {"category": category, "without_zeros": missing_periods == "truncated"},
-    ).fetchnumpy()
+    what = {"category": category, "without_zeros": missing_periods == "truncated"}
+    return _sales(
+        connection.execute(statement("category_sales", controls=_columns(controls)), what),
+        category,
+        controls,
+        periods,
+        missing_periods,
+    )
+
+
+def read_category_in_parts(
+    connection: duckdb.DuckDBPyConnection,
+    category: str,
+    controls: Sequence[str],
+    *,
+    periods: np.ndarray,
+    missing_periods: str,
+    products: int,
+) -> Iterator[CategorySales]:
+    """Read one category's product-periods, so many products at a time; else as `read_category`.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        To the warehouse; not to be used for anything else until all is read.
+    category, controls, periods, missing_periods
+        As of `read_category`.
+    products : int
+        Of each part but the last.
+    """
+    what = {"category": category, "without_zeros": missing_periods == "truncated"}
+    parts = connection.execute(statement("category_parts"), {**what, "products": products}).fetchall()
+    of_part = statement("category_part_sales", controls=_columns(controls))
+    for first, last in parts:
+        rows = connection.execute(of_part, {**what, "first": first, "last": last})
+        yield _sales(rows, category, controls, periods, missing_periods)
+
+
+def _columns(controls: Sequence[str]) -> str:
+    return "".join(f", {quoted(name)}" for name in controls)
+
+
+def _sales(
+    rows: duckdb.DuckDBPyConnection,
+    category: str,
+    controls: Sequence[str],
+    periods: np.ndarray,
+    missing_periods: str,
+) -> CategorySales:
+    columns = rows.fetchnumpy()
 
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(columns[name], dtype=np.float64), np.nan)

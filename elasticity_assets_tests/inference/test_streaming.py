@@ -109,7 +109,9 @@ def test_parts_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     panel = category()
     first, second, _ = in_parts(panel, 20)
     shifted = replace(second, period=second.period + 7)
-    with pytest.raises(ValueError, match="part 2 of category 'category_1' has other periods"):
+    with pytest.raises(
+        ValueError, match="part 2 of category 'category_1' has other periods, controls or units"
+    ):
         next(streaming.fit([first, shifted], DEFAULT, NEGATIVE_BINOMIAL, OPTIONS, tmp_path))
     with pytest.raises(ValueError, match="at least one part"):
         next(streaming.fit([], DEFAULT, NEGATIVE_BINOMIAL, OPTIONS, tmp_path))

@@ -1,0 +1,11 @@
+SELECT min(product) AS first, max(product) AS last
+FROM (
+    SELECT product, (row_number() OVER (ORDER BY product) - 1) // $products AS part
+    FROM (
+        SELECT DISTINCT product
+        FROM weekly_sales
+        WHERE category = $category AND (units > 0 OR NOT $without_zeros)
+    )
+)
+GROUP BY part
+ORDER BY part
