@@ -3,9 +3,9 @@
     python benchmarks/streaming.py --products 100_000
     python benchmarks/streaming.py --products 1_000_000 --only streaming
 
-Each way runs in a process of its own, so that its peak memory is its own. Sales are drawn a part at a time; where
-both ways run, their posteriors are compared. The matrix products U'U of all passes are timed by BLAS in the same run.
-Ends in one JSON line.
+Sales are drawn a part at a time and written to files, which each way reads, in a process of its own, so that its peak
+memory is its own. Where both ways run, their posteriors are compared. The matrix products U'U are timed by BLAS in the
+same run. Ends in one JSON line.
 """
 
 import argparse
@@ -14,28 +14,29 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from elasticity_assets.inference.arrays import pack, unpack
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 
 WEEKS = 156
-PART = 16_384
+PART = 4_096
 
 
-def drawn(products: int, likelihood: str) -> Iterator[Panel]:
-    """Draw one category's sales, a part at a time: each part's products around the same category."""
+def draw(products: int, likelihood: str, folder: Path) -> None:
+    """Draw one category's sales: each part's products lie around the same category."""
     from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
     for number, first in enumerate(range(0, products, PART)):
-        size = min(PART, products - first)
         simulation = Simulation(
-            products=size,
+            products=min(PART, products - first),
             categories=1,
             weeks=WEEKS,
             likelihood=likelihood,
@@ -43,7 +44,15 @@ def drawn(products: int, likelihood: str) -> Iterator[Panel]:
             period_spread=0.02,
         )
         panel = simulated_panels(simulation, seed=number)[0][0]
-        yield replace(panel, product=np.char.add(panel.product, f"_{number}"))
+        panel = replace(panel, product=np.char.add(panel.product, f"_{number}"))
+        np.savez(folder / f"{number:06}.npz", **pack(panel))
+
+
+def read(folder: Path) -> Iterator[Panel]:
+    """Read the parts that `draw` wrote."""
+    for file in sorted(folder.glob("*.npz")):
+        with np.load(file) as arrays:
+            yield unpack(Panel, dict(arrays))
 
 
 def joined(parts: list[Panel]) -> Panel:
@@ -64,15 +73,15 @@ def joined(parts: list[Panel]) -> Panel:
     return whole
 
 
-def fit_in_memory(products: int, likelihood: str) -> dict:
+def fit_in_memory(folder: Path, likelihood: str) -> dict:
     """Fit all at once."""
     from elasticity_assets.inference import natural_gradient
     from elasticity_assets.inference.options import NaturalGradientOptions
     from elasticity_assets.inference.priors import DEFAULT
 
-    panel = joined(list(drawn(products, likelihood)))
     passes = [0]
     began = time.perf_counter()
+    panel = joined(list(read(folder)))
     with threadpool_limits(limits=1, user_api="blas"):
         fit = natural_gradient.fit(
             panel,
@@ -84,7 +93,7 @@ def fit_in_memory(products: int, likelihood: str) -> dict:
     return _result([fit], passes[-1], began)
 
 
-def fit_streaming(products: int, likelihood: str) -> dict:
+def fit_streaming(folder: Path, likelihood: str) -> dict:
     """Fit part by part."""
     from elasticity_assets.inference import streaming
     from elasticity_assets.inference.options import NaturalGradientOptions
@@ -92,13 +101,13 @@ def fit_streaming(products: int, likelihood: str) -> dict:
 
     passes = [0]
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, threadpool_limits(limits=1, user_api="blas"):
+    with tempfile.TemporaryDirectory() as scratch, threadpool_limits(limits=1, user_api="blas"):
         fits = streaming.fit(
-            drawn(products, likelihood),
+            read(folder),
             DEFAULT,
             likelihood,
             NaturalGradientOptions(),
-            Path(folder),
+            Path(scratch),
             on_progress=lambda done, _: passes.append(done),
         )
         result = _result(fits, passes, began)
@@ -136,6 +145,12 @@ def blas_seconds(products: int) -> float:
     return float(np.median(times)) * products / PART
 
 
+def _alone(work: Callable[..., Any], *arguments: object) -> Any:
+    """Work in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
 def main() -> None:
     """Parse the command line and print one JSON line."""
     parser = argparse.ArgumentParser(
@@ -147,10 +162,12 @@ def main() -> None:
     arguments = parser.parse_args()
     ways = {"memory": fit_in_memory, "streaming": fit_streaming}
     found = {}
-    for name, fit in ways.items():
-        if arguments.only in (None, name):
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                found[name] = pool.apply(fit, (arguments.products, arguments.likelihood))
+    with tempfile.TemporaryDirectory() as folder:
+        sales = Path(folder)
+        _alone(draw, arguments.products, arguments.likelihood, sales)
+        for name, fit in ways.items():
+            if arguments.only in (None, name):
+                found[name] = _alone(fit, sales, arguments.likelihood)
     result: dict = {"products": arguments.products, "weeks": WEEKS, "likelihood": arguments.likelihood}
     result["blas_seconds_a_pass"] = round(blas_seconds(arguments.products), 3)
     if len(found) > 1:

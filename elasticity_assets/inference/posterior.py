@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from elasticity_assets.inference.options import Likelihood
 
@@ -225,7 +225,7 @@ def summarize(weight: np.ndarray, mean: np.ndarray, var: np.ndarray) -> Summary:
     sd = np.sqrt(weight @ (var + (mean - centre) ** 2))
     q05, q50, q95 = (mixture_quantile(q, weight, mean, var) for q in (0.05, 0.5, 0.95))
     # Weights that sum to 1 but for rounding must not give a probability above 1.
-    prob = np.clip(weight @ norm.cdf((-1.0 - mean) / np.sqrt(var)), 0.0, 1.0)
+    prob = np.clip(weight @ ndtr((-1.0 - mean) / np.sqrt(var)), 0.0, 1.0)
     return Summary(centre, sd, q05, q50, q95, prob)
 
 
@@ -240,10 +240,10 @@ def mixture_quantile(q: float, weight: np.ndarray, mean: np.ndarray, var: np.nda
     mean, var : arrays, shape (G, n)
     """
     sd = np.sqrt(var)
-    ends = mean + norm.ppf(q) * sd  # a mixture's quantile lies between its components'
+    ends = mean + ndtri(q) * sd  # a mixture's quantile lies between its components'
     low, high = ends.min(axis=0), ends.max(axis=0)
     for _ in range(30 if len(weight) > 1 else 0):
         middle = 0.5 * (low + high)
-        below = weight @ norm.cdf((middle - mean) / sd) < q
+        below = weight @ ndtr((middle - mean) / sd) < q
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return 0.5 * (low + high)
