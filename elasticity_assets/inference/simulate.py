@@ -4,7 +4,7 @@ Prices look like a grocer's: every product has a regular price that changes now 
 weeks at a discount, shared in part by the category.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,10 +113,7 @@ def simulate(simulation: Simulation, seed: int = 0) -> tuple[dict[str, np.ndarra
     parts = list(simulate_categories(simulation, seed))
     columns = [sales for sales, _ in parts]
     sales = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-    fields = Truth.__dataclass_fields__
-    return sales, Truth(
-        **{name: np.concatenate([getattr(truth, name) for _, truth in parts]) for name in fields}
-    )
+    return sales, _together([truth for _, truth in parts])
 
 
 def simulate_categories(
@@ -140,23 +137,27 @@ def simulate_categories(
 
 def simulated_panels(simulation: Simulation, seed: int = 0) -> tuple[list[Panel], Truth]:
     """Draw sales as model inputs, one panel a category; zeros dropped means zero-truncated panels."""
-    sales, truth = simulate(simulation, seed)
-    names = sorted(set(sales) - {"category", "product", "week", "units", "price"})
-    panels = []
-    for category in truth.category_name:
-        rows = sales["category"] == category
+    names = [f"control_{k + 1}" for k in range(len(simulation.control_effects))]
+    panels, truths = [], []
+    for sales, truth in simulate_categories(simulation, seed):
+        truths.append(truth)
         panels.append(
             panel_from_sales(
-                str(category),
-                sales["product"][rows],
-                sales["week"][rows],
-                sales["units"][rows],
-                sales["price"][rows],
-                {name: sales[name][rows] for name in names},
+                str(truth.category_name[0]),
+                sales["product"],
+                sales["week"],
+                sales["units"],
+                sales["price"],
+                {name: sales[name] for name in names},
                 missing_periods="truncated" if simulation.drop_zeros else "unobserved",
             )
         )
-    return panels, truth
+    return panels, _together(truths)
+
+
+def _together(truths: Sequence[Truth]) -> Truth:
+    fields = Truth.__dataclass_fields__
+    return Truth(**{name: np.concatenate([getattr(truth, name) for truth in truths]) for name in fields})
 
 
 def simulated_prices(rng: np.random.Generator, products: int, weeks: int) -> tuple[np.ndarray, np.ndarray]:
