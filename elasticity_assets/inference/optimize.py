@@ -27,6 +27,7 @@ from elasticity_assets.inference.options import SviOptions
 from elasticity_assets.inference.priors import HalfNormal
 
 _CHUNK = 100  # steps between two looks at the ELBO
+_EXACT_CHUNK = 50  # of the full batch, where neither steps nor looks have noise
 _LEAST_EPOCHS = 10  # in a chunk
 _THIN = 10  # steps to a point of the stored trace
 _EVALUATION_DRAWS = 8
@@ -141,7 +142,9 @@ def optimize(
     blocks = to_devices(sales, problem)
     init = {name: _cut(value, n_blocks) if _is_local(name) else value for name, value in init.items()}
     state = _init(problem, blocks, init, jax.random.key(options.seed))
-    epochs = max(_CHUNK // n_blocks, _LEAST_EPOCHS)
+    chunk = _EXACT_CHUNK if problem.loss == "closed_form" and n_blocks == 1 else _CHUNK
+    least_gain = options.tolerance * chunk / _CHUNK
+    epochs = max(chunk // n_blocks, _LEAST_EPOCHS)
     own_schedule = problem.optimizer == "adam"
     steps, still, best, trace, params = 0, _STILL_NEARBY if near else 0, -np.inf, [], init
     while still < _PATIENCE and steps < options.max_steps:
@@ -153,7 +156,7 @@ def optimize(
         elbo = float(chunk_elbo)
         steps += epochs * n_blocks
         trace.append(np.asarray(elbos))
-        if not elbo > best + options.tolerance:
+        if not elbo > best + least_gain:
             still += 1
         elif not own_schedule:
             still = 0
