@@ -13,10 +13,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference import arrow, scales, tau_grid
+from elasticity_assets.inference.devices import device_mesh, from_devices, to_devices
 from elasticity_assets.inference.expectations import Family
 from elasticity_assets.inference.iteration import AXIS, SCALE_TOLERANCE, covariance_at, iterate
 from elasticity_assets.inference.likelihood import log_base
@@ -119,7 +120,7 @@ def over_tau(
     log_tau, gradient = tau_grid.walk(gradient_at, centre, step, most)
     # Var eta, the largest part, is not read any more.
     kept = [run._replace(state=run.state._replace(var=None)) for run in map(points.__getitem__, log_tau)]
-    return jax.device_get(kept), tau_grid.weights(log_tau, gradient), list(log_tau).index(centre)
+    return from_devices(kept), tau_grid.weights(log_tau, gradient), list(log_tau).index(centre)
 
 
 def with_arrow_covariances(
@@ -144,7 +145,8 @@ def with_arrow_covariances(
         With new category_var, product_var, product_gain, control_var, control_gain and product_control_cov.
     """
     problem = Problem(panel, priors, likelihood, max_passes=1)
-    _, found = jax.device_get(problem.covariance(problem.start(posterior)))
+    _, found = problem.covariance(problem.start(posterior))
+    found = from_devices(found)
     theta_cov, theta_lead = (problem.by_product(part) for part in (found.theta_cov, found.theta_lead))
     shared_var = found.shared_var.astype(np.float64)
     return replace(
@@ -190,7 +192,7 @@ def fit_mode(
     """Fit one category at the mode of all scales; parameters as of `fit`."""
     began = time.perf_counter()
     problem = Problem(panel, priors, likelihood, options.max_passes)
-    run = jax.device_get(problem.run(problem.start(start), 1.0, options.tolerance))
+    run = from_devices(problem.run(problem.start(start), 1.0, options.tolerance))
     posterior = _posterior(problem, [run], np.ones(1), 0, options, began)
     mean, var = (problem.by_cell(part) for part in (problem.linear_predictor(run.state), run.state.var))
     return Mode(posterior, mean, var, run.state)
@@ -221,23 +223,22 @@ class Problem:
         regressors = [panel.log_price] if regressors is None else regressors
         self.panel, self.priors, self.likelihood, self.max_passes = panel, priors, likelihood, max_passes
         self.family = Family(likelihood == "negative_binomial", panel.zero_truncated)
-        devices = jax.local_devices()
-        self.mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
-        self.host_rows = _rows(panel, priors, regressors, len(devices))
-        self.rows = jax.device_put(self.host_rows, NamedSharding(self.mesh, P(AXIS)))
+        self.mesh = device_mesh(AXIS)
+        self.host_rows = _rows(panel, priors, regressors, self.mesh.size)
+        self.rows = to_devices(self.host_rows, self.mesh, _ROWS)
         self.hyper = _hyper(panel, priors, len(regressors))
         self._base_of_rows = _base_of_rows(self.rows.units, self.rows.weight)
 
     @property
     def log_base(self) -> float:
         """Part of the log likelihood that holds no parameter."""
-        return float(np.asarray(self._base_of_rows, np.float64).sum())
+        return float(from_devices(self._base_of_rows).sum(dtype=np.float64))
 
     def run(self, state: State, learning: float, tolerance: float) -> Run:
         """Iterate to convergence; see `iterate`."""
         # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again.
         placed = [
-            part if isinstance(part, jax.Array) else jax.device_put(part, NamedSharding(self.mesh, spec))
+            part if isinstance(part, jax.Array) else to_devices(part, self.mesh, spec)
             for part, spec in zip(state, _STATE_SPECS, strict=True)
         ]
         return _run(

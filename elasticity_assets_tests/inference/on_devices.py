@@ -1,10 +1,11 @@
 """One small category fitted in a process of its own, over the devices that XLA_FLAGS asks for.
 
-    python -m elasticity_assets_tests.inference.on_devices fit CASE FILE.npz
+    python -m elasticity_assets_tests.inference.on_devices fit CASE FILE.npz [ADDRESS PROCESSES PROCESS]
     python -m elasticity_assets_tests.inference.on_devices programs FOLDER
 
-`fit` keeps what is compared of one of `CASES`. `programs` writes FOLDER/NAME.txt: what XLA made of each program that
-the engines run on the devices, and of programs that do what the engines' must not.
+`fit` keeps what is compared of one of `CASES`; one of several processes meets the others at ADDRESS. `programs` writes
+FOLDER/NAME.txt: what XLA made of each program that the engines run on the devices, and of programs that do what the
+engines' must not.
 """
 
 import contextlib
@@ -119,6 +120,10 @@ def programs_that_move_rows(mesh: Mesh) -> dict[str, str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "fit":
+        if sys.argv[4:]:
+            address, processes, process = sys.argv[4:]
+            jax.config.update("jax_cpu_collectives_implementation", "gloo")
+            jax.distributed.initialize(address, int(processes), int(process))
         np.savez(sys.argv[3], **compared(CASES[sys.argv[2]](category(PRODUCTS, WEEKS))))
     else:
         for name, text in programs().items():

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,28 @@ def test_device_count_changes_nothing(case: str, tmp_path: Path) -> None:
         found[devices] = dict(np.load(file))
         assert str(found[devices]["device"]) == f"cpu x{devices}"
         assert_same(found[devices], found[1], case)
+
+
+@pytest.mark.parametrize("case", on_devices.CASES)
+def test_two_processes_give_what_one_gives(case: str, tmp_path: Path) -> None:
+    """Each has half of the devices, and ends with the whole posterior."""
+    finish(process(4, "fit", case, str(tmp_path / "one.npz")))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    both = [process(2, "fit", case, str(tmp_path / f"{k}.npz"), address, "2", str(k)) for k in range(2)]
+    try:
+        for running in both:
+            finish(running)
+    finally:
+        for running in both:  # where one failed the other waits for it
+            running.kill()
+            running.communicate()
+    one, first, second = (dict(np.load(tmp_path / f"{name}.npz")) for name in ("one", "0", "1"))
+    assert str(first["device"]) == str(one["device"]) == "cpu x4"
+    assert_same(first, one, case)
+    for name, value in first.items():
+        np.testing.assert_array_equal(second[name], value)
 
 
 @pytest.fixture(scope="module")
