@@ -52,6 +52,7 @@ bench: install
 	$(BIN)/python benchmarks/speed.py --size small --likelihood negative_binomial
 	$(BIN)/python benchmarks/speed.py --glmmtmb
 	$(BIN)/python benchmarks/speed.py --steps-needed
+	$(BIN)/python benchmarks/svi.py
 	$(BIN)/python benchmarks/accuracy.py --part calibration
 	$(BIN)/python benchmarks/accuracy.py --part pooling
 	$(BIN)/python benchmarks/accuracy.py --part nuts

@@ -28,6 +28,33 @@ def poisson(units: jax.Array, eta: jax.Array, *, zero_truncated: bool = False) -
     return value - _log1mexp(_expm1(eta) + 1.0) if zero_truncated else value
 
 
+def expected_poisson(
+    units: jax.Array, mean: jax.Array, half_var: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Take E log Poisson(exp(eta)) less `log_base(units)`, eta ~ N(mean, 2 half_var), with its derivatives.
+
+    Parameters
+    ----------
+    units, mean, half_var : arrays
+        Broadcast.
+
+    Returns
+    -------
+    by_mean, by_var : arrays
+        Derivatives by the mean and by the variance of eta.
+    value : array
+        As of `poisson` at mean + half_var, less units times half_var.
+    """
+    positive = units > 0
+    scale = jnp.where(positive, units, 1.0)
+    deviation = mean - jnp.log(scale)
+    above = deviation + half_var
+    beyond = jnp.maximum(above - _LARGEST_EXPONENT, 0.0)
+    by_mean = -scale * jnp.expm1(above - beyond) - jnp.where(positive, 0.0, 1.0)
+    value = units * deviation + by_mean - scale * jnp.exp(_LARGEST_EXPONENT) * beyond
+    return by_mean, 0.5 * (by_mean - units), value
+
+
 def negative_binomial(
     units: jax.Array, eta: jax.Array, log_size: jax.Array, *, zero_truncated: bool = False
 ) -> jax.Array:

@@ -144,11 +144,12 @@ class Model:
         alpha : array, shape (C, K)
         """
 
-        def cells(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
+        def of_cells(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
             beta, delta, log_r = rows
-            return self._cell(sales, linear_predictor(sales, beta, delta, *shared), log_r)
+            cells = self._cell(sales, linear_predictor(sales, beta, delta, *shared), log_r)
+            return jnp.sum(jnp.where(sales.weight > 0, sales.weight * cells, 0.0))
 
-        return self._sum(cells, sales, (beta, delta, log_r), (gamma, alpha))
+        return self._sum(of_cells, sales, (beta, delta, log_r), (gamma, alpha))
 
     def expected_poisson(
         self, sales: Sales, mean: tuple[jax.Array, ...], var: tuple[jax.Array, ...]
@@ -161,18 +162,11 @@ class Model:
         mean, var : tuples of arrays
             Of beta and delta, shape (N,), gamma, shape (C, W), and alpha, shape (C, K).
         """
-
-        def cells(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
-            squared = sales._replace(log_price=sales.log_price**2, controls=sales.controls**2)
-            m = linear_predictor(sales, *rows[:2], *shared[:2])
-            v = linear_predictor(squared, *rows[2:], *shared[2:])
-            return density.poisson(sales.units, m + 0.5 * v) - 0.5 * sales.units * v
-
-        return self._sum(cells, sales, (*mean[:2], *var[:2]), (*mean[2:], *var[2:]))
+        return self._sum(_expected_poisson, sales, (*mean[:2], *var[:2]), (*mean[2:], *var[2:]))
 
     def _sum(
         self,
-        cells: Callable[[Sales, tuple[jax.Array, ...], tuple[jax.Array, ...]], jax.Array],
+        of_cells: Callable[[Sales, tuple[jax.Array, ...], tuple[jax.Array, ...]], jax.Array],
         sales: Sales,
         rows: tuple[jax.Array, ...],
         shared: tuple[jax.Array, ...],
@@ -180,8 +174,10 @@ class Model:
         """Add up the weighted cells on each device, then the devices."""
 
         def total(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
-            value = jnp.sum(jnp.where(sales.weight > 0, sales.weight * cells(sales, rows, shared), 0.0))
-            value = value + jnp.sum(sales.log_base)
+            if self.mesh is not None:
+                # Gradients of shared effects, each device's own until here, are then added up.
+                shared = jax.tree.map(lambda part: jax.lax.pcast(part, AXIS, to="varying"), shared)
+            value = of_cells(sales, rows, shared) + jnp.sum(sales.log_base)
             return jax.lax.psum(value, AXIS) if self.mesh is not None else value
 
         if self.mesh is not None:
@@ -226,6 +222,49 @@ def linear_predictor(
     if alpha.shape[-1]:
         eta = eta + jnp.einsum("nwk,nk->nw", sales.controls, of_rows(sales, alpha), precision="highest")
     return eta
+
+
+@jax.custom_vjp
+def _expected_poisson(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
+    """Sum the expected log likelihood of the cells; effects' means and variances as of `Model.expected_poisson`."""
+    return _poisson_with_gradients(sales, rows, shared)[0]
+
+
+def _poisson_with_gradients(
+    sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]
+) -> tuple[jax.Array, tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]]:
+    """Find the sum and all its gradients in one go over the cells, which takes less time than what jax derives."""
+    x, z, w, y = sales.log_price, sales.controls, sales.weight, sales.units
+    squared = sales._replace(log_price=x**2, controls=z**2)
+    mean = linear_predictor(sales, *rows[:2], *shared[:2])
+    half_var = 0.5 * linear_predictor(squared, *rows[2:], *shared[2:])
+    # A cell adds y m - E exp(eta), less what it would at most.
+    by_mean, by_var, value = density.expected_poisson(y, mean, half_var)
+    by_mean, by_var = w * by_mean, w * by_var
+
+    def gradients(of_cell: jax.Array, x: jax.Array, z: jax.Array) -> tuple[jax.Array, ...]:
+        # By products of matrices, which run in vectors on a CPU.
+        ones = jnp.ones(x.shape[1], x.dtype)
+        of_controls = jnp.einsum("nwk,nw->nk", z, of_cell, precision="highest")
+        return (
+            jnp.matmul(of_cell * x, ones, precision="highest"),
+            jnp.matmul(of_cell, ones, precision="highest"),
+            jnp.einsum("nc,nw->cw", sales.member, of_cell, precision="highest"),
+            jnp.einsum("nc,nk->ck", sales.member, of_controls, precision="highest"),
+        )
+
+    first, second = gradients(by_mean, x, z), gradients(by_var, squared.log_price, squared.controls)
+    return jnp.sum(w * value), ((*first[:2], *second[:2]), (*first[2:], *second[2:]))
+
+
+def _scaled_gradients(
+    gradients: tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]], factor: jax.Array
+) -> tuple[None, tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    rows, shared = jax.tree.map(lambda part: factor * part, gradients)
+    return None, rows, shared
+
+
+_expected_poisson.defvjp(_poisson_with_gradients, _scaled_gradients)
 
 
 def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: int = 1) -> Sales:

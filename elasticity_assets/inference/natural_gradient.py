@@ -13,11 +13,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference import arrow, tau_grid
 from elasticity_assets.inference.blocks import Blocks
+from elasticity_assets.inference.devices import device_mesh, from_devices, to_devices
 from elasticity_assets.inference.expectations import Family
 from elasticity_assets.inference.first_state import first_state
 from elasticity_assets.inference.iteration import covariance_at, iterate
@@ -88,7 +89,8 @@ def with_arrow_covariances(
         With new category_var, product_var, product_gain, control_var, control_gain and product_control_cov.
     """
     problem = Problem(panel, priors, likelihood, max_passes=1)
-    _, found = jax.device_get(problem.covariance(problem.start(posterior)))
+    _, found = problem.covariance(problem.start(posterior))
+    found = from_devices(found)
     theta_cov, theta_lead = (problem.blocks.by_product(part) for part in (found.theta_cov, found.theta_lead))
     shared_var = found.shared_var.astype(np.float64)
     return replace(
@@ -134,7 +136,7 @@ def fit_mode(
     """Fit one category at the mode of all scales; parameters as of `fit`."""
     began = time.perf_counter()
     problem = Problem(panel, priors, likelihood, options.max_passes)
-    run = jax.device_get(problem.run(problem.start(start), 1.0, options.tolerance))
+    run = from_devices(problem.run(problem.start(start), 1.0, options.tolerance))
     posterior = problem.posterior([run], np.ones(1), 0, options, began)
     mean, var = (
         problem.blocks.by_cell(part) for part in (problem.linear_predictor(run.state), run.state.var)
@@ -167,25 +169,25 @@ class Problem:
         regressors = [panel.log_price] if regressors is None else regressors
         self.panel, self.priors, self.likelihood, self.max_passes = panel, priors, likelihood, max_passes
         self.family = Family(likelihood == "negative_binomial", panel.zero_truncated)
-        devices = jax.local_devices()
-        self.mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
-        self.blocks = Blocks.cut(panel, priors, regressors, len(devices))
-        self.rows = jax.device_put(self.blocks.rows, NamedSharding(self.mesh, P(AXIS)))
-        self._places = [NamedSharding(self.mesh, spec) for spec in STATE_SPECS]
+        self.mesh = device_mesh(AXIS)
+        self.blocks = Blocks.cut(panel, priors, regressors, self.mesh.size)
+        self.rows = to_devices(self.blocks.rows, self.mesh, P(AXIS))
         self.hyper = Hyper.of(panel, priors, len(regressors))
         self._base_of_rows = _base_of_rows(self.rows.units, self.rows.weight)
 
     @property
     def log_base(self) -> float:
         """Part of the log likelihood that holds no parameter."""
-        return float(np.asarray(self._base_of_rows, np.float64).sum())
+        return float(from_devices(self._base_of_rows).sum(dtype=np.float64))
 
     def run(self, state: State, learning: float, tolerance: float) -> Run:
         """Iterate to convergence; see `iterate`."""
         # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again.
         placed = [
-            part if getattr(part, "sharding", None) == where else jax.device_put(part, where)
-            for part, where in zip(state, self._places, strict=True)
+            part
+            if getattr(part, "sharding", None) == NamedSharding(self.mesh, spec)
+            else to_devices(part, self.mesh, spec)
+            for part, spec in zip(state, STATE_SPECS, strict=True)
         ]
         return _run(
             self.rows,
@@ -243,7 +245,7 @@ class Problem:
         runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, show)
         # Var eta, the largest part, is not read any more.
         kept = [run._replace(state=run.state._replace(var=None)) for run in runs]
-        return jax.device_get(kept), weight, mode_at
+        return from_devices(kept), weight, mode_at
 
     def posterior(
         self,

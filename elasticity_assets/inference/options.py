@@ -32,7 +32,7 @@ class SviOptions:
     max_steps : int
         Where to give up, saying so, if the stopping rule has not stopped.
     tolerance : float
-        The ELBO stands still when it gains less than this many nats in a window of steps.
+        The ELBO stands still when it gains less than this many nats in a hundred steps.
     batch_products : int or None
         Products in a mini-batch; None is the full batch.
     seed : int

@@ -74,7 +74,7 @@ def posterior_of_runs(
     diagnostics = FitDiagnostics(
         engine="natural_gradient",
         likelihood=("zero-truncated " if panel.zero_truncated else "") + likelihood,
-        device=f"{jax.default_backend()} x{jax.local_device_count()}",
+        device=f"{jax.default_backend()} x{jax.device_count()}",
         iterations=passes,
         converged=not warnings,
         elbo=float(mode.found.objective) + log_base,

@@ -16,12 +16,13 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference import arrow, first_state, one_pass, tau_grid
 from elasticity_assets.inference.blocks import Blocks
 from elasticity_assets.inference.damping import OfRows, OfScales
+from elasticity_assets.inference.devices import device_mesh, to_devices
 from elasticity_assets.inference.expectations import Family
 from elasticity_assets.inference.iteration import FAR_AWAY, is_moving, judge
 from elasticity_assets.inference.likelihood import log_base
@@ -152,8 +153,7 @@ class _Stream:
         threads: ThreadPoolExecutor,
     ) -> "_Stream":
         """Write the parts' rows into the folder, and where to start."""
-        devices = jax.local_devices()
-        mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+        mesh = device_mesh(AXIS)
         common, count, products, base = None, 0, 0, 0.0
         for panel in parts:
             if common is None:
@@ -163,7 +163,7 @@ class _Stream:
                     f"part {count + 1} of category {panel.category!r} has other periods, controls or units, or more "
                     "products, than the first"
                 )
-            blocks = Blocks.cut(panel, priors, [panel.log_price], len(devices), len(common.units))
+            blocks = Blocks.cut(panel, priors, [panel.log_price], mesh.size, len(common.units))
             base += float(np.sum(np.asarray(_log_base(blocks.rows.units, blocks.rows.weight)), dtype=float))
             _write(folder / f"rows_{count}.npy", blocks.rows)
             np.save(folder / f"product_{count}.npy", panel.product)
@@ -317,7 +317,7 @@ class _Stream:
     def _rows_and_part(self, place: str, number: int) -> tuple[arrow.Rows, _OfPart]:
         """Read a part onto the devices."""
         read = self.rows(number), self._part(place, number)
-        return jax.device_put(read, NamedSharding(self.mesh, P(AXIS)))
+        return to_devices(read, self.mesh, P(AXIS))
 
     def _part(self, place: str, number: int) -> _OfPart:
         return _read(self.folder / place / f"{number}.npy", self.part_like)

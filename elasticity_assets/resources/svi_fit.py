@@ -154,7 +154,7 @@ class SviFit(dg.ConfigurableResource):
         """Where fits run, e.g. 'cpu x1' or 'NVIDIA H100 x1'."""
         import jax  # noqa: PLC0415
 
-        devices = jax.local_devices()
+        devices = jax.devices()
         return f"{devices[0].device_kind} x{len(devices)}"
 
     def inputs_hash(self, panel: Panel) -> str:
@@ -219,7 +219,7 @@ class SviFit(dg.ConfigurableResource):
         """
         import jax  # noqa: PLC0415
 
-        one_cpu = jax.default_backend() == "cpu" and jax.local_device_count() == 1
+        one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
         return cores() if natural_gradient and one_cpu else 1
 
     def evaluate(self, panel: Panel, posterior: CategoryPosterior) -> "HeldOut":

@@ -1,8 +1,5 @@
 """The natural-gradient engine: against dense references, simulations, NUTS, and data that hurt."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -193,37 +190,6 @@ def test_padding_changes_nothing() -> None:
     np.testing.assert_allclose(mixture(one), mixture(other), rtol=2e-3)
     assert one.diagnostics.elbo == pytest.approx(other.diagnostics.elbo, abs=0.05)
     assert one.period_spread == pytest.approx(other.period_spread, rel=1e-2)
-
-
-SHARDED = """
-import sys, numpy as np
-from elasticity_assets.inference.natural_gradient import fit
-from elasticity_assets.inference.options import NaturalGradientOptions
-from elasticity_assets.inference.priors import DEFAULT
-from elasticity_assets_tests.inference.test_natural_gradient import draw
-p = fit(draw(n=11), DEFAULT, "poisson", NaturalGradientOptions())
-print(p.diagnostics.device)
-print(*(p.weight @ p.product_mean), *(p.weight @ p.product_var), *(p.weight @ p.product_gain))
-"""
-
-
-def test_device_count_changes_nothing() -> None:
-    results = []
-    for devices in (1, 2, 4):
-        flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-        done = subprocess.run(
-            [sys.executable, "-c", SHARDED],
-            capture_output=True,
-            text=True,
-            env=os.environ | flags,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        device, numbers = done.stdout.splitlines()
-        assert device == f"cpu x{devices}"
-        results.append(np.array(numbers.split(), float))
-    np.testing.assert_allclose(results[1], results[0], rtol=1e-3)
-    np.testing.assert_allclose(results[2], results[0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])

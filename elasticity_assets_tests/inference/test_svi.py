@@ -1,9 +1,5 @@
 """The SVI engine: what it finds, and what must not change what it finds."""
 
-import os
-import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,54 +251,3 @@ def test_truncated_and_not_do_not_go_together(soft_drinks: Panel) -> None:
     panels = [soft_drinks, replace(soft_drinks, zero_truncated=True)]
     with pytest.raises(ValueError, match="zero-truncated, or none"):
         svi.fit_joint(panels, DEFAULT, "poisson", SviOptions())
-
-
-ON_SOME_DEVICES = """
-import sys
-import numpy as np
-from elasticity_assets.inference import svi
-from elasticity_assets.inference.options import SviOptions
-from elasticity_assets.inference.priors import DEFAULT
-from elasticity_assets.inference.simulate import Simulation, simulated_panels
-
-(panel,), _ = simulated_panels(Simulation(products=60, weeks=60, categories=1, likelihood="poisson"), 7)
-fit = svi.fit(panel, DEFAULT, "poisson", SviOptions(max_steps=300, num_particles=1))
-np.savez(sys.argv[1], mean=fit.product_mean, var=fit.product_var, trace=fit.trace, device=fit.diagnostics.device)
-"""
-
-
-def test_device_count_changes_nothing(tmp_path: Path) -> None:
-    """One and four devices give the same fit, and nothing as long as the observations crosses devices."""
-    found = {}
-    for devices in (1, 4):
-        folder = tmp_path / str(devices)
-        flags = f"--xla_force_host_platform_device_count={devices} --xla_dump_to={folder}"
-        done = subprocess.run(
-            [sys.executable, "-c", ON_SOME_DEVICES, str(tmp_path / f"{devices}.npz")],
-            env=os.environ
-            | {"XLA_FLAGS": f"{flags} --xla_dump_hlo_module_re=.*run_chunk.*", "JAX_PLATFORMS": "cpu"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        found[devices] = dict(np.load(tmp_path / f"{devices}.npz"))
-    one, four = found[1], found[4]
-    assert str(one["device"]) == "cpu x1"
-    assert str(four["device"]) == "cpu x4"
-    np.testing.assert_allclose(four["trace"], one["trace"], rtol=1e-4)
-    np.testing.assert_allclose(four["mean"], one["mean"], atol=0.005)
-    np.testing.assert_allclose(four["var"], one["var"], rtol=0.02)
-
-    (program,) = (tmp_path / "4").glob("*run_chunk*after_optimizations.txt")
-    operation = r"= (.*?) (?:all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\("
-    results = re.findall(operation, program.read_text())
-    sizes = [
-        np.prod([int(length) for length in shape.split(",") if length])
-        for result in results
-        for shape in re.findall(r"\[([0-9,]*)\]", result)
-    ]
-    assert len(sizes) > 1
-    # At most the products' parameters; the device's own cells are 16 x 64.
-    assert max(sizes) <= 64 * 2

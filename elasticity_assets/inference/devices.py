@@ -1,0 +1,45 @@
+"""The devices that a fit runs over: all that jax knows, of this process and of those it works with.
+
+Several processes work on one fit where each has called `jax.distributed.initialize` and then fits the same panels in
+the same order. Each holds the whole panel, has its own devices' rows computed there, and gets the whole posterior.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+
+def device_mesh(axis: str) -> Mesh:
+    """Put all devices of all processes on one axis."""
+    devices = jax.devices()
+    return jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def to_devices(tree: Any, mesh: Mesh, spec: P) -> Any:
+    """Spread NumPy arrays, which every process has alike, over the devices."""
+    sharding = NamedSharding(mesh, spec)
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def place(array: np.ndarray) -> jax.Array:
+        # `device_put` would first send the whole array round, to compare.
+        return jax.make_array_from_callback(np.shape(array), sharding, lambda index: np.asarray(array)[index])
+
+    return jax.tree.map(place, tree)
+
+
+def from_devices(tree: Any) -> Any:
+    """Give every process whole NumPy arrays."""
+    if jax.process_count() == 1:
+        return jax.device_get(tree)
+    return jax.tree.map(_whole, tree)
+
+
+def _whole(array: Any) -> Any:
+    if isinstance(array, jax.Array) and not array.is_fully_addressable:
+        return multihost_utils.process_allgather(array, tiled=True)
+    return jax.device_get(array)
