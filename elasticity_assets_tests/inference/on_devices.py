@@ -22,7 +22,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference import natural_gradient, optimize, svi
-from elasticity_assets.inference.iteration import AXIS
+from elasticity_assets.inference.one_pass import AXIS
 from elasticity_assets.inference.options import NaturalGradientOptions, SviOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize

@@ -26,7 +26,8 @@ from elasticity_assets_tests.projects import Project, make_project
 FIRST_WEEKS = 52  # delivered before the first refit
 CATEGORIES, PRODUCTS = 4, 48
 FIRST_TICK = datetime(2025, 1, 6, 6, tzinfo=UTC)  # a Monday
-WARMED_UP = 10  # refits after which memory should stand still
+WARMED_UP = 10  # refits after which memory should nearly stand still
+MOST_GROWTH = 2.5  # MB a refit
 
 
 def sales_by_week(weeks: int) -> list[pd.DataFrame]:
@@ -135,5 +136,6 @@ def test_every_week_is_published_and_nothing_piles_up(tmp_path: Path, at_length:
         f"{sum(full_fits) / sum(fits):.2f} times as long; memory {np.round(memory).tolist()} MB"
     )
     if at_length:
+        # One process, where each run's own ends with it: what its libraries cache, and no week's arrays.
         growth = np.mean(memory[-5:]) - np.mean(memory[WARMED_UP : WARMED_UP + 5])
-        assert growth < 0.05 * memory[WARMED_UP], memory
+        assert growth / (weeks - WARMED_UP - 5) < MOST_GROWTH, memory
