@@ -61,7 +61,7 @@ def fit(
     *,
     on_progress: Progress | None = None,
 ) -> Iterator[CategoryPosterior]:
-    """Fit one category whose products come in parts.
+    """Fit one category whose products come in parts, over the devices of one process.
 
     Parameters
     ----------
