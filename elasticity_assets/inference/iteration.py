@@ -1,7 +1,8 @@
 """The natural-gradient iteration on one device's rows: passes over the data until nothing moves.
 
 Everything here runs inside `jax.shard_map` over the mesh axis `AXIS`; a pass sends only sums of the shared
-vector's size between devices.
+vector's size between devices. Each exchange waits for the last one, since processes that meet in several at once may
+take them in different orders.
 """
 
 from typing import Any
@@ -146,7 +147,9 @@ def _pass(
     seen = jax.lax.psum(seen, AXIS)
     solved = one_pass.solve(hyper, state, lead, seen, learning, family)
     moved, longest, now = one_pass.move(rows, state, kept, solved, of_rows, gaussian, learning)
-    moved, longest = jax.lax.psum(moved, AXIS), jax.lax.pmax(longest, AXIS)
+    by_device = jnp.zeros((jax.lax.axis_size(AXIS), 2)).at[jax.lax.axis_index(AXIS)].set(longest)
+    moved, by_device = jax.lax.psum((moved, by_device), AXIS)
+    longest = jnp.max(by_device, axis=0)
     state, found = one_pass.settle(
         hyper, state, lead, seen, solved, moved, longest, of_scales, learning, family
     )
