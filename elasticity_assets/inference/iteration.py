@@ -1,7 +1,8 @@
 """The natural-gradient iteration on one device's rows: passes over the data until nothing moves.
 
 Everything here runs inside `jax.shard_map` over the mesh axis `AXIS`; a pass sends only sums of the shared
-vector's size between devices. Rows come in blocks that stay in cache, (blocks, ..., n), products last.
+vector's size between devices. Each exchange waits for the last one, since processes that meet in several at once may
+take them in different orders. Rows come in blocks that stay in cache, (blocks, ..., n), products last.
 """
 
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ def iterate(
     def body(carry: Any) -> Any:
         state, last, passes, trace, gaussian, damping = carry
         before = state
-        state, found = _pass(rows, hyper, learning, state, gaussian, damping, family)
+        state, found = _pass(rows, hyper, count, learning, state, gaussian, damping, family)
         damping = damping.after(before, state, gaussian)
         # What is left to go if steps go on shrinking as they just did.
         ratio = jnp.where(last.move < _FAR_AWAY, jnp.clip(found.move / last.move, 0.1, 0.9), first_ratio)
@@ -76,6 +77,7 @@ def iterate(
         settled = (last.ahead <= tolerance) & (last.scale_move <= SCALE_TOLERANCE)
         return ~settled & jnp.isfinite(last.move) & (passes < max_passes)
 
+    count, known = jax.lax.psum(jnp.stack([jnp.sum(rows.real), jnp.any(state.var > 0.0)]), AXIS)
     # Going on from a neighbouring solution, variances are nearly right from the first pass.
     first_ratio = jnp.where(learning > 0.0, 0.5, 0.1)
     start = (
@@ -83,7 +85,7 @@ def iterate(
         _unknown(rows, state),
         jnp.zeros((), jnp.int32),
         jnp.full(max_passes, jnp.nan),
-        jax.lax.pmax(jnp.max(state.var), AXIS) > 0.0,
+        known > 0.0,
         Damping.none(state),
     )
     state, found, passes, trace, *_ = jax.lax.while_loop(moving, body, start)
@@ -95,10 +97,11 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
 
     def settle(_: int, carry: tuple[State, Found]) -> tuple[State, Found]:
         state = carry[0]
-        new, found = _pass(rows, hyper, jnp.zeros(()), state, jnp.asarray(True), undamped, family)
+        new, found = _pass(rows, hyper, count, jnp.zeros(()), state, jnp.asarray(True), undamped, family)
         return state._replace(var=new.var, size_var=new.size_var), found
 
     undamped = Damping.none(state)
+    count = jax.lax.psum(jnp.sum(rows.real), AXIS)
     return jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, (state, _unknown(rows, state)))
 
 
@@ -179,13 +182,17 @@ class _Moved(NamedTuple):
 def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivation
     rows: arrow.Rows,
     hyper: Hyper,
+    count: jax.Array,
     learning: jax.Array,
     state: State,
     gaussian: jax.Array,
     damping: Damping,
     family: Family,
 ) -> tuple[State, Found]:
-    """One step of everything; `gaussian` tells whether expectations are over eta and log r or at their means."""
+    """One step of everything, of `count` products on all devices.
+
+    `gaussian` tells whether expectations are over eta and log r or at their means.
+    """
     d = state.theta.shape[1]
     lead = d + rows.controls.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
@@ -257,10 +264,11 @@ def _pass(  # noqa: PLR0915 - one equation a line, in the order of the derivatio
     (moved, moves), (theta, var, log_size, size_var, theta_cov, theta_lead) = jax.lax.scan(
         move, _varying(still), (blocks, factors, (damping.variance, damping.size))
     )
-    moved, moves = jax.lax.psum(moved, AXIS), jax.lax.pmax(moves, AXIS)
+    by_device = jnp.zeros((jax.lax.axis_size(AXIS), 2)).at[jax.lax.axis_index(AXIS)].set(moves)
+    moved, by_device = jax.lax.psum((moved, by_device), AXIS)
+    moves = jnp.max(by_device, axis=0)
 
     gamma = _gamma_sums(hyper, state, shared, shared_step, lead)
-    count = jax.lax.psum(jnp.sum(rows.real), AXIS)
     nb = float(family.negative_binomial)
     counts = jnp.stack([*[count] * d, gamma.terms, nb * count])
     scored = scales.score_scales(
