@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from numpyro.infer import SVI, RenyiELBO, Trace_ELBO
 from numpyro.infer.svi import SVIState
 from numpyro.optim import optax_to_numpyro
 
-from elasticity_assets.inference import devices, guides
+from elasticity_assets.inference import guides
 from elasticity_assets.inference.losses import ClosedFormELBO
 from elasticity_assets.inference.model import AXIS, Model, Sales, sales_specs
 from elasticity_assets.inference.options import SviOptions
@@ -108,6 +108,12 @@ class Optimum(NamedTuple):
     warnings: tuple[str, ...]
 
 
+def device_mesh() -> Mesh:
+    """All local devices on one axis."""
+    devices = jax.local_devices()
+    return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+
+
 def optimize(
     problem: Problem,
     sales: Sales,
@@ -134,7 +140,6 @@ def optimize(
     """
     n_blocks = int(problem.model.rows_scale)
     blocks = to_devices(sales, problem)
-    init = {name: np.asarray(value) for name, value in init.items()}
     init = {name: _cut(value, n_blocks) if _is_local(name) else value for name, value in init.items()}
     state = _init(problem, blocks, init, jax.random.key(options.seed))
     chunk = _EXACT_CHUNK if problem.loss == "closed_form" and n_blocks == 1 else _CHUNK
@@ -150,7 +155,7 @@ def optimize(
         state, average, elbos, chunk_elbo = _run_chunk(problem, epochs, rate, blocks, state)
         elbo = float(chunk_elbo)
         steps += epochs * n_blocks
-        trace.append(devices.from_devices(elbos))
+        trace.append(np.asarray(elbos))
         if not elbo > best + least_gain:
             still += 1
         elif not own_schedule:
@@ -165,7 +170,7 @@ def optimize(
     # Jitter costs well under 0.05 nats a parameter.
     if not best - elbo <= 0.05 * sum(np.size(value) for value in init.values()) + options.tolerance:
         warnings.append("SVI lost its best ELBO again; lower learning_rate")
-    found = devices.from_devices(params)
+    found = jax.device_get(params)
     found = {name: np.concatenate(value) if _is_local(name) else value for name, value in found.items()}
     return Optimum(found, best, steps, np.concatenate(trace), tuple(warnings))
 
@@ -175,7 +180,7 @@ def to_devices(sales: Sales, problem: Problem) -> Sales:
     n_blocks = int(problem.model.rows_scale)
     rows = {name: _cut(value, n_blocks) for name, value in sales._asdict().items() if name != "period"}
     return jax.tree.map(
-        lambda array, spec: devices.to_devices(array, problem.mesh, spec),
+        lambda array, spec: jax.device_put(array, NamedSharding(problem.mesh, spec)),
         sales._replace(**rows),
         sales_specs(lead=1),
         is_leaf=lambda leaf: isinstance(leaf, P),

@@ -1,4 +1,4 @@
-"""Engine: stochastic variational inference in NumPyro, data-parallel over the devices."""
+"""Engine: stochastic variational inference in NumPyro, data-parallel over the local devices."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,10 +10,9 @@ import jax
 import numpy as np
 
 from elasticity_assets.inference import guides
-from elasticity_assets.inference.devices import device_mesh
-from elasticity_assets.inference.model import AXIS, Model, Sales, places, stack_panels
+from elasticity_assets.inference.model import Model, Sales, places, stack_panels
 from elasticity_assets.inference.natural_gradient import with_arrow_covariances
-from elasticity_assets.inference.optimize import Optimum, Problem, optimize
+from elasticity_assets.inference.optimize import Optimum, Problem, device_mesh, optimize
 from elasticity_assets.inference.options import Likelihood, Progress, SviOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
@@ -144,7 +143,7 @@ def _fit(
 ) -> _Found:
     began = time.perf_counter()
     _check(panels, likelihood, options)
-    mesh = device_mesh(AXIS)
+    mesh = device_mesh()
     rows = sum(len(panel.units) for panel in panels)
     n_blocks = -(-rows // options.batch_products) if options.batch_products else 1
     sales = stack_panels(panels, centred_price=priors.centred_price, row_multiple=mesh.size * n_blocks)
@@ -175,6 +174,9 @@ def _fit(
 def _check(panels: Sequence[Panel], likelihood: Likelihood, options: SviOptions) -> None:
     """Refuse what does not go together, in one line."""
     truncated = {panel.zero_truncated for panel in panels}
+    if jax.process_count() > 1:
+        # On CPUs, sums that do not wait for each other can meet another process's in another order, and mix.
+        raise ValueError("engine svi fits in one process; over several use engine natural_gradient")
     if len(truncated) > 1:
         raise ValueError("categories fitted together must all be zero-truncated, or none")
     if options.loss == "closed_form":
