@@ -21,7 +21,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from elasticity_assets.inference import natural_gradient, optimize, svi
+from elasticity_assets.inference import blocks, natural_gradient, optimize, svi
 from elasticity_assets.inference.one_pass import AXIS
 from elasticity_assets.inference.options import NaturalGradientOptions, SviOptions
 from elasticity_assets.inference.panel import Panel
@@ -78,7 +78,7 @@ def programs() -> dict[str, str]:
     """Texts of the optimized programs, by name."""
     panel = category(MORE_PRODUCTS, FEW_WEEKS)
     found = {}
-    with mock.patch.object(natural_gradient, "_BLOCK_ON_CPU", BLOCK):
+    with mock.patch.object(blocks, "_BLOCK_ON_CPU", BLOCK):
         problem = natural_gradient.Problem(panel, DEFAULT, "negative_binomial", 50)
     state, one = problem.start(None), np.float32(1.0)
     known = {"mesh": problem.mesh, "family": problem.family}

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from elasticity_assets.inference import natural_gradient, nuts
+from elasticity_assets.inference import natural_gradient, nuts, posterior_of_runs
 from elasticity_assets.inference.natural_gradient import fit, with_arrow_covariances
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
@@ -359,7 +359,7 @@ def test_a_category_that_began_late() -> None:
 def test_points_beside_the_mode_are_close_enough(likelihood: str, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = draw(n=10, T=24, level=1.5, K=0)
     usual = fit(panel, DEFAULT, likelihood, OPTIONS)
-    monkeypatch.setattr(natural_gradient, "_OFF_MODE", 1.0)
+    monkeypatch.setattr(posterior_of_runs, "_OFF_MODE", 1.0)
     tight = fit(panel, DEFAULT, likelihood, NaturalGradientOptions(tolerance=1e-4, max_passes=200))
     (mean, sd), (tight_mean, tight_sd) = mixture(usual), mixture(tight)
     assert len(usual.tau) > 5
