@@ -41,7 +41,7 @@ def refit_until(deadline: float, folder: Path, name: str, outcome) -> None:
     succeeded, failed, rows = 0, [], 0
     with dg.DagsterInstance.get() as instance:
         project = open_project(folder, instance)
-        while time.time() < deadline:
+        while succeeded + len(failed) == 0 or time.time() < deadline:  # once, however late it starts
             category = chance.choice(sorted(instance.get_dynamic_partitions("category")))
             if chance.random() < 0.3:
                 sales = new_product(category, f"{name}-{succeeded}")
@@ -60,7 +60,7 @@ def refit_until(deadline: float, folder: Path, name: str, outcome) -> None:
 def read_until(deadline: float, file: Path, stays_connected: bool, outcome) -> None:
     """Query all the time; tell how many answers were right and wrong."""
     right, wrong = 0, []
-    while time.time() < deadline:
+    while right + len(wrong) == 0 or time.time() < deadline:
         with duckdb.connect(str(file), read_only=True) as connection:
             first = connection.execute(PUBLISHED).fetchall()
             for _ in range(20 if stays_connected else 1):
