@@ -161,6 +161,7 @@ def its_pictures_are_drawn(page: Page, screenshot: Screenshot) -> None:
         assert picture.evaluate("img => img.complete && img.naturalWidth") > 300
         screenshot(f"3_picture_{number}")
         page.get_by_role("button", name="Close").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def its_checks_read_like_sentences(page: Page, screenshot: Screenshot) -> None:
