@@ -77,7 +77,7 @@ def coverage(folder: Path) -> float:
     """Share of the true elasticities inside their published 90% intervals."""
     with duckdb.connect(str(folder / "data/elasticity.duckdb"), read_only=True) as connection:
         found = connection.execute(
-            """SELECT avg((truth.elasticity BETWEEN q05 AND q95)::INTEGER), count(*)
+            """SELECT avg((truth.elasticity BETWEEN elasticity_q05 AND elasticity_q95)::INTEGER)
                FROM product_elasticity JOIN read_parquet(?) AS truth USING (product)""",
             [str(folder / "truth.parquet")],
         ).fetchone()

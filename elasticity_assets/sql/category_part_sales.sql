@@ -1,4 +1,0 @@
-SELECT product, period_start, units, price, regular_price {controls}
-FROM weekly_sales
-WHERE category = $category AND product BETWEEN $first AND $last AND (units > 0 OR NOT $without_zeros)
-ORDER BY product, period_start
