@@ -62,14 +62,7 @@ def read_category(
     -------
     CategorySales
     """
-    what = {"category": category, "without_zeros": missing_periods == "truncated"}
-    return _sales(
-        connection.execute(statement("category_sales", controls=_columns(controls)), what),
-        category,
-        controls,
-        periods,
-        missing_periods,
-    )
+    return _read(connection, category, controls, periods, missing_periods, None, None)
 
 
 def read_category_in_parts(
@@ -86,32 +79,40 @@ def read_category_in_parts(
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        To the warehouse; not to be used for anything else until all is read.
+        To the warehouse.
     category, controls, periods, missing_periods
         As of `read_category`.
     products : int
         Of each part but the last.
     """
-    what = {"category": category, "without_zeros": missing_periods == "truncated"}
-    parts = connection.execute(statement("category_parts"), {**what, "products": products}).fetchall()
-    of_part = statement("category_part_sales", controls=_columns(controls))
-    for first, last in parts:
-        rows = connection.execute(of_part, {**what, "first": first, "last": last})
-        yield _sales(rows, category, controls, periods, missing_periods)
+    what = {
+        "category": category,
+        "without_zeros": missing_periods == "truncated",
+        "products": products,
+    }
+    for first, last in connection.execute(statement("category_parts"), what).fetchall():
+        yield _read(connection, category, controls, periods, missing_periods, first, last)
 
 
-def _columns(controls: Sequence[str]) -> str:
-    return "".join(f", {quoted(name)}" for name in controls)
-
-
-def _sales(
-    rows: duckdb.DuckDBPyConnection,
+def _read(
+    connection: duckdb.DuckDBPyConnection,
     category: str,
     controls: Sequence[str],
     periods: np.ndarray,
     missing_periods: str,
+    first: str | None,
+    last: str | None,
 ) -> CategorySales:
-    columns = rows.fetchnumpy()
+    """Read the products from `first` to `last`, or all."""
+    columns = connection.execute(
+        statement("category_sales", controls="".join(f", {quoted(name)}" for name in controls)),
+        {
+            "category": category,
+            "first": first,
+            "last": last,
+            "without_zeros": missing_periods == "truncated",
+        },
+    ).fetchnumpy()
 
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(columns[name], dtype=np.float64), np.nan)

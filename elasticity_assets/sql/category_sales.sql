@@ -1,4 +1,7 @@
 SELECT product, period_start, units, price, regular_price {controls}
 FROM weekly_sales
-WHERE category = $category AND (units > 0 OR NOT $without_zeros)
+WHERE
+    category = $category
+    AND ($first IS NULL OR product BETWEEN $first AND $last)
+    AND (units > 0 OR NOT $without_zeros)
 ORDER BY product, period_start
