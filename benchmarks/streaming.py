@@ -57,20 +57,17 @@ def read(folder: Path) -> Iterator[Panel]:
 
 def joined(parts: list[Panel]) -> Panel:
     """Put parts together to one panel."""
-    n = sum(part.n_products for part in parts)
 
     def together(name: str) -> np.ndarray:
         arrays = [getattr(part, name)[: part.n_products] for part in parts]
         return np.concatenate(arrays) if len(arrays[0]) else getattr(parts[0], name)
 
     names = ("units", "log_price", "log_regular_price", "controls", "observed", "weight")
-    whole = replace(
+    return replace(
         parts[0],
         product=np.concatenate([part.product for part in parts]),
         **{name: together(name) for name in names},
     )
-    assert whole.n_products == n
-    return whole
 
 
 def fit_in_memory(folder: Path, likelihood: str) -> dict:
@@ -90,7 +87,7 @@ def fit_in_memory(folder: Path, likelihood: str) -> dict:
             NaturalGradientOptions(),
             on_progress=lambda done, _: passes.append(done),
         )
-    return _result([fit], passes[-1], began)
+    return _result([fit], passes, began)
 
 
 def fit_streaming(folder: Path, likelihood: str) -> dict:
@@ -110,12 +107,11 @@ def fit_streaming(folder: Path, likelihood: str) -> dict:
             Path(scratch),
             on_progress=lambda done, _: passes.append(done),
         )
-        result = _result(fits, passes, began)
-    return result
+        return _result(fits, passes, began)
 
 
 def _result(
-    fits: Iterator[CategoryPosterior] | list[CategoryPosterior], passes: list[int] | int, began: float
+    fits: Iterator[CategoryPosterior] | list[CategoryPosterior], passes: list[int], began: float
 ) -> dict:
     """Summarize; of each product its mean and sd, for comparison."""
     mean, sd = [], []
@@ -127,7 +123,7 @@ def _result(
     return {
         "seconds": time.perf_counter() - began,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "passes": passes if isinstance(passes, int) else passes[-1],
+        "passes": passes[-1],
         "iterations": fit.diagnostics.iterations,
         "converged": fit.diagnostics.converged,
         "mean": np.concatenate(mean),

@@ -276,11 +276,15 @@ def some_products(panel: Panel, most: int, seed: int) -> Panel:
     """Take a random sample of a panel's products, in their order; the panel itself if it has no more than `most`."""
     if panel.n_products <= most:
         return panel
-    chosen = np.sort(np.random.default_rng(seed).permutation(panel.n_products)[:most])
+    return take_products(panel, np.sort(np.random.default_rng(seed).permutation(panel.n_products)[:most]))
+
+
+def take_products(panel: Panel, chosen: np.ndarray) -> Panel:
+    """Take products by their numbers, int array, in that order."""
 
     def take(array: np.ndarray) -> np.ndarray:
-        part = np.zeros((padded_products(most), *array.shape[1:]), array.dtype)
-        part[:most] = array[chosen]
+        part = np.zeros((padded_products(len(chosen)), *array.shape[1:]), array.dtype)
+        part[: len(chosen)] = array[chosen]
         return part
 
     return replace(

@@ -13,7 +13,7 @@ import pytest
 
 from elasticity_assets.inference import natural_gradient, streaming
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
-from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.panel import Panel, take_products
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
@@ -27,19 +27,9 @@ def category(**changes: object) -> Panel:
     return simulated_panels(simulation, seed=5)[0][0]
 
 
-def products(panel: Panel, some: slice) -> Panel:
-    """Take some of a panel's products."""
-    kept = {
-        name: getattr(panel, name)[: panel.n_products][some]
-        for name in ("product", "units", "log_price", "controls", "observed", "weight", "log_regular_price")
-        if len(getattr(panel, name))
-    }
-    return replace(panel, **kept)
-
-
 def in_parts(panel: Panel, size: int) -> Iterator[Panel]:
     for first in range(0, panel.n_products, size):
-        yield products(panel, slice(first, first + size))
+        yield take_products(panel, np.arange(first, min(first + size, panel.n_products)))
 
 
 def whole_of(parts: list[CategoryPosterior]) -> CategoryPosterior:
