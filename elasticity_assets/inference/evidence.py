@@ -74,10 +74,6 @@ class Weighing:
     passes: int
 
 
-NOTHING = Evidence(1.0, np.zeros((0, 2), np.int64), np.zeros(0))
-"""Every cell counts as the panel says."""
-
-
 def of_posterior(posterior: CategoryPosterior) -> Evidence:
     """Tell what a fit found of its panel's cells."""
     return Evidence(posterior.serial_correlation_factor, posterior.discounted, posterior.discounted_share)

@@ -17,7 +17,7 @@ _SMALLEST_SCALE = 1e-3
 
 def balance(
     read: Callable[[], Iterable[tuple[arrow.Rows, np.ndarray]]], is_period: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Find period factors that go with the products' sales at the prior's slope.
 
     In turns with the products' factors, as in iterative proportional fitting.
@@ -31,8 +31,12 @@ def balance(
 
     Returns
     -------
-    before, period : arrays, shape (W,)
-        `before` goes with `product_factor`; `period` with what that gives.
+    before : array, shape (W,)
+        The factors that go with `product_factor`.
+    period_effect : array, shape (W,)
+        Logs of the factors that go with what that gives, less their mean.
+    shift : float
+        That mean, to be added to the products' log factors, which makes them levels.
     """
     period: np.ndarray = np.ones(len(is_period), np.float32)
     for _ in range(_BALANCING_TURNS):
@@ -42,7 +46,8 @@ def balance(
             sold += np.sum(rows.weight * rows.units, axis=(0, 2))
             expected += np.einsum("bwn,bn->w", by_price, product_factor(rows, by_price, before))
         period = np.where(is_period, sold / expected, 1.0).astype(np.float32)
-    return before, period
+    shift = float(np.log(period[is_period]).mean())
+    return before, np.where(is_period, np.log(period) - shift, 0.0), shift
 
 
 def price_factor(rows: arrow.Rows, slope: float) -> np.ndarray:
@@ -58,35 +63,31 @@ def product_factor(rows: arrow.Rows, by_price: np.ndarray, period: np.ndarray) -
 
 
 def cold(
-    hyper: Hyper, priors: Priors, period: np.ndarray, level_mean: float, level_sd: float
-) -> tuple[np.ndarray, np.ndarray, float]:
+    hyper: Hyper, priors: Priors, period_effect: np.ndarray, level_mean: float, level_sd: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Make up what products share at the start where nothing is known.
 
     Parameters
     ----------
     hyper : Hyper
     priors : Priors
-    period : array, shape (W,)
-        The factors that `balance` found.
+    period_effect : array, shape (W,)
+        As `balance` found them.
     level_mean, level_sd : float
-        Of the products' log factors, the mean without what their mean prices make of the prior's slope.
+        Of the products' levels, the mean without what their mean prices make of the prior's slope.
 
     Returns
     -------
     shared : array, shape (S,)
     log_scale : array, shape (d + 2,)
-    shift : float
-        To be added to the products' log factors, which makes them levels.
     """
-    slopes, lead = len(hyper.scale.size) - 3, len(hyper.shared_mean) - len(period)
-    own = hyper.is_period[lead:] > 0
-    shift = float(np.log(period[own]).mean())
+    slopes = len(hyper.scale.size) - 3
     shared = np.array(hyper.shared_mean)
-    shared[lead:] = np.where(own, np.log(period) - shift, 0.0)
+    shared[-len(period_effect) :] = period_effect
     if priors.level_sd > 0:
-        shared[slopes] = level_mean + shift
+        shared[slopes] = level_mean
     spread = np.minimum([*[0.5] * slopes, max(level_sd, 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
-    return shared.astype(np.float32), _log_scale(hyper, spread), shift
+    return shared.astype(np.float32), _log_scale(hyper, spread)
 
 
 def first_state(
@@ -113,13 +114,11 @@ def first_state(
     D, K = rows.slopes.shape[1], len(panel.control)  # slopes, controls
     lead = D + 1 + K
     by_price = price_factor(rows, priors.category_mean)
-    before, period = balance(lambda: [(rows, by_price)], hyper.is_period[lead:] > 0)
-    level = blocks.by_product(np.log(product_factor(rows, by_price, before)))
+    before, period_effect, shift = balance(lambda: [(rows, by_price)], hyper.is_period[lead:] > 0)
+    level = blocks.by_product(np.log(product_factor(rows, by_price, before))) + shift
     slope_mean = blocks.by_product(rows.slope_mean).sum(axis=0)
     beta = np.full(panel.n_products, priors.category_mean)
-    centred = level - slope_mean * beta
-    shared, log_scale, shift = cold(hyper, priors, period, centred.mean(), level.std())
-    level = level + shift
+    shared, log_scale = cold(hyper, priors, period_effect, (level - slope_mean * beta).mean(), level.std())
     log_size, size_sd = np.full((2, panel.n_products), [[priors.log_dispersion_mean], [0.0]])
     centre = priors.log_dispersion_mean
     if posterior is not None:

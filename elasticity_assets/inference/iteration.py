@@ -14,12 +14,11 @@ from elasticity_assets.inference import arrow, one_pass
 from elasticity_assets.inference.damping import OfRows, OfScales
 from elasticity_assets.inference.expectations import Family
 from elasticity_assets.inference.one_pass import AXIS, SCALE_TOLERANCE, varying
-from elasticity_assets.inference.state import Found, Hyper, Run, State
+from elasticity_assets.inference.state import FAR_AWAY, Found, Hyper, Run, State
 
 _NEWTON_UNTIL = 3.0  # posterior sds: closer than this, the variance of eta matters
 _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
-FAR_AWAY = 1e30
 
 
 def iterate(

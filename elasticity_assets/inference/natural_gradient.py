@@ -173,7 +173,7 @@ class Problem:
         self.blocks = Blocks.cut(panel, priors, regressors, self.mesh.size)
         self.rows = to_devices(self.blocks.rows, self.mesh, P(AXIS))
         self.hyper = Hyper.of(panel, priors, len(regressors))
-        self._base_of_rows = _base_of_rows(self.rows.units, self.rows.weight)
+        self._base_of_rows = base_of_rows(self.rows.units, self.rows.weight)
 
     @property
     def log_base(self) -> float:
@@ -237,12 +237,7 @@ class Problem:
             return self.run(tau_grid.at_tau(near.state, log_tau), 0.0, tolerance_off_mode(options))
 
         most = tau_grid.most_points(options.grid_points, self.panel.n_products, self.hyper)
-
-        def show(passes: int, objective: float) -> None:
-            if on_progress is not None:
-                on_progress(passes, objective + self.log_base)
-
-        runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, show)
+        runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, self.log_base, on_progress)
         # Var eta, the largest part, is not read any more.
         kept = [run._replace(state=run.state._replace(var=None)) for run in runs]
         return from_devices(kept), weight, mode_at
@@ -275,7 +270,7 @@ _FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SA
 
 
 @jax.jit
-def _base_of_rows(units: jax.Array, weight: jax.Array) -> jax.Array:
+def base_of_rows(units: jax.Array, weight: jax.Array) -> jax.Array:
     """Sum `log_base` over each product's periods, (blocks, n)."""
     return jnp.sum(weight * log_base(units), axis=1)
 

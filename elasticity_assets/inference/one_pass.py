@@ -13,12 +13,11 @@ import jax.numpy as jnp
 from elasticity_assets.inference import arrow, dispersion, scales
 from elasticity_assets.inference.damping import OfRows, OfScales
 from elasticity_assets.inference.expectations import Expectations, Family, expectations
-from elasticity_assets.inference.state import Found, Hyper, State
+from elasticity_assets.inference.state import FAR_AWAY, Found, Hyper, State
 
 AXIS = "products"  # the mesh axis that rows are spread over
 
 _LARGEST_MOVE = 2.0  # of log expected units, in one step
-_FAR_AWAY = 1e30
 _SMALLEST_SD = 0.01  # log units; float32 holds no thousandth of less
 _TAU_TOLERANCE = 0.02  # rough posterior sds
 SCALE_TOLERANCE = 0.005  # rough posterior sds, of scales and dispersions
@@ -263,7 +262,7 @@ def settle(
     objective = objective + 0.5 * nb * (seen.products - seen.centre.log_det)
     found = Found(
         move=jnp.maximum(longest[0], solved.move),
-        ahead=jnp.asarray(_FAR_AWAY),
+        ahead=jnp.asarray(FAR_AWAY),
         scale_move=learning * scale_move,
         objective=objective,
         tau_gradient=scored.gradient[0],

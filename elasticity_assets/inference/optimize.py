@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from numpyro.infer import SVI, RenyiELBO, Trace_ELBO
 from numpyro.infer.svi import SVIState
@@ -106,12 +106,6 @@ class Optimum(NamedTuple):
     steps: int
     trace: np.ndarray
     warnings: tuple[str, ...]
-
-
-def device_mesh() -> Mesh:
-    """All local devices on one axis."""
-    devices = jax.local_devices()
-    return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def optimize(

@@ -12,6 +12,9 @@ from elasticity_assets.inference import scales
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import Priors
 
+FAR_AWAY = 1e30
+"""How far there is to go where it is not known, in posterior sds."""
+
 
 class Hyper(NamedTuple):
     """Priors as arrays, so that changing them compiles nothing.

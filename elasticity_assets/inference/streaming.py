@@ -24,16 +24,15 @@ from elasticity_assets.inference.blocks import Blocks
 from elasticity_assets.inference.damping import OfRows, OfScales
 from elasticity_assets.inference.devices import device_mesh, to_devices
 from elasticity_assets.inference.expectations import Family
-from elasticity_assets.inference.iteration import FAR_AWAY, is_moving, judge
-from elasticity_assets.inference.likelihood import log_base
-from elasticity_assets.inference.natural_gradient import STATE_SPECS
+from elasticity_assets.inference.iteration import is_moving, judge
+from elasticity_assets.inference.natural_gradient import STATE_SPECS, base_of_rows
 from elasticity_assets.inference.one_pass import AXIS, Moved, MovedRows, Seen, Solved
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.posterior_of_runs import posterior_of_runs, tolerance_off_mode
 from elasticity_assets.inference.priors import Priors
-from elasticity_assets.inference.state import Found, Hyper, Run, State
+from elasticity_assets.inference.state import FAR_AWAY, Found, Hyper, Run, State
 
 T = TypeVar("T")
 
@@ -105,7 +104,7 @@ def fit(
             )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Stream:
     """One category's parts in a folder.
 
@@ -120,8 +119,6 @@ class _Stream:
         The first part, for what all have in common.
     rows_like, part_like : Rows and _OfPart
         Shapes of what the files hold.
-    beginning : State
-        What products share at the start.
     places : dict of float to str
         Where in the folder what is known of the products lies, by log tau.
     """
@@ -138,7 +135,6 @@ class _Stream:
     mesh: Mesh
     log_base: float
     max_passes: int
-    beginning: State
     places: dict[float, str]
     threads: ThreadPoolExecutor
 
@@ -152,7 +148,7 @@ class _Stream:
         folder: Path,
         threads: ThreadPoolExecutor,
     ) -> "_Stream":
-        """Write the parts' rows into the folder, and where to start."""
+        """Write the parts' rows into the folder."""
         mesh = device_mesh(AXIS)
         common, count, products, base = None, 0, 0, 0.0
         for panel in parts:
@@ -164,14 +160,16 @@ class _Stream:
                     "products, than the first"
                 )
             blocks = Blocks.cut(panel, priors, [panel.log_price], mesh.size, len(common.units))
-            base += float(np.sum(np.asarray(_log_base(blocks.rows.units, blocks.rows.weight)), dtype=float))
+            base += float(
+                np.sum(np.asarray(base_of_rows(blocks.rows.units, blocks.rows.weight)), dtype=float)
+            )
             _write(folder / f"rows_{count}.npy", blocks.rows)
             np.save(folder / f"product_{count}.npy", panel.product)
             count, products = count + 1, products + panel.n_products
         if common is None:
             raise ValueError("a category needs at least one part")
         hyper = Hyper.of(common, priors, 1)
-        stream = cls(
+        return cls(
             folder=folder,
             count=count,
             products=products,
@@ -184,12 +182,9 @@ class _Stream:
             mesh=mesh,
             log_base=base,
             max_passes=options.max_passes,
-            beginning=_no_state(),
             places={},
             threads=threads,
         )
-        stream.beginning = stream._begin_balanced()
-        return stream
 
     def _begin_balanced(self) -> State:
         """Write where products start, and return what they share there; see `first_state`."""
@@ -201,35 +196,28 @@ class _Stream:
             for rows in self._each(self.rows):
                 yield rows, first_state.price_factor(rows, slope)
 
-        before, period = first_state.balance(read, is_period)
-        sums = np.zeros(4)
-        for number, (rows, by_price) in enumerate(read()):
-            level = np.log(first_state.product_factor(rows, by_price, before))
-            centred = level - slope * rows.slope_mean[:, 0]
-            real = rows.real
-            sums += [real.sum(), (real * centred).sum(), (real * level).sum(), (real * level**2).sum()]
-            np.save(self.folder / f"level_{number}.npy", level)
-        n, centred_mean, level_mean = sums[0], sums[1] / sums[0], sums[2] / sums[0]
-        level_sd = float(np.sqrt(max(sums[3] / n - level_mean**2, 0.0)))
-        shared, log_scale, shift = first_state.cold(
-            self.hyper, self.priors, period, float(centred_mean), level_sd
-        )
+        before, period_effect, shift = first_state.balance(read, is_period)
+        nothing = jax.tree.map(lambda like: np.zeros(like.shape, np.float32), self.part_like)
         (self.folder / _BEGINNING).mkdir()
-        for number in range(self.count):
-            level = np.load(self.folder / f"level_{number}.npy") + shift
-            real = self.rows(number).real
+        sums = np.zeros(3)
+        for number, (rows, by_price) in enumerate(read()):
+            level, real = np.log(first_state.product_factor(rows, by_price, before)) + shift, rows.real
+            centred = level - slope * rows.slope_mean[:, 0]
+            sums += [(real * centred).sum(), (real * level).sum(), (real * level**2).sum()]
             theta = np.stack([slope * real, level * real], axis=1).astype(np.float32)
             log_size = (self.priors.log_dispersion_mean * real).astype(np.float32)
-            nothing = jax.tree.map(lambda like: np.zeros(like.shape, np.float32), self.part_like)
             self._write_part(_BEGINNING, number, nothing._replace(theta=theta, log_size=log_size))
-        centre = np.float32(self.priors.log_dispersion_mean)
-        return _no_state()._replace(shared=shared, log_scale=log_scale, dispersion_centre=centre)
+        level_mean, mean, square = sums / self.products
+        level_sd = float(np.sqrt(max(square - mean**2, 0.0)))
+        shared, log_scale = first_state.cold(self.hyper, self.priors, period_effect, level_mean, level_sd)
+        none, centre = np.zeros(0, np.float32), np.float32(self.priors.log_dispersion_mean)
+        return State(none, none, none, none, shared, log_scale, centre)
 
     def over_tau(
         self, options: NaturalGradientOptions, on_progress: Progress | None
     ) -> tuple[list[Run], np.ndarray, int]:
         """Fit at the mode, and over the grid of tau; the runs hold what products share."""
-        mode = self._run(self.beginning, _BEGINNING, "mode", 1.0, options.tolerance)
+        mode = self._run(self._begin_balanced(), _BEGINNING, "mode", 1.0, options.tolerance)
         self.places[float(mode.state.log_scale[0])] = "mode"
 
         def run_at(near: Run, log_tau: float) -> Run:
@@ -240,12 +228,8 @@ class _Stream:
             self.places[float(run.state.log_scale[0])] = place
             return run
 
-        def show(passes: int, objective: float) -> None:
-            if on_progress is not None:
-                on_progress(passes, objective + self.log_base)
-
         most = tau_grid.most_points(options.grid_points, self.products, self.hyper)
-        return tau_grid.over_tau(run_at, mode, most, show)
+        return tau_grid.over_tau(run_at, mode, most, self.log_base, on_progress)
 
     def _run(self, state: State, start: str, place: str, learning: float, tolerance: float) -> Run:
         """Iterate to convergence, as `iterate`, from what lies in one folder to another."""
@@ -256,17 +240,16 @@ class _Stream:
         gaussian = np.asarray(start != _BEGINNING)
         trace = np.full(self.max_passes, np.nan, np.float32)
         scales = OfScales.none(state.log_scale)
-        fresh = True
         on = {"mesh": self.mesh, "family": self.family}
         while bool(is_moving(found, passes, tolerance, self.max_passes)):
             seen = one_pass.nothing_seen(len(state.shared))
             for rows, part in self._each(partial(self._rows_and_part, start)):
                 seen = _look(seen, rows, _with(state, part), gaussian, **on)
-            solved = _solve(self.hyper, state, seen, learns, lead=lead, family=self.family)
+            solved = _solve(self.hyper, state, lead, seen, learns, self.family)
             moved, longest = one_pass.nothing_moved(2), np.zeros(2, np.float32)
             writing: list[Future] = []
             for number, (rows, part) in enumerate(self._each(partial(self._rows_and_part, start))):
-                damping = OfRows.none(part.log_size) if fresh else part.damping
+                damping = part.damping if passes else OfRows.none(part.log_size)
                 moved, longest, now, damping = _move(
                     moved, longest, rows, _with(state, part), solved, damping, gaussian, learns, **on
                 )
@@ -280,21 +263,12 @@ class _Stream:
                 future.result()
             last, before = found, state
             state, found = _settle(
-                self.hyper,
-                state,
-                seen,
-                solved,
-                moved,
-                longest,
-                scales,
-                learns,
-                lead=lead,
-                family=self.family,
+                self.hyper, state, lead, seen, solved, moved, longest, scales, learns, self.family
             )
             scales = scales.after(before, state)
             found, near = judge(found, last, passes, gaussian, learns, self.max_passes)
             trace[passes] = found.objective
-            passes, gaussian, start, fresh = passes + 1, gaussian | near, place, False
+            passes, gaussian, start = passes + 1, gaussian | near, place
         return jax.device_get(Run(state, found, np.asarray(passes), trace))
 
     def run_of_part(self, run: Run, number: int) -> Run:
@@ -390,34 +364,8 @@ def _move(
     return jax.tree.map(jnp.add, moved, more), jnp.maximum(longest, longer), now, damping
 
 
-@partial(jax.jit, static_argnames=("lead", "family"))
-def _solve(
-    hyper: Hyper, state: State, seen: Seen, learning: jax.Array, *, lead: int, family: Family
-) -> Solved:
-    return one_pass.solve(hyper, state, lead, seen, learning, family)
-
-
-@partial(jax.jit, static_argnames=("lead", "family"))
-def _settle(
-    hyper: Hyper,
-    state: State,
-    seen: Seen,
-    solved: Solved,
-    moved: Moved,
-    longest: jax.Array,
-    damping: OfScales,
-    learning: jax.Array,
-    *,
-    lead: int,
-    family: Family,
-) -> tuple[State, Found]:
-    return one_pass.settle(hyper, state, lead, seen, solved, moved, longest, damping, learning, family)
-
-
-@jax.jit
-def _log_base(units: jax.Array, weight: jax.Array) -> jax.Array:
-    """Sum `log_base` over each product's periods, (blocks, n)."""
-    return jnp.sum(weight * log_base(units), axis=1)
+_solve = jax.jit(one_pass.solve, static_argnames=("lead", "family"))
+_settle = jax.jit(one_pass.settle, static_argnames=("lead", "family"))
 
 
 def _fits(panel: Panel, first: Panel) -> bool:
@@ -436,10 +384,6 @@ def _fits(panel: Panel, first: Panel) -> bool:
 def _with(state: State, part: _OfPart) -> State:
     """Put the products' own parts beside what they share."""
     return state._replace(theta=part.theta, var=part.var, log_size=part.log_size, size_var=part.size_var)
-
-
-def _no_state() -> State:
-    return State(*[np.zeros(0, np.float32)] * 7)
 
 
 def _nothing_found() -> Found:

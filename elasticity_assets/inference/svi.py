@@ -10,9 +10,10 @@ import jax
 import numpy as np
 
 from elasticity_assets.inference import guides
-from elasticity_assets.inference.model import Model, Sales, places, stack_panels
+from elasticity_assets.inference.devices import device_mesh
+from elasticity_assets.inference.model import AXIS, Model, Sales, places, stack_panels
 from elasticity_assets.inference.natural_gradient import with_arrow_covariances
-from elasticity_assets.inference.optimize import Optimum, Problem, device_mesh, optimize
+from elasticity_assets.inference.optimize import Optimum, Problem, optimize
 from elasticity_assets.inference.options import Likelihood, Progress, SviOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
@@ -143,7 +144,7 @@ def _fit(
 ) -> _Found:
     began = time.perf_counter()
     _check(panels, likelihood, options)
-    mesh = device_mesh()
+    mesh = device_mesh(AXIS)
     rows = sum(len(panel.units) for panel in panels)
     n_blocks = -(-rows // options.batch_products) if options.batch_products else 1
     sales = stack_panels(panels, centred_price=priors.centred_price, row_multiple=mesh.size * n_blocks)

@@ -29,7 +29,11 @@ def at_tau(state: State, log_tau: float) -> State:
 
 
 def over_tau(
-    run_at: Callable[[Run, float], Run], mode: Run, most: int, on_progress: Progress | None = None
+    run_at: Callable[[Run, float], Run],
+    mode: Run,
+    most: int,
+    log_base: float,
+    on_progress: Progress | None = None,
 ) -> tuple[list[Run], np.ndarray, int]:
     """Go over a grid of the first slope's tau, the other scales held at the mode.
 
@@ -41,8 +45,10 @@ def over_tau(
         At the mode of all scales.
     most : int
         Points at most.
+    log_base : float
+        Part of the log likelihood that holds no parameter.
     on_progress : callable, optional
-        Called with (passes done, objective) at each point.
+        Called with (passes done, ELBO) at each point.
 
     Returns
     -------
@@ -65,7 +71,7 @@ def over_tau(
         run = points[log_tau]
         passes += int(run.passes)
         if on_progress is not None:
-            on_progress(passes, float(run.found.objective))
+            on_progress(passes, float(run.found.objective) + log_base)
         return float(run.found.tau_gradient)
 
     step = spacing(most, 1.0 / np.sqrt(float(mode.found.tau_information)))
