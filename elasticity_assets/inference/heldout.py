@@ -1,11 +1,12 @@
 """Held-out evaluation: how well the model predicts cells it has not seen, beside simple rivals on the same cells.
 
-Every observed cell is left out once, in ten random folds, and the last periods once more, as a forecast. All fits are
+Every observed cell is left out once, in random folds, and the last periods once more, as a forecast. All fits are
 the natural-gradient engine's at the mode of tau, whatever engine found the posterior: they judge the model.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,13 +18,38 @@ from elasticity_assets.inference.prediction import Predictive, of_cells
 from elasticity_assets.inference.priors import Fixed, Priors
 from elasticity_assets.inference.scores import FORECAST, MODEL, RIVALS, HeldOut
 
-FOLDS = 10
 FORECAST_PERIODS = 8
-MOST_PRODUCTS = 256
-"""Larger categories are judged by a random sample of so many products."""
+_FEW_CATEGORIES = 100
+_FEWEST_PRODUCTS = 32
 _SEED = 0
 _OPTIONS = NaturalGradientOptions(grid_points=1, tolerance=3e-3)
 _SAME, _APART = Fixed(0.01), Fixed(5.0)  # spreads of elasticities: none to speak of, and any
+
+
+class Effort(NamedTuple):
+    """How closely a category is judged.
+
+    Attributes
+    ----------
+    products : int
+        Larger categories are judged by a random sample of so many.
+    folds : int
+        In how many parts the cells are left out.
+    """
+
+    products: int = 256
+    folds: int = 10
+
+    @classmethod
+    def for_each_of(cls, categories: int) -> "Effort":
+        """Choose for so many categories at once: with more than a hundred, each adds little to what all of them say."""
+        most = cls()
+        if categories <= _FEW_CATEGORIES:
+            return most
+        return cls(max(_FEWEST_PRODUCTS, most.products * _FEW_CATEGORIES // categories), most.folds // 2)
+
+
+MOST = Effort()
 
 
 def evaluate(
@@ -33,6 +59,7 @@ def evaluate(
     posterior: CategoryPosterior | None = None,
     *,
     rivals: bool = True,
+    effort: Effort = MOST,
 ) -> HeldOut:
     """Predict every cell from the others, by the model and by its rivals.
 
@@ -46,9 +73,10 @@ def evaluate(
         Of the whole panel, to start from.
     rivals : bool
         Whether to judge the rivals as well.
+    effort : Effort
     """
-    panel = some_products(panel, MOST_PRODUCTS, _SEED)
-    fold, row, column = _folds(panel)
+    panel = some_products(panel, effort.products, _SEED)
+    fold, row, column = _folds(panel, effort.folds)
     judged = [priors, *(rival_priors(priors) if rivals else ())]
     units = panel.units[row, column].astype(np.float64)
     log_probability, median = np.zeros((2, len(judged), len(row)))
@@ -118,10 +146,10 @@ def _predictions(
         yield cells, of_cells(fitted, row[cells], column[cells], zero_truncated=panel.zero_truncated)
 
 
-def _folds(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _folds(panel: Panel, folds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fold, row and column of every cell to predict: all once, and the last periods' again where there are enough."""
     row, column = np.nonzero(panel.observed)
-    fold = np.random.default_rng(_SEED).permutation(len(row)) % FOLDS
+    fold = np.random.default_rng(_SEED).permutation(len(row)) % folds
     last = np.flatnonzero(column >= panel.n_periods - FORECAST_PERIODS)
     if panel.n_periods < 2 * FORECAST_PERIODS:
         last = last[:0]

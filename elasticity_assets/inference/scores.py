@@ -22,7 +22,7 @@ class HeldOut:
     model : tuple of str, length 1 + R
         MODEL, then RIVALS, if they were judged.
     fold : int array, shape (m,)
-        0 to 9, or -1 for the forecast of the last periods.
+        From 0 on, or -1 for the forecast of the last periods.
     row, column : int arrays, shape (m,)
         Product (index into `product`) and period of each cell.
     units : float array, shape (m,)

@@ -222,15 +222,28 @@ class SviFit(dg.ConfigurableResource):
         one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
         return cores() if natural_gradient and one_cpu else 1
 
-    def evaluate(self, panel: Panel, posterior: CategoryPosterior) -> "HeldOut":
+    def evaluate(self, panel: Panel, posterior: CategoryPosterior, categories: int = 1) -> "HeldOut":
         """Predict the category's cells from each other, under the priors and weights of its fit.
 
         By the natural-gradient engine, whichever engine found the posterior.
+
+        Parameters
+        ----------
+        panel : Panel
+        posterior : CategoryPosterior
+        categories : int
+            How many are judged at once: each of a great many less closely.
         """
         from elasticity_assets.inference import evidence, heldout  # noqa: PLC0415
 
         panel = evidence.weighed(panel, evidence.of_posterior(posterior))
-        return heldout.evaluate(panel, self.priors, posterior.diagnostics.family, posterior)
+        return heldout.evaluate(
+            panel,
+            self.priors,
+            posterior.diagnostics.family,
+            posterior,
+            effort=heldout.Effort.for_each_of(categories),
+        )
 
     def compare_samples(self, panel: Panel, posterior: CategoryPosterior) -> "SplitSamples":
         """Compare elasticities from parts of the category's periods, fitted as `evaluate` does."""

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from elasticity_assets.inference import heldout
-from elasticity_assets.inference.heldout import choose_likelihood, evaluate
+from elasticity_assets.inference.heldout import Effort, choose_likelihood, evaluate
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.scores import HeldOut
@@ -65,14 +64,21 @@ def test_a_wrong_likelihood_is_found_out(panel: Panel) -> None:
     assert log_score["negative_binomial"] > log_score["poisson"]
 
 
-def test_large_categories_are_judged_by_a_sample(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heldout, "MOST_PRODUCTS", 8)
-    part = evaluate(panel, DEFAULT, "negative_binomial", rivals=False)
+def test_large_categories_are_judged_by_a_sample(panel: Panel) -> None:
+    part = evaluate(panel, DEFAULT, "negative_binomial", rivals=False, effort=Effort(8, 5))
     assert len(part.product) == 8
+    assert set(part.folds().fold) == set(range(5))
     assert set(part.product) <= set(panel.product)
     rows = np.searchsorted(panel.product, part.product)
     np.testing.assert_array_equal(part.units, panel.units[rows[part.row], part.column])
     assert part.model == ("this model",)
+
+
+@pytest.mark.parametrize(
+    ("categories", "effort"), [(1, (256, 10)), (100, (256, 10)), (200, (128, 5)), (5_000, (32, 5))]
+)
+def test_each_of_many_categories_is_judged_less_closely(categories: int, effort: tuple[int, int]) -> None:
+    assert Effort.for_each_of(categories) == effort
 
 
 def test_short_histories_have_no_forecast(panel: Panel) -> None:
