@@ -88,14 +88,14 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
 
     from elasticity_assets import runs  # noqa: PLC0415
     from elasticity_assets import status as status_of  # noqa: PLC0415
+    from elasticity_assets.definitions import warehouse_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.partitions import category_of  # noqa: PLC0415
     from elasticity_assets.report_files import LATEST  # noqa: PLC0415
-    from elasticity_assets.resources.run_lock import run_lock  # noqa: PLC0415
     from elasticity_assets.run_failures import settings_mistakes  # noqa: PLC0415
 
     say = functools.partial(click.echo, err=True)
-    with runs.open_instance(dagster_home()) as instance, run_lock(settings.warehouse, say=say):
+    with runs.open_instance(dagster_home()) as instance, warehouse_of(settings).run_lock(say):
         runs.end_dead_runs(settings, instance)
         result = runs.run_ingest(settings, instance)
         if mistakes := settings_mistakes(result.all_events):
@@ -149,13 +149,16 @@ def status() -> None:
     import dagster as dg  # noqa: PLC0415
 
     from elasticity_assets import status as status_of  # noqa: PLC0415
-    from elasticity_assets.definitions import build_definitions  # noqa: PLC0415
+    from elasticity_assets.definitions import build_definitions, warehouse_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
+    from elasticity_assets.mart import kept_refits  # noqa: PLC0415
 
     if not settings.published.exists():
         click.echo(f"nothing is published yet at {settings.published}; run `elasticity refit`")
     else:
-        click.echo(status_of.fits_text(settings.published))
+        click.echo(
+            status_of.fits_text(settings.published, kept_refits(warehouse_of(settings), settings.published))
+        )
     keys = build_definitions(settings).resolve_asset_graph().asset_check_keys
     with dg.DagsterInstance.from_config(str(dagster_home())) as instance:
         failed = status_of.failed_checks(instance, keys)
@@ -177,12 +180,13 @@ def rollback(refit_id: str) -> None:
     """
     settings = load_settings()
 
+    from elasticity_assets.definitions import warehouse_of  # noqa: PLC0415
     from elasticity_assets.mart import PublishError, publish_again  # noqa: PLC0415
     from elasticity_assets.report_files import LATEST, show_again  # noqa: PLC0415
 
     try:
         publish_again(
-            settings.warehouse, settings.published, refit_id, functools.partial(click.echo, err=True)
+            warehouse_of(settings), settings.published, refit_id, functools.partial(click.echo, err=True)
         )
     except PublishError as error:
         _exit_if([str(error)])

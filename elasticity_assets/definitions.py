@@ -32,9 +32,23 @@ from elasticity_assets.automation import (
 )
 from elasticity_assets.failure_webhook import failure_webhook
 from elasticity_assets.resources.array_store import ArrayStore
+from elasticity_assets.resources.ducklake import DuckLakeWarehouse
 from elasticity_assets.resources.svi_fit import SviFit
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.settings import Settings, load_settings
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """Describe the warehouse that the settings name."""
+    memory = int(settings.warehouse_memory)
+    if settings.on_ducklake:
+        return DuckLakeWarehouse(
+            path=settings.warehouse,
+            files=settings.ducklake_files,
+            scratch=str(settings.own_folder),
+            memory_bytes=memory,
+        )
+    return Warehouse(path=settings.warehouse, memory_bytes=memory)
 
 
 def build_definitions(
@@ -55,7 +69,7 @@ def build_definitions(
     fit = settings.fit
     resources = {
         "settings": settings,
-        "warehouse": Warehouse(path=str(settings.warehouse), memory_bytes=settings.warehouse_memory),
+        "warehouse": warehouse_of(settings),
         "array_store": ArrayStore(folder=str(settings.arrays)),
         "svi_fit": SviFit(
             engine=fit.engine,
@@ -66,7 +80,7 @@ def build_definitions(
             svi=_options(fit.svi),
             natural_gradient=_options(fit.natural_gradient),
             nuts=_options(fit.nuts),
-            cache=str(settings.warehouse.parent / "compiled"),
+            cache=str(settings.own_folder / "compiled"),
         ),
     }
     return dg.Definitions(

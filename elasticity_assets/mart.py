@@ -8,8 +8,8 @@ import glob
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,8 +18,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from elasticity_assets.resources.run_lock import run_lock
-from elasticity_assets.resources.warehouse import STORAGE_VERSION, Warehouse
+from elasticity_assets.resources.ducklake import DuckLakeWarehouse
+from elasticity_assets.resources.warehouse import STORAGE_VERSION, Say, Warehouse
 from elasticity_assets.schema import Table, comment_statements, create_table, qualified, typed_columns
 from elasticity_assets.settings import database_name
 from elasticity_assets.sql import quoted, statement
@@ -35,6 +35,7 @@ from elasticity_assets.tables import (
     PROMOTION_ELASTICITY,
     REFITS,
     published_tables,
+    weekly_sales,
 )
 
 MACRO_COMMENT = (
@@ -126,32 +127,37 @@ def publish(
         raise PublishError(
             f"refit_id {refit.refit_id!r} does not fit a file's name; use letters, digits, - and _"
         )
-    with run_lock(Path(warehouse.path)):
-        folder = archive(published)
-        folder.mkdir(parents=True, exist_ok=True)
-        new = published.with_name(f".{published.name}.{refit.refit_id}.tmp")
-        kept = folder / f"{refit.refit_id}.duckdb"
+    with warehouse.run_lock():
+        new = _beside(published, refit.refit_id)
+        published.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(published)
         with _stays_as_it_was(published):
-            row_counts, row = _build(new, database_name(published), warehouse, refit, controls)
+            with warehouse.read() as connection:
+                row = connection.sql(statement("mart_refit"), params=_refit_values(refit)).to_arrow_table()
+                row_counts = _build(new, database_name(published), connection, row, controls)
             if problems := _problems(new, database_name(published), refit):
                 raise TablesDisagreeError(published, problems)
-            _copy(new, kept)
+            if not isinstance(warehouse, DuckLakeWarehouse):
+                _copy(new, archive(published) / f"{refit.refit_id}.duckdb")
             _record(warehouse, refit, row)
             _move(new, published)
-        for old in kept_files(published)[keep:]:
-            old.unlink()
+        if isinstance(warehouse, DuckLakeWarehouse):
+            warehouse.forget(keep)
+        else:
+            for old in _kept_files(published)[keep:]:
+                old.unlink()
     return row_counts
 
 
-def publish_again(
-    warehouse: Path, published: Path, refit_id: str, say: Callable[[str], object] = lambda line: None
-) -> None:
-    """Put one of the kept files in the published one's place; the next refit publishes anew.
+def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say = lambda line: None) -> None:
+    """Publish the tables of one of the kept refits; the next refit publishes anew.
+
+    A file's were kept as a copy; a DuckLake shows its tables as they were.
 
     Parameters
     ----------
-    warehouse, published : Path
+    warehouse : Warehouse
+    published : Path
     refit_id : str
     say : callable, optional
         Told who has the warehouse, if that must be waited for.
@@ -159,20 +165,26 @@ def publish_again(
     Raises
     ------
     PublishError
-        If that refit's file is not kept, or cannot be read or put there.
+        If that refit is not kept, or cannot be read or put there.
     RunLockError
         If a run has the warehouse.
     """
-    kept = {file.stem: file for file in kept_files(published)}
+    kept = kept_refits(warehouse, published)
     if refit_id not in kept:
-        known = (
-            f"kept are, newest first: {', '.join(kept)}" if kept else f"none is kept in {archive(published)}"
-        )
-        raise PublishError(f"no file of refit {refit_id!r}; {known}")
-    with run_lock(warehouse, say=say), _stays_as_it_was(published):
-        with duckdb.connect(str(kept[refit_id]), read_only=True) as connection:
+        known = f"kept are, newest first: {', '.join(kept)}" if kept else "none is kept"
+        raise PublishError(f"no tables of refit {refit_id!r}; {known}")
+    with warehouse.run_lock(say), _stays_as_it_was(published):
+        if isinstance(warehouse, DuckLakeWarehouse):
+            new = _beside(published, refit_id)
+            with warehouse.as_of(refit_id) as connection:
+                row = connection.sql(statement("refit"), params={"refit_id": refit_id}).to_arrow_table()
+                _build(new, database_name(published), connection, row, _controls(connection))
+            _move(new, published)
+            return
+        file = archive(published) / f"{refit_id}.duckdb"
+        with duckdb.connect(str(file), read_only=True) as connection:
             connection.execute(statement("last_refit"))  # or it is no file of ours
-        _copy(kept[refit_id], published)
+        _copy(file, published)
 
 
 @contextmanager
@@ -186,8 +198,14 @@ def _stays_as_it_was(published: Path) -> Iterator[None]:
         _remove_leftovers(published)
 
 
-def kept_files(published: Path) -> list[Path]:
-    """Files of the last refits, the newest first."""
+def kept_refits(warehouse: Warehouse, published: Path) -> list[str]:
+    """Refits that `publish_again` can publish, the newest first."""
+    if isinstance(warehouse, DuckLakeWarehouse):
+        return warehouse.refits()
+    return [file.stem for file in _kept_files(published)]
+
+
+def _kept_files(published: Path) -> list[Path]:
     return sorted(archive(published).glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
 
 
@@ -204,19 +222,19 @@ def archive(published: Path) -> Path:
 
 
 def _build(
-    new: Path, database: str, warehouse: Warehouse, refit: Refit, controls: Sequence[str]
-) -> tuple[dict[str, int], pa.Table]:
-    """Write the new file; return its row counts and this refit's row of `refits`."""
+    new: Path, database: str, connection: duckdb.DuckDBPyConnection, refit: pa.Table, controls: Sequence[str]
+) -> dict[str, int]:
+    """Write the new file from the warehouse's tables and the refit's row of `refits`; return its row counts."""
     name = quoted(database)
-    with warehouse.read() as connection:
-        row = connection.sql(statement("mart_refit"), params=_refit_values(refit)).to_arrow_table()
-        connection.register("this_refit", row)
-        connection.execute(
-            statement(
-                "mart_attach", file=quoted(str(new), "'"), database=name, version=quoted(STORAGE_VERSION, "'")
-            )
+    new.unlink(missing_ok=True)
+    connection.register("this_refit", refit)
+    connection.execute(
+        statement(
+            "mart_attach", file=quoted(str(new), "'"), database=name, version=quoted(STORAGE_VERSION, "'")
         )
-        connection.execute("BEGIN")  # one commit, not one for each comment
+    )
+    connection.execute("BEGIN")  # one commit, not one for each comment
+    try:
         tables = published_tables(controls)
         present = {found for (found,) in connection.execute(statement("mart_tables")).fetchall()}
         row_counts = dict.fromkeys((table.name for table in tables), 0)
@@ -240,8 +258,21 @@ def _build(
         )
         connection.execute("COMMIT")
         connection.execute(statement("mart_checkpoint", database=name))
+    except BaseException:
+        with suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
+        raise
+    finally:
         connection.execute(statement("mart_detach", database=name))
-    return row_counts, row
+        connection.unregister("this_refit")
+    return row_counts
+
+
+def _controls(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Control columns of the warehouse's `weekly_sales`."""
+    plain = {"n_rows", "category_hash", *(column.name for column in weekly_sales().columns)}
+    found = connection.execute(statement("table_columns"), {"table": weekly_sales().name}).fetchall()
+    return [name for (name,) in found if name not in plain]
 
 
 def _sources(table: Table, *, exists: bool) -> list[str]:
@@ -304,19 +335,29 @@ def _problems(new: Path, database: str, refit: Refit) -> list[str]:
 
 def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
     """Append the refit to the warehouse's history, so that the next publication holds it too."""
-    with warehouse.write() as connection:
-        connection.execute("BEGIN")
+
+    def record(connection: duckdb.DuckDBPyConnection) -> None:
         connection.register("this_refit", row)
         for table, source in ((REFITS, "this_refit"), (ELASTICITY_HISTORY, f"({statement('mart_history')})")):
             connection.execute(create_table(table))
             name, columns = qualified(table), typed_columns(table)
             connection.execute(statement("delete_refit", table=name), {"refit_id": refit.refit_id})
             connection.execute(statement("insert_rows", table=name, columns=columns, source=source))
-        connection.execute("COMMIT")
+        connection.unregister("this_refit")
+        if isinstance(warehouse, DuckLakeWarehouse):
+            warehouse.remember(connection, refit.refit_id)
+
+    warehouse.in_transaction(record)
+
+
+def _beside(published: Path, refit_id: str) -> Path:
+    """Where a refit's file is built, until it is moved."""
+    return published.with_name(f".{published.name}.{refit_id}.tmp")
 
 
 def _copy(source: Path, target: Path) -> None:
     """Copy to a kept file or back: not a link, since a reader may open the published file for writing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.tmp")
     shutil.copyfile(source, partial)
     _move(partial, target)

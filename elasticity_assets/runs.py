@@ -110,4 +110,4 @@ def what_failed(result: dg.ExecuteInProcessResult) -> list[str]:
 
 
 def _tags(settings: Settings) -> dict[str, str]:
-    return {NO_FOLLOW_UP: "true", COMMAND: str(settings.warehouse.resolve())}
+    return {NO_FOLLOW_UP: "true", COMMAND: settings.warehouse}

@@ -32,6 +32,9 @@ from elasticity_assets.inference.options import NaturalGradientOptions, NutsOpti
 
 DEFAULT_FILE = "elasticity.yaml"
 
+DUCKLAKE = "ducklake:postgres:"
+"""How the settings name a warehouse that is a DuckLake: before the connection string of its catalog."""
+
 DEFAULT_WAREHOUSE_MEMORY = 4 * 10**9
 """Bytes."""
 
@@ -186,6 +189,15 @@ class CrossCheckSettings(Strict):
     categories: int = Field(default=3, ge=1)
 
 
+def _without_password(warehouse: str) -> str:
+    """Refuse other catalogs than PostgreSQL's, and secrets."""
+    if warehouse.startswith("ducklake:") and not warehouse.startswith(DUCKLAKE):
+        raise ValueError(f"a DuckLake's catalog has to be in PostgreSQL: {DUCKLAKE}dbname=... host=...")
+    if warehouse.startswith(DUCKLAKE) and re.search(r"password\s*=|://[^/@]*:[^/@]*@", warehouse):
+        raise ValueError("holds a password; give it in PGPASSWORD or in libpq's password file, and not here")
+    return warehouse
+
+
 class Settings(BaseSettings):
     """All settings; paths are absolute once loaded by `load_settings`."""
 
@@ -197,14 +209,15 @@ class Settings(BaseSettings):
     fit: FitSettings = FitSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     cross_check: CrossCheckSettings = CrossCheckSettings()
-    warehouse: Path = Path("data/warehouse.duckdb")
+    warehouse: Annotated[str, AfterValidator(_without_password)] = "data/warehouse.duckdb"
+    ducklake_files: str = "data/ducklake"
     warehouse_memory: ByteSize = Field(default=ByteSize(DEFAULT_WAREHOUSE_MEMORY), ge=500 * 10**6)
     published: Path = Path("data/elasticity.duckdb")
     keep: int = Field(default=8, ge=1)
 
     @model_validator(mode="after")
     def _databases_differ(self) -> "Settings":
-        names = [database_name(file) for file in (self.warehouse, self.published)]
+        names = [database_name(file) for file in (self.warehouse_file, self.published)]
         if {name.casefold() for name in names} & RESERVED_NAMES or len({*map(str.casefold, names)}) < len(
             names
         ):
@@ -227,9 +240,24 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     @property
+    def on_ducklake(self) -> bool:
+        """Whether the warehouse is a DuckLake, and not a file."""
+        return self.warehouse.startswith(DUCKLAKE)
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The warehouse's file; of a DuckLake, what its file would be beside the published one."""
+        return self.published.with_name("warehouse.duckdb") if self.on_ducklake else Path(self.warehouse)
+
+    @property
+    def own_folder(self) -> Path:
+        """Folder for what only this machine needs: compiled programs, and what does not fit into memory."""
+        return self.warehouse_file.parent
+
+    @property
     def arrays(self) -> Path:
         """Folder of the stored arrays, the warehouse's own: model inputs and posteriors, .npz files."""
-        return self.warehouse.with_suffix(".arrays")
+        return self.warehouse_file.with_suffix(".arrays")
 
     @property
     def reports(self) -> Path:
@@ -280,11 +308,13 @@ def load_settings(file: Path | None = None) -> Settings:
     except TypeError as error:  # a key that is not a string
         raise SettingsError(f"{file}: {error}") from None
     folder = file.parent
+    lake_files = settings.ducklake_files
     sales = settings.sales.model_copy(update={"path": [str(folder / path) for path in settings.sales.path]})
     return settings.model_copy(
         update={
             "sales": sales,
-            "warehouse": folder / settings.warehouse,
+            "warehouse": settings.warehouse if settings.on_ducklake else str(folder / settings.warehouse),
+            "ducklake_files": lake_files if "://" in lake_files else str(folder / lake_files),
             "published": folder / settings.published,
         }
     )

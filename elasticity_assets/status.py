@@ -1,6 +1,6 @@
 """What is published, how old it is, and which checks failed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -8,7 +8,6 @@ import dagster as dg
 import duckdb
 
 from elasticity_assets.fits import utc_now
-from elasticity_assets.mart import kept_files
 from elasticity_assets.sql import statement
 
 
@@ -44,8 +43,15 @@ def elasticities_text(published: Path) -> str:
     return table_text(["category", "products", "elasticity", "q05", "q95"], rows)
 
 
-def fits_text(published: Path) -> str:
-    """Give each category's fit and its age, and the last refit, as text."""
+def fits_text(published: Path, kept: Sequence[str]) -> str:
+    """Give each category's fit and its age, and the last refit, as text.
+
+    Parameters
+    ----------
+    published : Path
+    kept : sequence of str
+        Refits that can be published again, the newest first.
+    """
     with duckdb.connect(str(published), read_only=True) as connection:
         fits = connection.execute(statement("published_fits")).fetchall()
         last = connection.execute(statement("last_refit")).fetchone()
@@ -71,10 +77,9 @@ def fits_text(published: Path) -> str:
         f"last refit {refit_id}, {age(now, refitted_at)}: {rows_in:,} rows in, {rows_used:,} used, "
         f"{rows_rejected:,} rejected",
     ]
-    kept = kept_files(published)
-    if kept and kept[0].stem != refit_id:
-        lines.append(f"newer, and not what is published: refit {kept[0].stem}")
-    lines.append(f"kept for rollback: {', '.join(file.stem for file in kept) or 'none'}")
+    if kept and kept[0] != refit_id:
+        lines.append(f"newer, and not what is published: refit {kept[0]}")
+    lines.append(f"kept for rollback: {', '.join(kept) or 'none'}")
     if failed:
         lines.append(f"not refitted: {', '.join(map(repr, failed))}")
     return "\n".join(lines)

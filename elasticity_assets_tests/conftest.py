@@ -2,13 +2,17 @@
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from elasticity_assets.resources.ducklake import DuckLakeWarehouse, close_connections
 from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.settings import DUCKLAKE
+from elasticity_assets_tests.postgres import PASSWORD, Server, running_server
 
 # The same programs are compiled in many tests and processes; jax, imported later, keeps them here. One folder
 # a worker: jax warns of an entry that another process is still writing.
@@ -19,8 +23,37 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+def warehouse_file(tmp_path: Path) -> Warehouse:
+    """A warehouse that is a DuckDB file."""
     return Warehouse(path=str(tmp_path / "warehouse.duckdb"), wait_seconds=60)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def ducklake(
+    tmp_path: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DuckLakeWarehouse]:
+    """A warehouse that is a DuckLake, its catalog in PostgreSQL."""
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    catalog = postgres_server.create_database(uuid.uuid4().hex)
+    yield DuckLakeWarehouse(
+        path=f"{DUCKLAKE}{catalog}",
+        files=str(tmp_path / "ducklake"),
+        scratch=str(tmp_path),
+        wait_seconds=60,
+    )
+    close_connections()
+
+
+@pytest.fixture(params=["warehouse_file", "ducklake"])
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    """A warehouse of either kind."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from elasticity_assets import mart
-from elasticity_assets.mart import PublishError, Refit, archive, kept_files, publish, publish_again
-from elasticity_assets.resources.run_lock import run_lock
+from elasticity_assets.mart import PublishError, Refit, archive, kept_refits, publish, publish_again
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.sql import quoted
 from elasticity_assets.tables import published_tables
@@ -30,15 +29,25 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def warehouse(template: Path, tmp_path: Path) -> Warehouse:
+def warehouse_file(template: Path, tmp_path: Path) -> Warehouse:
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     return Warehouse(path=str(tmp_path / "warehouse.duckdb"))
 
 
+@pytest.fixture(params=["warehouse_file", "ducklake"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    """A warehouse of either kind, published once."""
+    warehouse = request.getfixturevalue(request.param)
+    if request.param == "ducklake":
+        fill(warehouse)
+        publish(warehouse, tmp_path / "out" / "elasticity.duckdb", refit(1), controls=CONTROLS)
+    return warehouse
+
+
 @pytest.fixture
-def published(warehouse: Warehouse) -> Path:
-    """The published file of refit-1."""
-    return Path(warehouse.path).parent / "out" / "elasticity.duckdb"
+def published(tmp_path: Path) -> Path:
+    """The published file of refit-1; ask for a warehouse before."""
+    return tmp_path / "out" / "elasticity.duckdb"
 
 
 def contents(file: Path) -> dict[str, list[tuple]]:
@@ -77,7 +86,7 @@ def test_publishes_every_table_with_the_schemas_columns_and_comments(warehouse, 
     assert counts == row_counts
     assert counts["price_scenarios"] == 9 * 5
     assert counts["weekly_sales"] == 10
-    assert files(published.parent) == {"elasticity.duckdb", "elasticity.refits/refit-1.duckdb"}
+    assert not [name for name in files(published.parent) if "tmp" in name]
 
 
 def test_nasty_names_arrive_unharmed(warehouse, published):
@@ -115,7 +124,9 @@ def test_macro_agrees_with_price_scenarios_and_knows_every_category_of_a_code(wa
     assert row == pytest.approx((0.9**-2 - 1, 1 / 0.9 - 1))
 
 
-def test_scenarios_tell_a_products_own_move_from_its_categorys_and_flag_what_was_never_charged(published):
+def test_scenarios_tell_a_products_own_move_from_its_categorys_and_flag_what_was_never_charged(
+    warehouse, published
+):
     with duckdb.connect(published, read_only=True) as connection:
         asked = [
             connection.execute(
@@ -253,17 +264,17 @@ BREAKS = {
 
 
 @pytest.mark.parametrize(("damage", "reason"), BREAKS.values(), ids=BREAKS.keys())
-def test_a_failed_check_leaves_the_published_file_as_it_was(warehouse, published, damage, reason):
+def test_a_failed_check_leaves_the_published_file_as_it_was(warehouse_file, published, damage, reason):
     before = published.read_bytes()
-    with warehouse.write() as connection:
+    with warehouse_file.write() as connection:
         connection.execute(damage)
     with pytest.raises(PublishError) as caught:
-        publish(warehouse, published, refit(2), controls=CONTROLS)
+        publish(warehouse_file, published, refit(2), controls=CONTROLS)
     assert reason in str(caught.value)
     assert str(caught.value).startswith(f"{published} stays as it was: ")
     assert published.read_bytes() == before
     assert files(published.parent) == {"elasticity.duckdb", "elasticity.refits/refit-1.duckdb"}
-    with warehouse.read() as connection:
+    with warehouse_file.read() as connection:
         assert connection.execute("SELECT refit_id FROM refits").fetchall() == [("refit-1",)]
 
 
@@ -296,36 +307,49 @@ def test_the_macro_works_whatever_the_file_is_called(warehouse, published):
         assert connection.execute("FROM price_scenario(?, 0.07)", [product]).fetchall()
 
 
-def test_keeps_the_last_files_for_rollback(warehouse, published):
+def test_keeps_the_last_refits_for_rollback(warehouse, published):
     for number in range(1, 5):
         fill(warehouse, shift=-0.1 * number)
         publish(warehouse, published, refit(number), controls=CONTROLS, keep=2)
+    assert kept_refits(warehouse, published) == ["refit-4", "refit-3"]
+
+
+def test_a_files_refits_are_kept_as_copies(warehouse_file, published):
+    for number in range(1, 5):
+        fill(warehouse_file, shift=-0.1 * number)
+        publish(warehouse_file, published, refit(number), controls=CONTROLS, keep=2)
     assert sorted(file.stem for file in archive(published).glob("*")) == ["refit-3", "refit-4"]
     third = contents(archive(published) / "refit-3.duckdb")
     assert [row[0] for row in third["refits"]] == ["refit-1", "refit-2", "refit-3"]
     assert contents(archive(published) / "refit-4.duckdb") == contents(published)
 
 
-def test_a_kept_file_is_published_again_and_the_next_refit_knows_all_refits(warehouse, published):
+def test_a_kept_refit_is_published_again_and_the_next_refit_knows_all_refits(warehouse, published):
+    tables = {}
     for number in range(1, 4):
         fill(warehouse, shift=-0.1 * number)
-        publish(warehouse, published, refit(number), controls=CONTROLS)
-    kept = contents(archive(published) / "refit-2.duckdb")
-    publish_again(Path(warehouse.path), published, "refit-2")
-    assert contents(published) == kept
-    assert [file.stem for file in kept_files(published)] == ["refit-3", "refit-2", "refit-1"]
+        publish(warehouse, published, refit(number, failed=("soup",)), controls=CONTROLS)
+        tables[number] = contents(published)
+    publish_again(warehouse, published, "refit-2")
+    assert contents(published) == tables[2]
+    assert kept_refits(warehouse, published) == ["refit-3", "refit-2", "refit-1"]
     assert not list(published.parent.glob(".*.tmp"))
     publish(warehouse, published, refit(4), controls=CONTROLS)
     assert [row[0] for row in contents(published)["refits"]] == [f"refit-{number}" for number in range(1, 5)]
 
 
-def test_what_cannot_be_published_again_leaves_the_published_file(warehouse, published):
+def test_a_refit_that_is_not_kept_leaves_the_published_file(warehouse, published):
     before = contents(published)
-    with pytest.raises(PublishError, match=r"no file of refit 'refit-7'; kept are, newest first: refit-1"):
-        publish_again(Path(warehouse.path), published, "refit-7")
+    with pytest.raises(PublishError, match=r"no tables of refit 'refit-7'; kept are, newest first: refit-1"):
+        publish_again(warehouse, published, "refit-7")
+    assert contents(published) == before
+
+
+def test_a_damaged_copy_leaves_the_published_file(warehouse_file, published):
+    before = contents(published)
     (archive(published) / "refit-1.duckdb").write_bytes(b"damaged")
     with pytest.raises(PublishError, match="stays as it was"):
-        publish_again(Path(warehouse.path), published, "refit-1")
+        publish_again(warehouse_file, published, "refit-1")
     assert contents(published) == before
     assert not list(published.parent.glob(".*.tmp"))
 
@@ -395,15 +419,19 @@ KILLED = textwrap.dedent("""
     ("where", "when"),
     [("_problems", "before"), ("_copy", "after"), ("_record", "after"), ("_move", "before")],
 )
-def test_a_kill_leaves_the_old_file_whole_and_the_next_refit_completes(warehouse, published, where, when):
+def test_a_kill_leaves_the_old_file_whole_and_the_next_refit_completes(
+    warehouse_file, published, where, when
+):
     before = contents(published)
-    fill(warehouse, shift=-0.5)
+    fill(warehouse_file, shift=-0.5)
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, warehouse.path, str(published), where, when], timeout=120, check=False
+        [sys.executable, "-c", KILLED, warehouse_file.path, str(published), where, when],
+        timeout=120,
+        check=False,
     )
     assert killed.returncode == -9
     assert contents(published) == before
-    publish(warehouse, published, refit(3), controls=CONTROLS)
+    publish(warehouse_file, published, refit(3), controls=CONTROLS)
     after = contents(published)
     assert {row[2] for row in after["product_elasticity"]} == {None}
     assert after["refits"][-1][0] == "refit-3"
@@ -411,7 +439,7 @@ def test_a_kill_leaves_the_old_file_whole_and_the_next_refit_completes(warehouse
 
 
 def test_publishing_waits_for_no_run_but_its_own(warehouse, published):
-    with run_lock(Path(warehouse.path), 5):
+    with warehouse.run_lock():
         publish(warehouse, published, refit(2), controls=CONTROLS)
     assert len(contents(published)["refits"]) == 2
 

@@ -57,7 +57,7 @@ def test_defaults(tmp_path):
         8,
     )
     assert (settings.schedule.cron, settings.schedule.timezone, settings.keep) == ("0 6 * * 1", "UTC", 8)
-    assert settings.warehouse == tmp_path / "data" / "warehouse.duckdb"
+    assert settings.warehouse == str(tmp_path / "data" / "warehouse.duckdb")
     assert settings.published == tmp_path / "data" / "elasticity.duckdb"
 
 
@@ -214,6 +214,28 @@ def test_the_document_names_every_key():
 
 def test_warehouses_in_one_folder_keep_their_arrays_apart() -> None:
     settings = load_settings(ROOT / "elasticity.yaml")
-    other = settings.model_copy(update={"warehouse": settings.warehouse.with_name("other.duckdb")})
+    other = settings.model_copy(update={"warehouse": str(settings.warehouse_file.with_name("other.duckdb"))})
     assert other.arrays != settings.arrays
     assert other.arrays.parent == settings.arrays.parent
+
+
+def test_a_ducklake_is_named_by_its_catalog(tmp_path: Path) -> None:
+    catalog = "ducklake:postgres:host=catalog dbname=elasticity"
+    settings = load_settings(write(tmp_path, {**MINIMAL, "warehouse": catalog, "ducklake_files": "lake"}))
+    assert settings.on_ducklake
+    assert (settings.warehouse, settings.ducklake_files) == (catalog, str(tmp_path / "lake"))
+    assert settings.own_folder == tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "why"),
+    [
+        ("ducklake:lake.ducklake", "has to be in PostgreSQL"),
+        ("ducklake:postgres:host=catalog password=hunter2", "holds a password"),
+        ("ducklake:postgres:postgresql://me:hunter2@catalog/elasticity", "holds a password"),
+    ],
+)
+def test_a_ducklake_needs_postgresql_and_holds_no_secret(tmp_path: Path, warehouse: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=why) as error:
+        load_settings(write(tmp_path, changed("warehouse", warehouse)))
+    assert "hunter2" not in str(error.value)

@@ -24,21 +24,28 @@ def hold(path: str, ready, seconds: float) -> None:
         time.sleep(seconds)
 
 
-def add_rows(path: str, times: int) -> None:
+def replace_own_rows(kind: type[Warehouse], settings: dict, times: int) -> None:
+    """Count to `times` in a row of this process's own, which each transaction replaces."""
+    warehouse, own = kind(**settings), [os.getpid()]
+
+    def count(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE TABLE IF NOT EXISTS counted (pid BIGINT, n BIGINT)")
+        (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM counted WHERE pid = ?", own).fetchone()
+        connection.execute("DELETE FROM counted WHERE pid = ?", own)
+        connection.execute("INSERT INTO counted VALUES (?, ?)", [*own, n + 1])
+
     for _ in range(times):
-        with Warehouse(path=path, wait_seconds=120).write() as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS counted (pid BIGINT)")
-            connection.execute("INSERT INTO counted VALUES (?)", [os.getpid()])
+        warehouse.in_transaction(count)
 
 
 @pytest.fixture
-def holder(warehouse: Warehouse):
+def holder(warehouse_file: Warehouse):
     """Starts another process that holds the warehouse for some seconds; ends it afterwards."""
     started = []
 
     def start(seconds: float):
         ready = spawn.Event()
-        process = spawn.Process(target=hold, args=(warehouse.path, ready, seconds))
+        process = spawn.Process(target=hold, args=(warehouse_file.path, ready, seconds))
         process.start()
         started.append(process)
         assert ready.wait(60)
@@ -50,8 +57,10 @@ def holder(warehouse: Warehouse):
         process.join()
 
 
-def test_a_new_file_has_the_tables_and_a_storage_format_that_older_clients_read(warehouse: Warehouse) -> None:
-    with warehouse.read() as connection:
+def test_a_new_file_has_the_tables_and_a_storage_format_that_older_clients_read(
+    warehouse_file: Warehouse,
+) -> None:
+    with warehouse_file.read() as connection:
         tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
         assert {"sales_files", "raw_sales", "rejected_sales", "weekly_sales", "products"} <= tables
         assert connection.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
@@ -73,30 +82,30 @@ def test_what_is_not_committed_is_rolled_back(warehouse: Warehouse) -> None:
 
 
 def test_waiting_for_another_process_names_it_and_succeeds_when_it_is_done(
-    warehouse: Warehouse, holder, monkeypatch
+    warehouse_file: Warehouse, holder, monkeypatch
 ) -> None:
     messages = []
     logger = logging.getLogger("waiting")
     monkeypatch.setattr(module.dg, "get_dagster_logger", lambda: logger)
     monkeypatch.setattr(logger, "info", lambda text, *values: messages.append(text % values))
     process = holder(2.0)
-    with warehouse.read() as connection:
+    with warehouse_file.read() as connection:
         assert connection.execute("SELECT i FROM held").fetchone() == (1,)
     assert messages
     assert f"(PID {process.pid})" in messages[0]
 
 
-def test_giving_up_says_in_one_line_who_holds_the_file(warehouse: Warehouse, holder) -> None:
+def test_giving_up_says_in_one_line_who_holds_the_file(warehouse_file: Warehouse, holder) -> None:
     process = holder(60.0)
-    impatient = Warehouse(path=warehouse.path, wait_seconds=0.2)
+    impatient = Warehouse(path=warehouse_file.path, wait_seconds=0.2)
     with pytest.raises(WarehouseError) as error, impatient.write():
         pass
     assert f"(PID {process.pid})" in str(error.value)
-    assert warehouse.path in str(error.value)
+    assert warehouse_file.path in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_a_step_that_waited_in_vain_is_tried_again(warehouse: Warehouse, holder, monkeypatch) -> None:
+def test_a_step_that_waited_in_vain_is_tried_again(warehouse_file: Warehouse, holder, monkeypatch) -> None:
     monkeypatch.setattr(module, "SECONDS_BEFORE_RETRY", 0.5)
     monkeypatch.setattr(module, "RETRIES", 1)
 
@@ -105,7 +114,7 @@ def test_a_step_that_waited_in_vain_is_tried_again(warehouse: Warehouse, holder,
         with warehouse.read() as connection:
             return connection.execute("SELECT i FROM held").fetchall()[0][0]
 
-    impatient = {"warehouse": Warehouse(path=warehouse.path, wait_seconds=0.2)}
+    impatient = {"warehouse": Warehouse(path=warehouse_file.path, wait_seconds=0.2)}
     process = holder(60.0)
     result = dg.materialize([reading], resources=impatient, raise_on_error=False)
     retried = [
@@ -114,14 +123,16 @@ def test_a_step_that_waited_in_vain_is_tried_again(warehouse: Warehouse, holder,
     assert not result.success
     assert len(retried) == 1
     assert len(what_failed(result)) == 1
-    assert f"{warehouse.path} is held by" in what_failed(result)[0]
+    assert f"{warehouse_file.path} is held by" in what_failed(result)[0]
     threading.Timer(0.5, process.kill).start()
     monkeypatch.setattr(module, "RETRIES", 9)
     assert dg.materialize([reading], resources=impatient).output_for_node("reading") == 1
 
 
-def test_memory_is_bounded_and_a_killed_processes_temporary_files_go(warehouse: Warehouse, tmp_path) -> None:
-    small = Warehouse(path=warehouse.path, memory_bytes=500_000_000)
+def test_memory_is_bounded_and_a_killed_processes_temporary_files_go(
+    warehouse_file: Warehouse, tmp_path
+) -> None:
+    small = Warehouse(path=warehouse_file.path, memory_bytes=500_000_000)
     with small.write() as connection:
         left = Path(connection.execute("SELECT current_setting('temp_directory')").fetchall()[0][0])
         assert connection.execute("SELECT current_setting('memory_limit')").fetchall() == [("476.8 MiB",)]
@@ -134,36 +145,37 @@ def test_memory_is_bounded_and_a_killed_processes_temporary_files_go(warehouse: 
         assert not left.exists()
 
 
-def test_a_killed_writer_leaves_a_file_that_opens(warehouse: Warehouse, holder) -> None:
+def test_a_killed_writer_leaves_a_file_that_opens(warehouse_file: Warehouse, holder) -> None:
     process = holder(60.0)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    with warehouse.read() as connection:
+    with warehouse_file.read() as connection:
         assert connection.execute("SELECT i FROM held").fetchone() == (1,)
 
 
 def test_processes_that_write_at_once_lose_nothing(warehouse: Warehouse) -> None:
-    processes = [spawn.Process(target=add_rows, args=(warehouse.path, 10)) for _ in range(2)]
+    what = type(warehouse), {**warehouse.model_dump(), "wait_seconds": 120}, 10
+    processes = [spawn.Process(target=replace_own_rows, args=what) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
     with warehouse.read() as connection:
-        rows = connection.execute("SELECT pid, count(*) FROM counted GROUP BY pid").fetchall()
+        rows = connection.execute("FROM counted").fetchall()
     assert sorted(rows) == sorted((process.pid, 10) for process in processes)
 
 
-def test_threads_that_read_and_write_take_turns(warehouse: Warehouse) -> None:
+def test_threads_that_read_and_write_take_turns(warehouse_file: Warehouse) -> None:
     failures = []
 
     def work(number: int) -> None:
         try:
             for _ in range(5):
-                with warehouse.write() as connection:
+                with warehouse_file.write() as connection:
                     connection.execute("CREATE TABLE IF NOT EXISTS turns (thread INTEGER)")
                     connection.execute("INSERT INTO turns VALUES (?)", [number])
-                with warehouse.read() as connection:
+                with warehouse_file.read() as connection:
                     connection.execute("SELECT count(*) FROM turns").fetchone()
         except Exception as error:
             failures.append(error)
@@ -174,31 +186,31 @@ def test_threads_that_read_and_write_take_turns(warehouse: Warehouse) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    with warehouse.read() as connection:
+    with warehouse_file.read() as connection:
         assert connection.execute("SELECT count(*) FROM turns").fetchone() == (20,)
 
 
-def test_threads_read_at_the_same_time(warehouse: Warehouse) -> None:
-    with warehouse.read() as one, warehouse.read() as other:
+def test_threads_read_at_the_same_time(warehouse_file: Warehouse) -> None:
+    with warehouse_file.read() as one, warehouse_file.read() as other:
         assert one.execute("SELECT 1").fetchone() == other.execute("SELECT 1").fetchone()
 
 
-def test_a_connection_asked_for_inside_a_writing_one_gives_up(warehouse: Warehouse) -> None:
-    impatient = Warehouse(path=warehouse.path, wait_seconds=0.1)
+def test_a_connection_asked_for_inside_a_writing_one_gives_up(warehouse_file: Warehouse) -> None:
+    impatient = Warehouse(path=warehouse_file.path, wait_seconds=0.1)
     with impatient.write(), pytest.raises(WarehouseError, match="another thread"), impatient.read():
         pass
 
 
-def test_a_file_of_a_newer_version_is_refused(warehouse: Warehouse) -> None:
-    with warehouse.write() as connection:
+def test_a_file_of_a_newer_version_is_refused(warehouse_file: Warehouse) -> None:
+    with warehouse_file.write() as connection:
         connection.execute("INSERT INTO schema_version (version) VALUES (?)", [SCHEMA_VERSION + 1])
-    with pytest.raises(WarehouseError, match="newer version"), warehouse.write():
+    with pytest.raises(WarehouseError, match="newer version"), warehouse_file.write():
         pass
 
 
-def test_a_file_that_is_no_database_is_refused(warehouse: Warehouse) -> None:
-    Path(warehouse.path).write_text("not a database, " * 1000)
-    with pytest.raises(WarehouseError, match="cannot be opened"), warehouse.write():
+def test_a_file_that_is_no_database_is_refused(warehouse_file: Warehouse) -> None:
+    Path(warehouse_file.path).write_text("not a database, " * 1000)
+    with pytest.raises(WarehouseError, match="cannot be opened"), warehouse_file.write():
         pass
 
 

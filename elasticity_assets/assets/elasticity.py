@@ -68,12 +68,12 @@ def product_elasticity(
     A category whose last fit failed keeps its last rows.
     """
     levels = unpack(Hierarchy, hierarchy)
-    with warehouse.write() as connection:
-        keys = _to_write(connection, category_posterior)
-        sales = {
-            key: connection.execute(statement("product_sales"), {"category": category_of(key)}).df()
-            for key in keys
-        }
+    keys = warehouse.in_transaction(partial(_to_write, keys=category_posterior))
+    with warehouse.read() as connection:
+        categories = {"categories": [category_of(key) for key in keys]}
+        sold = connection.execute(statement("product_sales"), categories).df()
+    of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
+    sales = {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
     parts, moves = [], []
     for key in keys:
         posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
@@ -84,13 +84,15 @@ def product_elasticity(
         drawn = pictures(context, partial(_pictures, posterior, panel, settings.fit.preset))
         context.add_asset_metadata({**drawn, **row_count(len(parts[-1]))}, partition_key=key)
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
-    with warehouse.write() as connection:
-        connection.begin()
+    moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
+
+    def replace(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         before = connection.table(PRODUCT_ELASTICITY.name).df()
         replace_categories(context, connection, PRODUCT_ELASTICITY, rows, keys)
-        moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
         replace_categories(context, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
-        connection.commit()
+        return before
+
+    before = warehouse.in_transaction(replace)
     return dg.MaterializeResult(
         check_results=[
             checks.elasticities_are_negative(rows),
@@ -111,8 +113,8 @@ def product_elasticity(
 def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Work out what units and revenue of every product do if its price, or its category's, changes by up to 20%."""
     keys = list(context.partition_keys)
-    with warehouse.write() as connection:
-        connection.begin()
+
+    def replace(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         products, moves = (
             connection.execute(
                 statement("categories_rows", table=qualified(table)),
@@ -122,8 +124,9 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
         )
         rows = rows_of.scenario_rows(products, moves)
         replace_categories(context, connection, PRICE_SCENARIOS, rows, keys)
-        connection.commit()
-    counts = rows.groupby("category").size()
+        return rows
+
+    counts = warehouse.in_transaction(replace).groupby("category").size()
     for key in keys:
         context.add_asset_metadata(row_count(counts.get(category_of(key), 0)), partition_key=key)
     return dg.MaterializeResult()
@@ -153,8 +156,7 @@ def category_elasticity(
     last fit failed keeps its last rows.
     """
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
-    with warehouse.write() as connection:
-        keys = _to_write(connection, category_posterior)
+    keys = warehouse.in_transaction(partial(_to_write, keys=category_posterior))
     parts: dict[Table, list[pd.DataFrame]] = {
         CATEGORY_ELASTICITY: [],
         CONTROL_EFFECT: [],
@@ -170,15 +172,17 @@ def category_elasticity(
         parts[FIT_DIAGNOSTICS].append(rows_of.diagnostics_row(posterior, record, heldout, samples))
         if heldout is not None:
             parts[HELDOUT_SCORES].append(rows_of.heldout_rows(heldout, record))
-    with warehouse.write() as connection:
-        connection.begin()
+
+    def replace(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         for table, rows in parts.items():
             replace_categories(context, connection, table, rows_of.concatenated(rows, table), keys)
         every = {"categories": [str(category) for category in levels.category]}
         select = statement("categories_rows", table=qualified(CATEGORY_ELASTICITY))
         categories = connection.execute(select, every).df()
         replace_rows(connection, GLOBAL_ELASTICITY, rows_of.global_row(levels, pooling, categories))
-        connection.commit()
+        return categories
+
+    categories = warehouse.in_transaction(replace)
     plot = plots.elasticities(
         list(categories["category"]), rows_of.summary_of(categories), "categories, pooled"
     )

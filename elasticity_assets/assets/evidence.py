@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import dagster as dg
+import duckdb
 import pandas as pd
 from pydantic import Field
 
@@ -188,9 +189,7 @@ def nuts_cross_check(
 
     The next refit publishes what was found.
     """
-    with warehouse.write() as connection:
-        connection.execute(create_table(NUTS_CROSS_CHECK))
-        checked = dict(connection.execute(statement("cross_checked")).fetchall())
+    checked = warehouse.in_transaction(_when_checked)
     keys = [key for key in category_posterior if key in model_input]
     if config.categories:
         keys = [key for key in keys if category_of(key) in config.categories]
@@ -214,8 +213,9 @@ def nuts_cross_check(
         found.append(check)
         context.log.info(f"{check}")
         row = pd.DataFrame([{**asdict(check), "checked_at": utc_now(), "fit_id": record.fit_id}])
-        with warehouse.write() as connection:
-            replace_rows(connection, NUTS_CROSS_CHECK, row, [check.category])
+        warehouse.in_transaction(
+            partial(replace_rows, table=NUTS_CROSS_CHECK, rows=row, categories=[check.category])
+        )
     if not found:
         why = next(iter(failed.values()), "no such category has a fit; materialize category_posterior")
         raise dg.Failure(f"no category could be checked: {why}", allow_retries=False)
@@ -223,6 +223,12 @@ def nuts_cross_check(
         metadata={"categories": ", ".join(check.category for check in found), **row_count(len(found))},
         check_results=[checks.posteriors_match_nuts(found, failed)],
     )
+
+
+def _when_checked(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """When each category was last held against NUTS."""
+    connection.execute(create_table(NUTS_CROSS_CHECK))
+    return dict(connection.execute(statement("cross_checked")).fetchall())
 
 
 def _judge(

@@ -43,8 +43,7 @@ def published_elasticity(
     Who has the old file open keeps reading it until all connections of that process are closed.
     """
     failed = failed_categories(context, warehouse)
-    with warehouse.write() as connection:
-        before = last_categories(connection)
+    before = warehouse.in_transaction(last_categories)
     fits = (readable_fit(arrays) for arrays in category_posterior.values())
     run = context.instance.get_run_record_by_id(context.run.run_id)
     began = run.start_time if run and run.start_time else datetime.now(UTC).timestamp()
@@ -90,5 +89,5 @@ def every_category_is_recent(settings: dg.ResourceParam[Settings]) -> dg.AssetCh
 def failed_categories(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dict[str, str]:
     """Why the last fits of those categories failed that have sales and no newer fit, by category."""
     present = {category_of(key) for key in context.instance.get_dynamic_partitions("category")}
-    with warehouse.write() as connection:
-        return {name: why for name, (_, why) in failures(connection).items() if name in present}
+    found = warehouse.in_transaction(failures)
+    return {name: why for name, (_, why) in found.items() if name in present}

@@ -113,8 +113,7 @@ def category_posterior(
             fitted[category] = posterior
             drawn = pictures(context, partial(_pictures, posterior))
             context.add_asset_metadata({**_metadata(posterior, record), **drawn}, partition_key=key)
-    with warehouse.write() as connection:
-        record_outcomes(connection, [*fitted, *up_to_date], failed)
+    warehouse.in_transaction(partial(record_outcomes, fitted=[*fitted, *up_to_date], failed=failed))
     if failed and not any(array_store.read(context.asset_key, key) for key in context.partition_keys):
         name, why = next(iter(failed.items()))
         raise dg.Failure(f"no category could be fitted; {name!r}: {why}", allow_retries=False)

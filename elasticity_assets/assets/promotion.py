@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 
 import dagster as dg
 
@@ -43,8 +44,10 @@ def promotion_elasticity(
 
     Belongs to the fits that product_elasticity shows: a category whose fit was kept, or failed, keeps its rows.
     """
-    with warehouse.write() as connection:
-        shown, present = fits_in(connection, PRODUCT_ELASTICITY), fits_in(connection, PROMOTION_ELASTICITY)
+    shown, present = (
+        warehouse.in_transaction(partial(fits_in, table=table))
+        for table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY)
+    )
     without: dict[str, str] = {}
     failed: dict[str, str] = {}
 
@@ -81,10 +84,10 @@ def promotion_elasticity(
     for key, why in (without | failed).items():
         context.add_asset_metadata({"fit": f"none: {why}", **row_count(0)}, partition_key=key)
     rows = rows_of.concatenated(list(parts.values()), PROMOTION_ELASTICITY)
-    with warehouse.write() as connection:
-        connection.begin()
-        replace_categories(context, connection, PROMOTION_ELASTICITY, rows, [*parts, *failed, *without])
-        connection.commit()
+    keys = [*parts, *failed, *without]
+    warehouse.in_transaction(
+        lambda connection: replace_categories(context, connection, PROMOTION_ELASTICITY, rows, keys)
+    )
     return dg.MaterializeResult(
         check_results=[checks.two_slopes_fitted({category_of(key): why for key, why in failed.items()})]
     )

@@ -1,5 +1,6 @@
 """One category's sales, read from `weekly_sales` as arrays."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import duckdb
@@ -87,11 +88,18 @@ def read_category_in_parts(
     """
     what = {
         "category": category,
+        "category_hash": category_hash(category),
         "without_zeros": missing_periods == "truncated",
         "products": products,
     }
     for first, last in connection.execute(statement("category_parts"), what).fetchall():
         yield _read(connection, category, controls, periods, missing_periods, first, last)
+
+
+def category_hash(category: str) -> int:
+    """Give what `weekly_sales` has for a category in `category_hash`: DuckDB's md5_number_lower."""
+    digest = hashlib.md5(category.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[8:], "little")
 
 
 def _read(
@@ -108,6 +116,7 @@ def _read(
         statement("category_sales", controls="".join(f", {quoted(name)}" for name in controls)),
         {
             "category": category,
+            "category_hash": category_hash(category),
             "first": first,
             "last": last,
             "without_zeros": missing_periods == "truncated",

@@ -1,4 +1,4 @@
-"""The warehouse: one DuckDB file, opened late and briefly, shared by waiting.
+"""The warehouse: one DuckDB file, opened late and briefly, shared by waiting; `ducklake` has the one for many machines.
 
 Either one process writes a DuckDB file or many read it. So a connection is opened when it is needed,
 closed as soon as it is not, and while another process holds the file, waited for. Within a process
@@ -10,9 +10,10 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import dagster as dg
 import duckdb
@@ -33,6 +34,11 @@ RETRIES, SECONDS_BEFORE_RETRY = 3, 60.0
 
 LONGEST_PAUSE = 2.0
 """Seconds between two tries at a file that another process holds."""
+
+Say = Callable[[str], object]
+"""Takes one line for a person to read."""
+
+Result = TypeVar("Result")
 
 
 class WarehouseError(Exception):
@@ -106,8 +112,30 @@ class Warehouse(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
         """Hold the warehouse's `run_lock` from a run's first step to its last."""
-        with run_lock(Path(self.path), say=(context.log or dg.get_dagster_logger()).info):
+        with self.run_lock((context.log or dg.get_dagster_logger()).info):
             yield self
+
+    def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
+        """Keep others from runs on this warehouse; see `run_lock.run_lock`."""
+        return run_lock(Path(self.path), say=say)
+
+    def in_transaction(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        """Do all of some work or nothing of it.
+
+        Parameters
+        ----------
+        work : callable
+            Takes a connection that may write, in a transaction; it may be called more than once.
+
+        Returns
+        -------
+        What `work` returned.
+        """
+        with self.write() as connection:
+            connection.begin()
+            result = work(connection)
+            connection.commit()
+        return result
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -4,7 +4,7 @@ FROM (
     FROM (
         SELECT DISTINCT product
         FROM weekly_sales
-        WHERE category = $category AND (units > 0 OR NOT $without_zeros)
+        WHERE category_hash = $category_hash::UBIGINT AND category = $category AND (units > 0 OR NOT $without_zeros)
     )
 )
 GROUP BY part

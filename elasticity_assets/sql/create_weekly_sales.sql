@@ -6,6 +6,7 @@ CREATE OR REPLACE TABLE weekly_sales (
     revenue DOUBLE,
     price DOUBLE,
     regular_price DOUBLE,
-    n_rows BIGINT
+    n_rows BIGINT,
+    category_hash UBIGINT
     {controls}
 )

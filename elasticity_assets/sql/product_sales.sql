@@ -1,5 +1,6 @@
--- What one category's products sold, and at which prices.
+-- What the products of some categories sold, and at which prices.
 SELECT
+    weekly_sales.category,
     product,
     any_value(products.product_description) AS product_description,
     count(*) AS n_periods,
@@ -11,6 +12,6 @@ SELECT
     stddev_pop(ln(price)) AS log_price_sd
 FROM weekly_sales
 LEFT JOIN products USING (product)
-WHERE weekly_sales.category = $category
-GROUP BY product
-ORDER BY product
+WHERE weekly_sales.category IN (SELECT unnest($categories))
+GROUP BY weekly_sales.category, product
+ORDER BY weekly_sales.category, product

@@ -78,5 +78,6 @@ CREATE TABLE IF NOT EXISTS weekly_sales (
     revenue DOUBLE,
     price DOUBLE,
     regular_price DOUBLE,
-    n_rows BIGINT                    -- rows of the files behind it
+    n_rows BIGINT,                   -- rows of the files behind it
+    category_hash UBIGINT            -- md5_number_lower(category): rows lie by it, and are found by it
 );

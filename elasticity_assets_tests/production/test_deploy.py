@@ -1,11 +1,9 @@
 """The files in deploy/, as far as one machine without Docker's daemon can tell."""
 
-import getpass
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 import yaml
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 
-from elasticity_assets_tests.ports import free_port
+from elasticity_assets_tests.postgres import PASSWORD, USER, running_server
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -88,37 +86,17 @@ def test_both_instances_are_set_up_alike_but_for_where_they_store() -> None:
 
 @pytest.fixture
 def postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run a real PostgreSQL of its own; it refuses to run as root."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not programs:
-        pytest.skip("PostgreSQL is not installed")
-    as_postgres = ["runuser", "-u", "postgres", "--"] if getpass.getuser() == "root" else []
-    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as name:
-        folder, port = Path(name), str(free_port())
-        (folder / "password").write_text("secret")
-        if as_postgres:
-            for path in (folder, folder / "password"):
-                shutil.chown(path, "postgres")
-
-        def run(program: str, *arguments: str) -> None:
-            command = [*as_postgres, str(programs[-1] / program), "-D", str(folder / "data"), *arguments]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=120)
-
-        run("initdb", "-U", "dagster", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}")
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-        run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-        try:
-            for key, value in {
-                "POSTGRES_HOST": "127.0.0.1",
-                "POSTGRES_PORT": port,
-                "POSTGRES_USER": "dagster",
-                "POSTGRES_PASSWORD": "secret",
-                "POSTGRES_DB": "postgres",
-            }.items():
-                monkeypatch.setenv(key, value)
-            yield
-        finally:
-            run("pg_ctl", "-w", "-m", "immediate", "stop")
+    """Name a real PostgreSQL in the environment, as the image is told of its own."""
+    with running_server() as server:
+        for key, value in {
+            "POSTGRES_HOST": "127.0.0.1",
+            "POSTGRES_PORT": str(server.port),
+            "POSTGRES_USER": USER,
+            "POSTGRES_PASSWORD": PASSWORD,
+            "POSTGRES_DB": "postgres",
+        }.items():
+            monkeypatch.setenv(key, value)
+        yield
 
 
 @dg.asset

@@ -1,0 +1,197 @@
+"""The warehouse for many machines: a DuckLake, whose catalog is in PostgreSQL and whose data are Parquet files.
+
+Any number of processes read and write at once, each transaction on a snapshot of its own. One whose changes meet
+another's is done again. The catalog keeps the snapshot that each refit left, so that its tables can be published again.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from elasticity_assets.resources.postgres_lock import postgres_lock
+from elasticity_assets.resources.warehouse import Result, Say, Warehouse, WarehouseError
+from elasticity_assets.settings import DUCKLAKE
+from elasticity_assets.sql import quoted, statement
+
+DATABASE = "warehouse"
+"""Name of the lake in a connection."""
+
+_EXTENSIONS = "ducklake", "postgres_scanner"
+_OF_REFIT = "refit "
+_REMEDY = "install them with pip install 'elasticity_assets[ducklake]', or let DuckDB download them"
+
+
+class DuckLakeWarehouse(Warehouse):
+    """The pipeline's own DuckLake.
+
+    A process connects to the catalog once for reading and once for writing, and each block gets a cursor.
+
+    Attributes
+    ----------
+    path : str
+        `ducklake:postgres:` and the connection string of the catalog's database, as libpq takes it. Passwords come
+        from PGPASSWORD or libpq's password file.
+    files : str
+        Folder of the Parquet files, which every machine has under this path.
+    scratch : str
+        Folder of this machine for what does not fit into memory.
+    wait_seconds : float
+        How long transactions are tried again that meet others' changes.
+    memory_bytes : int
+        Memory that DuckDB may use.
+    """
+
+    files: str
+    scratch: str
+
+    def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
+        """Keep others, on whatever machine, from runs on this warehouse; see `postgres_lock`."""
+        return postgres_lock(self.path.removeprefix(DUCKLAKE), say=say)
+
+    def in_transaction(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        """Do all of some work or nothing of it, and again where others' changes meet its own."""
+        tries = Retrying(
+            retry=retry_if_exception_type(duckdb.TransactionException),
+            wait=wait_random_exponential(multiplier=0.05, max=2.0),
+            stop=stop_after_delay(self.wait_seconds),
+            reraise=True,
+        )
+        return tries(super().in_transaction, work)
+
+    def refits(self) -> list[str]:
+        """Refits whose tables can be shown as they were, the newest first."""
+        with self.read() as connection:
+            return [refit_id for refit_id, _ in _refits(connection)]
+
+    def remember(self, connection: duckdb.DuckDBPyConnection, refit_id: str) -> None:
+        """Name the snapshot that this transaction will leave."""
+        connection.execute(
+            statement("ducklake_message", database=quoted(DATABASE)), {"message": f"{_OF_REFIT}{refit_id}"}
+        )
+
+    def forget(self, keep: int) -> None:
+        """Drop all snapshots but those of the last `keep` refits and the present one, and files that none needs."""
+        lake, name = quoted(DATABASE), quoted(DATABASE, "'")
+        with self.write() as connection:
+            kept = [snapshot for _, snapshot in _refits(connection)[:keep]]
+            found = connection.execute(
+                statement("ducklake_old_snapshots", database=lake), {"kept": kept}
+            ).fetchall()
+            if found:
+                old = {"snapshots": [snapshot for (snapshot,) in found]}
+                connection.execute(statement("ducklake_expire", lake=name), old)
+            connection.execute(statement("ducklake_clean", lake=name))
+
+    @contextmanager
+    def as_of(self, refit_id: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection that reads the tables as a refit left them; it is one of `refits`."""
+        with self.read() as connection:
+            snapshot = dict(_refits(connection))[refit_id]
+        instance = self._attached("READ_ONLY", f"SNAPSHOT_VERSION {int(snapshot)}")
+        try:
+            instance.execute(statement("ducklake_use", database=quoted(DATABASE)))
+            yield instance
+        finally:
+            instance.close()
+
+    @contextmanager
+    def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._instance(read_only=read_only).cursor()
+        try:
+            cursor.execute(statement("ducklake_use", database=quoted(DATABASE)))
+            cursor.execute(statement("no_progress_bar"))
+            yield cursor
+        except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException):
+            _instances.pop((self.path, self.files, read_only), None)  # the next block connects anew
+            raise
+        finally:
+            with suppress(duckdb.Error):
+                cursor.rollback()
+            cursor.close()
+
+    def _instance(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Return this process's connection to the lake."""
+        key = (self.path, self.files, read_only)
+        with _instances_lock:
+            if key not in _instances:
+                _instances[key] = self._attached(*(["READ_ONLY"] if read_only else []))
+            return _instances[key]
+
+    def _attached(self, *options: str) -> duckdb.DuckDBPyConnection:
+        Path(self.scratch).mkdir(parents=True, exist_ok=True)
+        if "://" not in self.files:
+            Path(self.files).mkdir(parents=True, exist_ok=True)
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{self.memory_bytes}B",
+            "temp_directory": str(Path(self.scratch) / f".warehouse.{os.getpid()}.tmp"),
+        }
+        connection = duckdb.connect(config=config)
+        _load_extensions(connection)
+        attach = statement(
+            "ducklake_attach",
+            address=quoted(self.path, "'"),
+            database=quoted(DATABASE),
+            files=quoted(self.files, "'"),
+            options="".join(f", {option}" for option in options),
+        )
+        try:
+            connection.execute(attach)
+        except duckdb.Error as error:
+            connection.close()
+            raise WarehouseError(f"{self.path} cannot be opened: {' '.join(str(error).split())}") from None
+        return connection
+
+
+# One a process, since loading the extensions takes longer than most statements.
+_instances: dict[tuple[str, str, bool], duckdb.DuckDBPyConnection] = {}
+_instances_lock = threading.Lock()
+
+
+def close_connections() -> None:
+    """Close this process's connections; the next block connects anew."""
+    with _instances_lock:
+        for connection in _instances.values():
+            connection.close()
+        _instances.clear()
+
+
+def _refits(connection: duckdb.DuckDBPyConnection) -> Sequence[tuple[str, int]]:
+    """Refits and their snapshots, the newest first."""
+    of_refits = statement("ducklake_refits", database=quoted(DATABASE))
+    return connection.execute(of_refits, {"prefix": _OF_REFIT}).fetchall()
+
+
+def _load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load what reads a DuckLake: from Python packages where they are installed, else as DuckDB installs it."""
+    for name in _EXTENSIONS:
+        try:
+            connection.execute(
+                statement("load_extension", extension=_packaged(name) or _downloaded(connection, name))
+            )
+        except duckdb.Error as error:
+            connection.close()
+            raise WarehouseError(
+                f"DuckDB's extension {name} cannot be loaded: {' '.join(str(error).split())}; {_REMEDY}"
+            ) from None
+
+
+def _packaged(name: str) -> str | None:
+    """File of an extension that came as a Python package, quoted."""
+    package = f"duckdb_extension_{name}"
+    if find_spec(package) is None:
+        return None
+    file = files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    return quoted(str(file), "'") if file.is_file() else None
+
+
+def _downloaded(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    """Let DuckDB install an extension; its name, quoted."""
+    connection.execute(statement("install_extension", extension=quoted(name)))
+    return quoted(name)

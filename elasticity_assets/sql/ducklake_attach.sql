@@ -1,0 +1,1 @@
+ATTACH {address} AS {database} (DATA_PATH {files} {options})

@@ -1,0 +1,1 @@
+SELECT * FROM refits WHERE refit_id = $refit_id

@@ -1,0 +1,2 @@
+-- Of PostgreSQL.
+SELECT pg_try_advisory_lock(%(key)s)
