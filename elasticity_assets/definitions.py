@@ -56,7 +56,7 @@ def build_definitions(
     resources = {
         "settings": settings,
         "warehouse": Warehouse(path=str(settings.warehouse), memory_bytes=settings.warehouse_memory),
-        "array_store": ArrayStore(folder=str(settings.arrays)),
+        "array_store": ArrayStore(folder=settings.arrays_folder),
         "svi_fit": SviFit(
             engine=fit.engine,
             likelihood=fit.likelihood,
