@@ -70,7 +70,7 @@ def build_definitions(
     resources = {
         "settings": settings,
         "warehouse": warehouse_of(settings),
-        "array_store": ArrayStore(folder=str(settings.arrays)),
+        "array_store": ArrayStore(folder=settings.arrays_folder),
         "svi_fit": SviFit(
             engine=fit.engine,
             likelihood=fit.likelihood,

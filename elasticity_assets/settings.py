@@ -8,8 +8,10 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+import fsspec
 import yaml
 from pydantic import (
     AfterValidator,
@@ -198,6 +200,30 @@ def _without_password(warehouse: str) -> str:
     return warehouse
 
 
+def _store(arrays: str) -> str:
+    """Refuse a URL that no installed package can open, or that tells a password to whoever reads a log."""
+    if not _is_url(arrays):
+        return arrays
+    if urlsplit(arrays).password is not None:
+        raise ValueError("a password does not belong in a URL; leave credentials to the environment")
+    protocol = arrays.split("://", 1)[0]
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except ImportError as error:
+        why = "pip install 'elasticity_assets[s3]'" if protocol in ("s3", "s3a") else str(error)
+        raise ValueError(f"{protocol}:// needs one more package: {why}") from None
+    except ValueError:
+        raise ValueError(
+            f"{protocol!r} is no protocol that fsspec knows; give a folder, or a URL such as s3://bucket/folder "
+            "with `pip install 'elasticity_assets[s3]'`"
+        ) from None
+    return arrays
+
+
+def _is_url(path: str) -> bool:
+    return "://" in path
+
+
 class Settings(BaseSettings):
     """All settings; paths are absolute once loaded by `load_settings`."""
 
@@ -213,6 +239,7 @@ class Settings(BaseSettings):
     ducklake_files: str = "data/ducklake"
     warehouse_memory: ByteSize = Field(default=ByteSize(DEFAULT_WAREHOUSE_MEMORY), ge=500 * 10**6)
     published: Path = Path("data/elasticity.duckdb")
+    arrays: Annotated[str, Field(min_length=1), AfterValidator(_store)] | None = None
     keep: int = Field(default=8, ge=1)
 
     @model_validator(mode="after")
@@ -255,9 +282,9 @@ class Settings(BaseSettings):
         return self.warehouse_file.parent
 
     @property
-    def arrays(self) -> Path:
-        """Folder of the stored arrays, the warehouse's own: model inputs and posteriors, .npz files."""
-        return self.warehouse_file.with_suffix(".arrays")
+    def arrays_folder(self) -> str:
+        """Folder of the stored arrays, model inputs and posteriors: a path or a URL, else beside the warehouse."""
+        return self.arrays or str(self.warehouse_file.with_suffix(".arrays"))
 
     @property
     def reports(self) -> Path:
@@ -310,11 +337,13 @@ def load_settings(file: Path | None = None) -> Settings:
     folder = file.parent
     lake_files = settings.ducklake_files
     sales = settings.sales.model_copy(update={"path": [str(folder / path) for path in settings.sales.path]})
+    arrays = settings.arrays
     return settings.model_copy(
         update={
             "sales": sales,
+            "arrays": arrays if arrays is None or _is_url(arrays) else str(folder / arrays),
             "warehouse": settings.warehouse if settings.on_ducklake else str(folder / settings.warehouse),
-            "ducklake_files": lake_files if "://" in lake_files else str(folder / lake_files),
+            "ducklake_files": lake_files if _is_url(lake_files) else str(folder / lake_files),
             "published": folder / settings.published,
         }
     )

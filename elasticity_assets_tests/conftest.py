@@ -71,6 +71,43 @@ def _few_compiled_programs() -> Iterator[None]:
         sys.modules["jax"].clear_caches()
 
 
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """Address of a server of S3's protocol, in this process."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_environment(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all S3 clients of the test go to that server, as a user would: by the environment."""
+    import s3fs
+
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anyone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    s3fs.S3FileSystem.clear_instance_cache()  # one made by another test has that test's environment
+
+
+@pytest.fixture
+def bucket(s3_environment: None) -> str:
+    """Name of a new bucket."""
+    import boto3
+
+    name = f"bucket-{uuid.uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--at-length",

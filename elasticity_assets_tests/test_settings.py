@@ -1,5 +1,7 @@
 import dataclasses
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,11 @@ MISTAKES = {
         changed("sales.controls", ["category_price_index"]),
         "sales.controls: the control 'category_price_index' of the files has the name of the one",
     ),
+    "unknown protocol": (
+        changed("arrays", "s4://bucket/arrays"),
+        "arrays: 's4' is no protocol that fsspec knows; give a folder, or a URL such as s3://bucket/folder",
+    ),
+    "no folder": (changed("arrays", ""), "arrays: "),
     "long delimiter": (changed("sales.delimiter", "\\t"), "sales.delimiter: "),
     "one name for both databases": (
         changed("published", "mart/warehouse.duckdb"),
@@ -215,8 +222,40 @@ def test_the_document_names_every_key():
 def test_warehouses_in_one_folder_keep_their_arrays_apart() -> None:
     settings = load_settings(ROOT / "elasticity.yaml")
     other = settings.model_copy(update={"warehouse": str(settings.warehouse_file.with_name("other.duckdb"))})
-    assert other.arrays != settings.arrays
-    assert other.arrays.parent == settings.arrays.parent
+    assert other.arrays_folder != settings.arrays_folder
+    assert Path(other.arrays_folder).parent == Path(settings.arrays_folder).parent
+
+
+def test_arrays_lie_beside_the_warehouse_in_a_folder_or_at_a_url(tmp_path):
+    def folder(arrays: str | None) -> str:
+        return load_settings(write(tmp_path, MINIMAL | {"arrays": arrays})).arrays_folder
+
+    assert folder(None) == str(tmp_path / "data" / "warehouse.arrays")
+    assert folder("stored/arrays") == str(tmp_path / "stored" / "arrays")
+    assert folder("/stored") == "/stored"
+    assert folder("s3://bucket/elasticity/arrays") == "s3://bucket/elasticity/arrays"
+
+
+def test_a_url_whose_package_is_missing_says_how_to_install_it(tmp_path):
+    file = write(tmp_path, MINIMAL | {"arrays": "s3://bucket/arrays"})
+    program = f"""
+import sys
+from pathlib import Path
+sys.modules["s3fs"] = None  # any import of it raises ImportError
+from elasticity_assets.settings import SettingsError, load_settings
+try:
+    load_settings(Path({str(file)!r}))
+except SettingsError as error:
+    print(error)
+"""
+    said = subprocess.check_output([sys.executable, "-W", "error", "-c", program], text=True, timeout=120)
+    assert said == (f"{file}: arrays: s3:// needs one more package: pip install 'elasticity_assets[s3]'\n")
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated(tmp_path):
+    with pytest.raises(SettingsError, match="arrays: a password does not belong in a URL") as caught:
+        load_settings(write(tmp_path, MINIMAL | {"arrays": "s3://key:hidden@bucket/arrays"}))
+    assert "hidden" not in str(caught.value)
 
 
 def test_a_ducklake_is_named_by_its_catalog(tmp_path: Path) -> None:

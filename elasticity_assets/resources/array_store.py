@@ -1,18 +1,22 @@
-"""Stored dicts of arrays: one .npz file a partition, without pickle.
+"""Stored dicts of arrays: one .npz file a partition, without pickle, in a local folder or an object store.
 
 Partitioned assets write each partition as soon as it is ready and read partitions one at a time, so that
 neither a killed run nor many categories cost more than a few categories' work or memory.
 """
 
 import hashlib
+import io
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
+from upath import UPath
+from upath.implementations.local import LocalPath
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -26,8 +30,8 @@ class StoredArrays(Mapping[str, Arrays]):
     Partitions that were never stored are left out.
     """
 
-    def __init__(self, files: Mapping[str, Path]):
-        self._files = {key: file for key, file in files.items() if file.exists()}
+    def __init__(self, files: Mapping[str, UPath]):
+        self._files = files
 
     def __getitem__(self, key: str) -> Arrays:
         """Read one partition."""
@@ -51,32 +55,25 @@ class ArrayStore(dg.ConfigurableIOManager):
     Attributes
     ----------
     folder : str
+        A path, or the URL of a folder in an object store, such as s3://bucket/folder.
     """
 
     folder: str
 
-    def write(self, asset: dg.AssetKey, arrays: Arrays, partition: str | None = None) -> Path:
-        """Store one dict of arrays, beside its place first, then moved over it; return the file."""
+    def write(self, asset: dg.AssetKey, arrays: Arrays, partition: str | None = None) -> UPath:
+        """Store one dict of arrays in one step, over what was there; return the file."""
         if unsafe := [name for name, array in arrays.items() if array.dtype == object]:
             raise TypeError(f"{asset.to_user_string()}: {unsafe} are object arrays; give them a plain dtype")
         file = self._file(asset, partition)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_suffix(f".{os.getpid()}.tmp")
-        for left in file.parent.glob(f"{file.stem}.*.tmp"):  # by a killed run
-            if left.stat().st_mtime < time.time() - STALE_SECONDS:
-                left.unlink(missing_ok=True)
-        try:
-            with beside.open("wb") as stream:
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
-            beside.replace(file)
-        finally:
-            beside.unlink(missing_ok=True)
+        _write(file, arrays)
         return file
 
     def read(self, asset: dg.AssetKey, partition: str | None = None) -> Arrays | None:
         """Read one dict of arrays; None if it was never stored."""
-        file = self._file(asset, partition)
-        return _read(file) if file.exists() else None
+        try:
+            return _read(self._file(asset, partition))
+        except FileNotFoundError:
+            return None
 
     def handle_output(self, context: dg.OutputContext, obj: Arrays) -> None:
         """Store an unpartitioned asset's dict of arrays."""
@@ -85,17 +82,24 @@ class ArrayStore(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> StoredArrays | Arrays:
         """Hand down a partitioned asset as `StoredArrays`, any other as its dict of arrays."""
+        asset = context.asset_key
         if context.has_asset_partitions:
-            keys = context.asset_partition_keys
-            return StoredArrays({key: self._file(context.asset_key, key) for key in keys})
-        file = self._file(context.asset_key, None)
-        if not file.exists():
-            name = context.asset_key.to_user_string()
-            raise dg.Failure(f"{name} was never materialized; materialize it first")
-        return _read(file)
+            files = {key: self._file(asset, key) for key in context.asset_partition_keys}
+            stored = _names(self._folder(asset))
+            return StoredArrays({key: file for key, file in files.items() if file.name in stored})
+        arrays = self.read(asset)
+        if arrays is None:
+            raise dg.Failure(f"{asset.to_user_string()} was never materialized; materialize it first")
+        return arrays
 
-    def _file(self, asset: dg.AssetKey, partition: str | None) -> Path:
-        folder = Path(self.folder).joinpath(*asset.path)
+    def _folder(self, asset: dg.AssetKey) -> UPath:
+        root = UPath(self.folder)
+        # file:///x is /x. What an object store holds may have been written by another machine just now.
+        root = UPath(root.path) if isinstance(root, LocalPath) else UPath(root, use_listings_cache=False)
+        return root.joinpath(*asset.path)
+
+    def _file(self, asset: dg.AssetKey, partition: str | None) -> UPath:
+        folder = self._folder(asset)
         if partition is None:
             return folder.with_suffix(".npz")
         # Any text may be a category, so a readable beginning, and a hash that tells them apart.
@@ -104,6 +108,62 @@ class ArrayStore(dg.ConfigurableIOManager):
         return folder / f"{readable}-{digest}.npz"
 
 
-def _read(file: Path) -> Arrays:
-    with np.load(file, allow_pickle=False) as stored:
+def _write(file: UPath, arrays: Arrays) -> None:
+    if isinstance(file, Path):
+        _write_beside_and_move(file, arrays)
+        return
+    # Whole in memory first: a stream that breaks off would be stored as far as it came.
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    with _reaching(file):
+        file.fs.pipe_file(file.path, content.getvalue())
+
+
+def _read(file: UPath) -> Arrays:
+    """Read one file; FileNotFoundError if there is none."""
+    with np.load(file if isinstance(file, Path) else _fetch(file), allow_pickle=False) as stored:
         return dict(stored)
+
+
+def _write_beside_and_move(file: Path, arrays: Arrays) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(f".{os.getpid()}.tmp")
+    for left in file.parent.glob(f"{file.stem}.*.tmp"):  # by a killed run
+        if left.stat().st_mtime < time.time() - STALE_SECONDS:
+            left.unlink(missing_ok=True)
+    try:
+        with beside.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _fetch(file: UPath) -> io.BytesIO:
+    # From 0 on is all of it by one request: asked for the whole, s3fs asks for the size first, and then for parts
+    # of a large object, between which another could take its place.
+    with _reaching(file, FileNotFoundError):
+        return io.BytesIO(file.fs.cat_file(file.path, start=0))
+
+
+def _names(folder: UPath) -> set[str]:
+    """Names of the files in a folder, by one request a thousand; none if there is no such folder."""
+    try:
+        with _reaching(folder, FileNotFoundError):
+            return {path.rsplit("/", 1)[-1] for path in folder.fs.ls(folder.path, detail=False)}
+    except FileNotFoundError:
+        return set()
+
+
+@contextmanager
+def _reaching(place: UPath, *passed: type[Exception]) -> Iterator[None]:
+    """Tell in one line what a store's client raises, such as for want of a bucket or of credentials."""
+    try:
+        yield
+    except passed:
+        raise
+    except Exception as error:  # each client has errors of its own
+        raise dg.Failure(
+            f"{place}: {' '.join(str(error).split())}; check `arrays` in the settings, and the store's "
+            "address and credentials in the environment"
+        ) from None

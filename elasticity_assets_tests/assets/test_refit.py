@@ -1,6 +1,7 @@
 """The jobs `ingest` and `refit` as a whole, on small simulated sales."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -117,6 +118,35 @@ def test_twice_gives_the_same_tables_and_fits_nothing_anew(project: Project) -> 
     for table in TABLES:
         assert same_numbers(project.published(table), first[table]), table
     assert len(project.published("refits")) == 2
+
+
+def test_arrays_in_an_object_store_give_the_same_tables(
+    project: Project, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.refit()
+    monkeypatch.setenv("ELASTICITY_ARRAYS", f"s3://{bucket}/arrays")
+    other = make_project(tmp_path / "other")
+    assert other.ingest().success
+    assert other.refit().success
+    for table in TABLES:
+        assert same_numbers(other.published(table), project.published(table)), table
+    assert not list(other.folder.rglob("*.npz"))
+    again = other.refit(assets=["category_posterior"])
+    assert how_fitted(again) == dict.fromkeys(map(partition_key, CATEGORIES), "kept")
+
+
+def test_a_run_whose_store_has_no_such_bucket_says_so_in_one_line(
+    s3_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELASTICITY_ARRAYS", "s3://no-such-bucket/arrays")
+    project = make_project(tmp_path)
+    assert project.ingest().success
+    (line,) = what_failed(project.refit())
+    assert line.startswith("model_input: s3://no-such-bucket/arrays/model_input/")
+    assert line.endswith(
+        "bucket does not exist; check `arrays` in the settings, and the store's address and credentials in the "
+        "environment"
+    )
 
 
 def test_a_full_refit_gives_the_same_tables_and_fits_all_anew(project: Project) -> None:
@@ -495,7 +525,7 @@ def test_a_stored_fit_of_another_version_whose_new_fit_fails_keeps_its_rows(
 ) -> None:
     project.refit()
     before = project.published("product_elasticity").set_index("category")
-    store = ArrayStore(folder=str(project.settings.arrays))
+    store = ArrayStore(folder=project.settings.arrays_folder)
     asset, key = dg.AssetKey("category_posterior"), partition_key(FIRST)
     arrays = dict(store.read(asset, key))
     del arrays["tau"]
@@ -553,7 +583,7 @@ def test_nuts_checks_categories_in_turns(project: Project, monkeypatch: pytest.M
 def stored_posteriors(project: Project) -> dict[str, bytes]:
     return {
         file.name: file.read_bytes()
-        for file in (project.settings.arrays / "category_posterior").iterdir()
+        for file in Path(project.settings.arrays_folder, "category_posterior").iterdir()
         if file.is_file()
     }
 

@@ -62,7 +62,7 @@ def scheduled_week(project: Project, number: int) -> dg.ExecuteInProcessResult:
 
 
 def stored_fits(project: Project) -> dict[str, CategoryPosterior]:
-    store = ArrayStore(folder=str(project.settings.arrays))
+    store = ArrayStore(folder=project.settings.arrays_folder)
     found = {}
     for key in project.instance.get_dynamic_partitions("category"):
         fit = readable_fit(store.read(dg.AssetKey("category_posterior"), key) or {})
@@ -73,7 +73,7 @@ def stored_fits(project: Project) -> dict[str, CategoryPosterior]:
 
 def seconds_of_fits(project: Project, start: Mapping[str, CategoryPosterior]) -> float:
     """Fit the week's panels once more, from an earlier fit or from nothing; programs are compiled by now."""
-    store = ArrayStore(folder=str(project.settings.arrays))
+    store = ArrayStore(folder=project.settings.arrays_folder)
     svi_fit = build_definitions(project.settings).resources["svi_fit"]
     tasks = []
     for key in project.instance.get_dynamic_partitions("category"):
