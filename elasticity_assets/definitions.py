@@ -45,7 +45,6 @@ def warehouse_of(settings: Settings) -> Warehouse:
         return DuckLakeWarehouse(
             path=settings.warehouse,
             files=settings.ducklake_files,
-            scratch=str(settings.own_folder),
             memory_bytes=memory,
         )
     return Warehouse(path=settings.warehouse, memory_bytes=memory)

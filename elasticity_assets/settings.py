@@ -278,7 +278,7 @@ class Settings(BaseSettings):
 
     @property
     def own_folder(self) -> Path:
-        """Folder for what only this machine needs: compiled programs, and what does not fit into memory."""
+        """Folder for what can be made again, such as compiled programs."""
         return self.warehouse_file.parent
 
     @property

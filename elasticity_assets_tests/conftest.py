@@ -44,7 +44,6 @@ def ducklake(
     yield DuckLakeWarehouse(
         path=f"{DUCKLAKE}{catalog}",
         files=str(tmp_path / "ducklake"),
-        scratch=str(tmp_path),
         wait_seconds=60,
     )
     close_connections()

@@ -5,6 +5,7 @@ another's is done again. The catalog keeps the snapshot that each refit left, so
 """
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -40,16 +41,13 @@ class DuckLakeWarehouse(Warehouse):
         from PGPASSWORD or libpq's password file.
     files : str
         Folder of the Parquet files, which every machine has under this path.
-    scratch : str
-        Folder of this machine for what does not fit into memory.
     wait_seconds : float
         How long transactions are tried again that meet others' changes.
     memory_bytes : int
-        Memory that DuckDB may use.
+        Memory that DuckDB may use; what needs more goes to this machine's folder for temporary files.
     """
 
     files: str
-    scratch: str
 
     def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
         """Keep others, on whatever machine, from runs on this warehouse; see `postgres_lock`."""
@@ -125,12 +123,11 @@ class DuckLakeWarehouse(Warehouse):
             return _instances[key]
 
     def _attached(self, *options: str) -> duckdb.DuckDBPyConnection:
-        Path(self.scratch).mkdir(parents=True, exist_ok=True)
         if "://" not in self.files:
             Path(self.files).mkdir(parents=True, exist_ok=True)
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{self.memory_bytes}B",
-            "temp_directory": str(Path(self.scratch) / f".warehouse.{os.getpid()}.tmp"),
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"elasticity_warehouse.{os.getpid()}.tmp"),
         }
         connection = duckdb.connect(config=config)
         _load_extensions(connection)

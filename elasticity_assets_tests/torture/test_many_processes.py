@@ -1,7 +1,6 @@
 """Processes that take in files and refit, all on one warehouse, beside readers of the published file."""
 
 import multiprocessing
-import os
 import random
 import time
 from pathlib import Path
@@ -75,9 +74,14 @@ def read_until(deadline: float, file: Path, stays_connected: bool, outcome) -> N
     outcome.put(("reader", right, wrong, 0))
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "elasticity.yaml").write_text(yaml.safe_dump(settings_dict()))
+@pytest.fixture(params=["duckdb", "ducklake"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project on a warehouse of either kind."""
+    settings = settings_dict()
+    if request.param == "ducklake":
+        warehouse = request.getfixturevalue("ducklake")
+        settings |= {"warehouse": warehouse.path, "ducklake_files": warehouse.files}
+    (tmp_path / "elasticity.yaml").write_text(yaml.safe_dump(settings))
     monkeypatch.setenv("ELASTICITY_CONFIG", str(tmp_path / "elasticity.yaml"))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("DAGSTER_HOME", str(dagster_home()))
@@ -127,6 +131,5 @@ def test_processes_refit_at_once_and_readers_never_notice(folder: Path, at_lengt
     found = weekly.set_index(keys)["units"].sort_index()
     pd.testing.assert_series_equal(found, expected, check_dtype=False, check_index_type=False)
     assert len(project.published("product_elasticity")) == files["product"].nunique()
-    assert not [file for file in (folder / "data").rglob("*") if ".tmp" in file.name], os.listdir(
-        folder / "data"
-    )
+    left = [file for file in folder.rglob("*") if ".tmp" in file.name]
+    assert not left
