@@ -100,10 +100,13 @@ def settings_dict(**fit: Any) -> dict[str, Any]:
     }
 
 
-def make_project(folder: Path, sales: pd.DataFrame | None = None, **fit: Any) -> Project:
+def make_project(
+    folder: Path, sales: pd.DataFrame | None = None, settings: Mapping[str, Any] | None = None, **fit: Any
+) -> Project:
+    """Make a project; `settings` are keys beside those of `settings_dict`."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "elasticity.yaml"
-    file.write_text(yaml.safe_dump(settings_dict(**fit)))
+    file.write_text(yaml.safe_dump({**settings_dict(**fit), **(settings or {})}))
     project = Project(folder, load_settings(file), dg.DagsterInstance.ephemeral(tempdir=str(folder)))
     project.write_sales(simulated_sales() if sales is None else sales)
     return project
