@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -78,12 +79,25 @@ def test_the_image_copies_what_there_is() -> None:
         assert (ROOT / source).exists(), source
 
 
-def test_both_instances_are_set_up_alike_but_for_where_they_store() -> None:
+def test_all_instances_are_set_up_alike_but_for_where_they_store_and_run() -> None:
     own = yaml.safe_load((files("elasticity_assets") / "dagster.yaml").read_text())
     production = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    with_ray = yaml.safe_load((DEPLOY / "dagster.ray.yaml").read_text())
+    del with_ray["run_launcher"]
+    assert with_ray == production
     for key in ("storage", "local_artifact_storage", "compute_logs"):
         del production[key]
     assert production == own
+
+
+def instance_of(file: str, folder: Path, **more: Any) -> dg.DagsterInstance:
+    """Let Dagster load one of the files, with folders that are not the image's, and `more` in the place of its keys."""
+    settings = yaml.safe_load((DEPLOY / file).read_text())
+    for key in ("local_artifact_storage", "compute_logs"):
+        settings[key]["config"]["base_dir"] = str(folder / key)
+    settings = {key: value for key, value in {**settings, **more}.items() if value is not None}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    return dg.DagsterInstance.from_config(str(folder))
 
 
 @pytest.fixture
@@ -128,11 +142,7 @@ def something() -> int:
 
 @pytest.mark.usefixtures("postgres")
 def test_the_instance_keeps_its_runs_in_postgresql(tmp_path: Path) -> None:
-    settings = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
-    for key in ("local_artifact_storage", "compute_logs"):  # these folders are the image's
-        settings[key]["config"]["base_dir"] = str(tmp_path / key)
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings))
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+    with instance_of("dagster.yaml", tmp_path) as instance:
         assert isinstance(instance.run_storage, PostgresRunStorage)
         assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
         assert isinstance(instance.schedule_storage, PostgresScheduleStorage)
@@ -142,3 +152,14 @@ def test_the_instance_keeps_its_runs_in_postgresql(tmp_path: Path) -> None:
         assert run.status == dg.DagsterRunStatus.SUCCESS
         assert again.get_latest_materialization_event(dg.AssetKey("something"))
         assert again.run_retries_enabled
+
+
+def test_dagster_loads_the_file_for_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = pytest.importorskip("dagster_ray", reason="the extra `ray` is not installed").RayRunLauncher
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:8265")
+    with instance_of(
+        "dagster.ray.yaml", tmp_path, storage=None
+    ) as instance:  # SQLite: it is about the launcher
+        assert isinstance(instance.run_launcher, launcher)
+        assert instance.run_launcher.address == "http://127.0.0.1:8265"
+        assert instance.run_monitoring_enabled
