@@ -64,17 +64,17 @@ def on_ray(folder: Path, sales: pd.DataFrame, address: str) -> Project:
     return project
 
 
-def rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers to six digits, half-way cases apart: `assert_same` compares what is left over."""
-    numeric = table.select_dtypes("number").columns
-    return table.assign(**dict.fromkeys(numeric, 0))
+def refit(project: Project) -> None:
+    """Up to the published file: the report's pictures take longer than the fits."""
+    assert project.refit(assets=ASSETS).success
 
 
 def assert_same(one: Project, other: Project) -> None:
     for name in PUBLISHED:
         mine, theirs = one.published(name), other.published(name)
-        assert same_numbers(rounded(mine), rounded(theirs)), name
         numeric = mine.select_dtypes("number").columns.drop("seconds", errors="ignore")
+        # Numbers to a tolerance, all else exactly.
+        assert same_numbers(mine.drop(columns=numeric), theirs.drop(columns=numeric)), name
         np.testing.assert_allclose(mine[numeric], theirs[numeric], rtol=1e-6, atol=1e-6, err_msg=name)
 
 
