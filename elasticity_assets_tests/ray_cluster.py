@@ -58,6 +58,8 @@ class RayCluster:
             f"--dashboard-port={self.dashboard_port}",
             "--dashboard-host=127.0.0.1",
         ]
+        # A job of the cluster starts `dagster`.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         for number in range(nodes):
             command = [
                 sys.executable,
@@ -75,7 +77,14 @@ class RayCluster:
                 str(free_port()),
             ]
             command += head if number == 0 else [f"--address={self.address}"]
-            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(
+                command,
+                check=False,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
             assert done.returncode == 0, done.stdout + done.stderr
             self.raylets += [
                 process.pid

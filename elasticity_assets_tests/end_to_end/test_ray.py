@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from elasticity_assets import tables
+from elasticity_assets.assets import metadata
 from elasticity_assets.resources import ray_tasks
 from elasticity_assets.run_failures import failures
 from elasticity_assets_tests import ray_cluster
@@ -43,6 +44,14 @@ PUBLISHED = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_pictures() -> Iterator[None]:
+    """Pictures take longer than fits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metadata, "MOST_CATEGORIES_PICTURED", 0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def sales() -> pd.DataFrame:
     return simulated_sales(N_CATEGORIES)
@@ -65,7 +74,7 @@ def on_ray(folder: Path, sales: pd.DataFrame, address: str) -> Project:
 
 
 def refit(project: Project) -> None:
-    """Up to the published file: the report's pictures take longer than the fits."""
+    """Up to the published file, without the report's pictures."""
     assert project.refit(assets=ASSETS).success
 
 

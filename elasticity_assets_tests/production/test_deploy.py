@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
@@ -16,7 +17,10 @@ import pytest
 import yaml
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 
+from elasticity_assets_tests import ray_cluster
 from elasticity_assets_tests.ports import free_port
+from elasticity_assets_tests.projects import make_project
+from elasticity_assets_tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -163,3 +167,29 @@ def test_dagster_loads_the_file_for_ray(tmp_path: Path, monkeypatch: pytest.Monk
         assert isinstance(instance.run_launcher, launcher)
         assert instance.run_launcher.address == "http://127.0.0.1:8265"
         assert instance.run_monitoring_enabled
+
+
+@ray_cluster.WANTS_RAY
+def test_a_run_is_a_job_of_the_ray_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project(tmp_path / "shop")
+    monkeypatch.setenv("ELASTICITY_CONFIG", str(project.folder / "elasticity.yaml"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with ray_cluster.ray_cluster(nodes=1, dashboard=True) as cluster:
+        monkeypatch.setenv("RAY_API_SERVER_ADDRESS", cluster.dashboard)
+        # At once: no daemon takes it from a queue.
+        at_once = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
+        with instance_of("dagster.ray.yaml", tmp_path, storage=None, run_coordinator=at_once) as instance:
+            command = [sys.executable, "-m", "dagster", "job", "launch", "-j", "ingest"]
+            command += ["-w", str(ROOT / "workspace.yaml")]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+            def finished() -> dg.DagsterRun | None:
+                (run,) = instance.get_runs()
+                return run if run.is_finished else None
+
+            run = until(finished, "the run", seconds=120)
+            assert run.status == dg.DagsterRunStatus.SUCCESS, instance.all_logs(run.run_id)
+            told = [entry.message for entry in instance.all_logs(run.run_id)]
+            assert "Ray run job created" in " ".join(filter(None, told))
+    assert project.settings.warehouse.exists()
