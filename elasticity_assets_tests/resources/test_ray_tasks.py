@@ -20,9 +20,13 @@ pytestmark = ray_cluster.WANTS_RAY
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ray_cluster.RayCluster]:
     with ray_cluster.ray_cluster(nodes=2) as cluster:
-        ray_tasks.connect(cluster.address)
         yield cluster
         ray_tasks.disconnect()
+
+
+@pytest.fixture
+def connected(cluster: ray_cluster.RayCluster) -> None:
+    ray_tasks.connect(cluster.address)
 
 
 def run(
@@ -44,7 +48,7 @@ def ten_times(number: int) -> int:
     return number * 10
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("connected")
 @pytest.mark.parametrize("cells", [1, ray_tasks.BATCH_CELLS])
 def test_results_come_in_order_and_errors_with_their_task(cells: int) -> None:
     found = list(run(ten_times, range(6), cells))
@@ -62,7 +66,7 @@ def process_of_each(number: int) -> tuple[int, float]:
     return os.getpid(), time.time()
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("connected")
 def test_machines_work_at_once_and_processes_are_used_again() -> None:
     processes = {done.result()[0] for _, done in run(process_of_each, range(12))}
     assert os.getpid() not in processes
@@ -81,7 +85,7 @@ def test_small_ones_share_a_task_and_a_big_one_has_its_own() -> None:
     assert list(ray_tasks._batches([], lambda size: size)) == []
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("connected")
 def test_takes_few_tasks_ahead() -> None:
     taken = 0
 
@@ -103,7 +107,7 @@ def leaves_a_file(file: Path) -> None:
     time.sleep(0.5)
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("connected")
 def test_who_stops_reading_cancels_what_has_not_begun(tmp_path: Path) -> None:
     results = run(leaves_a_file, [tmp_path / str(number) for number in range(20)])
     next(results)
@@ -119,14 +123,14 @@ def ends_its_process(number: int) -> int:
     return number
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("connected")
 def test_who_brings_its_process_down_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_tasks, "MAX_RETRIES", 0)
     found = list(run(ends_its_process, range(3), cells=1))
     assert [task for task, done in found if done.exception()] == [1]
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("connected")
 def test_says_where_no_machine_has_what_is_asked_for() -> None:
     with pytest.raises(
         dg.Failure, match=r"^ray.cpus 1 and ray.gpus 1: no machine of the cluster has so many"
@@ -136,6 +140,7 @@ def test_says_where_no_machine_has_what_is_asked_for() -> None:
     assert ray_tasks._room(2.0, 0.0) == 0
 
 
+@pytest.mark.usefixtures("connected")
 def test_connects_once_and_leaves_sigterm_alone(cluster: ray_cluster.RayCluster) -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert not ray_tasks.connect(cluster.address)
@@ -145,7 +150,7 @@ def test_connects_once_and_leaves_sigterm_alone(cluster: ray_cluster.RayCluster)
 def test_says_at_once_where_no_cluster_is(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    ray.shutdown()
+    ray_tasks.disconnect()
     address = address.format(port=free_port())
     if address == "auto":
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
