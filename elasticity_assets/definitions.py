@@ -80,6 +80,7 @@ def build_definitions(
             natural_gradient=_options(fit.natural_gradient),
             nuts=_options(fit.nuts),
             cache=str(settings.own_folder / "compiled"),
+            ray=settings.ray.model_dump() if settings.executor == "ray" else {},
         ),
     }
     return dg.Definitions(
@@ -98,7 +99,8 @@ def build_definitions(
             daily_age_check(settings.schedule),
         ],
         sensors=[sales_files_sensor(settings.sales), refit_after_ingest, failure_webhook],
-        # One process a run: one a step would compile each fit anew, and give the run's lock away in between.
+        # One process a run: one a step would compile each fit anew, and give the run's lock away in between. Where
+        # `settings.executor` is Ray, `svi_fit` spreads the work on categories over its cluster.
         executor=dg.in_process_executor,
         resources={**resources, **(resource_overrides or {})},
         loggers=loggers,

@@ -6,6 +6,7 @@
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -224,6 +225,21 @@ def _is_url(path: str) -> bool:
     return "://" in path
 
 
+class RaySettings(Strict):
+    """The Ray cluster that categories are fitted on, and what a category's fit asks it for."""
+
+    address: str = Field(default="auto", min_length=1)
+    cpus: float = Field(default=1.0, gt=0.0, allow_inf_nan=False)
+    gpus: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_or_shared(cls, gpus: float) -> float:
+        if gpus > 1.0 and gpus != int(gpus):
+            raise ValueError(f"{gpus:g} GPUs: several are whole ones, a fraction shares one")
+        return gpus
+
+
 class Settings(BaseSettings):
     """All settings; paths are absolute once loaded by `load_settings`."""
 
@@ -235,12 +251,21 @@ class Settings(BaseSettings):
     fit: FitSettings = FitSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     cross_check: CrossCheckSettings = CrossCheckSettings()
+    executor: Literal["in_process", "ray"] = "in_process"
+    ray: RaySettings = RaySettings()
     warehouse: Annotated[str, AfterValidator(_without_password)] = "data/warehouse.duckdb"
     ducklake_files: str = "data/ducklake"
     warehouse_memory: ByteSize = Field(default=ByteSize(DEFAULT_WAREHOUSE_MEMORY), ge=500 * 10**6)
     published: Path = Path("data/elasticity.duckdb")
     arrays: Annotated[str, Field(min_length=1), AfterValidator(_store)] | None = None
     keep: int = Field(default=8, ge=1)
+
+    @field_validator("executor")
+    @classmethod
+    def _is_installed(cls, executor: str) -> str:
+        if executor == "ray" and find_spec("ray") is None:
+            raise ValueError("Ray is not installed; pip install 'elasticity_assets[ray]'")
+        return executor
 
     @model_validator(mode="after")
     def _databases_differ(self) -> "Settings":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from elasticity_assets import settings as settings_module
 from elasticity_assets.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +88,25 @@ def test_the_projects_own_file_is_valid():
     assert settings.sales.controls == ["display", "mailer"]
 
 
+def test_ray_is_asked_for_only_where_it_is_installed(tmp_path, monkeypatch):
+    file = write(tmp_path, changed("executor", "ray"))
+    found = {"ray": None}
+    monkeypatch.setattr(settings_module, "find_spec", found.get)
+    with pytest.raises(
+        SettingsError, match=r"executor: .* pip install 'elasticity_assets\[ray\]'$"
+    ) as caught:
+        load_settings(file)
+    assert "\n" not in str(caught.value)
+    found["ray"] = "there"
+    assert load_settings(file).executor == "ray"
+
+
 MISTAKES = {
+    "unknown executor": (changed("executor", "dask"), "executor: "),
+    "no CPU": (changed("ray.cpus", 0), "ray.cpus: "),
+    "less than no GPU": (changed("ray.gpus", -1), "ray.gpus: "),
+    "one and a half GPUs": (changed("ray.gpus", 1.5), "ray.gpus: 1.5 GPUs: several are whole ones"),
+    "no address": (changed("ray.address", ""), "ray.address: "),
     "unknown key": (changed("colour", 1), "unknown key colour"),
     "unknown nested key": (changed("sales.colums", {}), "unknown key sales.colums"),
     "unknown column": (changed("sales.columns.unit", "x"), "unknown key sales.columns.unit"),

@@ -38,9 +38,10 @@ Judged = TypeVar("Judged", HeldOut, SplitSamples)
 
 
 class _Task(NamedTuple):
-    """A category to judge: its partition and its fit."""
+    """A category to judge: its partition, what it was fitted to, and its fit."""
 
     key: str
+    panel: Panel
     posterior: CategoryPosterior
     record: FitRecord
 
@@ -253,6 +254,10 @@ def _judge(
     found: dict[str, str] = {}
     failed: dict[str, str] = {}
 
+    def fail(category: str, error: Exception) -> None:
+        failed[category] = reason(error)
+        context.log.exception(f"category {category!r} could not be judged")
+
     def to_judge() -> Iterator[_Task]:
         for key in context.partition_keys:
             stored = readable_fit(category_posterior[key]) if key in category_posterior else None
@@ -263,12 +268,14 @@ def _judge(
             if before is not None and of_fit(kind, {key: before}, key, record) is not None:
                 found[posterior.category] = key
                 continue
-            yield _Task(key, posterior, record)
+            try:
+                panel = fitted_panel(model_input, key, record, svi_fit)
+            except Exception as error:
+                fail(posterior.category, error)
+                continue
+            yield _Task(key, panel, posterior, record)
 
-    def work(task: _Task) -> Judged:
-        return judge(fitted_panel(model_input, task.key, task.record, svi_fit), task.posterior)
-
-    with closing(svi_fit.side_by_side(work, to_judge())) as judgements:
+    with closing(svi_fit.side_by_side(partial(_judged, judge), to_judge())) as judgements:
         for task, done in judgements:
             category = task.posterior.category
             try:
@@ -277,14 +284,17 @@ def _judge(
                 found[category] = task.key
                 context.add_asset_metadata(metadata(judged), partition_key=task.key)
             except Exception as error:
-                failed[category] = reason(error)
-                context.log.exception(f"category {category!r} could not be judged")
+                fail(category, error)
 
     def read() -> Iterator[tuple[str, Judged]]:
         for category, key in sorted(found.items()):
             yield category, unpack(kind, array_store.read(context.asset_key, key) or {})
 
     return read(), failed
+
+
+def _judged(judge: Callable[[Panel, CategoryPosterior], Judged], task: _Task) -> Judged:
+    return judge(task.panel, task.posterior)
 
 
 def _scores(context: dg.AssetExecutionContext, heldout: HeldOut) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import dagster as dg
-from pydantic import Field, TypeAdapter
+from pydantic import Field, PrivateAttr, TypeAdapter
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -29,13 +30,24 @@ from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
 from elasticity_assets.inference.priors import PRESETS, Priors
 from elasticity_assets.inference.side_by_side import cores, run_each
+from elasticity_assets.resources import ray_tasks
+from elasticity_assets.settings import RaySettings
 
 if TYPE_CHECKING:  # they import jax
     from elasticity_assets.inference.cross_check import CrossCheck
     from elasticity_assets.inference.scores import HeldOut
     from elasticity_assets.inference.split_samples import SplitSamples
 
-Task = TypeVar("Task")
+
+class OfCategory(Protocol):
+    """Work on one category."""
+
+    @property
+    def panel(self) -> Panel:
+        """What it works on."""
+
+
+Task = TypeVar("Task", bound=OfCategory)
 Result = TypeVar("Result")
 
 CROSS_CHECK_PRODUCTS = 30
@@ -109,6 +121,8 @@ class SviFit(dg.ConfigurableResource):
         The engines' own options, by name.
     cache : str
         Folder of compiled programs, kept between processes; JAX_COMPILATION_CACHE_DIR names another.
+    ray : dict
+        The settings' section `ray`, where its cluster does the work on categories; empty where this process does.
     """
 
     engine: str = "natural_gradient"
@@ -120,15 +134,22 @@ class SviFit(dg.ConfigurableResource):
     natural_gradient: dict[str, Any] = Field(default={})
     nuts: dict[str, Any] = Field(default={})
     cache: str
+    ray: dict[str, Any] = Field(default={})
+    _connected: bool = PrivateAttr(default=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled as settings alone: in a run it holds Dagster's context, with loggers."""
+        return partial(SviFit, **self.model_dump()), ()
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Prepare jax: memory on a GPU as needed, and the compilation cache."""
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # read when jax is imported
-        import jax  # noqa: PLC0415
+        """Prepare jax."""
+        prepare_jax(self.cache)
 
-        if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-            jax.config.update("jax_compilation_cache_dir", self.cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Leave the Ray cluster."""
+        if self._connected:
+            self._connected = False
+            ray_tasks.disconnect()
 
     @property
     def priors(self) -> Priors:
@@ -151,7 +172,9 @@ class SviFit(dg.ConfigurableResource):
         )
 
     def device(self) -> str:
-        """Where fits run, e.g. 'cpu x1' or 'NVIDIA H100 x1'."""
+        """Where fits run, e.g. 'cpu x1', 'NVIDIA H100 x1' or 'Ray at auto'."""
+        if self.ray:
+            return f"Ray at {RaySettings(**self.ray).address}"
         import jax  # noqa: PLC0415
 
         devices = jax.devices()
@@ -175,15 +198,33 @@ class SviFit(dg.ConfigurableResource):
     def fit_each(
         self, tasks: Iterable[FitTask]
     ) -> Generator[tuple[FitTask, Future[CategoryPosterior]], None, None]:
-        """Fit several categories, as many at once as `workers` says; see `run_each`."""
-        yield from self.side_by_side(
-            lambda task: self.fit(task.panel, task.start), tasks, self.options.engine == "natural_gradient"
-        )
+        """Fit several categories side by side."""
+        yield from self.side_by_side(self._fit_task, tasks, self.options.engine == "natural_gradient")
+
+    def _fit_task(self, task: FitTask) -> CategoryPosterior:
+        return self.fit(task.panel, task.start)
 
     def side_by_side(
         self, work: Callable[[Task], Result], tasks: Iterable[Task], natural_gradient: bool = True
     ) -> Generator[tuple[Task, Future[Result]], None, None]:
-        """Do `work` on several tasks, as many at once as `workers` says; see `run_each`."""
+        """Do `work` on several tasks: on Ray, or here, as many at once as `workers` says; see `run_each` of both.
+
+        Parameters
+        ----------
+        work : callable
+            On Ray it and the tasks are pickled, and find no file of this machine.
+        tasks : iterable
+        natural_gradient : bool
+            Whether that engine does the work.
+        """
+        if self.ray:
+            cluster = RaySettings(**self.ray)
+            # Not before a step needs it, so that a failure is the step's. Once a run: Ray's workers, and what they
+            # compiled, last as long as the connection.
+            self._connected = ray_tasks.connect(cluster.address) or self._connected
+            in_worker = partial(_in_worker, work, self.cache, on_gpu=cluster.gpus > 0)
+            yield from ray_tasks.run_each(in_worker, tasks, _cells, cpus=cluster.cpus, gpus=cluster.gpus)
+            return
         # Each fit's small factorizations need no threads of their own, and BLAS's spin while they wait for work.
         with threadpool_limits(limits=1, user_api="blas"):
             yield from run_each(work, tasks, self.workers(natural_gradient))
@@ -191,19 +232,17 @@ class SviFit(dg.ConfigurableResource):
     def fit_two_slopes_each(
         self, tasks: Iterable[TwoSlopesTask]
     ) -> Generator[tuple[TwoSlopesTask, Future[TwoSlopes]], None, None]:
-        """Fit two slopes of several categories, by the natural-gradient engine whatever the settings' is.
+        """Fit two slopes of several categories side by side."""
+        yield from self.side_by_side(self._fit_two_slopes, tasks)
 
-        As many at once as `workers` says; see `run_each`.
-        """
+    def _fit_two_slopes(self, task: TwoSlopesTask) -> TwoSlopes:
+        """By the natural-gradient engine, whatever the settings' is."""
         from elasticity_assets.inference import two_slopes  # noqa: PLC0415
 
-        def fit(task: TwoSlopesTask) -> TwoSlopes:
-            # With likelihood 'auto' the fit of one slope chose.
-            family = task.posterior.diagnostics.family
-            options = self.options.natural_gradient
-            return two_slopes.fit(task.panel, self.priors, family, options, task.posterior)
-
-        yield from self.side_by_side(fit, tasks)
+        # With likelihood 'auto' the fit of one slope chose.
+        family = task.posterior.diagnostics.family
+        options = self.options.natural_gradient
+        return two_slopes.fit(task.panel, self.priors, family, options, task.posterior)
 
     @staticmethod
     def workers(natural_gradient: bool) -> int:
@@ -306,3 +345,31 @@ class SviFit(dg.ConfigurableResource):
                 bar.update(iterations - bar.n)
 
             return engines.fit(panel, self.priors, options, start=start, on_progress=show)
+
+
+def prepare_jax(cache: str) -> None:
+    """Let jax take a GPU's memory as needed, and keep compiled programs.
+
+    Parameters
+    ----------
+    cache : str
+        Their folder, unless JAX_COMPILATION_CACHE_DIR names another.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # read when jax is imported
+    import jax  # noqa: PLC0415
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _in_worker(work: Callable[[Task], Result], cache: str, task: Task, *, on_gpu: bool) -> Result:
+    """Do `work` on one task in a worker of Ray, which hides no GPU from who asked for none."""
+    if not on_gpu:
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    prepare_jax(cache)
+    return work(task)
+
+
+def _cells(task: OfCategory) -> int:
+    return task.panel.n_products * task.panel.n_periods

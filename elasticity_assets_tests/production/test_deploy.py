@@ -4,16 +4,21 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 
+from elasticity_assets_tests import ray_cluster
 from elasticity_assets_tests.postgres import PASSWORD, USER, running_server
+from elasticity_assets_tests.projects import make_project
+from elasticity_assets_tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -76,12 +81,25 @@ def test_the_image_copies_what_there_is() -> None:
         assert (ROOT / source).exists(), source
 
 
-def test_both_instances_are_set_up_alike_but_for_where_they_store() -> None:
+def test_all_instances_are_set_up_alike_but_for_where_they_store_and_run() -> None:
     own = yaml.safe_load((files("elasticity_assets") / "dagster.yaml").read_text())
     production = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    with_ray = yaml.safe_load((DEPLOY / "dagster.ray.yaml").read_text())
+    del with_ray["run_launcher"]
+    assert with_ray == production
     for key in ("storage", "local_artifact_storage", "compute_logs"):
         del production[key]
     assert production == own
+
+
+def instance_of(file: str, folder: Path, **more: Any) -> dg.DagsterInstance:
+    """Let Dagster load one of the files, with folders that are not the image's, and `more` in the place of its keys."""
+    settings = yaml.safe_load((DEPLOY / file).read_text())
+    for key in ("local_artifact_storage", "compute_logs"):
+        settings[key]["config"]["base_dir"] = str(folder / key)
+    settings = {key: value for key, value in {**settings, **more}.items() if value is not None}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    return dg.DagsterInstance.from_config(str(folder))
 
 
 @pytest.fixture
@@ -106,11 +124,7 @@ def something() -> int:
 
 @pytest.mark.usefixtures("postgres")
 def test_the_instance_keeps_its_runs_in_postgresql(tmp_path: Path) -> None:
-    settings = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
-    for key in ("local_artifact_storage", "compute_logs"):  # these folders are the image's
-        settings[key]["config"]["base_dir"] = str(tmp_path / key)
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings))
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+    with instance_of("dagster.yaml", tmp_path) as instance:
         assert isinstance(instance.run_storage, PostgresRunStorage)
         assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
         assert isinstance(instance.schedule_storage, PostgresScheduleStorage)
@@ -120,3 +134,40 @@ def test_the_instance_keeps_its_runs_in_postgresql(tmp_path: Path) -> None:
         assert run.status == dg.DagsterRunStatus.SUCCESS
         assert again.get_latest_materialization_event(dg.AssetKey("something"))
         assert again.run_retries_enabled
+
+
+def test_dagster_loads_the_file_for_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = pytest.importorskip("dagster_ray", reason="the extra `ray` is not installed").RayRunLauncher
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:8265")
+    with instance_of(
+        "dagster.ray.yaml", tmp_path, storage=None
+    ) as instance:  # SQLite: it is about the launcher
+        assert isinstance(instance.run_launcher, launcher)
+        assert instance.run_launcher.address == "http://127.0.0.1:8265"
+        assert instance.run_monitoring_enabled
+
+
+@ray_cluster.WANTS_RAY
+def test_a_run_is_a_job_of_the_ray_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project(tmp_path / "shop")
+    monkeypatch.setenv("ELASTICITY_CONFIG", str(project.folder / "elasticity.yaml"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with ray_cluster.ray_cluster(nodes=1, dashboard=True) as cluster:
+        monkeypatch.setenv("RAY_API_SERVER_ADDRESS", cluster.dashboard)
+        # At once: no daemon takes it from a queue.
+        at_once = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
+        with instance_of("dagster.ray.yaml", tmp_path, storage=None, run_coordinator=at_once) as instance:
+            command = [sys.executable, "-m", "dagster", "job", "launch", "-j", "ingest"]
+            command += ["-w", str(ROOT / "workspace.yaml")]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+            def finished() -> dg.DagsterRun | None:
+                (run,) = instance.get_runs()
+                return run if run.is_finished else None
+
+            run = until(finished, "the run", seconds=120)
+            assert run.status == dg.DagsterRunStatus.SUCCESS, instance.all_logs(run.run_id)
+            told = [entry.message for entry in instance.all_logs(run.run_id)]
+            assert "Ray run job created" in " ".join(filter(None, told))
+    assert project.settings.warehouse.exists()

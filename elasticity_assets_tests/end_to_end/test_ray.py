@@ -1,0 +1,137 @@
+"""A refit on a Ray cluster of two machines publishes what a refit in one process does, also where one of them dies."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from elasticity_assets import tables
+from elasticity_assets.assets import metadata
+from elasticity_assets.resources import ray_tasks
+from elasticity_assets.run_failures import failures
+from elasticity_assets_tests import ray_cluster
+from elasticity_assets_tests.ports import free_port
+from elasticity_assets_tests.projects import Project, make_project, same_numbers, simulated_sales
+
+pytestmark = ray_cluster.WANTS_RAY
+
+N_CATEGORIES = 12
+ASSETS = [
+    "model_input",
+    "category_posterior",
+    "heldout_evaluation",
+    "split_samples",
+    "hierarchy",
+    "product_elasticity",
+    "category_elasticity",
+    "price_scenarios",
+    "promotion_elasticity",
+    "published_elasticity",
+]
+PUBLISHED = [
+    table.name
+    for table in (
+        tables.PRODUCT_ELASTICITY,
+        tables.CATEGORY_ELASTICITY,
+        tables.PROMOTION_ELASTICITY,
+        tables.FIT_DIAGNOSTICS,
+        tables.HELDOUT_SCORES,
+    )
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_pictures() -> Iterator[None]:
+    """Pictures take longer than fits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metadata, "MOST_CATEGORIES_PICTURED", 0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def sales() -> pd.DataFrame:
+    return simulated_sales(N_CATEGORIES)
+
+
+@pytest.fixture(scope="module")
+def in_one_process(tmp_path_factory: pytest.TempPathFactory, sales: pd.DataFrame) -> Project:
+    project = make_project(tmp_path_factory.mktemp("one"), sales)
+    assert project.ingest().success
+    refit(project)
+    return project
+
+
+def on_ray(folder: Path, sales: pd.DataFrame, address: str) -> Project:
+    project = make_project(folder, sales)
+    ray = project.settings.ray.model_copy(update={"address": address})
+    project.settings = project.settings.model_copy(update={"executor": "ray", "ray": ray})
+    assert project.ingest().success
+    return project
+
+
+def refit(project: Project) -> None:
+    """Up to the published file, without the report's pictures."""
+    assert project.refit(assets=ASSETS).success
+
+
+def assert_same(one: Project, other: Project) -> None:
+    for name in PUBLISHED:
+        mine, theirs = one.published(name), other.published(name)
+        numeric = mine.select_dtypes("number").columns.drop("seconds", errors="ignore")
+        # Numbers to a tolerance, all else exactly.
+        assert same_numbers(mine.drop(columns=numeric), theirs.drop(columns=numeric)), name
+        np.testing.assert_allclose(mine[numeric], theirs[numeric], rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[ray_cluster.RayCluster]:
+    monkeypatch.setattr(ray_tasks, "BATCH_CELLS", 2 * 4 * 20)  # two categories a task
+    with ray_cluster.ray_cluster(nodes=2) as cluster:
+        yield cluster
+
+
+def test_publishes_the_same_also_where_a_machine_dies(
+    cluster: ray_cluster.RayCluster,
+    in_one_process: Project,
+    sales: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    whole = on_ray(tmp_path / "whole", sales, cluster.address)
+    capfd.readouterr()
+    refit(whole)
+    assert_same(in_one_process, whole)
+
+    dies = on_ray(tmp_path / "dies", sales, cluster.address)
+    batches = ray_tasks._batches
+    killed = threading.Event()
+
+    def kills_in_the_middle(tasks: Iterable[Any], cells: Callable[[Any], int]) -> Iterator[list[Any]]:
+        for number, batch in enumerate(batches(tasks, cells)):
+            if number == 3 and not killed.is_set():  # when two batches are done and two under way
+                killed.set()
+                cluster.kill_node()
+            yield batch
+
+    monkeypatch.setattr(ray_tasks, "_batches", kills_in_the_middle)
+    refit(dies)
+    assert killed.is_set()
+    assert_same(in_one_process, dies)
+    shown = capfd.readouterr()
+    assert "raylet" not in (shown.out + shown.err).casefold()
+
+
+def test_says_in_one_line_where_no_cluster_is(in_one_process: Project) -> None:
+    project = in_one_process
+    ray = project.settings.ray.model_copy(update={"address": f"127.0.0.1:{free_port()}"})
+    elsewhere = Project(
+        project.folder, project.settings.model_copy(update={"executor": "ray", "ray": ray}), project.instance
+    )
+    result = elsewhere.refit(changed_only=False, assets=["category_posterior"])
+    (line,) = failures(result.all_events)
+    assert line.startswith(f"category_posterior: ray.address '{ray.address}' cannot be reached: ")
