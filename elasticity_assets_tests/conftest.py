@@ -3,7 +3,7 @@
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -35,18 +35,27 @@ def postgres_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def ducklake(
+def new_ducklake(
     tmp_path: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[DuckLakeWarehouse]:
-    """A warehouse that is a DuckLake, its catalog in PostgreSQL."""
+) -> Iterator[Callable[[], DuckLakeWarehouse]]:
+    """Makes warehouses that are DuckLakes, their catalogs in PostgreSQL."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    catalog = postgres_server.create_database(uuid.uuid4().hex)
-    yield DuckLakeWarehouse(
-        path=f"{DUCKLAKE}{catalog}",
-        files=str(tmp_path / "ducklake"),
-        wait_seconds=60,
-    )
+
+    def make() -> DuckLakeWarehouse:
+        name = uuid.uuid4().hex
+        catalog = postgres_server.create_database(name)
+        return DuckLakeWarehouse(
+            path=f"{DUCKLAKE}{catalog}", files=str(tmp_path / f"ducklake-{name}"), wait_seconds=60
+        )
+
+    yield make
     close_connections()
+
+
+@pytest.fixture
+def ducklake(new_ducklake: Callable[[], DuckLakeWarehouse]) -> DuckLakeWarehouse:
+    """A warehouse that is a DuckLake, its catalog in PostgreSQL."""
+    return new_ducklake()
 
 
 @pytest.fixture(params=["warehouse_file", "ducklake"])

@@ -1,4 +1,7 @@
-"""A refit on a Ray cluster of two machines publishes what a refit in one process does, also where one of them dies."""
+"""A refit on a Ray cluster of two machines, its warehouse a DuckLake, publishes what one process does on a file.
+
+Also where one of the machines dies.
+"""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +15,7 @@ import pytest
 from elasticity_assets import tables
 from elasticity_assets.assets import metadata
 from elasticity_assets.resources import ray_tasks
+from elasticity_assets.resources.ducklake import DuckLakeWarehouse
 from elasticity_assets.run_failures import failures
 from elasticity_assets_tests import ray_cluster
 from elasticity_assets_tests.ports import free_port
@@ -19,7 +23,6 @@ from elasticity_assets_tests.projects import Project, make_project, same_numbers
 
 pytestmark = ray_cluster.WANTS_RAY
 
-N_CATEGORIES = 12
 ASSETS = [
     "model_input",
     "category_posterior",
@@ -53,8 +56,8 @@ def _no_pictures() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def sales() -> pd.DataFrame:
-    return simulated_sales(N_CATEGORIES)
+def sales(at_length: bool) -> pd.DataFrame:
+    return simulated_sales(200 if at_length else 12)
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +68,9 @@ def in_one_process(tmp_path_factory: pytest.TempPathFactory, sales: pd.DataFrame
     return project
 
 
-def on_ray(folder: Path, sales: pd.DataFrame, address: str) -> Project:
-    project = make_project(folder, sales)
+def on_ray(folder: Path, sales: pd.DataFrame, address: str, warehouse: DuckLakeWarehouse) -> Project:
+    lake = {"warehouse": warehouse.path, "ducklake_files": warehouse.files}
+    project = make_project(folder, sales, settings=lake)
     ray = project.settings.ray.model_copy(update={"address": address})
     project.settings = project.settings.model_copy(update={"executor": "ray", "ray": ray})
     assert project.ingest().success
@@ -98,16 +102,17 @@ def test_publishes_the_same_also_where_a_machine_dies(
     cluster: ray_cluster.RayCluster,
     in_one_process: Project,
     sales: pd.DataFrame,
+    new_ducklake: Callable[[], DuckLakeWarehouse],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    whole = on_ray(tmp_path / "whole", sales, cluster.address)
+    whole = on_ray(tmp_path / "whole", sales, cluster.address, new_ducklake())
     capfd.readouterr()
     refit(whole)
     assert_same(in_one_process, whole)
 
-    dies = on_ray(tmp_path / "dies", sales, cluster.address)
+    dies = on_ray(tmp_path / "dies", sales, cluster.address, new_ducklake())
     batches = ray_tasks._batches
     killed = threading.Event()
 

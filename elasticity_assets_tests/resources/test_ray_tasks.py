@@ -142,8 +142,16 @@ def test_says_where_no_machine_has_what_is_asked_for() -> None:
 
 @pytest.mark.usefixtures("connected")
 def test_connects_once_and_leaves_sigterm_alone(cluster: ray_cluster.RayCluster) -> None:
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    assert not ray_tasks.connect(cluster.address)
+    def on_terminate(*_: object) -> None: ...
+
+    before = signal.signal(signal.SIGTERM, on_terminate)
+    try:
+        ray_tasks.disconnect()
+        assert ray_tasks.connect(cluster.address)
+        assert signal.getsignal(signal.SIGTERM) is on_terminate
+        assert not ray_tasks.connect(cluster.address)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "nonsense", "auto"])
