@@ -80,8 +80,7 @@ def product_elasticity(
         samples = of_fit(SplitSamples, split_samples, key, record)
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
-        panel = unpack(Panel, model_input[key]) if key in model_input else None
-        drawn = pictures(context, partial(_pictures, posterior, panel, settings.fit.preset))
+        drawn = pictures(context, partial(_pictures, posterior, model_input, key, settings.fit.preset))
         context.add_asset_metadata({**drawn, **row_count(len(parts[-1]))}, partition_key=key)
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
@@ -126,10 +125,7 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
         replace_categories(context, connection, PRICE_SCENARIOS, rows, keys)
         return rows
 
-    counts = warehouse.in_transaction(replace).groupby("category").size()
-    for key in keys:
-        context.add_asset_metadata(row_count(counts.get(category_of(key), 0)), partition_key=key)
-    return dg.MaterializeResult()
+    return dg.MaterializeResult(metadata={"rows": len(warehouse.in_transaction(replace))})
 
 
 @dg.asset(
@@ -208,7 +204,7 @@ def pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[Ca
 
 
 def _pictures(
-    posterior: CategoryPosterior, panel: Panel | None, preset: str
+    posterior: CategoryPosterior, model_input: StoredArrays, key: str, preset: str
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """Products before and after shrinkage, and the demand curves known best and least."""
     names, summary = [str(product) for product in posterior.product], rows_of.product_summary(posterior)
@@ -219,6 +215,7 @@ def _pictures(
         )
     }
     chosen = most_and_least_certain(summary)
+    panel = unpack(Panel, model_input[key]) if key in model_input else None
     if chosen and panel is not None and is_fitted_to(posterior, panel):
         centred = PRESETS[preset].centred_price
         found["demand curves"] = plots.demand_curves(
