@@ -3,8 +3,7 @@
     python benchmarks/pipeline.py --products 100_000
     python benchmarks/pipeline.py --products 1_000_000      # the article's large size (a quarter of an hour and more)
 
-`elasticity simulate` writes a Parquet file, a thousand products a category, and `elasticity refit` takes it from there,
-each in a process of its own in a new folder. Memory is the process's resident set, looked at five times a second; a
+`elasticity simulate` writes a Parquet file, and `elasticity refit` takes it from there, each in a process of its own in a new folder. Memory is the process's resident set, looked at five times a second; a
 stage's peak is the highest while it ran. Ends in one JSON line.
 """
 
@@ -22,7 +21,6 @@ from pathlib import Path
 
 import duckdb
 
-PRODUCTS_A_CATEGORY = 1_000
 SETTINGS = """
 sales:
   path: sales.parquet
@@ -85,9 +83,8 @@ def coverage(folder: Path) -> float:
     return round(found[0], 4)
 
 
-def pipeline(products: int, weeks: int, likelihood: str, folder: Path) -> dict:
+def pipeline(products: int, categories: int, weeks: int, likelihood: str, folder: Path) -> dict:
     """Measure one size."""
-    categories = max(products // PRODUCTS_A_CATEGORY, 1)
     (folder / "elasticity.yaml").write_text(SETTINGS.replace("LIKELIHOOD", likelihood))
     simulated = elasticity(
         folder,
@@ -118,11 +115,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--products", type=int, default=10_000)
+    parser.add_argument("--categories", type=int, help="by default one for a thousand products")
     parser.add_argument("--weeks", type=int, default=156)
     parser.add_argument("--likelihood", choices=["poisson", "negative_binomial"], default="negative_binomial")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(pipeline(arguments.products, arguments.weeks, arguments.likelihood, Path(folder))))
+        categories = arguments.categories or max(arguments.products // 1_000, 1)
+        found = pipeline(arguments.products, categories, arguments.weeks, arguments.likelihood, Path(folder))
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":
