@@ -201,6 +201,13 @@ def _without_password(warehouse: str) -> str:
     return warehouse
 
 
+def _in_s3(files: str) -> str:
+    """Refuse object stores that DuckDB is not set up for here."""
+    if _is_url(files) and (not files.startswith("s3://") or urlsplit(files).password is not None):
+        raise ValueError("give a folder, or s3://bucket/folder without credentials")
+    return files
+
+
 def _store(arrays: str) -> str:
     """Refuse a URL that no installed package can open, or that tells a password to whoever reads a log."""
     if not _is_url(arrays):
@@ -254,7 +261,7 @@ class Settings(BaseSettings):
     executor: Literal["in_process", "ray"] = "in_process"
     ray: RaySettings = RaySettings()
     warehouse: Annotated[str, AfterValidator(_without_password)] = "data/warehouse.duckdb"
-    ducklake_files: str = "data/ducklake"
+    ducklake_files: Annotated[str, AfterValidator(_in_s3)] = "data/ducklake"
     warehouse_memory: ByteSize = Field(default=ByteSize(DEFAULT_WAREHOUSE_MEMORY), ge=500 * 10**6)
     published: Path = Path("data/elasticity.duckdb")
     arrays: Annotated[str, Field(min_length=1), AfterValidator(_store)] | None = None

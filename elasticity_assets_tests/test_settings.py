@@ -285,6 +285,13 @@ def test_a_ducklake_is_named_by_its_catalog(tmp_path: Path) -> None:
     assert settings.own_folder == tmp_path / "data"
 
 
+@pytest.mark.parametrize("files", ["gs://bucket/lake", "s3://key:hunter2@bucket/lake"])
+def test_a_ducklakes_files_are_in_a_folder_or_s3(tmp_path: Path, files: str) -> None:
+    with pytest.raises(SettingsError, match="ducklake_files: give a folder, or s3://") as error:
+        load_settings(write(tmp_path, changed("ducklake_files", files)))
+    assert "hunter2" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("warehouse", "why"),
     [

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -24,7 +25,8 @@ from elasticity_assets.sql import quoted, statement
 DATABASE = "warehouse"
 """Name of the lake in a connection."""
 
-_EXTENSIONS = "ducklake", "postgres_scanner"
+_EXTENSIONS = ["ducklake", "postgres_scanner"]
+_OF_OBJECT_STORE = ["httpfs"]
 _OF_REFIT = "refit "
 _REMEDY = "install them with pip install 'elasticity_assets[ducklake]', or let DuckDB download them"
 
@@ -40,7 +42,8 @@ class DuckLakeWarehouse(Warehouse):
         `ducklake:postgres:` and the connection string of the catalog's database, as libpq takes it. Passwords come
         from PGPASSWORD or libpq's password file.
     files : str
-        Folder of the Parquet files, which every machine has under this path.
+        Folder of the Parquet files, which every machine has under this path; or `s3://bucket/folder`, with AWS's
+        credentials in the environment and AWS_ENDPOINT_URL for a server other than AWS.
     wait_seconds : float
         How long transactions are tried again that meet others' changes.
     memory_bytes : int
@@ -123,14 +126,22 @@ class DuckLakeWarehouse(Warehouse):
             return _instances[key]
 
     def _attached(self, *options: str) -> duckdb.DuckDBPyConnection:
-        if "://" not in self.files:
+        in_object_store = "://" in self.files
+        if not in_object_store:
             Path(self.files).mkdir(parents=True, exist_ok=True)
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{self.memory_bytes}B",
             "temp_directory": str(Path(tempfile.gettempdir()) / f"elasticity_warehouse.{os.getpid()}.tmp"),
         }
         connection = duckdb.connect(config=config)
-        _load_extensions(connection)
+        _load_extensions(connection, [*_EXTENSIONS, *(_OF_OBJECT_STORE if in_object_store else [])])
+        if in_object_store and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
+            server = urlsplit(endpoint)
+            connection.execute(
+                statement(
+                    "s3_endpoint", host=quoted(server.netloc, "'"), ssl=str(server.scheme == "https").lower()
+                )
+            )
         attach = statement(
             "ducklake_attach",
             address=quoted(self.path, "'"),
@@ -165,9 +176,9 @@ def _refits(connection: duckdb.DuckDBPyConnection) -> Sequence[tuple[str, int]]:
     return connection.execute(of_refits, {"prefix": _OF_REFIT}).fetchall()
 
 
-def _load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load what reads a DuckLake: from Python packages where they are installed, else as DuckDB installs it."""
-    for name in _EXTENSIONS:
+def _load_extensions(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    """Load DuckDB's extensions: from Python packages where they are installed, else as DuckDB installs them."""
+    for name in names:
         try:
             connection.execute(
                 statement("load_extension", extension=_packaged(name) or _downloaded(connection, name))

@@ -186,6 +186,21 @@ def test_files_in_another_folder_than_the_catalogs_are_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_files_may_lie_in_an_object_store(ducklake: DuckLakeWarehouse, bucket: str, tmp_path: Path) -> None:
+    import boto3
+
+    in_s3 = ducklake.model_copy(update={"files": f"s3://{bucket}/lake/"})
+    for statement in (
+        "INSERT INTO products SELECT i, 'b', 'c' FROM range(10000) AS numbers(i)",
+        "DELETE FROM products WHERE CAST(product AS INTEGER) < 4000",
+    ):
+        in_s3.in_transaction(lambda connection, statement=statement: connection.execute(statement) and None)
+    with in_s3.read() as connection:
+        assert connection.execute("SELECT count(*) FROM products").fetchone() == (6000,)
+    keys = [found["Key"] for found in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
+    assert all(key.startswith("lake/") for key in keys)
+
+
 def test_a_missing_extension_says_how_to_install_it(
     ducklake: DuckLakeWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
