@@ -369,4 +369,4 @@ def test_a_run_is_a_job_of_the_ray_cluster(tmp_path: Path, monkeypatch: pytest.M
             assert run.status == dg.DagsterRunStatus.SUCCESS, instance.all_logs(run.run_id)
             told = [entry.message for entry in instance.all_logs(run.run_id)]
             assert "Ray run job created" in " ".join(filter(None, told))
-    assert project.settings.warehouse.exists()
+    assert project.settings.warehouse_file.exists()
