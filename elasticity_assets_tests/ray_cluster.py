@@ -33,6 +33,8 @@ class RayCluster:
     ----------
     address : str
         As `ray.init` takes it.
+    client_address : str
+        The same, for processes that are on none of its nodes.
     dashboard : str
         Where jobs are submitted.
     raylets : list of int
@@ -42,8 +44,13 @@ class RayCluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
+        self.client_port = free_port()
         self.dashboard_port = free_port()
         self.raylets: list[int] = []
+
+    @property
+    def client_address(self) -> str:
+        return f"ray://127.0.0.1:{self.client_port}"
 
     @property
     def dashboard(self) -> str:
@@ -72,7 +79,7 @@ class RayCluster:
             command += ["--node-ip-address=127.0.0.1", "--object-store-memory=100000000"]
             command += [
                 "--ray-client-server-port",
-                str(free_port()),
+                str(self.client_port if number == 0 else free_port()),
                 "--dashboard-agent-listen-port",
                 str(free_port()),
             ]

@@ -76,6 +76,7 @@ def _locked_session(catalog: str, wait_seconds: float, say: Say) -> Any:
         # A network that drops idle sessions would free the lock.
         session = psycopg2.connect(catalog, application_name=name, keepalives=1, keepalives_idle=30)
         session.autocommit = True
+        session.cursor().execute(statement("run_lock_keepalives"))
         if _take(session):
             return session
         say(f"{catalog}: {_holder(session)} is at work on it; waiting until that run ends")

@@ -2,19 +2,27 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psycopg2
 import pytest
 import yaml
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._grpc.types import ExecuteRunArgs
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 
+from elasticity_assets.definitions import build_definitions
+from elasticity_assets.settings import DUCKLAKE, load_settings
 from elasticity_assets_tests import ray_cluster
 from elasticity_assets_tests.postgres import PASSWORD, USER, running_server
 from elasticity_assets_tests.projects import make_project
@@ -65,6 +73,65 @@ def test_compose_reads_the_file_for_a_gpu() -> None:
     assert device["capabilities"] == ["gpu"]
 
 
+CLUSTER = {"POSTGRES_PASSWORD": "secret", "PROJECT": "/srv/shop", "RAY_AUTH_TOKEN": "token"}
+
+
+def test_compose_reads_the_file_for_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extras = "ducklake,production,ray"
+    done = compose("-f", str(DEPLOY / "compose.cluster.yaml"), "config", EXTRAS=extras, **CLUSTER)
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    server, head, worker = (services[name] for name in ("code_server", "ray_head", "ray_worker"))
+    assert server["build"]["args"]["EXTRAS"] == extras
+    assert extras in (DEPLOY / "compose.cluster.yaml").read_text()
+    assert {service["image"] for service in (head, worker)} == {server["image"]}
+    # Only the UI is published: who reaches Ray's ports runs programs there.
+    assert [name for name, service in services.items() if "ports" in service] == ["webserver"]
+    for service in (server, head, worker):
+        assert service["environment"]["RAY_AUTH_MODE"] == "token"
+        assert service["environment"]["RAY_AUTH_TOKEN"] == "token"
+    assert f"--address=ray_head:{option(head['command'], '--port')}" in worker["command"]
+    # What the code server's environment says are settings, and name those services.
+    project = make_project(tmp_path / "shop")
+    for key, value in server["environment"].items():
+        if key.startswith("ELASTICITY_"):
+            monkeypatch.setenv(key, value)
+    monkeypatch.delenv("ELASTICITY_WEBHOOK_URL")
+    settings = load_settings(project.folder / "elasticity.yaml")
+    assert settings.executor == "ray"
+    assert settings.ray.address == f"ray://ray_head:{option(head['command'], '--ray-client-server-port')}"
+    catalog = dict(word.split("=") for word in settings.warehouse.removeprefix(DUCKLAKE).split())
+    assert catalog.pop("host") in services
+    assert catalog == {"user": services["postgres"]["environment"]["POSTGRES_USER"], "dbname": "elasticity"}
+    assert server["environment"]["PGPASSWORD"] == services["postgres"]["environment"]["POSTGRES_PASSWORD"]
+
+
+def test_the_catalogs_database_is_made_once() -> None:
+    done = compose("-f", str(DEPLOY / "compose.cluster.yaml"), "config", **CLUSTER)
+    assert done.returncode == 0, done.stderr
+    catalog = yaml.safe_load(done.stdout)["services"]["catalog"]
+    with running_server() as server:
+        server.create_database("dagster")
+        environment = {**os.environ, **catalog["environment"], "PGPASSWORD": PASSWORD}
+        environment |= {"PGHOST": "127.0.0.1", "PGPORT": str(server.port)}
+        for _ in range(2):
+            subprocess.run(shlex.split(catalog["command"]), check=True, env=environment, timeout=60)
+        psycopg2.connect(server.connection_string("elasticity"), password=PASSWORD).close()
+
+
+def test_compose_wants_the_token_of_a_cluster() -> None:
+    given = {key: value for key, value in CLUSTER.items() if key != "RAY_AUTH_TOKEN"}
+    done = compose("-f", str(DEPLOY / "compose.cluster.yaml"), "config", **given)
+    assert done.returncode != 0
+    assert "set RAY_AUTH_TOKEN" in done.stderr
+
+
+def option(command: list[str], name: str) -> str:
+    """Value of an option that is written as name=value."""
+    (value,) = [word.partition("=")[2] for word in command if word.startswith(f"{name}=")]
+    return value
+
+
 @pytest.mark.parametrize("missing", ["POSTGRES_PASSWORD", "PROJECT"])
 def test_compose_says_what_it_wants(missing: str) -> None:
     given = {"POSTGRES_PASSWORD": "secret", "PROJECT": "/srv/shop"}
@@ -79,6 +146,138 @@ def test_the_image_copies_what_there_is() -> None:
     assert copied
     for source in " ".join(copied).split():
         assert (ROOT / source).exists(), source
+
+
+def image_environment() -> dict[str, str]:
+    """What the image sets for all its processes."""
+    (line,) = re.findall(r"^ENV (.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    return dict(word.split("=") for word in line.split())
+
+
+PROJECT_FOLDER = str(Path(image_environment()["ELASTICITY_CONFIG"]).parent)
+
+
+@ray_cluster.WANTS_RAY
+def test_ray_reads_the_file_for_its_launcher() -> None:
+    """By Ray's own schema. `ray up` itself is not tried: it wants SSH and Docker on other machines."""
+    from ray.autoscaler._private.util import prepare_config, validate_config
+    from ray.scripts.scripts import start as ray_start
+
+    written = yaml.safe_load((DEPLOY / "ray-cluster.yaml").read_text())
+    assert written["provider"]["type"] == "local"
+    config = prepare_config(written)
+    validate_config(config)
+    (node,) = config["available_node_types"].values()
+    assert node["max_workers"] == len(written["provider"]["worker_ips"])
+    # Each of the image's commands is a program that its Python packages bring, with options that it has.
+    commands = config["head_start_ray_commands"] + config["worker_start_ray_commands"]
+    started = [shlex.split(command) for command in commands if command != "ray stop"]
+    known = {name for parameter in ray_start.params for name in parameter.opts}
+    for words in started:
+        assert words[:2] == ["ray", "start"]
+        assert {word.partition("=")[0] for word in words[2:]} <= known
+        assert "--disable-usage-stats" in words
+    head, worker = started
+    assert option(head, "--dashboard-host") == "127.0.0.1"
+    assert option(worker, "--address") == f"$RAY_HEAD_IP:{option(head, '--port')}"
+    # The image, its folder of the project, and what `ray up` runs in it.
+    image = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["code_server"]["image"]
+    assert config["docker"]["image"] == image
+    (volume,) = [o for o in config["docker"]["run_options"] if o.startswith("--volume=")]
+    assert volume.endswith(f":{PROJECT_FOLDER}")
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    packages = 'DEBIAN_PACKAGES="openssh-client rsync"'
+    assert packages in dockerfile
+    assert packages in (DEPLOY / "ray-cluster.yaml").read_text()
+    assert "USER elasticity" in dockerfile
+    assert "--create-home" in dockerfile  # Ray writes into ~
+
+
+def snake(values: Any) -> Any:
+    """Keys as Dagster's own settings have them, from those of the Helm chart."""
+    if not isinstance(values, dict):
+        return values
+    return {
+        re.sub("([A-Z])", lambda m: f"_{m[1].lower()}", key): snake(value) for key, value in values.items()
+    }
+
+
+def test_values_of_the_helm_chart_agree_with_the_rest() -> None:
+    """What can be told without the chart.
+
+    Not tested: that the chart takes each key (its schema and templates were read when the file was written), what it
+    makes of them, and that Kubernetes runs it. The image is not built.
+    """
+    values = yaml.safe_load((DEPLOY / "helm-values.yaml").read_text())
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    # The code server is compose's.
+    server = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["code_server"]
+    command = server["command"]
+    assert deployment["image"]["repository"].endswith(f"/{server['image']}")
+    assert deployment["image"]["tag"] == version("elasticity_assets")
+    assert deployment["port"] == int(command[command.index("--port") + 1])
+    module = command.index("--module-name")
+    assert deployment["dagsterApiGrpcArgs"] == command[module : module + 2]
+    # Folders and variables are the image's.
+    (mount,) = deployment["volumeMounts"]
+    (volume,) = deployment["volumes"]
+    assert mount == {"name": volume["name"], "mountPath": PROJECT_FOLDER}
+    assert values["global"]["dagsterHome"] == image_environment()["DAGSTER_HOME"]
+    environment = {variable["name"]: variable.get("value") for variable in deployment["env"]}
+    assert environment["ELASTICITY_CONFIG"] == image_environment()["ELASTICITY_CONFIG"]
+    wanted = set(re.findall(r"env: (\w+)", (DEPLOY / "dagster.yaml").read_text()))
+    assert set(environment) - {"ELASTICITY_CONFIG"} == wanted
+    uid = re.search(r"--uid (\d+)", (DEPLOY / "Dockerfile").read_text())
+    launcher = values["runLauncher"]["config"]["k8sRunLauncher"]
+    run_pod = launcher["runK8sConfig"]["podSpecConfig"]["securityContext"]
+    assert uid is not None
+    assert deployment["podSecurityContext"] == run_pod == {"fsGroup": int(uid[1])}
+    # One database, named twice; its password is nowhere.
+    database = values["postgresql"]
+    assert environment["POSTGRES_HOST"] == database["postgresqlHost"]
+    assert environment["POSTGRES_PORT"] == str(database["service"]["port"])
+    assert environment["POSTGRES_USER"] == database["postgresqlUsername"]
+    assert environment["POSTGRES_DB"] == database["postgresqlDatabase"]
+    storage = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())["storage"]["postgres"]["postgres_db"]
+    assert database["postgresqlScheme"] == storage["scheme"]
+    secret = values["global"]["postgresqlSecretName"]
+    (password,) = [variable for variable in deployment["env"] if "valueFrom" in variable]
+    assert password["valueFrom"]["secretKeyRef"] == {"name": secret, "key": "postgresql-password"}
+    assert not values["generatePostgresqlPasswordSecret"]
+    assert "postgresqlPassword" not in database
+    assert values["dagsterWebserver"]["service"]["type"] == "ClusterIP"
+    # Dagster's own settings are the package's.
+    own = yaml.safe_load((files("elasticity_assets") / "dagster.yaml").read_text())
+    daemon = values["dagsterDaemon"]
+    assert daemon["runCoordinator"]["type"] == "QueuedRunCoordinator"
+    assert values["concurrency"].pop("enabled")
+    assert values["retention"].pop("enabled")
+    rendered = {
+        "run_retries": snake(daemon["runRetries"]),
+        "run_monitoring": snake(daemon["runMonitoring"]),
+        **{key: snake(values[key]) for key in ("concurrency", "retention", "telemetry")},
+        **values["additionalInstanceConfig"],
+    }
+    assert rendered == own
+
+
+def test_a_runs_pod_needs_no_package_of_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image has no dagster-k8s: a run's process gets the chart's launcher in its settings, and never loads it."""
+    project = make_project(tmp_path / "shop")
+    monkeypatch.setenv("ELASTICITY_CONFIG", str(project.folder / "elasticity.yaml"))
+    launcher = {"module": "no_such_package", "class": "K8sRunLauncher", "config": {}}
+    with instance_of("dagster.yaml", tmp_path, storage=None, run_launcher=launcher) as instance:
+        pointer = ModuleCodePointer("elasticity_assets.definitions", "defs", str(ROOT))
+        origin = JobPythonOrigin("ingest", RepositoryPythonOrigin(sys.executable, pointer))
+        job = build_definitions(project.settings).resolve_job_def("ingest")
+        run = instance.create_run_for_job(job, job_code_origin=origin)
+        command = ExecuteRunArgs(origin, run.run_id, instance.get_ref(), set_exit_code_on_failure=True)
+        words = command.get_command_args()
+        done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        after = instance.get_run_by_id(run.run_id)
+        assert after is not None
+        assert after.status == dg.DagsterRunStatus.SUCCESS
 
 
 def test_all_instances_are_set_up_alike_but_for_where_they_store_and_run() -> None:

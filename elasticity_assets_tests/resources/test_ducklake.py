@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from elasticity_assets.resources import ducklake as module
+from elasticity_assets.resources import postgres_lock as lock_module
 from elasticity_assets.resources.ducklake import DuckLakeWarehouse, close_connections
 from elasticity_assets.resources.postgres_lock import postgres_lock
 from elasticity_assets.resources.run_lock import RunLockError
@@ -72,6 +73,13 @@ def test_a_killed_process_frees_the_lock(ducklake: DuckLakeWarehouse, holder) ->
     process.kill()
     with postgres_lock(catalog_of(ducklake), wait_seconds=30):
         pass
+
+
+def test_the_server_soon_notices_a_machine_that_vanished(ducklake: DuckLakeWarehouse) -> None:
+    catalog = catalog_of(ducklake)
+    with postgres_lock(catalog), lock_module._turns[catalog].session.cursor() as cursor:
+        cursor.execute("SHOW tcp_keepalives_idle")
+        assert cursor.fetchone() == ("60",)
 
 
 def test_a_thread_may_take_its_lock_again_and_another_waits(ducklake: DuckLakeWarehouse) -> None:

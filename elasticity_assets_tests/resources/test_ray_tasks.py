@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -59,6 +61,21 @@ def test_results_come_in_order_and_errors_with_their_task(cells: int) -> None:
     assert "in ten_times" in raised.value.__notes__[0]
     with pytest.raises(RuntimeError, match="UnsendableError: 3 and 4"):
         found[3][1].result()
+
+
+AS_CLIENT = """
+import sys
+from elasticity_assets.resources import ray_tasks
+ray_tasks.connect(sys.argv[1])
+print([done.result() for _, done in ray_tasks.run_each(abs, [-1, 2], lambda task: 1, cpus=1, gpus=0)])
+ray_tasks.disconnect()
+"""
+
+
+def test_a_process_on_no_node_of_the_cluster_is_its_client(cluster: ray_cluster.RayCluster) -> None:
+    command = [sys.executable, "-c", AS_CLIENT, cluster.client_address]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "[1, 2]\n", done.stderr
 
 
 def process_of_each(number: int) -> tuple[int, float]:
