@@ -209,12 +209,13 @@ def _with_sales(settings: Settings, more: Sequence[str]) -> Settings:
 
 
 def _is_of_the_world(error: Exception) -> bool:
-    """Whether it comes from files or locks, and not from a mistake in the program."""
+    """Whether it comes from files, servers or locks, and not from a mistake in the program."""
     import duckdb  # noqa: PLC0415
 
     from elasticity_assets.resources.run_lock import RunLockError  # noqa: PLC0415
+    from elasticity_assets.resources.warehouse import WarehouseError  # noqa: PLC0415
 
-    return isinstance(error, OSError | duckdb.Error | RunLockError)
+    return isinstance(error, OSError | duckdb.Error | RunLockError | WarehouseError)
 
 
 def _exit_if(failed: Sequence[str]) -> None:

@@ -169,11 +169,11 @@ def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say
     RunLockError
         If a run has the warehouse.
     """
-    kept = kept_refits(warehouse, published)
-    if refit_id not in kept:
-        known = f"kept are, newest first: {', '.join(kept)}" if kept else "none is kept"
-        raise PublishError(f"no tables of refit {refit_id!r}; {known}")
     with warehouse.run_lock(say), _stays_as_it_was(published):
+        kept = kept_refits(warehouse, published)
+        if refit_id not in kept:
+            known = f"kept are, newest first: {', '.join(kept)}" if kept else "none is kept"
+            raise PublishError(f"no tables of refit {refit_id!r}; {known}")
         if isinstance(warehouse, DuckLakeWarehouse):
             new = _beside(published, refit_id)
             with warehouse.as_of(refit_id) as connection:

@@ -110,4 +110,5 @@ def what_failed(result: dg.ExecuteInProcessResult) -> list[str]:
 
 
 def _tags(settings: Settings) -> dict[str, str]:
-    return {NO_FOLLOW_UP: "true", COMMAND: settings.warehouse}
+    warehouse = settings.warehouse if settings.on_ducklake else str(settings.warehouse_file.resolve())
+    return {NO_FOLLOW_UP: "true", COMMAND: warehouse}

@@ -192,12 +192,14 @@ class CrossCheckSettings(Strict):
     categories: int = Field(default=3, ge=1)
 
 
-def _without_password(warehouse: str) -> str:
+def _warehouse(warehouse: str) -> str:
     """Refuse other catalogs than PostgreSQL's, and secrets."""
     if warehouse.startswith("ducklake:") and not warehouse.startswith(DUCKLAKE):
         raise ValueError(f"a DuckLake's catalog has to be in PostgreSQL: {DUCKLAKE}dbname=... host=...")
     if warehouse.startswith(DUCKLAKE) and re.search(r"password\s*=|://[^/@]*:[^/@]*@", warehouse):
         raise ValueError("holds a password; give it in PGPASSWORD or in libpq's password file, and not here")
+    if warehouse.startswith(DUCKLAKE) and find_spec("psycopg2") is None:
+        raise ValueError("a DuckLake needs more packages; pip install 'elasticity_assets[ducklake]'")
     return warehouse
 
 
@@ -260,7 +262,7 @@ class Settings(BaseSettings):
     cross_check: CrossCheckSettings = CrossCheckSettings()
     executor: Literal["in_process", "ray"] = "in_process"
     ray: RaySettings = RaySettings()
-    warehouse: Annotated[str, AfterValidator(_without_password)] = "data/warehouse.duckdb"
+    warehouse: Annotated[str, AfterValidator(_warehouse)] = "data/warehouse.duckdb"
     ducklake_files: Annotated[str, AfterValidator(_in_s3)] = "data/ducklake"
     warehouse_memory: ByteSize = Field(default=ByteSize(DEFAULT_WAREHOUSE_MEMORY), ge=500 * 10**6)
     published: Path = Path("data/elasticity.duckdb")

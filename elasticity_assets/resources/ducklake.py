@@ -4,21 +4,31 @@ Any number of processes read and write at once, each transaction on a snapshot o
 another's is done again. The catalog keeps the snapshot that each refit left, so that its tables can be published again.
 """
 
+import atexit
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import dagster as dg
 import duckdb
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from elasticity_assets.resources.postgres_lock import postgres_lock
-from elasticity_assets.resources.warehouse import Result, Say, Warehouse, WarehouseError
+from elasticity_assets.resources.warehouse import (
+    SCHEMA_VERSION,
+    Result,
+    Say,
+    Warehouse,
+    WarehouseError,
+    version_of_tables,
+)
 from elasticity_assets.settings import DUCKLAKE
 from elasticity_assets.sql import quoted, statement
 
@@ -47,7 +57,7 @@ class DuckLakeWarehouse(Warehouse):
     wait_seconds : float
         How long transactions are tried again that meet others' changes.
     memory_bytes : int
-        Memory that DuckDB may use; what needs more goes to this machine's folder for temporary files.
+        Memory that DuckDB may use; what needs more goes to a folder among this machine's temporary files.
     """
 
     files: str
@@ -78,7 +88,18 @@ class DuckLakeWarehouse(Warehouse):
         )
 
     def forget(self, keep: int) -> None:
-        """Drop all snapshots but those of the last `keep` refits and the present one, and files that none needs."""
+        """Drop all snapshots but those of the last `keep` refits and the present one, and files that none needs.
+
+        What cannot be dropped is logged: a refit is published all the same, and the next one tries again.
+        """
+        try:
+            self._forget(keep)
+        except (duckdb.Error, WarehouseError) as error:
+            dg.get_dagster_logger().warning(
+                "old snapshots of %s are left: %s", self.path, " ".join(str(error).split())
+            )
+
+    def _forget(self, keep: int) -> None:
         lake, name = quoted(DATABASE), quoted(DATABASE, "'")
         with self.write() as connection:
             kept = [snapshot for _, snapshot in _refits(connection)[:keep]]
@@ -95,12 +116,16 @@ class DuckLakeWarehouse(Warehouse):
         """Yield a connection that reads the tables as a refit left them; it is one of `refits`."""
         with self.read() as connection:
             snapshot = dict(_refits(connection))[refit_id]
-        instance = self._attached("READ_ONLY", f"SNAPSHOT_VERSION {int(snapshot)}")
+        with self._attached("READ_ONLY", f"SNAPSHOT_VERSION {int(snapshot)}") as connection:
+            connection.execute(statement("ducklake_use", database=quoted(DATABASE)))
+            yield connection
+
+    def _is_up_to_date(self) -> bool:
         try:
-            instance.execute(statement("ducklake_use", database=quoted(DATABASE)))
-            yield instance
-        finally:
-            instance.close()
+            with self._connection(read_only=True) as connection:
+                return version_of_tables(connection) == SCHEMA_VERSION
+        except WarehouseError:  # there is no lake yet; or what is wrong shows when it is opened for writing
+            return False
 
     @contextmanager
     def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -110,7 +135,8 @@ class DuckLakeWarehouse(Warehouse):
             cursor.execute(statement("no_progress_bar"))
             yield cursor
         except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException):
-            _instances.pop((self.path, self.files, read_only), None)  # the next block connects anew
+            if broken := _instances.pop((self.path, self.files, read_only), None):
+                broken.ends.close()  # the next block connects anew
             raise
         finally:
             with suppress(duckdb.Error):
@@ -122,18 +148,29 @@ class DuckLakeWarehouse(Warehouse):
         key = (self.path, self.files, read_only)
         with _instances_lock:
             if key not in _instances:
-                _instances[key] = self._attached(*(["READ_ONLY"] if read_only else []))
-            return _instances[key]
+                with ExitStack() as ends:
+                    connection = ends.enter_context(self._attached(*(["READ_ONLY"] if read_only else [])))
+                    _instances[key] = _Instance(connection, ends.pop_all())
+            return _instances[key].connection
 
-    def _attached(self, *options: str) -> duckdb.DuckDBPyConnection:
+    @contextmanager
+    def _attached(self, *options: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a new connection to the lake."""
+        # A folder of its own: DuckDB names its files there alike in each instance.
+        with TemporaryDirectory(prefix="elasticity_warehouse.", ignore_cleanup_errors=True) as spills:
+            connection = duckdb.connect(
+                config={"memory_limit": f"{self.memory_bytes}B", "temp_directory": spills}
+            )
+            try:
+                self._attach(connection, *options)
+                yield connection
+            finally:
+                connection.close()
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, *options: str) -> None:
         in_object_store = "://" in self.files
         if not in_object_store:
             Path(self.files).mkdir(parents=True, exist_ok=True)
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{self.memory_bytes}B",
-            "temp_directory": str(Path(tempfile.gettempdir()) / f"elasticity_warehouse.{os.getpid()}.tmp"),
-        }
-        connection = duckdb.connect(config=config)
         _load_extensions(connection, [*_EXTENSIONS, *(_OF_OBJECT_STORE if in_object_store else [])])
         if in_object_store and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
             server = urlsplit(endpoint)
@@ -152,21 +189,30 @@ class DuckLakeWarehouse(Warehouse):
         try:
             connection.execute(attach)
         except duckdb.Error as error:
-            connection.close()
-            raise WarehouseError(f"{self.path} cannot be opened: {' '.join(str(error).split())}") from None
-        return connection
+            raise WarehouseError(
+                f"{self.path} cannot be opened: {' '.join(str(error).split())}; check that PostgreSQL is up, and "
+                "`warehouse` and `ducklake_files` in the settings"
+            ) from None
+
+
+class _Instance(NamedTuple):
+    """A connection, and what closes it."""
+
+    connection: duckdb.DuckDBPyConnection
+    ends: ExitStack
 
 
 # One a process, since loading the extensions takes longer than most statements.
-_instances: dict[tuple[str, str, bool], duckdb.DuckDBPyConnection] = {}
+_instances: dict[tuple[str, str, bool], _Instance] = {}
 _instances_lock = threading.Lock()
 
 
+@atexit.register
 def close_connections() -> None:
     """Close this process's connections; the next block connects anew."""
     with _instances_lock:
-        for connection in _instances.values():
-            connection.close()
+        for instance in _instances.values():
+            instance.ends.close()
         _instances.clear()
 
 
@@ -184,7 +230,6 @@ def _load_extensions(connection: duckdb.DuckDBPyConnection, names: Sequence[str]
                 statement("load_extension", extension=_packaged(name) or _downloaded(connection, name))
             )
         except duckdb.Error as error:
-            connection.close()
             raise WarehouseError(
                 f"DuckDB's extension {name} cannot be loaded: {' '.join(str(error).split())}; {_REMEDY}"
             ) from None

@@ -42,8 +42,9 @@ def postgres_lock(catalog: str, wait_seconds: float = 3600.0, say: Say = lambda 
     if not turn.threads.acquire(timeout=wait_seconds):
         raise RunLockError(f"{catalog}: another run of this process is at work; waited {wait_seconds:g} s")
     try:
-        if turn.session is not None:
-            yield  # this thread has it
+        if turn.session is not None:  # this thread has it, unless the session has ended
+            _check_alive(catalog, turn.session)
+            yield
             return
         turn.session = _locked_session(catalog, wait_seconds, say)
         try:
@@ -95,6 +96,17 @@ def _locked_session(catalog: str, wait_seconds: float, say: Say) -> Any:
     except psycopg2.Error as error:
         raise RunLockError(f"{catalog}: cannot be reached: {' '.join(str(error).split())}") from None
     return session
+
+
+def _check_alive(catalog: str, session: Any) -> None:
+    import psycopg2  # noqa: PLC0415
+
+    try:
+        session.cursor().execute(statement("still_there"))
+    except psycopg2.Error as error:
+        raise RunLockError(
+            f"{catalog}: the lock was lost, and another run may be at work: {' '.join(str(error).split())}; refit"
+        ) from None
 
 
 def _take(session: Any) -> bool:

@@ -9,11 +9,13 @@ import pickle
 import signal
 import socket
 import threading
+import time
 import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -29,7 +31,9 @@ tiny ones that were only read. More would leave machines idle: to evaluate so ma
 MAX_RETRIES = 3
 """How often Ray begins a task again elsewhere when its machine or process died."""
 
+_PACKAGE = "elasticity_assets"
 _REACH_SECONDS = 10.0
+_JOIN_SECONDS = 120.0
 
 
 def connect(address: str) -> bool:
@@ -136,12 +140,18 @@ def run_each(
 
     def begun(batch: list[Task]) -> tuple[list[Task], Any]:
         # Bytes, not objects: their arrays would be read-only, and keep Ray's shared memory filled.
-        return batch, remote.remote(ray.cloudpickle.dumps((work, batch)))
+        return batch, remote.remote(version(_PACKAGE), ray.cloudpickle.dumps((work, batch)))
 
     def ended() -> Iterator[tuple[Task, Future[Result]]]:
         batch, reference = under_way[0]
         try:
             outcomes = pickle.loads(ray.get(reference))  # noqa: S301
+        except ray.exceptions.RayTaskError as error:  # no machine's death: it could not even begin
+            raise dg.Failure(
+                f"a worker of the Ray cluster could not begin: {error.cause}; install {_PACKAGE} {version(_PACKAGE)} "
+                "on every machine",
+                allow_retries=False,
+            ) from None
         except ray.exceptions.RayError as error:
             if len(batch) > 1:  # one of them may have brought the process down
                 under_way.popleft()
@@ -159,7 +169,7 @@ def run_each(
 
     try:
         for batch in _batches(tasks, cells):
-            if not under_way and not _room(cpus, gpus):
+            if not under_way and not _room_in_a_while(cpus, gpus):
                 raise dg.Failure(
                     f"ray.cpus {cpus:g} and ray.gpus {gpus:g}: no machine of the cluster has so many; lower them, "
                     "or add a machine",
@@ -189,6 +199,14 @@ def _batches(tasks: Iterable[Task], cells: Callable[[Task], int]) -> Iterator[li
         yield batch
 
 
+def _room_in_a_while(cpus: float, gpus: float) -> int:
+    """Count as `_room` does, after waiting for the first machine that has CPUs at all: it may yet be joining."""
+    deadline = time.monotonic() + _JOIN_SECONDS
+    while not (room := _room(cpus, gpus)) and not _room(1e-3, 0.0) and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return room
+
+
 def _room(cpus: float, gpus: float) -> int:
     """Count the tasks that the cluster's machines have room for at once; machines may come and go."""
     import ray  # noqa: PLC0415
@@ -201,10 +219,12 @@ def _room(cpus: float, gpus: float) -> int:
     )
 
 
-def _do(payload: bytes) -> bytes:
+def _do(version_of_run: str, payload: bytes) -> bytes:
     """Do a batch, in a worker; return what came of each task: (result, None) or (None, error)."""
     from ray import cloudpickle  # noqa: PLC0415
 
+    if version(_PACKAGE) != version_of_run:
+        raise RuntimeError(f"{socket.gethostname()} has {_PACKAGE} {version(_PACKAGE)}")
     work, batch = pickle.loads(payload)  # noqa: S301
     outcomes: list[tuple[Any, Exception | None]] = []
     # As in `side_by_side`: BLAS's threads spin while they wait for work.

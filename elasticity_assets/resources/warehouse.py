@@ -23,7 +23,7 @@ from elasticity_assets.resources.run_lock import run_lock
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.sql import statement
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the tables in sql/schema.sql. When it rises, `_bring_up_to_date` says how older files follow."""
 
 STORAGE_VERSION = "v1.2.0"
@@ -149,8 +149,7 @@ class Warehouse(dg.ConfigurableResource):
             If another version of the project wrote it.
         """
         if not self._is_up_to_date():
-            with self.write():
-                pass  # opening for writing creates or migrates the tables
+            self.in_transaction(lambda connection: None)  # opening for writing creates or migrates the tables
         with self._connection(read_only=True) as connection:
             yield connection
 
@@ -168,9 +167,7 @@ class Warehouse(dg.ConfigurableResource):
         WarehouseError
             If a newer version of the project wrote it.
         """
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         with self._connection(read_only=False) as connection:
-            _remove_temporary(self.path)
             _bring_up_to_date(connection, self.path)
             yield connection
 
@@ -178,16 +175,20 @@ class Warehouse(dg.ConfigurableResource):
         if not Path(self.path).exists():
             return False
         with self._connection(read_only=True) as connection:
-            return _version(connection) == SCHEMA_VERSION
+            return version_of_tables(connection) == SCHEMA_VERSION
 
     @contextmanager
     def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         path = str(Path(self.path).resolve())
+        if not read_only:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
         with _turns_lock:
             turns = _turns.setdefault(path, _Turns())
         with turns.take(writing=not read_only, wait_seconds=self.wait_seconds, path=path):
             connection = self._open(path, read_only=read_only)
             try:
+                if not read_only:
+                    _remove_temporary(path)
                 connection.execute(statement("no_progress_bar"))  # DuckDB's own, on stdout
                 yield connection
             finally:
@@ -218,8 +219,8 @@ class Warehouse(dg.ConfigurableResource):
             raise WarehouseError(f"{path} cannot be opened: {_in_one_line(error)}") from None
 
 
-def _version(connection: duckdb.DuckDBPyConnection) -> int:
-    """Version of the tables, 0 for a new file."""
+def version_of_tables(connection: duckdb.DuckDBPyConnection) -> int:
+    """Version of a warehouse's tables, 0 for a new one."""
     try:
         row = connection.execute(statement("schema_version")).fetchone()
     except duckdb.CatalogException:
@@ -228,7 +229,7 @@ def _version(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _bring_up_to_date(connection: duckdb.DuckDBPyConnection, path: str) -> None:
-    version = _version(connection)
+    version = version_of_tables(connection)
     if version > SCHEMA_VERSION:
         raise WarehouseError(
             f"{path} was written by a newer version of elasticity_assets (tables of version {version}, "

@@ -2,4 +2,7 @@
 SELECT
     set_config('tcp_keepalives_idle', '60', false),
     set_config('tcp_keepalives_interval', '10', false),
-    set_config('tcp_keepalives_count', '3', false)
+    set_config('tcp_keepalives_count', '3', false);
+
+-- Newer servers may end idle sessions.
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'

@@ -1,4 +1,4 @@
--- Tables of the warehouse, version 1. weekly_sales and products are empty until they are first built.
+-- Tables of the warehouse, version 2. weekly_sales and products are empty until they are first built.
 
 CREATE TABLE IF NOT EXISTS schema_version (
     version INTEGER NOT NULL,
@@ -81,3 +81,7 @@ CREATE TABLE IF NOT EXISTS weekly_sales (
     n_rows BIGINT,                   -- rows of the files behind it
     category_hash UBIGINT            -- md5_number_lower(category): rows lie by it, and are found by it
 );
+
+-- Version 1 had none.
+ALTER TABLE weekly_sales ADD COLUMN IF NOT EXISTS category_hash UBIGINT;
+UPDATE weekly_sales SET category_hash = md5_number_lower(category) WHERE category_hash IS NULL;

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import psycopg2
 import pytest
 
 from elasticity_assets.resources import ducklake as module
@@ -80,6 +81,29 @@ def test_the_server_soon_notices_a_machine_that_vanished(ducklake: DuckLakeWareh
     with postgres_lock(catalog), lock_module._turns[catalog].session.cursor() as cursor:
         cursor.execute("SHOW tcp_keepalives_idle")
         assert cursor.fetchone() == ("60",)
+
+
+def test_a_run_that_lost_its_lock_goes_no_further(ducklake: DuckLakeWarehouse) -> None:
+    with ducklake.run_lock():
+        with psycopg2.connect(catalog_of(ducklake)) as other:
+            of_lock = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'elasticity process %'"
+            other.cursor().execute(f"SELECT pg_terminate_backend(pid) FROM ({of_lock}) AS sessions")
+        other.close()
+        with pytest.raises(RunLockError, match="the lock was lost"), ducklake.run_lock():
+            pass
+
+
+def test_each_connection_has_a_folder_of_its_own_for_what_does_not_fit_into_memory(
+    ducklake: DuckLakeWarehouse,
+) -> None:
+    folders = set()
+    for use in (ducklake.write, ducklake.read):
+        with use() as connection:
+            folders |= set(connection.execute("SELECT current_setting('temp_directory')").fetchall())
+    assert len(folders) == 2
+    assert all(Path(folder).is_dir() for (folder,) in folders)
+    close_connections()
+    assert not any(Path(folder).exists() for (folder,) in folders)
 
 
 def test_a_thread_may_take_its_lock_again_and_another_waits(ducklake: DuckLakeWarehouse) -> None:

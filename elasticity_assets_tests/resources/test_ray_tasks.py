@@ -63,6 +63,15 @@ def test_results_come_in_order_and_errors_with_their_task(cells: int) -> None:
         found[3][1].result()
 
 
+@pytest.mark.usefixtures("connected")
+def test_a_worker_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_tasks, "version", lambda package: "9.9")  # of this process
+    with pytest.raises(
+        dg.Failure, match=r" has elasticity_assets [\d.]+; install elasticity_assets 9\.9 on every"
+    ):
+        list(run(abs, range(3)))
+
+
 AS_CLIENT = """
 import sys
 from elasticity_assets.resources import ray_tasks

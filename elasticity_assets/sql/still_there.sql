@@ -1,0 +1,2 @@
+-- Of PostgreSQL.
+SELECT 1
