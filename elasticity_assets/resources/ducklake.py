@@ -18,7 +18,13 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 import duckdb
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from elasticity_assets.resources.postgres_lock import postgres_lock
 from elasticity_assets.resources.warehouse import (
@@ -38,6 +44,7 @@ DATABASE = "warehouse"
 _EXTENSIONS = ["ducklake", "postgres_scanner"]
 _OF_OBJECT_STORE = ["httpfs"]
 _OF_REFIT = "refit "
+_SECONDS_TO_MAKE = 10.0
 _REMEDY = "install them with pip install 'elasticity_assets[ducklake]', or let DuckDB download them"
 
 
@@ -186,8 +193,14 @@ class DuckLakeWarehouse(Warehouse):
             files=quoted(self.files, "'"),
             options="".join(f", {option}" for option in options),
         )
+        tries = Retrying(
+            retry=retry_if_exception(_is_being_made),
+            wait=wait_random_exponential(multiplier=0.1, max=1.0),
+            stop=stop_after_delay(_SECONDS_TO_MAKE),
+            reraise=True,
+        )
         try:
-            connection.execute(attach)
+            tries(connection.execute, attach)
         except duckdb.Error as error:
             raise WarehouseError(
                 f"{self.path} cannot be opened: {' '.join(str(error).split())}; check that PostgreSQL is up, and "
@@ -214,6 +227,11 @@ def close_connections() -> None:
         for instance in _instances.values():
             instance.ends.close()
         _instances.clear()
+
+
+def _is_being_made(error: BaseException) -> bool:
+    """Whether the catalog's tables could not be made: another process may just be making them."""
+    return isinstance(error, duckdb.Error) and "Failed to initialize DuckLake" in str(error)
 
 
 def _refits(connection: duckdb.DuckDBPyConnection) -> Sequence[tuple[str, int]]:

@@ -124,7 +124,7 @@ def test_rollback_publishes_an_earlier_refit_until_the_next(folder: Path) -> Non
     assert not newest["product_elasticity"].equals(before["product_elasticity"])
     assert (unknown := elasticity(folder, "rollback", "no-such-refit")).returncode == 1
     assert (
-        f"no file of refit 'no-such-refit'; kept are, newest first: {newest_kept(folder)}" in unknown.stderr
+        f"no tables of refit 'no-such-refit'; kept are, newest first: {newest_kept(folder)}" in unknown.stderr
     )
     done = elasticity(folder, "rollback", earlier)
     assert done.returncode == 0, done.stderr
