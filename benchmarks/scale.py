@@ -24,7 +24,7 @@ from elasticity_assets.assets.metadata import MOST_CATEGORIES_PICTURED
 from elasticity_assets.inference.heldout import Effort
 from elasticity_assets.report import MOST_SECTIONS
 
-OF_SALES = "raw_sales", "weekly_sales", "published_elasticity"
+OF_ROWS = "raw_sales", "weekly_sales"
 SPREAD = "category_posterior", "heldout_evaluation", "split_samples", "promotion_elasticity"
 """Stages whose work Ray spreads over machines."""
 FITS_A_FOLD = 4  # the model and three rivals
@@ -48,8 +48,10 @@ class Size:
 
 def features(stage: str, size: Size) -> dict[str, float]:
     """Tell what a stage's time is made of, by name."""
-    if stage in OF_SALES:
+    if stage in OF_ROWS:
         return {"fixed": 1.0, "row": size.rows}
+    if stage == "published_elasticity":
+        return {"fixed": 1.0, "product-period": size.cells}
     if stage == "report":
         return {"fixed": 1.0, "section": min(size.categories, MOST_SECTIONS), "category": size.categories}
     if stage == "heldout_evaluation":
