@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from functools import partial
 
 import dagster as dg
 
@@ -44,9 +43,10 @@ def promotion_elasticity(
 
     Belongs to the fits that product_elasticity shows: a category whose fit was kept, or failed, keeps its rows.
     """
-    shown, present = (
-        warehouse.in_transaction(partial(fits_in, table=table))
-        for table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY)
+    shown, present = warehouse.in_transaction(
+        lambda connection: [
+            fits_in(connection, table) for table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY)
+        ]
     )
     without: dict[str, str] = {}
     failed: dict[str, str] = {}

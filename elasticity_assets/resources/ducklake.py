@@ -33,6 +33,7 @@ from elasticity_assets.resources.warehouse import (
     Say,
     Warehouse,
     WarehouseError,
+    in_one_line,
     version_of_tables,
 )
 from elasticity_assets.settings import DUCKLAKE
@@ -102,9 +103,7 @@ class DuckLakeWarehouse(Warehouse):
         try:
             self._forget(keep)
         except (duckdb.Error, WarehouseError) as error:
-            dg.get_dagster_logger().warning(
-                "old snapshots of %s are left: %s", self.path, " ".join(str(error).split())
-            )
+            dg.get_dagster_logger().warning("old snapshots of %s are left: %s", self.path, in_one_line(error))
 
     def _forget(self, keep: int) -> None:
         lake, name = quoted(DATABASE), quoted(DATABASE, "'")
@@ -203,7 +202,7 @@ class DuckLakeWarehouse(Warehouse):
             tries(connection.execute, attach)
         except duckdb.Error as error:
             raise WarehouseError(
-                f"{self.path} cannot be opened: {' '.join(str(error).split())}; check that PostgreSQL is up, and "
+                f"{self.path} cannot be opened: {in_one_line(error)}; check that PostgreSQL is up, and "
                 "`warehouse` and `ducklake_files` in the settings"
             ) from None
 
@@ -249,7 +248,7 @@ def _load_extensions(connection: duckdb.DuckDBPyConnection, names: Sequence[str]
             )
         except duckdb.Error as error:
             raise WarehouseError(
-                f"DuckDB's extension {name} cannot be loaded: {' '.join(str(error).split())}; {_REMEDY}"
+                f"DuckDB's extension {name} cannot be loaded: {in_one_line(error)}; {_REMEDY}"
             ) from None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_random
 
 from elasticity_assets.resources.run_lock import RunLockError
-from elasticity_assets.resources.warehouse import Say
+from elasticity_assets.resources.warehouse import Say, in_one_line
 from elasticity_assets.sql import statement
 
 _KEY = 5_210_433_671_207_154_932  # any number that nobody else takes
@@ -94,7 +94,7 @@ def _locked_session(catalog: str, wait_seconds: float, say: Say) -> Any:
             f"{catalog}: {holder} is at work on it; waited {wait_seconds:g} s, try again later"
         ) from None
     except psycopg2.Error as error:
-        raise RunLockError(f"{catalog}: cannot be reached: {' '.join(str(error).split())}") from None
+        raise RunLockError(f"{catalog}: cannot be reached: {in_one_line(error)}") from None
     return session
 
 
@@ -105,7 +105,7 @@ def _check_alive(catalog: str, session: Any) -> None:
         session.cursor().execute(statement("still_there"))
     except psycopg2.Error as error:
         raise RunLockError(
-            f"{catalog}: the lock was lost, and another run may be at work: {' '.join(str(error).split())}; refit"
+            f"{catalog}: the lock was lost, and another run may be at work: {in_one_line(error)}; refit"
         ) from None
 
 

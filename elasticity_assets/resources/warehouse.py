@@ -216,7 +216,7 @@ class Warehouse(dg.ConfigurableResource):
             if _is_held(error):
                 held = f"{path} is held by {_holder(error)}; waited {self.wait_seconds:g} s, try again"
                 raise WarehouseHeldError(held) from WarehouseError(held)
-            raise WarehouseError(f"{path} cannot be opened: {_in_one_line(error)}") from None
+            raise WarehouseError(f"{path} cannot be opened: {in_one_line(error)}") from None
 
 
 def version_of_tables(connection: duckdb.DuckDBPyConnection) -> int:
@@ -269,5 +269,6 @@ def _log_holder(state: RetryCallState) -> None:
         )
 
 
-def _in_one_line(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
+    """Give an error's message without line breaks."""
     return " ".join(str(error).split())
