@@ -16,12 +16,6 @@ from elasticity_assets.inference.split_samples import SplitSamples
 from elasticity_assets.schema import Table
 from elasticity_assets.tables import CATEGORY_MOVE_ELASTICITY, HELDOUT_SCORES
 
-PRICE_CHANGES = np.arange(-4, 5) * 5 / 100
-"""Price changes of price_scenarios, fractions of the price."""
-
-SAME_PRICE = 1e-9
-"""Fraction of a price within which two are one: the mean of a price's copies may differ in its last digits."""
-
 
 def product_rows(
     posterior: CategoryPosterior,
@@ -273,54 +267,6 @@ def heldout_rows(heldout: HeldOut, record: FitRecord) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=[column.name for column in HELDOUT_SCORES.columns])
-
-
-def scenario_rows(products: pd.DataFrame, category_moves: pd.DataFrame) -> pd.DataFrame:
-    """Rows of price_scenarios.
-
-    Units change by (1 + p)^beta - 1 and revenue by (1 + p)^(1 + beta) - 1 at a price change p. Both are
-    monotone in beta, so their quantiles are those of beta, in reverse where the price rises falls; the
-    middle one is the median.
-
-    Parameters
-    ----------
-    products, category_moves : DataFrame
-        Rows of product_elasticity and category_move_elasticity; products without a row there have no numbers for
-        a move of the whole category.
-    """
-    quantiles = ["elasticity_q05", "elasticity_q50", "elasticity_q95"]
-    moves = category_moves[["category", "product", *quantiles]]
-    joined = products.merge(moves, how="left", on=["category", "product"], suffixes=("", "_of_move"))
-    repeated = joined.loc[joined.index.repeat(len(PRICE_CHANGES))].reset_index(drop=True)
-    change = np.tile(PRICE_CHANGES, len(products))
-    columns: dict[str, np.ndarray | pd.Series] = {"price_change": change}
-    for prefix, suffix in (("", ""), ("category_", "_of_move")):
-        elasticity = repeated[[f"{name}{suffix}" for name in quantiles]].to_numpy(np.float64).T
-        for name, added in (("units_change", 0.0), ("revenue_change", 1.0)):
-            low, middle, high = np.expm1((elasticity + added) * np.log1p(change))
-            columns[f"{prefix}{name}"] = middle
-            columns[f"{prefix}{name}_q05"] = np.minimum(low, high)
-            columns[f"{prefix}{name}_q95"] = np.maximum(low, high)
-    columns["flag"] = _beyond_observed_prices(repeated, change)
-    return repeated[["category", "product"]].assign(**columns)
-
-
-def _beyond_observed_prices(products: pd.DataFrame, change: np.ndarray) -> pd.Series:
-    """Say where a changed price lies outside all that were charged; as in sql/mart_macro.sql."""
-    price = products["price_mean"] * (1.0 + change)
-    outside = (price < products["price_min"] * (1.0 - SAME_PRICE)) | (
-        price > products["price_max"] * (1.0 + SAME_PRICE)
-    )
-    texts = [
-        f"outside the prices observed: {_rounded(low)} to {_rounded(high)}" if beyond else None
-        for beyond, low, high in zip(outside, products["price_min"], products["price_max"], strict=True)
-    ]
-    return pd.Series(texts, products.index, dtype=object)
-
-
-def _rounded(price: float) -> str:
-    """Write a price to the hundredth, or to four digits below 1."""
-    return f"{price:.2f}" if price >= 1.0 else f"{price:.4g}"
 
 
 def product_summary(posterior: CategoryPosterior) -> Summary:

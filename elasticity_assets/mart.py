@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from elasticity_assets.price_scenarios import select_scenarios
 from elasticity_assets.resources.ducklake import DuckLakeWarehouse
 from elasticity_assets.resources.warehouse import STORAGE_VERSION, Say, Warehouse
 from elasticity_assets.schema import Table, comment_statements, create_table, qualified, typed_columns
@@ -252,7 +253,8 @@ def _build(
                 row_counts[table.name] += count
             for comment in comment_statements(table, database):
                 connection.execute(comment)
-        connection.execute(statement("mart_macro", database=name))
+        scenarios = select_scenarios("SELECT price_change::DOUBLE AS price_change", database)
+        connection.execute(statement("mart_macro", database=name, scenarios=scenarios))
         connection.execute(
             statement("mart_comment_on_macro", database=name, comment=quoted(MACRO_COMMENT, "'"))
         )

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.elasticity_tables import scenario_rows
 from elasticity_assets.mart import Refit
+from elasticity_assets.price_scenarios import replace_scenarios
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.schema import replace_rows
 from elasticity_assets.sql import quoted
@@ -16,7 +16,6 @@ from elasticity_assets.tables import (
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,
     GLOBAL_ELASTICITY,
-    PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
 )
@@ -109,10 +108,10 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
             (FIT_DIAGNOSTICS, diagnostics),
             (CONTROL_EFFECT, effects),
             (CATEGORY_MOVE_ELASTICITY, moves),
-            (PRICE_SCENARIOS, scenario_rows(products, moves)),
             (PROMOTION_ELASTICITY, two_slopes),
         ):
             replace_rows(connection, table, rows)
+        replace_scenarios(connection)
         connection.execute("COMMIT")
         for control in CONTROLS:
             connection.execute(f"ALTER TABLE weekly_sales ADD COLUMN IF NOT EXISTS {quoted(control)} DOUBLE")

@@ -72,8 +72,6 @@ def test_partitioned_assets_run_all_their_partitions_in_one_run(definitions: dg.
         "heldout_evaluation",
         "split_samples",
         "product_elasticity",
-        "price_scenarios",
-        "promotion_elasticity",
     }
     for key in partitioned:
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()

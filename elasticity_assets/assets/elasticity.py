@@ -24,6 +24,7 @@ from elasticity_assets.inference.scores import HeldOut
 from elasticity_assets.inference.shrinkage import own_data_estimates
 from elasticity_assets.inference.split_samples import SplitSamples
 from elasticity_assets.partitions import CATEGORIES, category_of
+from elasticity_assets.price_scenarios import replace_scenarios
 from elasticity_assets.resources.array_store import StoredArrays
 from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.schema import Table, create_table, qualified, replace_rows
@@ -104,28 +105,12 @@ def product_elasticity(
     group_name=GROUP,
     kinds={"duckdb"},
     owners=OWNERS,
-    partitions_def=CATEGORIES,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    deps=[product_elasticity],
+    deps=[dg.AssetDep(product_elasticity, partition_mapping=dg.AllPartitionMapping())],
     metadata=column_schema(PRICE_SCENARIOS),
 )
-def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+def price_scenarios(warehouse: Warehouse) -> dg.MaterializeResult:
     """Work out what units and revenue of every product do if its price, or its category's, changes by up to 20%."""
-    keys = list(context.partition_keys)
-
-    def replace(connection: duckdb.DuckDBPyConnection) -> int:
-        products, moves = (
-            connection.execute(
-                statement("categories_rows", table=qualified(table)),
-                {"categories": [category_of(key) for key in keys]},
-            ).df()
-            for table in (PRODUCT_ELASTICITY, CATEGORY_MOVE_ELASTICITY)
-        )
-        rows = rows_of.scenario_rows(products, moves)
-        replace_categories(context, connection, PRICE_SCENARIOS, rows, keys)
-        return len(rows)
-
-    return dg.MaterializeResult(metadata={"rows": warehouse.in_transaction(replace)})
+    return dg.MaterializeResult(metadata=row_count(warehouse.in_transaction(replace_scenarios)))
 
 
 @dg.asset(

@@ -26,8 +26,8 @@ from elasticity_assets.sql import statement
     deps=[
         weekly_sales,
         dg.AssetDep("product_elasticity", partition_mapping=dg.AllPartitionMapping()),
-        dg.AssetDep("price_scenarios", partition_mapping=dg.AllPartitionMapping()),
-        dg.AssetDep("promotion_elasticity", partition_mapping=dg.AllPartitionMapping()),
+        "price_scenarios",
+        "promotion_elasticity",
         "category_elasticity",
     ],
     check_specs=checks.PUBLISHED_ELASTICITY,

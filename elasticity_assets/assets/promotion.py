@@ -7,12 +7,12 @@ import dagster as dg
 
 from elasticity_assets import elasticity_tables as rows_of
 from elasticity_assets.assets.elasticity import GROUP, product_elasticity, replace_categories
-from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.assets.metadata import OWNERS, column_schema
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fits import check_finite_slopes, fits_in, reason, unpack_fit
 from elasticity_assets.inference.arrays import unpack
 from elasticity_assets.inference.panel import Panel
-from elasticity_assets.partitions import CATEGORIES, category_of
+from elasticity_assets.partitions import category_of
 from elasticity_assets.resources.array_store import StoredArrays
 from elasticity_assets.resources.svi_fit import SviFit, TwoSlopesTask
 from elasticity_assets.resources.warehouse import Warehouse
@@ -24,10 +24,12 @@ from elasticity_assets.tables import PRODUCT_ELASTICITY, PROMOTION_ELASTICITY
     group_name=GROUP,
     kinds={"jax", "duckdb"},
     owners=OWNERS,
-    partitions_def=CATEGORIES,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    ins={
+        name: dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
+        for name in ("model_input", "category_posterior")
+    },
     pool="gpu",
-    deps=[product_elasticity],
+    deps=[dg.AssetDep(product_elasticity, partition_mapping=dg.AllPartitionMapping())],
     check_specs=checks.PROMOTION_ELASTICITY,
     metadata=column_schema(PROMOTION_ELASTICITY),
 )
@@ -48,20 +50,19 @@ def promotion_elasticity(
             fits_in(connection, table) for table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY)
         ]
     )
-    without: dict[str, str] = {}
+    kept: list[str] = []
+    without: list[str] = []
     failed: dict[str, str] = {}
 
     def to_fit() -> Iterator[TwoSlopesTask]:
-        for key in context.partition_keys:
+        for key in model_input:
             category = category_of(key)
             panel = unpack(Panel, model_input[key])
             if not panel.has_regular_price or key not in category_posterior:
-                without[key] = "no fit" if panel.has_regular_price else "no regular prices"
+                without.append(key)
                 continue
             if shown.get(category) and shown.get(category) == present.get(category):
-                context.add_asset_metadata(
-                    {"fit": "kept: of the fit in product_elasticity"}, partition_key=key
-                )
+                kept.append(key)
                 continue
             posterior, record = unpack_fit(category_posterior[key])
             if shown.get(category) == {record.fit_id} and record.inputs_hash == svi_fit.inputs_hash(panel):
@@ -78,16 +79,21 @@ def promotion_elasticity(
                 failed[task.key] = reason(error)
                 context.log.exception(f"two slopes of category {task.panel.category!r} could not be fitted")
                 continue
-            rows = rows_of.two_slopes_rows(slopes, task.fit_id, task.fitted_at, settings.fit.min_periods)
-            parts[task.key] = rows
-            context.add_asset_metadata({"fit": "fitted", **row_count(len(rows))}, partition_key=task.key)
-    for key, why in (without | failed).items():
-        context.add_asset_metadata({"fit": f"none: {why}", **row_count(0)}, partition_key=key)
+            parts[task.key] = rows_of.two_slopes_rows(
+                slopes, task.fit_id, task.fitted_at, settings.fit.min_periods
+            )
     rows = rows_of.concatenated(list(parts.values()), PROMOTION_ELASTICITY)
     keys = [*parts, *failed, *without]
     warehouse.in_transaction(
         lambda connection: replace_categories(context, connection, PROMOTION_ELASTICITY, rows, keys)
     )
     return dg.MaterializeResult(
-        check_results=[checks.two_slopes_fitted({category_of(key): why for key, why in failed.items()})]
+        metadata={
+            "categories fitted": len(parts),
+            "kept: of the fit in product_elasticity": len(kept),
+            "without regular prices, or a fit": len(without),
+            "failed": len(failed),
+            "rows written": len(rows),
+        },
+        check_results=[checks.two_slopes_fitted({category_of(key): why for key, why in failed.items()})],
     )
