@@ -288,6 +288,10 @@ def save(figure: Figure, file: IO[bytes], **how: Any) -> None:
     with warnings.catch_warnings():
         # A name may hold letters that the font has not; they are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # Laid out here: savefig would draw the figure once more to do so.
+        if layout := figure.get_layout_engine():
+            layout.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(file, **how)
 
 

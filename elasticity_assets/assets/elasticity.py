@@ -75,13 +75,14 @@ def product_elasticity(
         sold = connection.execute(statement("product_sales"), categories).df()
     of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
     sales = {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
-    parts, moves = [], []
+    parts, moves, n_categories = [], [], len(context.partition_keys)
     for key in keys:
         posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
         samples = of_fit(SplitSamples, split_samples, key, record)
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
-        drawn = pictures(context, partial(_pictures, posterior, model_input, key, settings.fit.preset))
+        draw = partial(_pictures, posterior, model_input, key, settings.fit.preset)
+        drawn = pictures(context, n_categories, draw)
         context.add_asset_metadata({**drawn, **row_count(len(parts[-1]))}, partition_key=key)
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)

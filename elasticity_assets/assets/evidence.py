@@ -87,6 +87,7 @@ def heldout_evaluation(
     Each product-period is left out once, in ten folds, or five where there are
     more than a hundred categories. A category whose fit has not changed keeps its evaluation.
     """
+    n_categories = len(context.partition_keys)
     judged, failed = _judge(
         context,
         model_input,
@@ -94,8 +95,8 @@ def heldout_evaluation(
         svi_fit,
         array_store,
         HeldOut,
-        partial(svi_fit.evaluate, categories=len(context.partition_keys)),
-        partial(_scores, context),
+        partial(svi_fit.evaluate, categories=n_categories),
+        partial(_scores, context, n_categories),
     )
     found = {category: scores.summary() for category, scores in judged}
     return dg.MaterializeResult(
@@ -297,7 +298,7 @@ def _judged(judge: Callable[[Panel, CategoryPosterior], Judged], task: _Task) ->
     return judge(task.panel, task.posterior)
 
 
-def _scores(context: dg.AssetExecutionContext, heldout: HeldOut) -> dict[str, Any]:
+def _scores(context: dg.AssetExecutionContext, n_categories: int, heldout: HeldOut) -> dict[str, Any]:
     folds, forecast = heldout.folds(), heldout.forecast()
     return {
         "product-periods predicted": len(folds.units),
@@ -306,7 +307,7 @@ def _scores(context: dg.AssetExecutionContext, heldout: HeldOut) -> dict[str, An
         "log score": folds.log_score(),
         "WAPE of the median": folds.wape(),
         "coverage of 90% intervals, last periods": forecast.coverage(),
-        **pictures(context, partial(_pictures, heldout.category, folds)),
+        **pictures(context, n_categories, partial(_pictures, heldout.category, folds)),
     }
 
 

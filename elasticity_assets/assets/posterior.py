@@ -74,6 +74,7 @@ def category_posterior(
 
     A fit that fails leaves the category's last posterior as it was, and is recorded; the run goes on.
     """
+    keys = context.partition_keys
     context.log.info(f"fitting on {svi_fit.device()}")
     fitted: dict[str, CategoryPosterior] = {}
     kept: list[str] = []
@@ -81,7 +82,7 @@ def category_posterior(
     failed: dict[str, str] = {}
 
     def to_fit() -> Iterator[FitTask]:
-        for key in context.partition_keys:
+        for key in keys:
             panel = unpack(Panel, model_input[key])
             stored = array_store.read(context.asset_key, key)
             last = readable_fit(stored) if stored else None
@@ -111,10 +112,10 @@ def category_posterior(
             record = new_record(task.inputs_hash, task.panel.n_obs)
             array_store.write(context.asset_key, pack_fit(posterior, record), key)
             fitted[category] = posterior
-            drawn = pictures(context, partial(_pictures, posterior))
+            drawn = pictures(context, len(keys), partial(_pictures, posterior))
             context.add_asset_metadata({**_metadata(posterior, record), **drawn}, partition_key=key)
     warehouse.in_transaction(partial(record_outcomes, fitted=[*fitted, *up_to_date], failed=failed))
-    if failed and not any(array_store.read(context.asset_key, key) for key in context.partition_keys):
+    if failed and not any(array_store.read(context.asset_key, key) for key in keys):
         name, why = next(iter(failed.items()))
         raise dg.Failure(f"no category could be fitted; {name!r}: {why}", allow_retries=False)
     return dg.MaterializeResult(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -166,9 +166,9 @@ class SviFit(dg.ConfigurableResource):
             likelihood=LIKELIHOODS[0] if self.likelihood == "auto" else self.likelihood,  # type: ignore[arg-type]
             robust=self.robust,
             serial_correlation=self.serial_correlation,
-            svi=TypeAdapter(SviOptions).validate_python(self.svi),
-            natural_gradient=TypeAdapter(NaturalGradientOptions).validate_python(self.natural_gradient),
-            nuts=TypeAdapter(NutsOptions).validate_python(self.nuts),
+            svi=_adapter(SviOptions).validate_python(self.svi),
+            natural_gradient=_adapter(NaturalGradientOptions).validate_python(self.natural_gradient),
+            nuts=_adapter(NutsOptions).validate_python(self.nuts),
         )
 
     def device(self) -> str:
@@ -373,3 +373,9 @@ def _in_worker(work: Callable[[Task], Result], cache: str, task: Task, *, on_gpu
 
 def _cells(task: OfCategory) -> int:
     return task.panel.n_products * task.panel.n_periods
+
+
+@cache
+def _adapter(options: type) -> TypeAdapter[Any]:
+    """Make the reader of a section once: that takes longer than reading, and each category's hash reads three."""
+    return TypeAdapter(options)
