@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from elasticity_assets import tables
 from elasticity_assets.assets import metadata
 from elasticity_assets.resources import ray_tasks
 from elasticity_assets.resources.ducklake import DuckLakeWarehouse
 from elasticity_assets.run_failures import failures
+from elasticity_assets.settings import load_settings
 from elasticity_assets_tests import ray_cluster
 from elasticity_assets_tests.ports import free_port
 from elasticity_assets_tests.projects import Project, make_project, same_numbers, simulated_sales
@@ -69,12 +72,32 @@ def in_one_process(tmp_path_factory: pytest.TempPathFactory, sales: pd.DataFrame
 
 
 def on_ray(folder: Path, sales: pd.DataFrame, address: str, warehouse: DuckLakeWarehouse) -> Project:
-    lake = {"warehouse": warehouse.path, "ducklake_files": warehouse.files}
-    project = make_project(folder, sales, settings=lake)
-    ray = project.settings.ray.model_copy(update={"address": address})
-    project.settings = project.settings.model_copy(update={"executor": "ray", "ray": ray})
+    return moved_to_ray(make_project(folder, sales), address, warehouse)
+
+
+def moved_to_ray(project: Project, address: str, warehouse: DuckLakeWarehouse) -> Project:
+    """Give the project, before its first run, to a cluster and a DuckLake."""
+    project.settings = project.settings.model_copy(
+        update={
+            "warehouse": warehouse.path,
+            "ducklake_files": warehouse.files,
+            "executor": "ray",
+            "ray": project.settings.ray.model_copy(update={"address": address}),
+        }
+    )
     assert project.ingest().success
     return project
+
+
+def of_the_sample(folder: Path) -> Project:
+    """The bundled sample's settings and sales, with a warehouse of its own."""
+    root = Path(__file__).parents[2]
+    settings = yaml.safe_load((root / "elasticity.yaml").read_text())
+    settings["sales"]["path"] = str(root / settings["sales"]["path"])
+    folder.mkdir()
+    file = folder / "elasticity.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    return Project(folder, load_settings(file), dg.DagsterInstance.ephemeral(tempdir=str(folder)))
 
 
 def refit(project: Project) -> None:
@@ -129,6 +152,22 @@ def test_publishes_the_same_also_where_a_machine_dies(
     assert_same(in_one_process, dies)
     shown = capfd.readouterr()
     assert "raylet" not in (shown.out + shown.err).casefold()
+
+
+def test_publishes_the_sample_as_one_process_does(
+    cluster: ray_cluster.RayCluster,
+    new_ducklake: Callable[[], DuckLakeWarehouse],
+    tmp_path: Path,
+    at_length: bool,
+) -> None:
+    if not at_length:
+        pytest.skip("takes minutes; --at-length runs it")
+    one = of_the_sample(tmp_path / "one")
+    assert one.ingest().success
+    refit(one)
+    other = moved_to_ray(of_the_sample(tmp_path / "other"), cluster.address, new_ducklake())
+    refit(other)
+    assert_same(one, other)
 
 
 def test_says_in_one_line_where_no_cluster_is(in_one_process: Project) -> None:
