@@ -28,9 +28,10 @@ example: install
 test: install
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-# A hundred refits killed at random moments, and eight processes refitting at once for five minutes: an hour.
+# A hundred refits killed at random moments, eight processes refitting at once for five minutes, 200 categories on a
+# Ray cluster that loses a machine: an hour and more.
 torture: install
-	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production
+	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production elasticity_assets_tests/end_to_end/test_ray.py
 
 # Fifty-two weekly deliveries, each scheduled, fitted from the last week's fits and published: half an hour.
 soak: install

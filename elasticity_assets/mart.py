@@ -253,7 +253,7 @@ def _build(
                 row_counts[table.name] += count
             for comment in comment_statements(table, database):
                 connection.execute(comment)
-        scenarios = select_scenarios("SELECT price_change::DOUBLE AS price_change", database)
+        scenarios = select_scenarios(statement("asked_price_change"), database)
         connection.execute(statement("mart_macro", database=name, scenarios=scenarios))
         connection.execute(
             statement("mart_comment_on_macro", database=name, comment=quoted(MACRO_COMMENT, "'"))

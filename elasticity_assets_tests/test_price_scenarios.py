@@ -105,3 +105,13 @@ def test_scenarios_beyond_the_prices_observed_are_flagged(prices: tuple, words: 
 
 def test_no_products_have_no_scenarios() -> None:
     assert scenario_rows(rows_of.concatenated([], tables.PRODUCT_ELASTICITY), NO_MOVES).empty
+
+
+def test_products_that_are_gone_have_no_scenarios_any_more() -> None:
+    two = rows_of.product_rows(posterior(), RECORD, sales(), min_periods=8)
+    with duckdb.connect() as connection:
+        for products in (two, two.iloc[:1]):
+            replace_rows(connection, tables.PRODUCT_ELASTICITY, products)
+            assert replace_scenarios(connection) == 9 * len(products)  # without category_move_elasticity
+        left = connection.sql("SELECT DISTINCT product FROM price_scenarios").fetchall()
+    assert left == [(two["product"].iloc[0],)]

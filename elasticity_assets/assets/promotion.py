@@ -4,12 +4,13 @@ import contextlib
 from collections.abc import Iterator
 
 import dagster as dg
+import duckdb
 
 from elasticity_assets import elasticity_tables as rows_of
 from elasticity_assets.assets.elasticity import GROUP, product_elasticity, replace_categories
-from elasticity_assets.assets.metadata import OWNERS, column_schema
+from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.fits import check_finite_slopes, fits_in, reason, unpack_fit
+from elasticity_assets.fits import check_finite_slopes, fits_in, readable_fit, reason
 from elasticity_assets.inference.arrays import unpack
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.partitions import category_of
@@ -44,6 +45,7 @@ def promotion_elasticity(
     """Tell how units respond to the regular price from how they respond to a promotion, where files give both.
 
     Belongs to the fits that product_elasticity shows: a category whose fit was kept, or failed, keeps its rows.
+    Looks at all categories, also in a run over some of them.
     """
     shown, present = warehouse.in_transaction(
         lambda connection: [
@@ -51,22 +53,29 @@ def promotion_elasticity(
         ]
     )
     kept: list[str] = []
-    without: list[str] = []
+    without_fit: list[str] = []
+    without_prices: list[str] = []
     failed: dict[str, str] = {}
 
     def to_fit() -> Iterator[TwoSlopesTask]:
         for key in model_input:
             category = category_of(key)
-            panel = unpack(Panel, model_input[key])
-            if not panel.has_regular_price or key not in category_posterior:
-                without.append(key)
-                continue
             if shown.get(category) and shown.get(category) == present.get(category):
                 kept.append(key)
                 continue
-            posterior, record = unpack_fit(category_posterior[key])
-            if shown.get(category) == {record.fit_id} and record.inputs_hash == svi_fit.inputs_hash(panel):
-                yield TwoSlopesTask(key, panel, posterior, record.fit_id, record.fitted)
+            try:
+                panel = unpack(Panel, model_input[key])
+                fit = readable_fit(category_posterior[key]) if key in category_posterior else None
+            except Exception as error:  # stored by another version; of no account to the others
+                failed[key] = reason(error)
+                context.log.exception(f"what is stored of category {category!r} could not be read")
+                continue
+            if not panel.has_regular_price:
+                without_prices.append(key)
+            elif fit is None:
+                without_fit.append(key)
+            elif shown.get(category) == {fit[1].fit_id} and fit[1].inputs_hash == svi_fit.inputs_hash(panel):
+                yield TwoSlopesTask(key, panel, fit[0], fit[1].fit_id, fit[1].fitted)
             else:
                 failed[key] = "sales or settings changed since the fit in product_elasticity"
 
@@ -83,17 +92,21 @@ def promotion_elasticity(
                 slopes, task.fit_id, task.fitted_at, settings.fit.min_periods
             )
     rows = rows_of.concatenated(list(parts.values()), PROMOTION_ELASTICITY)
-    keys = [*parts, *failed, *without]
-    warehouse.in_transaction(
-        lambda connection: replace_categories(context, connection, PROMOTION_ELASTICITY, rows, keys)
-    )
+    keys = [*parts, *failed, *without_fit, *without_prices]
+
+    def replace(connection: duckdb.DuckDBPyConnection) -> int:
+        replace_categories(context, connection, PROMOTION_ELASTICITY, rows, keys)
+        (count,) = connection.table(PROMOTION_ELASTICITY.name).count("*").fetchall()[0]
+        return int(count)
+
     return dg.MaterializeResult(
         metadata={
+            **row_count(warehouse.in_transaction(replace)),
             "categories fitted": len(parts),
             "kept: of the fit in product_elasticity": len(kept),
-            "without regular prices, or a fit": len(without),
+            "without regular prices": len(without_prices),
+            "without a fit": len(without_fit),
             "failed": len(failed),
-            "rows written": len(rows),
         },
         check_results=[checks.two_slopes_fitted({category_of(key): why for key, why in failed.items()})],
     )

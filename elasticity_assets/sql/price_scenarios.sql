@@ -1,22 +1,47 @@
--- What price changes, of a product alone or of its whole category, do to it. Changes are monotone in the elasticity, so
--- that quantiles map to quantiles, in either order; the middle one is the median. NULL where a product has no row of
--- its category's move. Two prices are one within 1e-9 of it: the mean of a price's copies may differ in its last digits.
+-- What price changes of a product alone, or of its whole category, do to its units and revenue. Both are monotone in the
+-- elasticity, so that quantiles map to quantiles, in either order; the middle one is the median. NULL where a product
+-- has no row of its category's move. Prices that differ by less than a billionth count as equal: the mean of equal
+-- prices may differ in its last digits.
 SELECT
     s.category AS category,
     s.product AS product,
     c.price_change AS price_change,
     power(1 + c.price_change, s.elasticity_q50) - 1 AS units_change,
-    least(power(1 + c.price_change, s.elasticity_q05), power(1 + c.price_change, s.elasticity_q95)) - 1 AS units_change_q05,
-    greatest(power(1 + c.price_change, s.elasticity_q05), power(1 + c.price_change, s.elasticity_q95)) - 1 AS units_change_q95,
+    least(
+        power(1 + c.price_change, s.elasticity_q05),
+        power(1 + c.price_change, s.elasticity_q95)
+    ) - 1 AS units_change_q05,
+    greatest(
+        power(1 + c.price_change, s.elasticity_q05),
+        power(1 + c.price_change, s.elasticity_q95)
+    ) - 1 AS units_change_q95,
     power(1 + c.price_change, 1 + s.elasticity_q50) - 1 AS revenue_change,
-    least(power(1 + c.price_change, 1 + s.elasticity_q05), power(1 + c.price_change, 1 + s.elasticity_q95)) - 1 AS revenue_change_q05,
-    greatest(power(1 + c.price_change, 1 + s.elasticity_q05), power(1 + c.price_change, 1 + s.elasticity_q95)) - 1 AS revenue_change_q95,
+    least(
+        power(1 + c.price_change, 1 + s.elasticity_q05),
+        power(1 + c.price_change, 1 + s.elasticity_q95)
+    ) - 1 AS revenue_change_q05,
+    greatest(
+        power(1 + c.price_change, 1 + s.elasticity_q05),
+        power(1 + c.price_change, 1 + s.elasticity_q95)
+    ) - 1 AS revenue_change_q95,
     power(1 + c.price_change, m.elasticity_q50) - 1 AS category_units_change,
-    least(power(1 + c.price_change, m.elasticity_q05), power(1 + c.price_change, m.elasticity_q95)) - 1 AS category_units_change_q05,
-    greatest(power(1 + c.price_change, m.elasticity_q05), power(1 + c.price_change, m.elasticity_q95)) - 1 AS category_units_change_q95,
+    least(
+        power(1 + c.price_change, m.elasticity_q05),
+        power(1 + c.price_change, m.elasticity_q95)
+    ) - 1 AS category_units_change_q05,
+    greatest(
+        power(1 + c.price_change, m.elasticity_q05),
+        power(1 + c.price_change, m.elasticity_q95)
+    ) - 1 AS category_units_change_q95,
     power(1 + c.price_change, 1 + m.elasticity_q50) - 1 AS category_revenue_change,
-    least(power(1 + c.price_change, 1 + m.elasticity_q05), power(1 + c.price_change, 1 + m.elasticity_q95)) - 1 AS category_revenue_change_q05,
-    greatest(power(1 + c.price_change, 1 + m.elasticity_q05), power(1 + c.price_change, 1 + m.elasticity_q95)) - 1 AS category_revenue_change_q95,
+    least(
+        power(1 + c.price_change, 1 + m.elasticity_q05),
+        power(1 + c.price_change, 1 + m.elasticity_q95)
+    ) - 1 AS category_revenue_change_q05,
+    greatest(
+        power(1 + c.price_change, 1 + m.elasticity_q05),
+        power(1 + c.price_change, 1 + m.elasticity_q95)
+    ) - 1 AS category_revenue_change_q95,
     CASE
         WHEN s.price_mean * (1 + c.price_change) < s.price_min * (1 - 1e-9)
             OR s.price_mean * (1 + c.price_change) > s.price_max * (1 + 1e-9)

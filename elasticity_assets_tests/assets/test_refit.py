@@ -186,15 +186,58 @@ def test_named_categories_are_fitted_and_all_are_published(project: Project) -> 
     assert sorted(project.published("category_elasticity")["category"]) == CATEGORIES
 
 
+def two_slopes_metadata(result: dg.ExecuteInProcessResult) -> dict[str, object]:
+    (event,) = [
+        event.materialization
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("promotion_elasticity")
+    ]
+    return {name: value.value for name, value in event.metadata.items()}
+
+
 def test_one_partition_alone_is_refitted_and_published(project: Project) -> None:
     project.refit()
     before = project.published("product_elasticity").set_index("category")
+    slopes_before = project.published("promotion_elasticity").set_index("category")
     result = project.refit(changed_only=False, partition_key=partition_key(SECOND))
     assert result.success
     assert how_fitted(result) == {partition_key(SECOND): "fitted"}
     after = project.published("product_elasticity").set_index("category")
     assert (after.loc[SECOND, "fit_id"] != before.loc[SECOND, "fit_id"]).all()
     assert (after.loc[FIRST, "fit_id"] == before.loc[FIRST, "fit_id"]).all()
+
+    slopes = project.published("promotion_elasticity").set_index("category")
+    assert slopes.loc[[FIRST]].equals(slopes_before.loc[[FIRST]])
+    assert set(slopes.loc[SECOND, "fit_id"]) == set(after.loc[SECOND, "fit_id"])
+    assert project.published("price_scenarios").groupby("category").size().to_dict() == {
+        FIRST: 9 * 4,
+        SECOND: 9 * 4,
+    }
+    told = two_slopes_metadata(result)
+    assert (told["categories fitted"], told["kept: of the fit in product_elasticity"]) == (1, 1)
+    assert told["dagster/row_count"] == 8
+
+
+def test_two_slopes_of_one_category_do_not_depend_on_what_is_stored_of_another(project: Project) -> None:
+    project.refit()
+    before = project.published("promotion_elasticity").set_index("category")
+    store = ArrayStore(folder=project.settings.arrays_folder)
+    panel = store.read(dg.AssetKey("model_input"), partition_key(FIRST))
+    assert panel is not None
+    of_another_version = {name: array for name, array in panel.items() if not name.endswith("log_price")}
+    assert len(of_another_version) < len(panel)
+    store.write(dg.AssetKey("model_input"), of_another_version, partition_key(FIRST))
+
+    assert project.refit(changed_only=False, partition_key=partition_key(SECOND)).success
+    after = project.published("promotion_elasticity").set_index("category")
+    assert after.loc[[FIRST]].equals(before.loc[[FIRST]])
+    assert (after.loc[SECOND, "fit_id"] != before.loc[SECOND, "fit_id"]).all()
+
+    with Warehouse(path=str(project.settings.warehouse)).write() as connection:
+        connection.execute("DELETE FROM promotion_elasticity")
+    result = project.refit(partition_key=partition_key(SECOND))
+    assert checks(result)["two_slopes_fitted"].description == f"without rows: {FIRST!r}"
+    assert set(project.published("promotion_elasticity")["category"]) == {SECOND}
 
 
 def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
