@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -136,7 +137,7 @@ def publish(
             with warehouse.read() as connection:
                 row = connection.sql(statement("mart_refit"), params=_refit_values(refit)).to_arrow_table()
                 row_counts = _build(new, database_name(published), connection, row, controls)
-            if problems := _problems(new, database_name(published), refit):
+            if problems := _problems(new, database_name(published), refit, warehouse.memory_bytes):
                 raise TablesDisagreeError(published, problems)
             if not isinstance(warehouse, DuckLakeWarehouse):
                 _copy(new, archive(published) / f"{refit.refit_id}.duckdb")
@@ -303,9 +304,12 @@ def _refit_values(refit: Refit) -> dict[str, object]:
     }
 
 
-def _problems(new: Path, database: str, refit: Refit) -> list[str]:
+def _problems(new: Path, database: str, refit: Refit, memory_bytes: int) -> list[str]:
     """Reasons not to publish the new file, as it stands on disk."""
-    with duckdb.connect() as connection:
+    with (
+        TemporaryDirectory(prefix="elasticity_checks.") as spills,
+        duckdb.connect(config={"memory_limit": f"{memory_bytes}B", "temp_directory": spills}) as connection,
+    ):
         connection.execute(
             statement("mart_attach_read_only", file=quoted(str(new), "'"), database=quoted(database))
         )
