@@ -1,7 +1,7 @@
 """From simulated sales files to published tables: each stage's time and peak memory.
 
     python benchmarks/pipeline.py --products 100_000
-    python benchmarks/pipeline.py --products 1_000_000      # the article's large size (a quarter of an hour and more)
+    python benchmarks/pipeline.py --products 1_000_000      # the article's large size (forty minutes)
 
 `elasticity simulate` writes a Parquet file, and `elasticity refit` takes it from there, each in a process of its own.
 Memory is the process's resident set, looked at five times a second; a stage's peak is the highest while it ran. Ends in

@@ -1,7 +1,9 @@
 """What a refit costs: constants fitted to measured runs, a run predicted from smaller ones, and larger ones planned.
 
-    for n in 55 75 100 240; do
-        python benchmarks/pipeline.py --products $((20 * n)) --categories $n --weeks 104 >> runs.jsonl; done
+    python benchmarks/pipeline.py --products 2_400 --categories 120 --weeks 104 > runs.jsonl
+    python benchmarks/pipeline.py --products 1_000 --categories 200 --weeks 104 >> runs.jsonl
+    python benchmarks/pipeline.py --products 102_000 --categories 102 >> runs.jsonl
+    python benchmarks/pipeline.py --products 1_000_000 >> runs.jsonl
     python benchmarks/scale.py runs.jsonl                # the last line is predicted from the others
     python benchmarks/scale.py runs.jsonl --products 10_000_000 --categories 10_000 --rows 1_560_000_000_000
 
