@@ -69,10 +69,13 @@ class Factor(NamedTuple):
         L with A = L L'.
     border : tuple of d arrays, shape (S + 1, n)
         U = L^-1 B, a row of theta each, and behind it L^-1 times the gradient by theta.
+    deviation_border : array, shape (d, d + K, n)
+        V = L^-1 (B + A R^-1 E), what U is for e_i in place of theta_i: E(e_i | s) = -R L^-T V (c, alpha) + ...
     """
 
     cholesky: jax.Array
     border: tuple[jax.Array, ...]
+    deviation_border: jax.Array
 
 
 class Corner(NamedTuple):
@@ -202,11 +205,14 @@ def eliminate(
         periods.append(rest * (1.0 / L[a, a]))
     lead, descent = solve_lower(L, to_alpha - to_prior), solve_lower(L, full_score)
     # U, and as its last row the gradient: products with itself give U'U and U' times the gradient.
-    factor = Factor(L, tuple(jnp.concatenate([lead[a], periods[a], descent[None, a]]) for a in range(d)))
+    border = tuple(jnp.concatenate([lead[a], periods[a], descent[None, a]]) for a in range(d))
+    # B + A R^-1 E without the prior, which cancels: all that is left where tau is small.
+    back = 2.0 * identity(d, R.shape[-1]) - R  # R^-1, as R differs from I in its last row only
+    factor = Factor(L, border, solve_lower(L, to_alpha + times(H, times(back, E))))
     gram = functools.reduce(jnp.add, [_matmul(border, border.T) for border in factor.border])
 
-    # Lambda - Lambda R A^-1 R' Lambda = R^-T H A^-1 R' Lambda; R differs from I in its last row only.
-    kept = times(transpose(2.0 * identity(d, R.shape[-1]) - R), times(H, solve(L, weighted)))
+    # Lambda - Lambda R A^-1 R' Lambda = R^-T H A^-1 R' Lambda.
+    kept = times(transpose(back), times(H, solve(L, weighted)))
     by_prior, by_alpha = solve(L, to_prior), solve(L, to_alpha)
     crossed = times(transpose(by_prior), to_alpha)
     corner = times(transpose(E), times(kept, E)) + crossed + transpose(crossed)
@@ -275,13 +281,28 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     R, E = uncentre(rows)
     L, lead = factor.cholesky, E.shape[1]
     d, _, n = L.shape
-    widened = jnp.pad(cov, ((0, 0), (0, 1)))  # zeros meet the border's last row, the gradient
-    P = [_matmul(widened, border) for border in factor.border]
+    u_lead = jnp.stack([border[:lead] for border in factor.border])
+    # Zeros meet the border's other rows, the gradient as the last.
+    widened = jnp.pad(cov, ((0, 0), (0, 1))).at[:, :lead].set(0.0)
+    of_periods = widened.at[:lead].set(0.0)
+    by_periods = [_matmul(of_periods, border) for border in factor.border]
     explained = _symmetric(
-        [[over_periods(P[a] * factor.border[b][:-1]) for b in range(a + 1)] for a in range(d)]
+        [[over_periods(by_periods[a] * factor.border[b][:-1]) for b in range(a + 1)] for a in range(d)]
     )
-    theta = solve_upper(L, transpose(solve_upper(L, identity(d, n) + explained)))
-    p_lead = solve_upper(L, jnp.stack([of[:lead] for of in P]))  # -Cov(theta_i, (c, alpha))
+    crossed = jnp.stack([_matmul(widened[:lead], border) for border in factor.border])
+    cov_lead = jnp.broadcast_to(cov[:lead, :lead, None], (lead, lead, n))
+
+    def given_and_explained(border: jax.Array) -> jax.Array:
+        """Cov of L' theta_i, or of L' R^-1 e_i, by the lead's part of U or V."""
+        across = times(border, transpose(crossed + 0.5 * times(border, cov_lead)))
+        return identity(d, n) + explained + across + transpose(across)
+
+    theta = solve_upper(L, transpose(solve_upper(L, given_and_explained(u_lead))))
+    p_lead = solve_upper(L, crossed + times(u_lead, cov_lead))  # -Cov(theta_i, (c, alpha))
+    P = [
+        periods[lead:] + _matmul(cov[lead:, :lead], of_lead)
+        for periods, of_lead in zip(by_periods, u_lead, strict=True)
+    ]
 
     # Var eta = Var(gamma) + Var(level) + z_a (...), each regressor's cross terms taken together.
     eta = _outer_sum(jnp.diagonal(cov)[lead:], theta[-1, -1])
@@ -292,7 +313,7 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
         for b in range(a):
             inner = inner + 2.0 * within[a][b] * z[b]
         for b in range(a, d):
-            inner = inner - twice_inverse[a][b] * P[b][lead:]
+            inner = inner - twice_inverse[a][b] * P[b]
         eta = eta + inner * z[a]
     for k in range(lead - d):
         inner = _outer_sum(2.0 * cov[lead:, d + k], -to_lead[-1][d + k])
@@ -302,10 +323,12 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
             inner = inner + cov[d + k, d + j] * rows.controls[j]
         eta = eta + rows.controls[k] * inner
 
-    cross = jnp.sum(times(R, p_lead) * E, axis=1)
-    own = jnp.sum(times(R, theta) * R, axis=1)
-    centre = jnp.sum(times(E, jnp.broadcast_to(cov[:lead, :lead, None], (lead, lead, n))) * E, axis=1)
-    return Covariance(theta, -p_lead, jnp.maximum(eta, 0.0), jnp.maximum(own + 2.0 * cross + centre, 0.0))
+    # Not from Var theta: that and Var c, each far larger, would leave nothing but rounding where tau is small.
+    to_deviation = solve_lower(L, transpose(R))
+    deviation_var = jnp.sum(
+        to_deviation * times(given_and_explained(factor.deviation_border), to_deviation), axis=0
+    )
+    return Covariance(theta, -p_lead, jnp.maximum(eta, 0.0), deviation_var)
 
 
 def conditional_var(factor: Factor) -> jax.Array:

@@ -133,6 +133,18 @@ def test_strong_data_do_not_drown_the_prior() -> None:
     np.testing.assert_allclose(found.theta[0, 0, :N], cov[own, own], rtol=0.05)
 
 
+def test_elasticities_that_are_nearly_the_same_deviate_by_the_prior() -> None:
+    """A tau of 1e-4: deviations' variances are 1e-8, where those of elasticities and of their mean are 0.1."""
+    problem = Problem(2, 1)
+    problem.precision[0] = 1e8
+    arrays = (problem.theta, problem.shared, problem.g, problem.h, problem.precision)
+    factor, corner = arrow.eliminate(problem.rows, *(np.asarray(array, np.float32) for array in arrays))
+    arrays = (problem.shared, problem.prior_mean, problem.prior_precision, problem.is_period)
+    solved = arrow.solve_shared(corner, *(np.asarray(array, np.float32) for array in arrays))
+    found = arrow.covariances(problem.rows, factor, solved.cov)
+    np.testing.assert_allclose(found.deviation[0, :N] * problem.precision[0], 1.0, rtol=1e-5)
+
+
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
 def test_small_matrices(d: int) -> None:
     rng = np.random.default_rng(d)
