@@ -30,12 +30,13 @@ def fitted(panel: Panel) -> CategoryPosterior:
 def test_agrees_with_svi(panel: Panel, fitted: CategoryPosterior) -> None:
     other = svi.fit(panel, DEFAULT, "negative_binomial", SviOptions())
     reference, found = (summarize(fit.weight, fit.product_mean, fit.product_var) for fit in (fitted, other))
-    # A thousand draws know a mean to 0.05 sds or so, and an sd to 5%; the rest is what a Gaussian of fixed scales leaves
-    # out: sds by SVI are some 12% (17%) too small on average (in the worst product), with other seeds 3% more or less.
+    # A thousand draws know a mean to 0.05 sds or so, and an sd to 5%; the rest is what a Gaussian of fixed scales
+    # leaves out: SVI's sds are 12% too small on average and 17% in the worst product, a few % more with other seeds.
     assert np.sqrt(np.mean(((found.mean - reference.mean) / reference.sd) ** 2)) < 0.25
     ratio = found.sd / reference.sd
     assert 0.8 < ratio.mean() < 1.0
-    assert 0.7 < ratio.min() and ratio.max() < 1.1
+    assert ratio.min() > 0.7
+    assert ratio.max() < 1.1
     assert np.log(other.dispersion / fitted.dispersion) == pytest.approx(0.0, abs=0.5)
     assert np.abs(other.level - fitted.level).max() < 0.2
     control = summarize(fitted.weight, fitted.control_mean, fitted.control_var)
