@@ -282,19 +282,19 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     L, lead = factor.cholesky, E.shape[1]
     d, _, n = L.shape
     u_lead = jnp.stack([border[:lead] for border in factor.border])
-    # Zeros meet the border's other rows, the gradient as the last.
-    widened = jnp.pad(cov, ((0, 0), (0, 1))).at[:, :lead].set(0.0)
-    of_periods = widened.at[:lead].set(0.0)
+    # Cov(s, gamma) and Cov(gamma); zeros meet the border's other rows, of which the last is the gradient.
+    with_periods = jnp.pad(cov, ((0, 0), (0, 1))).at[:, :lead].set(0.0)
+    of_periods = with_periods.at[:lead].set(0.0)
     by_periods = [_matmul(of_periods, border) for border in factor.border]
     explained = _symmetric(
         [[over_periods(by_periods[a] * factor.border[b][:-1]) for b in range(a + 1)] for a in range(d)]
     )
-    crossed = jnp.stack([_matmul(widened[:lead], border) for border in factor.border])
+    crossed = jnp.stack([_matmul(with_periods[:lead], border) for border in factor.border])
     cov_lead = jnp.broadcast_to(cov[:lead, :lead, None], (lead, lead, n))
 
-    def given_and_explained(border: jax.Array) -> jax.Array:
-        """Cov of L' theta_i, or of L' R^-1 e_i, by the lead's part of U or V."""
-        across = times(border, transpose(crossed + 0.5 * times(border, cov_lead)))
+    def given_and_explained(of_lead: jax.Array) -> jax.Array:
+        """Cov of L' theta_i, or of L' R^-1 e_i, by U's columns of the lead, or V."""
+        across = times(of_lead, transpose(crossed + 0.5 * times(of_lead, cov_lead)))
         return identity(d, n) + explained + across + transpose(across)
 
     theta = solve_upper(L, transpose(solve_upper(L, given_and_explained(u_lead))))

@@ -46,6 +46,14 @@ class Problem:
         self.prior_precision = np.r_[rng.gamma(2.0, 1.0, d + K), np.full(W, 4.0)]
         self.is_period = np.r_[np.zeros(d + K), np.ones(W)]
 
+    def by_arrow(self) -> tuple[arrow.Factor, arrow.Shared, arrow.Covariance]:
+        """Eliminate, solve and take covariances, in float32."""
+        arrays = (self.theta, self.shared, self.g, self.h, self.precision)
+        factor, corner = arrow.eliminate(self.rows, *(np.asarray(array, np.float32) for array in arrays))
+        arrays = (self.shared, self.prior_mean, self.prior_precision, self.is_period)
+        solved = arrow.solve_shared(corner, *(np.asarray(array, np.float32) for array in arrays))
+        return factor, solved, arrow.covariances(self.rows, factor, solved.cov)
+
     def dense(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Step, covariance, and cells' design, of (s, theta_1, theta_2, ...) in the model's own coordinates."""
         d, K, S = self.d, self.K, self.S
@@ -88,16 +96,7 @@ class Problem:
 @pytest.mark.parametrize("centred", [True, False])
 def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool) -> None:
     problem = Problem(d, K, centred=centred)
-    f32 = lambda *arrays: tuple(np.asarray(array, np.float32) for array in arrays)  # noqa: E731
-    theta, shared, g, h, precision = f32(
-        problem.theta, problem.shared, problem.g, problem.h, problem.precision
-    )
-    factor, corner = arrow.eliminate(problem.rows, theta, shared, g, h, precision)
-    prior_mean, prior_precision, is_period = f32(
-        problem.prior_mean, problem.prior_precision, problem.is_period
-    )
-    solved = arrow.solve_shared(corner, shared, prior_mean, prior_precision, is_period)
-    found = arrow.covariances(problem.rows, factor, solved.cov)
+    factor, solved, found = problem.by_arrow()
     step, cov, X = problem.dense()
     S = problem.S
     tight = {"rtol": 2e-4, "atol": 2e-5}
@@ -122,13 +121,9 @@ def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool
 def test_strong_data_do_not_drown_the_prior() -> None:
     """1e7 units a week: prior and data differ by ten orders of magnitude, more than float32 holds."""
     problem = Problem(2, 1, scale=1e7)
-    arrays = (problem.theta, problem.shared, problem.g, problem.h, problem.precision)
-    factor, corner = arrow.eliminate(problem.rows, *(np.asarray(array, np.float32) for array in arrays))
-    arrays = (problem.shared, problem.prior_mean, problem.prior_precision, problem.is_period)
-    solved = arrow.solve_shared(corner, *(np.asarray(array, np.float32) for array in arrays))
+    _, solved, found = problem.by_arrow()
     _, cov, _ = problem.dense()
     np.testing.assert_allclose(np.diag(solved.cov)[:2], np.diag(cov)[:2], rtol=1e-3)
-    found = arrow.covariances(problem.rows, factor, solved.cov)
     own = problem.S + 2 * np.arange(N)
     np.testing.assert_allclose(found.theta[0, 0, :N], cov[own, own], rtol=0.05)
 
@@ -137,11 +132,7 @@ def test_elasticities_that_are_nearly_the_same_deviate_by_the_prior() -> None:
     """A tau of 1e-4: deviations' variances are 1e-8, where those of elasticities and of their mean are 0.1."""
     problem = Problem(2, 1)
     problem.precision[0] = 1e8
-    arrays = (problem.theta, problem.shared, problem.g, problem.h, problem.precision)
-    factor, corner = arrow.eliminate(problem.rows, *(np.asarray(array, np.float32) for array in arrays))
-    arrays = (problem.shared, problem.prior_mean, problem.prior_precision, problem.is_period)
-    solved = arrow.solve_shared(corner, *(np.asarray(array, np.float32) for array in arrays))
-    found = arrow.covariances(problem.rows, factor, solved.cov)
+    _, _, found = problem.by_arrow()
     np.testing.assert_allclose(found.deviation[0, :N] * problem.precision[0], 1.0, rtol=1e-5)
 
 
