@@ -28,10 +28,10 @@ from numpyro.infer.reparam import LocScaleReparam
 from scipy.interpolate import CubicSpline
 from scipy.stats import kstest, norm
 
+from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.inference import natural_gradient, nuts
-from elasticity_assets.inference.arrays import pack, unpack
+from elasticity_assets.inference.density.model import Model, stack_panels
 from elasticity_assets.inference.hierarchy import message, pool, pooled
-from elasticity_assets.inference.model import Model, stack_panels
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
@@ -297,7 +297,7 @@ def joint_draws(panels: list[Panel], likelihood: str, smallest_ess: int) -> tupl
 def part_pooling(smallest_ess: int) -> dict:
     """Compare partitions and pooling with one joint fit (fixed scales) and with joint NUTS (learned)."""
     sys.path.insert(0, str(ROOT))  # the dense fit is the tests' own
-    from elasticity_assets_tests.inference.dense import joint_poisson_fit
+    from elasticity_assets_tests.support.dense import joint_poisson_fit
 
     panels = list(sample_panels(()).values())
     fixed = Priors(

@@ -23,7 +23,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.inference import engines, evidence, heldout, natural_gradient, split_samples
+from elasticity_assets.inference import engines, natural_gradient, weighing
+from elasticity_assets.inference.judging import heldout, split_samples
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
@@ -46,7 +47,7 @@ def covered(posterior: CategoryPosterior, truth: np.ndarray) -> np.ndarray:
 
 def judge(panel: Panel, posterior: CategoryPosterior) -> dict[str, float]:
     """Scores of one category, as the assets publish them."""
-    panel = evidence.weighed(panel, evidence.of_posterior(posterior))
+    panel = weighing.weighed(panel, weighing.of_posterior(posterior))
     scores = heldout.evaluate(panel, DEFAULT, posterior.diagnostics.family, posterior).folds()
     fit = partial(
         natural_gradient.fit,

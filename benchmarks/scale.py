@@ -23,8 +23,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from elasticity_assets.assets.metadata import MOST_CATEGORIES_PICTURED
-from elasticity_assets.inference.heldout import Effort
-from elasticity_assets.report import MOST_SECTIONS
+from elasticity_assets.inference.judging.heldout import Effort
+from elasticity_assets.report.page import MOST_SECTIONS
 
 OF_ROWS = "raw_sales", "weekly_sales"
 SPREAD = "category_posterior", "heldout_evaluation", "split_samples", "promotion_elasticity"

@@ -27,13 +27,13 @@ import numpy as np
 from article import ArticleLoop, flatten
 from threadpoolctl import threadpool_limits
 
+from elasticity_assets.fitting.threads import cores, run_each
 from elasticity_assets.inference import engines
 from elasticity_assets.inference.hierarchy import message, pool, pooled
 from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Priors
-from elasticity_assets.inference.side_by_side import cores, run_each
 from elasticity_assets.inference.simulate import Simulation, Truth, simulated_panels
 
 SIZES = {"small": (10_000, 10), "medium": (100_000, 100), "large": (1_000_000, 1_000)}

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from elasticity_assets.inference.arrays import pack, unpack
+from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 
@@ -92,7 +92,7 @@ def fit_in_memory(folder: Path, likelihood: str) -> dict:
 
 def fit_streaming(folder: Path, likelihood: str) -> dict:
     """Fit part by part."""
-    from elasticity_assets.inference import streaming
+    from elasticity_assets.inference.natural_gradient import streaming
     from elasticity_assets.inference.options import NaturalGradientOptions
     from elasticity_assets.inference.priors import DEFAULT
 

@@ -27,8 +27,8 @@ from elasticity_assets.ingestion import (
     read_category,
     take_in_files,
 )
-from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.settings import Columns, SalesSettings
+from elasticity_assets.warehouse.file import Warehouse
 
 FILES, DAYS, LINES_A_PRODUCT = 4, 728, 400
 MEMORY = 2 * 10**9

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpyro
 
-from elasticity_assets.inference.model import Model, stack_panels
+from elasticity_assets.inference.density.model import Model, stack_panels
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
 ROOT = Path(__file__).parents[1]
-FILES = (ROOT / "docs" / "model_graph.svg", ROOT / "elasticity_assets" / "model_graph.svg")
+FILES = (ROOT / "docs" / "model_graph.svg", ROOT / "elasticity_assets" / "report" / "model_graph.svg")
 
 
 def main() -> None:

@@ -11,14 +11,15 @@ import dagster as dg
 from elasticity_assets.assets import (
     elasticity,
     evidence,
-    mart,
     model_input,
     posterior,
     promotion,
+    published,
     report,
     sales,
 )
-from elasticity_assets.automation import (
+from elasticity_assets.automation.failure_webhook import failure_webhook
+from elasticity_assets.automation.jobs import (
     check_ages,
     cross_check,
     cross_check_schedule,
@@ -30,12 +31,11 @@ from elasticity_assets.automation import (
     weekly_schedule,
     with_freshness_policy,
 )
-from elasticity_assets.failure_webhook import failure_webhook
-from elasticity_assets.resources.array_store import ArrayStore
-from elasticity_assets.resources.ducklake import DuckLakeWarehouse
-from elasticity_assets.resources.svi_fit import SviFit
-from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.fitting.array_store import ArrayStore
+from elasticity_assets.fitting.fitter import SviFit
 from elasticity_assets.settings import Settings, load_settings
+from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
+from elasticity_assets.warehouse.file import Warehouse
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
@@ -87,11 +87,11 @@ def build_definitions(
         assets=[
             asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule))
             for asset in dg.load_assets_from_modules(
-                [sales, model_input, posterior, evidence, elasticity, promotion, mart, report]
+                [sales, model_input, posterior, evidence, elasticity, promotion, published, report]
             )
             if isinstance(asset, dg.AssetsDefinition)
         ],
-        asset_checks=[mart.every_category_is_recent],
+        asset_checks=[published.every_category_is_recent],
         jobs=[ingest, refit, cross_check, check_ages],
         schedules=[
             weekly_schedule(settings.schedule),

@@ -9,10 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elasticity_assets.resources.ducklake import DuckLakeWarehouse, close_connections
-from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.settings import DUCKLAKE
-from elasticity_assets_tests.postgres import PASSWORD, Server, running_server
+from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse, close_connections
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets_tests.support.postgres import PASSWORD, Server, running_server
 
 # The same programs are compiled in many tests and processes; jax, imported later, keeps them here. One folder
 # a worker: jax warns of an entry that another process is still writing.

@@ -11,7 +11,7 @@ import yaml
 
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.settings import load_settings
-from elasticity_assets_tests.projects import settings_dict
+from elasticity_assets_tests.support.projects import settings_dict
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from elasticity_assets.inference.options import FitOptions
-from elasticity_assets.mart import publish
-from elasticity_assets.resources.warehouse import Warehouse
-from elasticity_assets_tests.small_warehouse import CONTROLS, fill, refit
+from elasticity_assets.published.publish import publish
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets_tests.support.small_warehouse import CONTROLS, fill, refit
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from elasticity_assets.ingestion import take_in_files
-from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.settings import load_settings
+from elasticity_assets.warehouse.file import Warehouse
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 EXAMPLE = Path(__file__).parents[1] / "examples" / "complete_journey"

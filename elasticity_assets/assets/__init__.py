@@ -1,4 +1,4 @@
-"""The assets: sales, model input, posterior, evidence, elasticity, promotion, mart, and report at the end."""
+"""The assets: sales, model input, posterior, evidence, elasticity, promotion, published, and report at the end."""
 
 import warnings
 
@@ -10,12 +10,12 @@ with warnings.catch_warnings():
     from elasticity_assets.assets import (
         elasticity,
         evidence,
-        mart,
         model_input,
         posterior,
         promotion,
+        published,
         report,
         sales,
     )
 
-__all__ = ["elasticity", "evidence", "mart", "model_input", "posterior", "promotion", "report", "sales"]
+__all__ = ["elasticity", "evidence", "model_input", "posterior", "promotion", "published", "report", "sales"]

@@ -8,29 +8,24 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from elasticity_assets import elasticity_tables as rows_of
-from elasticity_assets import plots
+from elasticity_assets.assets import plots
 from elasticity_assets.assets.metadata import OWNERS, column_schema, pictures, row_count
+from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.drawing import curve_title
-from elasticity_assets.fits import POOLED_FITS, FitRecord, failures, of_fit, readable_fit
-from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.fitting.array_store import StoredArrays
+from elasticity_assets.fitting.packing import unpack
+from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, failures, of_fit, readable_fit
 from elasticity_assets.inference.demand_curve import demand_curve, is_fitted_to, most_and_least_certain
 from elasticity_assets.inference.hierarchy import Hierarchy, pooled
+from elasticity_assets.inference.judging.scores import HeldOut
+from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import PRESETS
-from elasticity_assets.inference.scores import HeldOut
 from elasticity_assets.inference.shrinkage import own_data_estimates
-from elasticity_assets.inference.split_samples import SplitSamples
-from elasticity_assets.partitions import CATEGORIES, category_of
-from elasticity_assets.price_scenarios import replace_scenarios
-from elasticity_assets.resources.array_store import StoredArrays
-from elasticity_assets.resources.warehouse import Warehouse
-from elasticity_assets.schema import Table, create_table, qualified, replace_rows
-from elasticity_assets.settings import Settings
-from elasticity_assets.sql import statement
-from elasticity_assets.tables import (
+from elasticity_assets.published import rows as rows_of
+from elasticity_assets.published.price_scenarios import replace_scenarios
+from elasticity_assets.published.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
     CONTROL_EFFECT,
@@ -40,6 +35,11 @@ from elasticity_assets.tables import (
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
 )
+from elasticity_assets.report.drawing import curve_title
+from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.schema import Table, create_table, qualified, replace_rows
+from elasticity_assets.warehouse.sql import statement
 
 GROUP = "4_elasticity"
 Arrays = Mapping[str, np.ndarray]

@@ -12,25 +12,25 @@ import duckdb
 import pandas as pd
 from pydantic import Field
 
-from elasticity_assets import plots
+from elasticity_assets.assets import plots
 from elasticity_assets.assets.metadata import OWNERS, column_schema, pictures, row_count
+from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import evidence as checks
-from elasticity_assets.fits import FitRecord, of_fit, readable_fit, reason, utc_now
-from elasticity_assets.inference.arrays import pack, unpack
+from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
+from elasticity_assets.fitting.fitter import SviFit
+from elasticity_assets.fitting.packing import pack, unpack
+from elasticity_assets.fitting.stored_fits import FitRecord, of_fit, readable_fit, reason, utc_now
+from elasticity_assets.inference.judging.scores import HeldOut
+from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.scores import HeldOut
-from elasticity_assets.inference.split_samples import SplitSamples
-from elasticity_assets.partitions import CATEGORIES, category_of
-from elasticity_assets.resources.array_store import ArrayStore, StoredArrays
-from elasticity_assets.resources.svi_fit import SviFit
-from elasticity_assets.resources.warehouse import Warehouse
-from elasticity_assets.schema import create_table, replace_rows
-from elasticity_assets.sql import statement
-from elasticity_assets.tables import NUTS_CROSS_CHECK
+from elasticity_assets.published.tables import NUTS_CROSS_CHECK
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.schema import create_table, replace_rows
+from elasticity_assets.warehouse.sql import statement
 
 if TYPE_CHECKING:  # it imports jax
-    from elasticity_assets.inference.cross_check import CrossCheck
+    from elasticity_assets.inference.judging.cross_check import CrossCheck
 
 GROUP = "3_evidence"
 

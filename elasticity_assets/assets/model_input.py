@@ -7,16 +7,16 @@ import dagster as dg
 
 from elasticity_assets.assets.metadata import OWNERS
 from elasticity_assets.assets.sales import weekly_sales
+from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import model_input as checks
+from elasticity_assets.fitting.array_store import ArrayStore
+from elasticity_assets.fitting.packing import pack
 from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
-from elasticity_assets.inference.arrays import pack
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX, category_price_index
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.ingestion import all_periods, missing_periods, read_category
-from elasticity_assets.partitions import CATEGORIES, category_of
-from elasticity_assets.resources.array_store import ArrayStore
-from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.settings import SalesSettings, Settings
+from elasticity_assets.warehouse.file import Warehouse
 
 
 @dg.asset(

@@ -9,11 +9,14 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from elasticity_assets import plots
+from elasticity_assets.assets import plots
 from elasticity_assets.assets.metadata import OWNERS, pictures
+from elasticity_assets.automation.partitions import CATEGORIES
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.elasticity_tables import category_summary, product_summary
-from elasticity_assets.fits import (
+from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
+from elasticity_assets.fitting.fitter import FitTask, SviFit
+from elasticity_assets.fitting.packing import pack, unpack
+from elasticity_assets.fitting.stored_fits import (
     POOLED_FITS,
     FitRecord,
     check_finite,
@@ -23,14 +26,11 @@ from elasticity_assets.fits import (
     reason,
     record_outcomes,
 )
-from elasticity_assets.inference.arrays import pack, unpack
 from elasticity_assets.inference.hierarchy import message, pool
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.partitions import CATEGORIES
-from elasticity_assets.resources.array_store import ArrayStore, StoredArrays
-from elasticity_assets.resources.svi_fit import FitTask, SviFit
-from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.published.rows import category_summary, product_summary
+from elasticity_assets.warehouse.file import Warehouse
 
 GROUP = "2_fit"
 

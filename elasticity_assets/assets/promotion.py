@@ -6,19 +6,19 @@ from collections.abc import Iterator
 import dagster as dg
 import duckdb
 
-from elasticity_assets import elasticity_tables as rows_of
 from elasticity_assets.assets.elasticity import GROUP, product_elasticity, replace_categories
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.automation.partitions import category_of
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.fits import check_finite_slopes, fits_in, readable_fit, reason
-from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.fitting.array_store import StoredArrays
+from elasticity_assets.fitting.fitter import SviFit, TwoSlopesTask
+from elasticity_assets.fitting.packing import unpack
+from elasticity_assets.fitting.stored_fits import check_finite_slopes, fits_in, readable_fit, reason
 from elasticity_assets.inference.panel import Panel
-from elasticity_assets.partitions import category_of
-from elasticity_assets.resources.array_store import StoredArrays
-from elasticity_assets.resources.svi_fit import SviFit, TwoSlopesTask
-from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.published import rows as rows_of
+from elasticity_assets.published.tables import PRODUCT_ELASTICITY, PROMOTION_ELASTICITY
 from elasticity_assets.settings import Settings
-from elasticity_assets.tables import PRODUCT_ELASTICITY, PROMOTION_ELASTICITY
+from elasticity_assets.warehouse.file import Warehouse
 
 
 @dg.asset(

@@ -3,30 +3,30 @@
 import dagster as dg
 
 from elasticity_assets.assets.elasticity import Arrays, pooled_fit
-from elasticity_assets.assets.mart import failed_categories, published_elasticity
 from elasticity_assets.assets.metadata import OWNERS
-from elasticity_assets.checks import mart as checks
-from elasticity_assets.elasticity_tables import summary_of
-from elasticity_assets.fits import of_fit
-from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.assets.published import failed_categories, published_elasticity
+from elasticity_assets.automation.partitions import partition_key
+from elasticity_assets.checks import published as checks
+from elasticity_assets.fitting.array_store import StoredArrays
+from elasticity_assets.fitting.packing import unpack
+from elasticity_assets.fitting.stored_fits import of_fit
 from elasticity_assets.inference.hierarchy import Hierarchy
+from elasticity_assets.inference.judging.scores import HeldOut
+from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import PRESETS
-from elasticity_assets.inference.scores import HeldOut
-from elasticity_assets.inference.split_samples import SplitSamples
-from elasticity_assets.partitions import partition_key
-from elasticity_assets.report import MOST_SECTIONS, Report, Section, category_section, facts, render
-from elasticity_assets.report_files import LATEST, write_report
-from elasticity_assets.report_pictures import forest
-from elasticity_assets.report_tables import (
+from elasticity_assets.published.rows import summary_of
+from elasticity_assets.report.files import LATEST, write_report
+from elasticity_assets.report.page import MOST_SECTIONS, Report, Section, category_section, facts, render
+from elasticity_assets.report.pictures import forest
+from elasticity_assets.report.tables import (
     category_cells,
     elasticity_text,
     largest_categories,
     read_published,
 )
-from elasticity_assets.resources.array_store import StoredArrays
-from elasticity_assets.resources.warehouse import Warehouse
 from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.file import Warehouse
 
 
 @dg.asset(

@@ -3,13 +3,13 @@
 import dagster as dg
 
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.automation.partitions import keep_in_step
 from elasticity_assets.checks import sales as checks
 from elasticity_assets.ingestion import build_weekly_sales, categories, take_in_files
-from elasticity_assets.partitions import keep_in_step
-from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.published.tables import REJECTED_SALES
+from elasticity_assets.published.tables import weekly_sales as weekly_sales_table
 from elasticity_assets.settings import Settings
-from elasticity_assets.tables import REJECTED_SALES
-from elasticity_assets.tables import weekly_sales as weekly_sales_table
+from elasticity_assets.warehouse.file import Warehouse
 
 GROUP = "1_sales"
 

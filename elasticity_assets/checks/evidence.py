@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import numpy as np
 
-from elasticity_assets.checks.report import by_category, nothing_failed
-from elasticity_assets.inference.scores import HeldOutSummary
-from elasticity_assets.inference.split_samples import DRIFT_SDS, SplitSamples
+from elasticity_assets.checks.result import by_category, nothing_failed
+from elasticity_assets.inference.judging.scores import HeldOutSummary
+from elasticity_assets.inference.judging.split_samples import DRIFT_SDS, SplitSamples
 
 if TYPE_CHECKING:  # it imports jax
-    from elasticity_assets.inference.cross_check import CrossCheck
+    from elasticity_assets.inference.judging.cross_check import CrossCheck
 
 LOWEST_COVERAGE, HIGHEST_COVERAGE = 0.85, 0.95
 """Of 90% intervals, in a category or a third of its products."""

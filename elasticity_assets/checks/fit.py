@@ -6,7 +6,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.checks.report import by_category, nothing_failed
+from elasticity_assets.checks.result import by_category, nothing_failed
 from elasticity_assets.inference.posterior import CategoryPosterior
 
 CATEGORY_POSTERIOR = [

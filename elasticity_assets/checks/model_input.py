@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import dagster as dg
 import numpy as np
 
-from elasticity_assets.checks.report import by_category
-from elasticity_assets.flags import ONE_PRICE
+from elasticity_assets.checks.result import by_category
 from elasticity_assets.inference.panel import MOSTLY, Panel
+from elasticity_assets.published.flags import ONE_PRICE
 
 MODEL_INPUT = [
     dg.AssetCheckSpec(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from elasticity_assets.inference import evidence, natural_gradient, nuts, svi
+from elasticity_assets.inference import natural_gradient, nuts, svi, weighing
 from elasticity_assets.inference.options import FitOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -40,7 +40,7 @@ def fit(
         return engine.fit(
             panel, priors, options.likelihood, own_options, start=start, on_progress=on_progress
         )
-    weighing = evidence.weigh(
+    weighed = weighing.weigh(
         panel,
         priors,
         options.likelihood,
@@ -48,20 +48,20 @@ def fit(
         serial_correlation=options.serial_correlation,
         start=start,
     )
-    found, same_engine = weighing.evidence, options.engine == "natural_gradient"
+    found, same_engine = weighed.evidence, options.engine == "natural_gradient"
     posterior = engine.fit(
-        evidence.weighed(panel, found),
+        weighing.weighed(panel, found),
         priors,
         options.likelihood,
         own_options,
-        start=weighing.mode.state if same_engine else start,
+        start=weighed.mode.state if same_engine else start,
         on_progress=on_progress,
     )
     iterations, trace = posterior.diagnostics.iterations, posterior.trace
     if same_engine:
-        iterations += weighing.passes
+        iterations += weighed.passes
         if found.serial_correlation_factor == 1.0:  # of nearly the same weights
-            trace = np.concatenate([weighing.mode.posterior.trace, trace])
+            trace = np.concatenate([weighed.mode.posterior.trace, trace])
     return replace(
         posterior,
         trace=trace,

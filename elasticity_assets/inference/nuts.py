@@ -16,12 +16,12 @@ from numpyro.handlers import reparam
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.reparam import LocScaleReparam
 
-from elasticity_assets.inference.model import Model, Sales, places, stack_panels
+from elasticity_assets.inference.density.model import Model, Sales, places, stack_panels
+from elasticity_assets.inference.density.start import resume_from, starting_values
 from elasticity_assets.inference.options import Likelihood, NutsOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, Priors
-from elasticity_assets.inference.start import resume_from, starting_values
 
 _LARGEST_R_HAT = 1.01
 _SMALLEST_ESS = 400

@@ -24,6 +24,7 @@ How rows are understood (`sql/reading_macros.sql`, `sql/read_file.sql`):
 Mistakes in the settings raise `SettingsError`, unusable files `SalesFileError`; both are one line.
 """
 
+from elasticity_assets.ingestion.accounts import CategorySales, FilesReport, SalesFileError, WeeklyReport
 from elasticity_assets.ingestion.category import (
     all_periods,
     categories,
@@ -32,7 +33,6 @@ from elasticity_assets.ingestion.category import (
     read_category_in_parts,
 )
 from elasticity_assets.ingestion.files import find_files
-from elasticity_assets.ingestion.reports import CategorySales, FilesReport, SalesFileError, WeeklyReport
 from elasticity_assets.ingestion.take_in import take_in_files
 from elasticity_assets.ingestion.weekly import build_weekly_sales
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import numpy as np
 
-from elasticity_assets.ingestion.reports import CategorySales
+from elasticity_assets.ingestion.accounts import CategorySales
 from elasticity_assets.settings import SalesSettings
-from elasticity_assets.sql import quoted, statement
+from elasticity_assets.warehouse.sql import quoted, statement
 
 
 def categories(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -16,9 +16,9 @@ from typing import BinaryIO, cast
 
 import duckdb
 
-from elasticity_assets.ingestion.reports import SalesFileError
+from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.settings import SettingsError
-from elasticity_assets.sql import statement
+from elasticity_assets.warehouse.sql import statement
 
 DELIMITERS = (",", ";", "\t", "|")
 

@@ -7,7 +7,7 @@ import duckdb
 
 from elasticity_assets.ingestion.files import FileFormat
 from elasticity_assets.settings import SalesSettings, SettingsError
-from elasticity_assets.sql import quoted, statement
+from elasticity_assets.warehouse.sql import quoted, statement
 
 OWN_COLUMNS = frozenset(
     {"file_id", "line", "reason", "row", "product", "category", "store", "day", "dated", "units", "price"}

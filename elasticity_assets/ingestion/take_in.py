@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from elasticity_assets.ingestion.accounts import FilesReport, SalesFileError
 from elasticity_assets.ingestion.files import content_hash, examine, find_files
 from elasticity_assets.ingestion.reading import (
     check_controls,
@@ -19,9 +20,8 @@ from elasticity_assets.ingestion.reading import (
     not_products_pattern,
     row_source,
 )
-from elasticity_assets.ingestion.reports import FilesReport, SalesFileError
 from elasticity_assets.settings import SalesSettings, SettingsError
-from elasticity_assets.sql import quoted, statement
+from elasticity_assets.warehouse.sql import quoted, statement
 
 READER = 2
 """Raise it when rows are understood otherwise than before; every file is then read again."""

@@ -4,10 +4,10 @@ import itertools
 
 import duckdb
 
+from elasticity_assets.ingestion.accounts import SalesFileError, WeeklyReport
 from elasticity_assets.ingestion.category import missing_periods
-from elasticity_assets.ingestion.reports import SalesFileError, WeeklyReport
 from elasticity_assets.settings import SalesSettings
-from elasticity_assets.sql import quoted, statement
+from elasticity_assets.warehouse.sql import quoted, statement
 
 BATCH_ROWS = 40_000_000
 """Rows that are added up at a time, about."""

@@ -9,7 +9,7 @@ import yaml
 from elasticity_assets.holiday_control import holidays_in_periods
 from elasticity_assets.inference.simulate import Simulation, simulate
 from elasticity_assets.settings import load_settings
-from elasticity_assets_tests.projects import Project, checks, settings_dict
+from elasticity_assets_tests.support.projects import Project, checks, settings_dict
 
 HOLIDAY_EFFECT = 0.5
 

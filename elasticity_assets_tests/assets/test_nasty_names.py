@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from elasticity_assets.report_files import LATEST
+from elasticity_assets.report.files import LATEST
 from elasticity_assets.settings import load_settings
-from elasticity_assets_tests.projects import Project, checks, settings_dict, simulated_sales
+from elasticity_assets_tests.support.projects import Project, checks, settings_dict, simulated_sales
 
 NASTY = 'it\'s "so"; DROP TABLE weekly_sales; --\n<b>{x}</b> $1 %s \\ 🧀 ../é'
 COLUMNS = {

@@ -7,19 +7,20 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from elasticity_assets import plots
-from elasticity_assets.assets import metadata
+from elasticity_assets.assets import metadata, plots
+from elasticity_assets.automation.partitions import category_of, partition_key
+from elasticity_assets.automation.run_failures import settings_mistakes
+from elasticity_assets.command.runs import what_failed
 from elasticity_assets.definitions import build_definitions
-from elasticity_assets.inference import engines, heldout, two_slopes
-from elasticity_assets.inference.cross_check import CrossCheck
-from elasticity_assets.partitions import category_of, partition_key
-from elasticity_assets.resources.array_store import ArrayStore
-from elasticity_assets.resources.svi_fit import SviFit
-from elasticity_assets.resources.warehouse import Warehouse
-from elasticity_assets.run_failures import settings_mistakes
-from elasticity_assets.runs import what_failed
-from elasticity_assets_tests.pages import needs_nothing
-from elasticity_assets_tests.projects import (
+from elasticity_assets.fitting.array_store import ArrayStore
+from elasticity_assets.fitting.fitter import SviFit
+from elasticity_assets.inference import engines
+from elasticity_assets.inference.judging import heldout
+from elasticity_assets.inference.judging.cross_check import CrossCheck
+from elasticity_assets.inference.natural_gradient import two_slopes
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets_tests.support.pages import needs_nothing
+from elasticity_assets_tests.support.projects import (
     CATEGORIES,
     Project,
     checks,

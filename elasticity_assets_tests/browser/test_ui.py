@@ -16,9 +16,9 @@ import pytest
 import yaml
 from playwright.sync_api import Page, expect, sync_playwright
 
-from elasticity_assets_tests.ports import free_port
-from elasticity_assets_tests.projects import CATEGORIES, settings_dict, simulated_sales
-from elasticity_assets_tests.waiting import until
+from elasticity_assets_tests.support.ports import free_port
+from elasticity_assets_tests.support.projects import CATEGORIES, settings_dict, simulated_sales
+from elasticity_assets_tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 LOCATION = "/locations/elasticity_assets"

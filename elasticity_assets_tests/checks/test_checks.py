@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from elasticity_assets.checks import evidence, fit, mart, model_input, sales
+from elasticity_assets.checks import evidence, fit, model_input, published, sales
 from elasticity_assets.checks.model_input import PanelFacts
 from elasticity_assets.definitions import build_definitions
-from elasticity_assets.inference.cross_check import CrossCheck
-from elasticity_assets.inference.scores import MODEL, RIVALS, HeldOut, HeldOutSummary
-from elasticity_assets.inference.split_samples import SplitSamples
+from elasticity_assets.inference.judging.cross_check import CrossCheck
+from elasticity_assets.inference.judging.scores import MODEL, RIVALS, HeldOut, HeldOutSummary
+from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.ingestion import FilesReport, WeeklyReport
-from elasticity_assets_tests.projects import make_project
-from elasticity_assets_tests.test_elasticity_tables import posterior
+from elasticity_assets_tests.published.test_rows import posterior
+from elasticity_assets_tests.support.projects import make_project
 
 PRODUCTS, PERIODS = 60, 50
 
@@ -187,20 +187,20 @@ CASES = {
     ),
     "two_slopes_fitted": (fit.two_slopes_fitted({}), fit.two_slopes_fitted({"c": "no luck"})),
     "published_tables_agree": (
-        mart.published_tables_agree((), {"product_elasticity": 3}),
-        mart.published_tables_agree(("category c: lost a product",), {}),
+        published.published_tables_agree((), {"product_elasticity": 3}),
+        published.published_tables_agree(("category c: lost a product",), {}),
     ),
     "no_category_went_missing": (
-        mart.no_category_went_missing(["a"], ["a", "b"]),
-        mart.no_category_went_missing(["a", "b"], ["a"]),
+        published.no_category_went_missing(["a"], ["a", "b"]),
+        published.no_category_went_missing(["a", "b"], ["a"]),
     ),
     "every_category_is_recent": (
-        mart.every_category_is_recent([("c", 7.9, 1)], 8.0),
-        mart.every_category_is_recent([("c", 7.9, 2)], 8.0),
+        published.every_category_is_recent([("c", 7.9, 1)], 8.0),
+        published.every_category_is_recent([("c", 7.9, 2)], 8.0),
     ),
     "every_category_refitted": (
-        mart.every_category_refitted(["a"], {}),
-        mart.every_category_refitted(["a"], {"b": "no luck"}),
+        published.every_category_refitted(["a"], {}),
+        published.every_category_refitted(["a"], {"b": "no luck"}),
     ),
 }
 

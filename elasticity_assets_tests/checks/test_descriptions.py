@@ -2,7 +2,7 @@
 
 import pytest
 
-from elasticity_assets.checks import fit, mart, model_input
+from elasticity_assets.checks import fit, model_input, published
 from elasticity_assets.checks.model_input import PanelFacts
 
 ODD = "two\nlines\r"
@@ -13,7 +13,7 @@ ODD = "two\nlines\r"
     [
         fit.fits_succeeded({ODD: "no luck"}),
         fit.two_slopes_fitted({ODD: "no luck"}),
-        mart.every_category_refitted([], {ODD: "no luck"}),
+        published.every_category_refitted([], {ODD: "no luck"}),
         model_input.prices_vary(
             {ODD: PanelFacts(n_products=2, n_one_price=2, n_obs=4, unit=1.0, whole=True)}
         ),

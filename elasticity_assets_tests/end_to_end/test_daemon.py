@@ -14,9 +14,9 @@ import duckdb
 import pytest
 import yaml
 
-from elasticity_assets.automation import RANGE_END, RANGE_START
+from elasticity_assets.automation.jobs import RANGE_END, RANGE_START
 from elasticity_assets.home import dagster_home
-from elasticity_assets_tests.projects import CATEGORIES, settings_dict, simulated_sales
+from elasticity_assets_tests.support.projects import CATEGORIES, settings_dict, simulated_sales
 
 WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 PATIENCE = 300.0  # seconds; a tick comes every minute

@@ -14,15 +14,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from elasticity_assets import tables
 from elasticity_assets.assets import metadata
-from elasticity_assets.resources import ray_tasks
-from elasticity_assets.resources.ducklake import DuckLakeWarehouse
-from elasticity_assets.run_failures import failures
+from elasticity_assets.automation.run_failures import failures
+from elasticity_assets.fitting import ray_tasks
+from elasticity_assets.published import tables
 from elasticity_assets.settings import load_settings
-from elasticity_assets_tests import ray_cluster
-from elasticity_assets_tests.ports import free_port
-from elasticity_assets_tests.projects import Project, make_project, same_numbers, simulated_sales
+from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
+from elasticity_assets_tests.support import ray_cluster
+from elasticity_assets_tests.support.ports import free_port
+from elasticity_assets_tests.support.projects import Project, make_project, same_numbers, simulated_sales
 
 pytestmark = ray_cluster.WANTS_RAY
 

@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from elasticity_assets_tests.projects import CATEGORIES, settings_dict, simulated_sales
+from elasticity_assets_tests.support.projects import CATEGORIES, settings_dict, simulated_sales
 
-COMMAND = [sys.executable, "-W", "error", "-c", "from elasticity_assets.cli import main; main()"]
+COMMAND = [sys.executable, "-W", "error", "-c", "from elasticity_assets.command.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")

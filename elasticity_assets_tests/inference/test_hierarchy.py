@@ -14,7 +14,7 @@ from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
-from elasticity_assets_tests.inference.dense import joint_poisson_fit
+from elasticity_assets_tests.support.dense import joint_poisson_fit
 
 
 @dataclass

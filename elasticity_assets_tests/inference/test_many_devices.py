@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elasticity_assets_tests.inference import on_devices
+from elasticity_assets_tests.support import on_devices
 
 KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 ENGINES_PROGRAMS = ("natural_gradient, run", "natural_gradient, covariance", "svi", "svi, mini-batches")

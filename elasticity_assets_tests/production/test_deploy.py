@@ -23,10 +23,10 @@ from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, Postgr
 
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.settings import DUCKLAKE, load_settings
-from elasticity_assets_tests import ray_cluster
-from elasticity_assets_tests.postgres import PASSWORD, USER, running_server
-from elasticity_assets_tests.projects import make_project
-from elasticity_assets_tests.waiting import until
+from elasticity_assets_tests.support import ray_cluster
+from elasticity_assets_tests.support.postgres import PASSWORD, USER, running_server
+from elasticity_assets_tests.support.projects import make_project
+from elasticity_assets_tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -11,11 +11,11 @@ import duckdb
 import pytest
 import yaml
 
-from elasticity_assets.mart import publish, publish_again
-from elasticity_assets.resources.ducklake import DuckLakeWarehouse, close_connections
-from elasticity_assets.resources.warehouse import Warehouse
+from elasticity_assets.published.publish import publish, publish_again
 from elasticity_assets.settings import DUCKLAKE
-from elasticity_assets_tests.small_warehouse import CONTROLS, fill, refit
+from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse, close_connections
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets_tests.support.small_warehouse import CONTROLS, fill, refit
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")

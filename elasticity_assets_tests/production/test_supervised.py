@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from elasticity_assets.home import dagster_home
-from elasticity_assets_tests import waiting
-from elasticity_assets_tests.ports import free_port
-from elasticity_assets_tests.projects import settings_dict, simulated_sales
-from elasticity_assets_tests.waiting import Found
+from elasticity_assets_tests.support import waiting
+from elasticity_assets_tests.support.ports import free_port
+from elasticity_assets_tests.support.projects import settings_dict, simulated_sales
+from elasticity_assets_tests.support.waiting import Found
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATIENCE = 400.0  # seconds; a tick comes every minute

@@ -12,16 +12,16 @@ import jax
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.automation import refit_after_ingest
+from elasticity_assets.automation.jobs import refit_after_ingest
 from elasticity_assets.definitions import build_definitions
-from elasticity_assets.fits import readable_fit
-from elasticity_assets.inference.arrays import unpack
+from elasticity_assets.fitting.array_store import ArrayStore
+from elasticity_assets.fitting.fitter import FitTask
+from elasticity_assets.fitting.packing import unpack
+from elasticity_assets.fitting.stored_fits import readable_fit
 from elasticity_assets.inference.panel import Panel, padded_size
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.simulate import Simulation, simulate
-from elasticity_assets.resources.array_store import ArrayStore
-from elasticity_assets.resources.svi_fit import FitTask
-from elasticity_assets_tests.projects import Project, make_project
+from elasticity_assets_tests.support.projects import Project, make_project
 
 FIRST_WEEKS = 52  # delivered before the first refit
 CATEGORIES, PRODUCTS = 4, 48

@@ -13,9 +13,9 @@ import duckdb
 import pandas as pd
 import yaml
 
-from elasticity_assets_tests.projects import settings_dict, simulated_sales
+from elasticity_assets_tests.support.projects import settings_dict, simulated_sales
 
-COMMAND = [sys.executable, "-c", "from elasticity_assets.cli import main; main()", "refit", "--full"]
+COMMAND = [sys.executable, "-c", "from elasticity_assets.command.cli import main; main()", "refit", "--full"]
 OF_ITS_REFIT = ["fit_id", "fitted_at", "seconds"]
 AGREEMENT = """
     SELECT 'several fits of a category: ' || category

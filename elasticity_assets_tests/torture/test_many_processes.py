@@ -13,7 +13,7 @@ import yaml
 
 from elasticity_assets.home import dagster_home
 from elasticity_assets.settings import load_settings
-from elasticity_assets_tests.projects import Project, settings_dict, simulated_sales
+from elasticity_assets_tests.support.projects import Project, settings_dict, simulated_sales
 
 spawn = multiprocessing.get_context("spawn")
 PUBLISHED = """

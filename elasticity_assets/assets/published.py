@@ -1,0 +1,93 @@
+"""published_elasticity: the DuckDB file that analysts query."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+import duckdb
+
+from elasticity_assets.assets.metadata import OWNERS, row_count
+from elasticity_assets.assets.sales import weekly_sales
+from elasticity_assets.automation.partitions import category_of
+from elasticity_assets.checks import published as checks
+from elasticity_assets.fitting.array_store import StoredArrays
+from elasticity_assets.fitting.stored_fits import failures, readable_fit, utc_now
+from elasticity_assets.published.publish import Refit, TablesDisagreeError, last_categories, publish
+from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.sql import statement
+
+
+@dg.asset(
+    group_name="5_published",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    ins={"category_posterior": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+    deps=[
+        weekly_sales,
+        dg.AssetDep("product_elasticity", partition_mapping=dg.AllPartitionMapping()),
+        "price_scenarios",
+        "promotion_elasticity",
+        "category_elasticity",
+    ],
+    check_specs=checks.PUBLISHED_ELASTICITY,
+)
+def published_elasticity(
+    context: dg.AssetExecutionContext,
+    category_posterior: StoredArrays,
+    settings: dg.ResourceParam[Settings],
+    warehouse: Warehouse,
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Publish the tables for analysts: a DuckDB file built aside, checked, and moved over the old one.
+
+    Who has the old file open keeps reading it until all connections of that process are closed.
+    """
+    failed = failed_categories(context, warehouse)
+    before = warehouse.in_transaction(last_categories)
+    fits = (readable_fit(arrays) for arrays in category_posterior.values())
+    run = context.instance.get_run_record_by_id(context.run.run_id)
+    began = run.start_time if run and run.start_time else datetime.now(UTC).timestamp()
+    refit = Refit(
+        refit_id=context.run.run_id,
+        began=datetime.fromtimestamp(began, UTC),
+        fitted={fit[0].category: len(fit[0].product) for fit in fits if fit},
+        failed=sorted(failed),
+    )
+    try:
+        rows = publish(
+            warehouse, settings.published, refit, controls=settings.sales.controls, keep=settings.keep
+        )
+    except TablesDisagreeError as error:
+        yield checks.published_tables_agree(error.problems, {})
+        raise dg.Failure(str(error), allow_retries=False) from None
+    yield checks.published_tables_agree((), rows)
+    yield checks.no_category_went_missing(before, [*refit.fitted, *failed])
+    yield dg.MaterializeResult(
+        metadata={
+            "file": dg.MetadataValue.path(str(settings.published)),
+            **row_count(rows["product_elasticity"]),
+            **{f"rows of {table}": n for table, n in rows.items()},
+        },
+    )
+
+
+@dg.asset_check(
+    asset=published_elasticity,
+    description="No category's fit is older than schedule.max_age_days, and none has stopped to have sales.",
+)
+def every_category_is_recent(settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResult:
+    """Look at the published file, whether a refit has just made it or not."""
+    if not settings.published.exists():
+        return dg.AssetCheckResult(
+            passed=False, severity=dg.AssetCheckSeverity.WARN, description="nothing is published yet"
+        )
+    with duckdb.connect(str(settings.published), read_only=True) as connection:
+        ages = connection.execute(statement("published_ages"), {"now": utc_now()}).fetchall()
+    return checks.every_category_is_recent(ages, settings.schedule.max_age_days)
+
+
+def failed_categories(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dict[str, str]:
+    """Why the last fits of those categories failed that have sales and no newer fit, by category."""
+    present = {category_of(key) for key in context.instance.get_dynamic_partitions("category")}
+    found = warehouse.in_transaction(failures)
+    return {name: why for name, (_, why) in found.items() if name in present}

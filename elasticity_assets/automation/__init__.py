@@ -1,0 +1,1 @@
+"""Jobs, schedules and sensors, the `category` partitions, and what is said of runs that failed."""

@@ -1,0 +1,1 @@
+"""The `elasticity` command, and what it shows at a terminal."""

@@ -1,0 +1,225 @@
+"""The `elasticity` command: thin, on top of the same definitions that Dagster loads."""
+
+import functools
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elasticity_assets.settings import Settings, SettingsError, load_settings, settings_file
+
+
+class OneLine(click.Group):
+    """Commands that end with one line on stderr where a person can help.
+
+    The status is 2 for a mistake in usage or settings, and 1 where a file or a lock cannot be had.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(2)
+        except BrokenPipeError:  # click's own
+            raise
+        except Exception as error:
+            if not _is_of_the_world(error):
+                raise
+            click.echo(" ".join(str(error).split()), err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="elasticity_assets")
+def main() -> None:
+    """Price elasticities for every product, from sales files to DuckDB."""
+
+
+@main.command()
+@click.argument("sales_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def init(sales_file: Path) -> None:
+    """Look at a sales file, write elasticity.yaml for it, and say what was guessed."""
+    from elasticity_assets.ingestion import SalesFileError  # noqa: PLC0415
+    from elasticity_assets.ingestion.guess import guess_sales_file  # noqa: PLC0415
+
+    settings = settings_file()
+    if settings.exists():
+        raise SettingsError(
+            f"{settings}: there already; move it away, or name another with ELASTICITY_CONFIG"
+        )
+    try:
+        guess = guess_sales_file(str(sales_file))
+    except SalesFileError as error:
+        _exit_if([str(error)])
+        raise
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    path = os.path.relpath(sales_file.absolute(), settings.parent)
+    settings.write_text(guess.settings_text(path), encoding="utf-8")
+    click.echo("\n".join(guess.sentences))
+    click.echo(f"written to {settings}; check it, then run `elasticity refit`")
+
+
+@main.command()
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    metavar="NAME",
+    help="Fit this category, and else only those that gained or lost products; repeatable.",
+)
+@click.option(
+    "--sales",
+    "more_sales",
+    multiple=True,
+    metavar="PATH",
+    help="Add these files to those that the settings name; a glob, repeatable.",
+)
+@click.option("--full", is_flag=True, help="Fit every category anew, also where nothing changed.")
+def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) -> None:
+    """Take in sales files, fit what changed, pool all categories, and publish."""
+    settings = _with_sales(load_settings(), more_sales)
+    if full and categories:
+        raise SettingsError("--full and --category exclude each other; name categories or refit all")
+
+    from elasticity_assets.automation.partitions import category_of  # noqa: PLC0415
+    from elasticity_assets.automation.run_failures import settings_mistakes  # noqa: PLC0415
+    from elasticity_assets.command import runs  # noqa: PLC0415
+    from elasticity_assets.command import status as status_of  # noqa: PLC0415
+    from elasticity_assets.definitions import warehouse_of  # noqa: PLC0415
+    from elasticity_assets.home import dagster_home  # noqa: PLC0415
+    from elasticity_assets.report.files import LATEST  # noqa: PLC0415
+
+    say = functools.partial(click.echo, err=True)
+    with runs.open_instance(dagster_home()) as instance, warehouse_of(settings).run_lock(say):
+        runs.end_dead_runs(settings, instance)
+        result = runs.run_ingest(settings, instance)
+        if mistakes := settings_mistakes(result.all_events):
+            raise SettingsError("; ".join(mistakes))
+        _exit_if(runs.what_failed(result))
+        keys = instance.get_dynamic_partitions("category")
+        known = [category_of(key) for key in keys]
+        if unknown := sorted(set(categories) - set(known)):
+            raise SettingsError(
+                f"--category: no sales of {', '.join(map(repr, unknown))}; "
+                f"known are {', '.join(map(repr, sorted(known)))}"
+            )
+        result = runs.run_refit(settings, instance, keys, full=full, categories=categories)
+        failed = runs.what_failed(result)
+    if result.success or any(line.startswith("category ") for line in failed):
+        click.echo(status_of.elasticities_text(settings.published))
+        click.echo(f"tables: {settings.published}")
+        click.echo(f"report: {settings.reports / LATEST}")
+    _exit_if(failed)
+
+
+@main.command()
+@click.option("--products", type=click.IntRange(min=1), required=True, help="Products in all.")
+@click.option("--weeks", type=click.IntRange(min=1), required=True)
+@click.option("--categories", type=click.IntRange(min=1), required=True)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .csv or .parquet file."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what was drawn to this file, too."
+)
+def simulate(products: int, weeks: int, categories: int, out: Path, seed: int, truth: Path | None) -> None:
+    """Write sales drawn from the model, with known elasticities."""
+    from elasticity_assets.command.simulated_sales import write_simulated_sales  # noqa: PLC0415
+    from elasticity_assets.inference.simulate import Simulation  # noqa: PLC0415
+
+    try:
+        simulation = Simulation(products=products, weeks=weeks, categories=categories)
+        n_rows = write_simulated_sales(simulation, seed, out, truth)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    click.echo(f"{n_rows:,} rows: {out}")
+
+
+@main.command()
+def status() -> None:
+    """Show what is fitted, how old it is, and which checks failed."""
+    settings = load_settings()
+
+    import dagster as dg  # noqa: PLC0415
+
+    from elasticity_assets.command import status as status_of  # noqa: PLC0415
+    from elasticity_assets.definitions import build_definitions, warehouse_of  # noqa: PLC0415
+    from elasticity_assets.home import dagster_home  # noqa: PLC0415
+    from elasticity_assets.published.publish import kept_refits  # noqa: PLC0415
+
+    if not settings.published.exists():
+        click.echo(f"nothing is published yet at {settings.published}; run `elasticity refit`")
+    else:
+        click.echo(
+            status_of.fits_text(settings.published, kept_refits(warehouse_of(settings), settings.published))
+        )
+    keys = build_definitions(settings).resolve_asset_graph().asset_check_keys
+    with dg.DagsterInstance.from_config(str(dagster_home())) as instance:
+        failed = status_of.failed_checks(instance, keys)
+    for key, evaluation in failed:
+        line = f"check {key.name} of {key.asset_key.to_user_string()}: {evaluation.description}"
+        click.echo(line, err=evaluation.severity == dg.AssetCheckSeverity.ERROR)
+    if not failed:
+        click.echo("no check failed")
+    if any(evaluation.severity == dg.AssetCheckSeverity.ERROR for _, evaluation in failed):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("refit_id")
+def rollback(refit_id: str) -> None:
+    """Publish the tables of an earlier refit again, REFIT_ID, one of the last `keep`.
+
+    The next refit publishes anew: turn the schedule and the sensor off until what was wrong is mended.
+    """
+    settings = load_settings()
+
+    from elasticity_assets.definitions import warehouse_of  # noqa: PLC0415
+    from elasticity_assets.published.publish import PublishError, publish_again  # noqa: PLC0415
+    from elasticity_assets.report.files import LATEST, show_again  # noqa: PLC0415
+
+    try:
+        publish_again(
+            warehouse_of(settings), settings.published, refit_id, functools.partial(click.echo, err=True)
+        )
+    except PublishError as error:
+        _exit_if([str(error)])
+    click.echo(f"tables of refit {refit_id}: {settings.published}")
+    if show_again(settings.reports, refit_id):
+        click.echo(f"report: {settings.reports / LATEST}")
+
+
+def _with_sales(settings: Settings, more: Sequence[str]) -> Settings:
+    """Add sales files named on the command line, relative to where it was typed."""
+    from elasticity_assets.ingestion import find_files  # noqa: PLC0415
+
+    paths = [str(Path(path).absolute()) for path in more]
+    try:
+        find_files(paths)
+    except SettingsError as error:
+        raise SettingsError(f"--sales: {str(error).removeprefix('sales.path: ')}") from None
+    sales = settings.sales.model_copy(update={"path": [*settings.sales.path, *paths]})
+    return settings.model_copy(update={"sales": sales})
+
+
+def _is_of_the_world(error: Exception) -> bool:
+    """Whether it comes from files, servers or locks, and not from a mistake in the program."""
+    import duckdb  # noqa: PLC0415
+
+    from elasticity_assets.warehouse.file import WarehouseError  # noqa: PLC0415
+    from elasticity_assets.warehouse.run_lock import RunLockError  # noqa: PLC0415
+
+    return isinstance(error, OSError | duckdb.Error | RunLockError | WarehouseError)
+
+
+def _exit_if(failed: Sequence[str]) -> None:
+    for line in failed:
+        click.echo(line, err=True)
+    if failed:
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""From panels to stored posteriors: the fit resource, several fits at once, and the arrays that are kept."""

@@ -1,0 +1,194 @@
+"""Stored fits: a posterior with its identity, and the list of categories whose last fit failed."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from elasticity_assets.fitting.packing import pack, unpack
+from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
+from elasticity_assets.warehouse.schema import Column, Table, create_table, qualified, replace_rows
+from elasticity_assets.warehouse.sql import statement
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """Which fit a stored posterior is.
+
+    Attributes
+    ----------
+    fit_id : str
+    fitted_at : str
+        When the fit ended: UTC, ISO 8601 without zone.
+    inputs_hash : str
+        Hash of the panel and the choices it was fitted with.
+    n_obs : int
+        Observed product-periods.
+    """
+
+    fit_id: str
+    fitted_at: str
+    inputs_hash: str
+    n_obs: int
+
+    @property
+    def fitted(self) -> datetime:
+        """`fitted_at` as a naive time in UTC."""
+        return datetime.fromisoformat(self.fitted_at)
+
+
+POOLED_FITS = "pooled_fits"
+"""Name of the array, beside a stored hierarchy's own, that holds the fit_ids pooled."""
+
+FIT_FAILURES = Table(
+    "fit_failures",
+    "One row a category whose last fit failed.",
+    ("category",),
+    (
+        Column("category", "VARCHAR", "text", "Product category, as in the sales files"),
+        Column("failed_at", "TIMESTAMP", "UTC", "When the fit failed"),
+        Column("reason", "VARCHAR", "text", "Why, in one line"),
+    ),
+)
+
+
+def utc_now() -> datetime:
+    """Time of day in UTC, naive, to the second: what the tables hold."""
+    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+
+
+def reason(error: BaseException) -> str:
+    """Say in one line why something ended with an error."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def new_record(inputs_hash: str, n_obs: int) -> FitRecord:
+    """Name a fit that has just ended."""
+    return FitRecord(uuid.uuid4().hex, utc_now().isoformat(), inputs_hash, n_obs)
+
+
+def pack_fit(posterior: CategoryPosterior, record: FitRecord) -> dict[str, np.ndarray]:
+    """Turn a fit into a dict of arrays."""
+    return {**pack(posterior), **pack(record)}
+
+
+def readable_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord] | None:
+    """Rebuild a fit, or None where another version made it: the category is then fitted anew."""
+    try:
+        return unpack_fit(arrays)
+    except ValueError:
+        return None
+
+
+def unpack_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord]:
+    """Rebuild a fit from what `pack_fit` made."""
+    return unpack(CategoryPosterior, arrays), unpack(FitRecord, arrays)
+
+
+def of_fit(
+    kind: type[T], stored: Mapping[str, Mapping[str, np.ndarray]], key: str, record: FitRecord
+) -> T | None:
+    """Rebuild what was stored beside a fit's record; None where it is missing or of another fit.
+
+    Parameters
+    ----------
+    kind : dataclass
+        What was stored.
+    stored : mapping of partition key to arrays
+    key : str
+    record : FitRecord
+        Of the fit that it has to belong to.
+    """
+    try:
+        if key not in stored or unpack(FitRecord, stored[key]).fit_id != record.fit_id:
+            return None
+        return unpack(kind, stored[key])
+    except ValueError:  # of another version
+        return None
+
+
+def check_finite(posterior: CategoryPosterior) -> CategoryPosterior:
+    """Return the posterior, if every moment that is published is a number.
+
+    Raises
+    ------
+    FloatingPointError
+        If one is not.
+    """
+    for name in ("weight", "category_mean", "category_var", "product_mean", "product_var", "control_mean"):
+        if not np.isfinite(getattr(posterior, name)).all():
+            raise FloatingPointError(f"the fit ended with {name} not finite")
+    return posterior
+
+
+def check_finite_slopes(slopes: TwoSlopes) -> TwoSlopes:
+    """Return the two slopes, if every moment that is published is a number.
+
+    Raises
+    ------
+    FloatingPointError
+        If one is not.
+    """
+    for name, summary in (("regular", slopes.regular), ("promotion", slopes.promotion)):
+        if not all(
+            np.isfinite(moment).all() for moment in (summary.mean, summary.sd, summary.q05, summary.q95)
+        ):
+            raise FloatingPointError(f"the fit ended with the {name} slope not finite")
+    return slopes
+
+
+def fits_in(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, set[str]]:
+    """Find the fit_ids, by category, that a table's rows come from; more than one where a run was killed.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+        For writing.
+    table : Table
+        With the columns category and fit_id.
+    """
+    connection.execute(create_table(table))
+    found: dict[str, set[str]] = {}
+    for category, fit_id in connection.execute(statement("fits_of_table", table=qualified(table))).fetchall():
+        found.setdefault(category, set()).add(fit_id)
+    return found
+
+
+def record_outcomes(
+    connection: duckdb.DuckDBPyConnection, fitted: list[str], failed: Mapping[str, str]
+) -> None:
+    """Remember which categories' last fits failed, and forget the failures of those fitted.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+        For writing.
+    fitted : list of str
+        Categories that were fitted, or whose last fit is of today's sales and settings.
+    failed : mapping of str to str
+        Reasons by category.
+    """
+    rows = pd.DataFrame(
+        {"category": list(failed), "failed_at": utc_now(), "reason": list(failed.values())},
+    )
+    replace_rows(connection, FIT_FAILURES, rows, [*fitted, *failed])
+
+
+def failures(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[datetime, str]]:
+    """When and why the last fit of each failed category failed.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+        For writing, or of a warehouse in which fits were recorded.
+    """
+    connection.execute(create_table(FIT_FAILURES))
+    found = connection.execute(statement("fit_failures")).fetchall()
+    return {category: (failed_at, reason) for category, failed_at, reason in found}

@@ -1,0 +1,227 @@
+"""Expectations of the log likelihood and its derivatives when eta, and log r, are Gaussian.
+
+For units y with log expectation eta ~ N(m, v): E log p(y | eta), its gradient g = E d/d eta and its
+negative curvature h = -E d^2/d eta^2. Plain Poisson has them in closed form; the others go by 7-point
+Gauss-Hermite quadrature over eta, and by its two points over log r. Formulas are arranged so that float32
+loses nothing at 1e7 units or at 0.01.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import softplus
+
+from elasticity_assets.inference.density import likelihood as density
+
+_NODES, _WEIGHTS = (part.astype(np.float32) for part in np.polynomial.hermite_e.hermegauss(7))
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+_LARGEST_ETA = 60.0  # exp(60) times 1e7 products stays within float32
+_SHIFT = 6  # digamma's asymptotic series is good to float32 from here on
+
+
+Sums = TypeVar("Sums")
+"""A tuple of arrays whose entries are averaged one by one."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A likelihood: hashable, so that compiled code is found again."""
+
+    negative_binomial: bool
+    zero_truncated: bool
+
+
+class Expectations(NamedTuple):
+    """Per cell, all of one shape.
+
+    Attributes
+    ----------
+    log_lik : array
+        E log p(y | eta), less the part that holds no parameter.
+    gradient, curvature : arrays
+        E d log p/d eta and -E d^2 log p/d eta^2.
+    dispersion_gradient, dispersion_curvature : arrays
+        E d log p/d log r and -E d^2 log p/d (log r)^2; 0 for Poisson.
+    """
+
+    log_lik: jax.Array
+    gradient: jax.Array
+    curvature: jax.Array
+    dispersion_gradient: jax.Array
+    dispersion_curvature: jax.Array
+
+
+def expectations(
+    family: Family,
+    units: jax.Array,
+    mean: jax.Array,
+    var: jax.Array | None,
+    log_size: jax.Array,
+    size_var: jax.Array | None,
+) -> Expectations:
+    """Take expectations over eta ~ N(mean, var) and log r ~ N(log_size, size_var), independent.
+
+    Parameters
+    ----------
+    family : Family
+        Static.
+    units, mean : arrays, shape (W, n)
+    var : array, shape (W, n), or None
+        None stands for zero: derivatives at the mean.
+    log_size : array, shape (n,)
+        Mean log r; not read for Poisson, nor is its variance.
+    size_var : array, shape (n,), or None
+        None stands for zero.
+    """
+    mean = jnp.minimum(mean, _LARGEST_ETA)
+    if family.negative_binomial:
+        if size_var is None:
+            return _negative_binomial(family.zero_truncated, units, mean, var, log_size)
+        sd = jnp.sqrt(size_var)
+        sizes = jnp.stack([log_size - sd, log_size + sd])
+        at = jax.lax.map(
+            lambda log_r: _negative_binomial(family.zero_truncated, units, mean, var, log_r), sizes
+        )
+        return jax.tree.map(lambda both: jnp.mean(both, axis=0), at)
+    if family.zero_truncated:
+        return _average(lambda eta: _truncated_poisson(units, eta), mean, var)
+    return _poisson(units, mean, var)
+
+
+def _average(function: Callable[[jax.Array], Sums], mean: jax.Array, var: jax.Array | None) -> Sums:
+    """E function(eta), by quadrature; at the mean if `var` is None."""
+    if var is None:
+        return function(mean)
+    sd = jnp.sqrt(var)
+
+    def add(total: Sums, node: tuple[jax.Array, jax.Array]) -> tuple[Sums, None]:
+        at = function(jnp.minimum(mean + node[0] * sd, _LARGEST_ETA))
+        return jax.tree.map(lambda a, b: a + node[1] * b, total, at), None
+
+    # The first node starts the sum, so that its type under `shard_map` is right.
+    first = function(jnp.minimum(mean + _NODES[0] * sd, _LARGEST_ETA))
+    first = jax.tree.map(lambda part: _WEIGHTS[0] * part, first)
+    return jax.lax.scan(add, first, (jnp.asarray(_NODES[1:]), jnp.asarray(_WEIGHTS[1:])))[0]
+
+
+def _poisson(units: jax.Array, mean: jax.Array, var: jax.Array | None) -> Expectations:
+    half = 0.0 if var is None else jnp.minimum(0.5 * var, _LARGEST_ETA - mean)
+    rate = jnp.exp(mean + half)
+    deviation = mean - jnp.log(jnp.where(units > 0, units, 1.0))
+    log_lik = jnp.where(units > 0, units * (deviation - jnp.expm1(deviation + half)), -rate)
+    zero = jnp.zeros_like(rate)
+    return Expectations(log_lik, units - rate, rate, zero, zero)
+
+
+def _truncated_poisson(units: jax.Array, eta: jax.Array) -> Expectations:
+    rate = jnp.exp(eta)
+    small = rate < 0.2
+    low, high = jnp.where(small, rate, 0.2), jnp.where(small, 0.2, rate)
+    # The truncated mean and its derivative, by series where the closed forms cancel.
+    mean = high / -jnp.expm1(-high)
+    slope = mean * (1.0 - high / jnp.expm1(jnp.minimum(high, 80.0)))
+    mean = jnp.where(small, 1.0 + low * (1 / 2 + low * (1 / 12 - low**2 / 720)), mean)
+    slope = jnp.where(small, low * (1 / 2 + low * (1 / 6 - low**2 / 180)), slope)
+    zero = jnp.zeros_like(rate)
+    return Expectations(density.poisson(units, eta, zero_truncated=True), units - mean, slope, zero, zero)
+
+
+class _Parts(NamedTuple):
+    """What the negative binomial takes expectations of, with t = eta - log r.
+
+    u = (mu - y) / (r + mu), its square, u + log(1 - u), sigmoid(t) sigmoid(-t), softplus(t); and, if zero-truncated,
+    what -log(1 - P(0)) adds to the log density and to its derivatives as in `Expectations`.
+    """
+
+    excess: jax.Array
+    square: jax.Array
+    loss: jax.Array
+    logistic: jax.Array
+    softplus: jax.Array
+    truncation: Expectations | None
+
+
+def _negative_binomial(
+    zero_truncated: bool, units: jax.Array, mean: jax.Array, var: jax.Array | None, log_size: jax.Array
+) -> Expectations:
+    r = jnp.exp(log_size)
+    odds = units / r
+    log_odds = jnp.log1p(odds)
+
+    def parts(eta: jax.Array) -> _Parts:
+        up, down, rise = _logistic(eta - log_size)
+        u = up - odds * down
+        series = -(u**2) * (1 / 2 + u * (1 / 3 + u * (1 / 4 + u * (1 / 5 + u / 6))))
+        loss = jnp.where(jnp.abs(u) < 0.1, series, u + log_odds - rise)
+        return _Parts(
+            u, u**2, loss, up * down, rise, _truncation(r, up, down, rise) if zero_truncated else None
+        )
+
+    e = _average(parts, mean, var)
+    # E softplus(t) - softplus(E t) is the same for t and -t.
+    log_lik = density.negative_binomial(units, mean, log_size)
+    log_lik = log_lik - (units + r) * (e.softplus - softplus(mean - log_size))
+    digamma, slope = _digamma_remainder(units, r)
+    result = Expectations(
+        log_lik,
+        -r * e.excess,
+        (units + r) * e.logistic,
+        r * (e.loss + digamma),
+        -r * (e.loss + e.square / (1.0 + odds) + digamma + slope),
+    )
+    return jax.tree.map(jnp.add, result, e.truncation) if zero_truncated else result
+
+
+def _logistic(t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """sigmoid(t), sigmoid(-t) and softplus(t) from one exponential and one logarithm."""
+    small = jnp.exp(-jnp.abs(t))
+    near, far = 1.0 / (1.0 + small), small / (1.0 + small)
+    rises = t > 0
+    return (
+        jnp.where(rises, near, far),
+        jnp.where(rises, far, near),
+        jnp.maximum(t, 0.0) + jnp.log1p(small),
+    )
+
+
+def _truncation(r: jax.Array, up: jax.Array, down: jax.Array, rise: jax.Array) -> Expectations:
+    """-log(1 - exp(-a)) and its derivatives, with a = r softplus(eta - log r) = -log P(0)."""
+    a = jnp.maximum(r * rise, 1e-30)
+    odds = 1.0 / jnp.expm1(jnp.minimum(a, 80.0))
+    slope, bend = r * up, r * up * down  # of a, by eta
+    # Small a: the curvature of log a and the next terms; small t: log softplus by its own series.
+    safe = jnp.maximum(rise, 1e-6)
+    log_softplus = jnp.where(
+        up < 0.03, -up * (1 / 2 - up * (1 / 3 + up / 24)), (up * down - up**2 / safe) / safe
+    )
+    series = log_softplus - bend / 2.0 + (a * bend + slope**2) / 12.0
+    curvature = jnp.where(a < 0.1, series, odds * (bend - (1.0 + odds) * slope**2))
+    r_slope, r_bend = r * (rise - up), r * (rise - 2.0 * up + up * down)  # of a, by log r
+    return Expectations(
+        -jnp.log(-jnp.expm1(-a)),
+        -odds * slope,
+        curvature,
+        -odds * r_slope,
+        odds * (r_bend - (1.0 + odds) * r_slope**2),
+    )
+
+
+def _digamma_remainder(units: jax.Array, r: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """digamma(y + r) - digamma(r) - log(1 + y/r), and its derivative by log r; nothing cancels for large r."""
+    steps, steps_slope = jnp.zeros_like(units), jnp.zeros_like(units)
+    for k in range(_SHIFT):
+        low, high = 1.0 / (r + k), 1.0 / (units + r + k)
+        steps = steps + units * low * high
+        steps_slope = steps_slope - units * low * high * (low + high)
+    low, high = 1.0 / (r + _SHIFT), 1.0 / (units + r + _SHIFT)
+    gap = units * low * high  # 1/(r + 6) - 1/(y + r + 6)
+    total, square = low + high, low**2 + high**2
+    shift = _SHIFT * units * low / (r + units)  # what is left of the logarithms
+    remainder = steps + jnp.log1p(-shift) + gap * (1 / 2 + total * (1 / 12 - square / 120))
+    logs_slope = shift * high * (2.0 * r + _SHIFT + units)  # y/(r + y) - r gap
+    series_slope = gap * (total / 2 + (square + low * high) / 6 - low**4 / 6)
+    return remainder, logs_slope + r * (steps_slope - series_slope)

@@ -1,0 +1,396 @@
+"""Algebra of the arrow-shaped precision: a small block a product, one dense corner for what they share.
+
+Product i has theta_i = (slopes..., level), d numbers; all share s = (c, alpha, gamma): the d means of
+theta_i over products, K control effects and W period effects, S = d + K + W numbers in all, with
+    eta_it = z_it' theta_i + z_alpha,it' alpha + gamma_t,    z_it = (slope regressors, 1).
+Given s, products are independent. With h_it the curvature of the log likelihood, the precision has blocks
+A_i (d x d) on the diagonal, borders B_i (d x S), and after their elimination C = D - sum_i B_i' A_i^-1 B_i.
+
+Regressors are centred by product; the prior speaks of the uncentred model through the means that were
+subtracted: e_i = R_i theta_i - E_i (c, alpha) ~ N(0, 1/Lambda). R_i takes the slopes times their means from
+the level, and E_i = [I | the controls' means in the level's row]. Where prior and data would cancel in float32,
+the equivalent form that does not is used. The mean of gamma over periods counts to the level's mean c, and
+gamma itself sums to zero: otherwise large volumes drown the prior in that direction.
+
+Arrays of a block of n rows have the products last: (W, n), (d, W, n).
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from elasticity_assets.inference.natural_gradient.small_matrices import (
+    apply,
+    cholesky,
+    identity,
+    solve,
+    solve_lower,
+    solve_upper,
+    times,
+    transpose,
+)
+
+
+class Rows(NamedTuple):
+    """Data of n products; padding is all zeros.
+
+    Attributes
+    ----------
+    units, weight : float arrays, shape (W, n)
+        Units are 0 where the weight is.
+    slopes : float array, shape (d - 1, W, n)
+        Regressors with a coefficient a product, less `slope_mean`.
+    controls : float array, shape (K, W, n)
+        Regressors with a common coefficient, less `control_mean`.
+    slope_mean : float array, shape (d - 1, n)
+        0 where the model itself is centred.
+    control_mean : float array, shape (K, n)
+    real : float array, shape (n,)
+        1, or 0 for padding.
+    """
+
+    units: jax.Array
+    weight: jax.Array
+    slopes: jax.Array
+    controls: jax.Array
+    slope_mean: jax.Array
+    control_mean: jax.Array
+    real: jax.Array
+
+
+class Factor(NamedTuple):
+    """The eliminated product blocks of n rows.
+
+    Attributes
+    ----------
+    cholesky : array, shape (d, d, n)
+        L with A = L L'.
+    border : tuple of d arrays, shape (S + 1, n)
+        U = L^-1 B, a row of theta each, and behind it L^-1 times the gradient by theta.
+    deviation_border : array, shape (d, d + K, n)
+        V = L^-1 (B + A R^-1 E), what U is for e_i in place of theta_i: E(e_i | s) = -R L^-T V (c, alpha) + ...
+    """
+
+    cholesky: jax.Array
+    border: tuple[jax.Array, ...]
+    deviation_border: jax.Array
+
+
+class Corner(NamedTuple):
+    """What rows add to the shared system C ds = rhs; its parts sum over blocks.
+
+    Attributes
+    ----------
+    matrix : array, shape (S, S)
+        C, without the prior of s.
+    rhs : array, shape (S,)
+    log_det : array, shape ()
+        Sum of log |A_i|.
+    """
+
+    matrix: jax.Array
+    rhs: jax.Array
+    log_det: jax.Array
+
+
+class Shared(NamedTuple):
+    """The solved shared system.
+
+    Attributes
+    ----------
+    cov : array, shape (S, S)
+        Covariance of s.
+    step : array, shape (S,)
+    log_det : array, shape ()
+        log |C| on the space where gamma sums to zero.
+    """
+
+    cov: jax.Array
+    step: jax.Array
+    log_det: jax.Array
+
+
+class Covariance(NamedTuple):
+    """Posterior covariances of n rows.
+
+    Attributes
+    ----------
+    theta : array, shape (d, d, n)
+    theta_lead : array, shape (d, d + K, n)
+        Cov(theta_i, (c, alpha)).
+    eta : array, shape (W, n)
+        Var eta_it.
+    deviation : array, shape (d, n)
+        Var e_i.
+    """
+
+    theta: jax.Array
+    theta_lead: jax.Array
+    eta: jax.Array
+    deviation: jax.Array
+
+
+def empty_corner(size: int) -> Corner:
+    """Begin with sums over no rows; `size` is S."""
+    return Corner(jnp.zeros((size, size)), jnp.zeros(size), jnp.zeros(()))
+
+
+def linear_predictor(rows: Rows, theta: jax.Array, shared: jax.Array) -> jax.Array:
+    """eta, shape (W, n), of theta (d, n) and s (S,)."""
+    d, K = len(theta), len(rows.controls)
+    eta = _outer_sum(shared[d + K :], theta[-1])
+    for a in range(d - 1):
+        eta = eta + theta[a] * rows.slopes[a]
+    for k in range(K):
+        eta = eta + shared[d + k] * rows.controls[k]
+    return eta
+
+
+def uncentre(rows: Rows) -> tuple[jax.Array, jax.Array]:
+    """R, shape (d, d, n), and E, shape (d, d + K, n), of e = R theta - E (c, alpha)."""
+    d, K, n = len(rows.slopes) + 1, len(rows.controls), rows.units.shape[1]
+    R = identity(d, n).at[-1, :-1].set(-rows.slope_mean)
+    return R, identity(d, n, d + K).at[-1, d:].set(rows.control_mean)
+
+
+def deviation(rows: Rows, theta: jax.Array, shared: jax.Array) -> jax.Array:
+    """Mean of e_i, how far theta_i lies from its prior mean, shape (d, n)."""
+    R, E = uncentre(rows)
+    return (apply(R, theta) - apply(E, shared[: E.shape[1], None])) * rows.real
+
+
+def eliminate(
+    rows: Rows,
+    theta: jax.Array,
+    shared: jax.Array,
+    gradient: jax.Array,
+    curvature: jax.Array,
+    precision: jax.Array,
+) -> tuple[Factor, Corner]:
+    """Eliminate the product blocks.
+
+    Parameters
+    ----------
+    rows : Rows
+    theta, shared : arrays, shapes (d, n) and (S,)
+        Current means.
+    gradient, curvature : arrays, shape (W, n)
+        g and h of the log likelihood, times the cells' weights.
+    precision : array, shape (d,)
+        Lambda.
+    """
+    R, E = uncentre(rows)
+    d, K = len(theta), len(rows.controls)
+    hz = [curvature * z for z in rows.slopes] + [curvature]
+    H = _symmetric([[over_periods(hz[a], rows.slopes, b) for b in range(a + 1)] for a in range(d)])
+    weighted = transpose(R) * precision[None, :, None]  # R' Lambda
+    L = cholesky(H + times(weighted, R))
+    to_prior = times(weighted, E)
+    to_alpha = jnp.zeros_like(to_prior)  # sum_t h z z_alpha'
+    for k in range(K):
+        to_alpha = to_alpha.at[:, d + k].set(
+            jnp.stack([over_periods(hz[a], rows.controls, k) for a in range(d)])
+        )
+
+    e = deviation(rows, theta, shared)
+    score = jnp.stack([over_periods(gradient, rows.slopes, a) for a in range(d)])
+    full_score = score - apply(weighted, e)
+    periods: list[jax.Array] = []
+    for a in range(d):
+        rest = hz[a]
+        for b in range(a):
+            rest = rest - L[a, b] * periods[b]
+        periods.append(rest * (1.0 / L[a, a]))
+    lead, descent = solve_lower(L, to_alpha - to_prior), solve_lower(L, full_score)
+    # U, and as its last row the gradient: products with itself give U'U and U' times the gradient.
+    border = tuple(jnp.concatenate([lead[a], periods[a], descent[None, a]]) for a in range(d))
+    # B + A R^-1 E without the prior, which cancels: all that is left where tau is small.
+    back = 2.0 * identity(d, R.shape[-1]) - R  # R^-1, as R differs from I in its last row only
+    factor = Factor(L, border, solve_lower(L, to_alpha + times(H, times(back, E))))
+    gram = functools.reduce(jnp.add, [_matmul(border, border.T) for border in factor.border])
+
+    # Lambda - Lambda R A^-1 R' Lambda = R^-T H A^-1 R' Lambda.
+    kept = times(transpose(back), times(H, solve(L, weighted)))
+    by_prior, by_alpha = solve(L, to_prior), solve(L, to_alpha)
+    crossed = times(transpose(by_prior), to_alpha)
+    corner = times(transpose(E), times(kept, E)) + crossed + transpose(crossed)
+    corner = jnp.sum((corner - times(transpose(to_alpha), by_alpha)) * rows.real, axis=-1)
+    rhs = apply(transpose(E), apply(kept, e)) + apply(transpose(by_prior), score)
+    rhs = jnp.sum((rhs - apply(transpose(by_alpha), full_score)) * rows.real, axis=-1)
+    total_h, total_g = _over_products(curvature), _over_products(gradient)
+    cross = [jnp.zeros_like(total_h)] * d
+    for k in range(K):
+        hk = curvature * rows.controls[k]
+        cross.append(_over_products(hk))
+        rhs = rhs.at[d + k].add(jnp.vdot(gradient, rows.controls[k]))
+        for j in range(K):
+            corner = corner.at[d + k, d + j].add(jnp.vdot(hk, rows.controls[j]))
+    crossing = jnp.stack(cross) - gram[: d + K, d + K : -1]
+    between = jnp.diag(total_h) - gram[d + K : -1, d + K : -1]
+    matrix = jnp.block([[0.5 * (corner + corner.T), crossing], [crossing.T, between]])
+    log_det = 2.0 * jnp.sum(jnp.stack([jnp.log(L[a, a]) for a in range(d)]) * rows.real)
+    return factor, Corner(matrix, jnp.concatenate([rhs, total_g - gram[-1, d + K : -1]]), log_det)
+
+
+def solve_shared(
+    corner: Corner, shared: jax.Array, mean: jax.Array, precision: jax.Array, is_period: jax.Array
+) -> Shared:
+    """Solve the shared system under the prior N(mean, 1/precision) of s.
+
+    Parameters
+    ----------
+    corner : Corner
+        Sums over all rows.
+    shared, mean, precision : arrays, shape (S,)
+        Current s, and its prior.
+    is_period : array, shape (S,)
+        1 for the period effects that sum to zero; 0 elsewhere, padding included.
+    """
+    C = corner.matrix + jnp.diag(precision)
+    rhs = corner.rhs - precision * (shared - mean)
+    # Any precision of gamma's mean will do, since it is projected out below; one of the data's size.
+    count = jnp.maximum(jnp.sum(is_period), 1.0)
+    C = C + jnp.outer(is_period, is_period) * (jnp.sum(jnp.diagonal(C) * is_period) / count**2)
+    size = jax.lax.rsqrt(jnp.diagonal(C))
+    scaled = C * size[:, None] * size
+    eye = jnp.eye(C.shape[0], dtype=C.dtype)
+    # Rounding can cost positive definiteness where volumes are huge; then a little damping.
+    L = jnp.linalg.cholesky(scaled, symmetrize_input=False)
+    L = jnp.where(
+        jnp.all(jnp.isfinite(L)), L, jnp.linalg.cholesky(scaled + 1e-4 * eye, symmetrize_input=False)
+    )
+    half = jax.scipy.linalg.solve_triangular(L, jnp.diag(size), lower=True)
+    cov = _matmul(half.T, half)
+    toward = _matmul(cov, is_period)
+    total = jnp.where(jnp.sum(is_period) > 0, jnp.vdot(is_period, toward), 1.0)
+    cov = cov - jnp.outer(toward, toward) / total
+    log_det = 2.0 * jnp.sum(jnp.log(jnp.diagonal(L)) - jnp.log(size)) + jnp.log(total / count)
+    return Shared(cov, _matmul(cov, rhs), log_det)
+
+
+def product_step(factor: Factor, step: jax.Array) -> jax.Array:
+    """Newton step of theta, shape (d, n), that goes with the step of s."""
+    weights = jnp.append(-step, 1.0)  # the gradient's last
+    return solve_upper(factor.cholesky, jnp.stack([_matmul(weights, border) for border in factor.border]))
+
+
+def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
+    """Posterior covariances of n rows from their factor and Cov(s)."""
+    R, E = uncentre(rows)
+    L, lead = factor.cholesky, E.shape[1]
+    d, _, n = L.shape
+    u_lead = jnp.stack([border[:lead] for border in factor.border])
+    # Cov(s, gamma) and Cov(gamma); zeros meet the border's other rows, of which the last is the gradient.
+    with_periods = jnp.pad(cov, ((0, 0), (0, 1))).at[:, :lead].set(0.0)
+    of_periods = with_periods.at[:lead].set(0.0)
+    by_periods = [_matmul(of_periods, border) for border in factor.border]
+    explained = _symmetric(
+        [[over_periods(by_periods[a] * factor.border[b][:-1]) for b in range(a + 1)] for a in range(d)]
+    )
+    crossed = jnp.stack([_matmul(with_periods[:lead], border) for border in factor.border])
+    cov_lead = jnp.broadcast_to(cov[:lead, :lead, None], (lead, lead, n))
+
+    def given_and_explained(of_lead: jax.Array) -> jax.Array:
+        """Cov of L' theta_i, or of L' R^-1 e_i, by U's columns of the lead, or V."""
+        across = times(of_lead, transpose(crossed + 0.5 * times(of_lead, cov_lead)))
+        return identity(d, n) + explained + across + transpose(across)
+
+    theta = solve_upper(L, transpose(solve_upper(L, given_and_explained(u_lead))))
+    p_lead = solve_upper(L, crossed + times(u_lead, cov_lead))  # -Cov(theta_i, (c, alpha))
+    P = [
+        periods[lead:] + _matmul(cov[lead:, :lead], of_lead)
+        for periods, of_lead in zip(by_periods, u_lead, strict=True)
+    ]
+
+    # Var eta = Var(gamma) + Var(level) + z_a (...), each regressor's cross terms taken together.
+    eta = _outer_sum(jnp.diagonal(cov)[lead:], theta[-1, -1])
+    within, twice_inverse, to_lead = map(_apart, (theta, 2.0 * solve_upper(L, identity(d, n)), 2.0 * p_lead))
+    z = [*rows.slopes, 1.0]
+    for a in range(d):
+        inner = within[a][a] * z[a] if a < d - 1 else 0.0
+        for b in range(a):
+            inner = inner + 2.0 * within[a][b] * z[b]
+        for b in range(a, d):
+            inner = inner - twice_inverse[a][b] * P[b]
+        eta = eta + inner * z[a]
+    for k in range(lead - d):
+        inner = _outer_sum(2.0 * cov[lead:, d + k], -to_lead[-1][d + k])
+        for a in range(d - 1):
+            inner = inner - to_lead[a][d + k] * z[a]
+        for j in range(lead - d):
+            inner = inner + cov[d + k, d + j] * rows.controls[j]
+        eta = eta + rows.controls[k] * inner
+
+    # Not from Var theta: that and Var c, each far larger, would leave nothing but rounding where tau is small.
+    to_deviation = solve_lower(L, transpose(R))
+    deviation_var = jnp.sum(
+        to_deviation * times(given_and_explained(factor.deviation_border), to_deviation), axis=0
+    )
+    return Covariance(theta, -p_lead, jnp.maximum(eta, 0.0), deviation_var)
+
+
+def conditional_var(factor: Factor) -> jax.Array:
+    """Var(theta_i | s), shape (d, n)."""
+    return jnp.sum(
+        solve_lower(factor.cholesky, identity(len(factor.border), factor.cholesky.shape[-1])) ** 2, axis=0
+    )
+
+
+def rough_covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
+    """Approximate `covariances` by what needs no (S, S) product: variances given s, plus those of gamma."""
+    L = factor.cholesky
+    d, _, n = L.shape
+    theta = solve(L, identity(d, n))
+    eta = _outer_sum(jnp.diagonal(cov)[-len(rows.units) :], theta[-1, -1])
+    for a, z in enumerate(rows.slopes):
+        inner = theta[a, a] * z + 2.0 * theta[a, -1]
+        for b in range(a):
+            inner = inner + 2.0 * theta[a, b] * rows.slopes[b]
+        eta = eta + inner * z
+    deviation_var = jnp.sum(solve_lower(L, transpose(uncentre(rows)[0])) ** 2, axis=0)
+    unknown = jnp.stack([jnp.zeros_like(border[: -1 - len(rows.units)]) for border in factor.border])
+    return Covariance(theta, unknown, jnp.maximum(eta, 0.0), deviation_var)
+
+
+def _outer_sum(of_periods: jax.Array, of_products: jax.Array) -> jax.Array:
+    """Add a value a period and a value a product, shape (W, n).
+
+    By a matrix product: XLA's CPU loops use no vectors where they spread a value along a row.
+    """
+    left = jnp.stack([of_periods, jnp.ones_like(of_periods)], axis=1)
+    return _matmul(left, jnp.stack([jnp.ones_like(of_products), of_products]))
+
+
+def _apart(matrices: jax.Array) -> list[list[jax.Array]]:
+    """Take (p, q, n) apart into its p x q rows.
+
+    By products: XLA's CPU loops use no vectors where they read two slices of one array.
+    """
+    p, q, n = matrices.shape
+    rows = [_matmul(only, matrices.reshape(p * q, n)) for only in jnp.eye(p * q, dtype=matrices.dtype)]
+    return [rows[a * q : (a + 1) * q] for a in range(p)]
+
+
+def over_periods(weighted: jax.Array, regressors: jax.Array | None = None, index: int = 0) -> jax.Array:
+    """Sum over periods of `weighted` times one regressor, shape (n,); past the last stands for the constant."""
+    if regressors is not None and index < len(regressors):
+        weighted = weighted * regressors[index]
+    return _matmul(jnp.ones(len(weighted), weighted.dtype), weighted)
+
+
+def _over_products(cells: jax.Array) -> jax.Array:
+    """Sum over products, shape (W,); by a matrix product, which runs in vectors."""
+    return _matmul(cells, jnp.ones(cells.shape[1], cells.dtype))
+
+
+def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+    # A GPU would otherwise round the factors to 10 bits.
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def _symmetric(lower: list[list[jax.Array]]) -> jax.Array:
+    """Fill (d, d, n) from its lower half."""
+    d = len(lower)
+    return jnp.stack([jnp.stack([lower[max(a, b)][min(a, b)] for b in range(d)]) for a in range(d)])

@@ -1,0 +1,94 @@
+"""A panel's products cut into blocks, as the natural-gradient engine wants them: (blocks, ..., n), products last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from elasticity_assets.inference.natural_gradient import arrow
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.priors import Priors
+
+# Products at a time: on a CPU so few that a block stays in cache, and that no part of its work is worth sharing out
+# among threads to XLA, which costs more than it saves where fits run side by side.
+_BLOCK_ON_CPU, _BLOCK_ON_ACCELERATOR = 64, 4096
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A panel and its rows in blocks.
+
+    Attributes
+    ----------
+    panel : Panel
+    rows : Rows
+        Arrays of NumPy, shape (blocks, ..., n).
+    """
+
+    panel: Panel
+    rows: arrow.Rows
+
+    @classmethod
+    def cut(
+        cls, panel: Panel, priors: Priors, regressors: Sequence[np.ndarray], devices: int, products: int = 0
+    ) -> "Blocks":
+        """Cut a panel into blocks, as many a device.
+
+        Parameters
+        ----------
+        panel : Panel
+        priors : Priors
+        regressors : sequence of float arrays, shape (N, W)
+            What has a slope a product, not centred.
+        devices : int
+        products : int
+            Make room for so many at least.
+        """
+        seen = panel.observed
+        slope_mean = np.stack([panel.mean_of_observed(values) for values in regressors], axis=-1)
+        count = np.maximum(seen.sum(axis=1), 1)[:, None]
+        control_mean = np.where(seen[..., None], panel.controls, 0.0).sum(axis=1, dtype=np.float64) / count
+        controls = np.where(seen[..., None], panel.controls - control_mean[:, None], 0.0)
+        if priors.centred_price:
+            slope_mean = np.zeros_like(slope_mean)
+        most = _BLOCK_ON_CPU if jax.default_backend() == "cpu" else _BLOCK_ON_ACCELERATOR
+        room = max(len(seen), products)
+        n = min(most, -(-room // devices))
+        blocks = -(-room // (n * devices)) * devices
+
+        def in_blocks(array: np.ndarray) -> np.ndarray:
+            padded = np.zeros((blocks * n, *array.shape[1:]), np.float32)
+            padded[: len(array)] = array
+            padded = padded.reshape(blocks, n, *array.shape[1:])
+            return np.ascontiguousarray(np.transpose(padded, (0, *range(padded.ndim - 1, 0, -1))))
+
+        return cls(
+            panel,
+            arrow.Rows(
+                units=in_blocks(np.where(panel.weight > 0, panel.units, 0.0)),
+                weight=in_blocks(panel.weight),
+                slopes=in_blocks(np.stack([panel.centred(values) for values in regressors], axis=-1)),
+                controls=in_blocks(controls),
+                slope_mean=in_blocks(slope_mean),
+                control_mean=in_blocks(control_mean),
+                real=in_blocks(np.arange(len(seen)) < panel.n_products),
+            ),
+        )
+
+    def by_cell(self, blocks: np.ndarray) -> np.ndarray:
+        """(blocks, W, n) of all rows to (products, periods)."""
+        return self.by_product(blocks)[: self.panel.n_periods].T
+
+    def by_product(self, blocks: np.ndarray) -> np.ndarray:
+        """(blocks, ..., n) of all rows to (..., products)."""
+        whole = np.moveaxis(blocks, 0, -2)
+        whole = whole.reshape(*whole.shape[:-2], whole.shape[-2] * whole.shape[-1])
+        return whole[..., : self.panel.n_products].astype(np.float64)
+
+    def in_blocks(self, values: np.ndarray) -> np.ndarray:
+        """Undo `by_product`, with zeros for padding."""
+        blocks, n = self.rows.real.shape
+        padded = np.zeros((*values.shape[:-1], blocks * n), np.float32)
+        padded[..., : values.shape[-1]] = values
+        return np.moveaxis(padded.reshape(*values.shape[:-1], blocks, n), -2, 0)

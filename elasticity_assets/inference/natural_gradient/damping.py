@@ -1,0 +1,82 @@
+"""How much of each step is taken: undamped, a mean and its variance, or scales and effects, can chase each other."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from elasticity_assets.inference.natural_gradient.state import State
+
+_LEAST_SHARE = 0.05
+_LEAST_SHARE_OF_SCALES = 0.002  # a spread of dispersions near 0 is a narrow place
+
+
+class OfRows(NamedTuple):
+    """Damping of each product's own steps; shape (blocks, n) each.
+
+    Attributes
+    ----------
+    variance, size : arrays
+        Shares of the steps of a product's Var eta, and of the mean and variance of its log r_i.
+    last_level, last_size, last_size_var : arrays
+        The last steps of its level, and of the mean and variance of log r_i.
+    """
+
+    variance: jax.Array
+    size: jax.Array
+    last_level: jax.Array
+    last_size: jax.Array
+    last_size_var: jax.Array
+
+    @classmethod
+    def none(cls, log_size: jax.Array) -> "OfRows":
+        """Whole steps."""
+        one, zero = jnp.ones_like(log_size), jnp.zeros_like(log_size)
+        return cls(one, one, zero, zero, zero)
+
+    def after(self, before: State, now: State, gaussian: jax.Array) -> "OfRows":
+        """Damp more what turned round, and less what did not."""
+        level = now.theta[:, -1] - before.theta[:, -1]
+        size, size_var = now.log_size - before.log_size, now.size_var - before.size_var
+        # Dispersions swing on their way in; only swings that hardly shrink are held back.
+        swung = _turned(size, self.last_size, 0.7) | _turned(size_var, self.last_size_var, 0.7)
+        return OfRows(
+            jnp.where(gaussian, _paced(self.variance, _turned(level, self.last_level, 0.3)), 1.0),
+            jnp.where(gaussian, _paced(self.size, swung), 1.0),
+            level,
+            size,
+            size_var,
+        )
+
+
+class OfScales(NamedTuple):
+    """Damping of the scales' steps; shape (d + 2,) each.
+
+    Attributes
+    ----------
+    share : array
+    last : array
+        The last steps.
+    """
+
+    share: jax.Array
+    last: jax.Array
+
+    @classmethod
+    def none(cls, log_scale: jax.Array) -> "OfScales":
+        """Whole steps."""
+        return cls(jnp.ones_like(log_scale), jnp.zeros_like(log_scale))
+
+    def after(self, before: State, now: State) -> "OfScales":
+        """Damp more what turned round, and less what did not."""
+        step = now.log_scale - before.log_scale
+        return OfScales(_paced(self.share, _turned(step, self.last, 0.3), _LEAST_SHARE_OF_SCALES), step)
+
+
+def _turned(step: jax.Array, last: jax.Array, share: float) -> jax.Array:
+    """Whether a step undoes more than this share of the last one."""
+    return step * last < -share * last**2
+
+
+def _paced(share: jax.Array, turned: jax.Array, least: float = _LEAST_SHARE) -> jax.Array:
+    return jnp.clip(share * jnp.where(turned, 0.5, 1.3), least, 1.0)

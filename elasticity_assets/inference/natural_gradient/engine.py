@@ -1,0 +1,307 @@
+"""Engine: the best Gaussian posterior with full covariance, found by natural-gradient steps.
+
+The posterior precision has the arrow shape of `arrow`, so that one pass over the data gives the exact step and
+all covariances (`iteration`). Scales are learned in the same loop; the spread tau of the products'
+elasticities is integrated over a grid (`tau_grid`). Derivation: docs/model.md.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from elasticity_assets.inference.density.expectations import Family
+from elasticity_assets.inference.density.likelihood import log_base
+from elasticity_assets.inference.devices import device_mesh, from_devices, to_devices
+from elasticity_assets.inference.natural_gradient import arrow, tau_grid
+from elasticity_assets.inference.natural_gradient.blocks import Blocks
+from elasticity_assets.inference.natural_gradient.first_state import first_state
+from elasticity_assets.inference.natural_gradient.iteration import covariance_at, iterate
+from elasticity_assets.inference.natural_gradient.one_pass import AXIS
+from elasticity_assets.inference.natural_gradient.result import posterior_of_runs, tolerance_off_mode
+from elasticity_assets.inference.natural_gradient.state import Found, Hyper, Run, State
+from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.priors import Priors
+
+
+def fit(
+    panel: Panel,
+    priors: Priors,
+    likelihood: Likelihood,
+    options: NaturalGradientOptions,
+    *,
+    start: CategoryPosterior | State | None = None,
+    on_progress: Progress | None = None,
+) -> CategoryPosterior:
+    """Fit one category.
+
+    Parameters
+    ----------
+    panel : Panel
+    priors : Priors
+    likelihood : {'negative_binomial', 'poisson'}
+    options : NaturalGradientOptions
+    start : CategoryPosterior or State, optional
+        An earlier posterior to start from, where products, periods and controls are matched by name; or where a
+        fit of the same cells ended.
+    on_progress : callable, optional
+        Called with (passes done, ELBO), at the mode of tau and at each point of its grid.
+
+    Returns
+    -------
+    CategoryPosterior
+        With `diagnostics.converged` False, and a warning that says so, where it did not converge.
+    """
+    began = time.perf_counter()
+    problem = Problem(panel, priors, likelihood, options.max_passes)
+    mode = problem.run(problem.start(start), 1.0, options.tolerance)
+    runs, weight, mode_at = problem.over_tau(mode, options, on_progress)
+    return problem.posterior(runs, weight, mode_at, options, began)
+
+
+def with_arrow_covariances(
+    posterior: CategoryPosterior, panel: Panel, priors: Priors, likelihood: Likelihood
+) -> CategoryPosterior:
+    """Keep a posterior's means and scales, and take its variances and covariances from the arrow at them.
+
+    For engines whose own covariances leave out correlations: a mean-field sd of beta_c is a quarter too small.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+        One tau only; every mean is read.
+    panel : Panel
+        What it was fitted to.
+    priors : Priors
+    likelihood : {'negative_binomial', 'poisson'}
+
+    Returns
+    -------
+    CategoryPosterior
+        With new category_var, product_var, product_gain, control_var, control_gain and product_control_cov.
+    """
+    problem = Problem(panel, priors, likelihood, max_passes=1)
+    _, found = problem.covariance(problem.start(posterior))
+    found = from_devices(found)
+    theta_cov, theta_lead = (problem.blocks.by_product(part) for part in (found.theta_cov, found.theta_lead))
+    shared_var = found.shared_var.astype(np.float64)
+    return replace(
+        posterior,
+        category_var=shared_var[:1],
+        product_var=theta_cov[None, 0, 0],
+        product_gain=theta_lead[None, 0, 0] / shared_var[0],
+        control_var=shared_var[None, 2 : 2 + len(panel.control)],
+        control_gain=found.lead_cov[None, 0, 2:].astype(np.float64) / shared_var[0],
+        product_control_cov=theta_lead[0, 2:].T[None],
+    )
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A fit at the mode of all scales.
+
+    Attributes
+    ----------
+    posterior : CategoryPosterior
+        With one tau.
+    log_mean, log_mean_var : float arrays, shape (n, T)
+        Posterior of eta, log expected units, of every cell; those of weight 0 that have a price are predicted
+        from the others.
+    state : State
+        To start from, for other weights of the same cells.
+    """
+
+    posterior: CategoryPosterior
+    log_mean: np.ndarray
+    log_mean_var: np.ndarray
+    state: State
+
+
+def fit_mode(
+    panel: Panel,
+    priors: Priors,
+    likelihood: Likelihood,
+    options: NaturalGradientOptions,
+    *,
+    start: CategoryPosterior | State | None = None,
+) -> Mode:
+    """Fit one category at the mode of all scales; parameters as of `fit`."""
+    began = time.perf_counter()
+    problem = Problem(panel, priors, likelihood, options.max_passes)
+    run = from_devices(problem.run(problem.start(start), 1.0, options.tolerance))
+    posterior = problem.posterior([run], np.ones(1), 0, options, began)
+    mean, var = (
+        problem.blocks.by_cell(part) for part in (problem.linear_predictor(run.state), run.state.var)
+    )
+    return Mode(posterior, mean, var, run.state)
+
+
+class Problem:
+    """One category's data and priors on the devices.
+
+    Parameters
+    ----------
+    panel : Panel
+    priors : Priors
+        All slopes have the elasticity's.
+    likelihood : {'negative_binomial', 'poisson'}
+    max_passes : int
+    regressors : sequence of float arrays, shape (N, W), optional
+        What has a slope a product, not centred; by default log price alone. They add up to log price.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        priors: Priors,
+        likelihood: Likelihood,
+        max_passes: int,
+        regressors: Sequence[np.ndarray] | None = None,
+    ) -> None:
+        regressors = [panel.log_price] if regressors is None else regressors
+        self.panel, self.priors, self.likelihood, self.max_passes = panel, priors, likelihood, max_passes
+        self.family = Family(likelihood == "negative_binomial", panel.zero_truncated)
+        self.mesh = device_mesh(AXIS)
+        self.blocks = Blocks.cut(panel, priors, regressors, self.mesh.size)
+        self.rows = to_devices(self.blocks.rows, self.mesh, P(AXIS))
+        self.hyper = Hyper.of(panel, priors, len(regressors))
+        self._base_of_rows = base_of_rows(self.rows.units, self.rows.weight)
+
+    @property
+    def log_base(self) -> float:
+        """Part of the log likelihood that holds no parameter."""
+        return float(from_devices(self._base_of_rows).sum(dtype=np.float64))
+
+    def run(self, state: State, learning: float, tolerance: float) -> Run:
+        """Iterate to convergence; see `iterate`."""
+        # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again.
+        placed = [
+            part
+            if getattr(part, "sharding", None) == NamedSharding(self.mesh, spec)
+            else to_devices(part, self.mesh, spec)
+            for part, spec in zip(state, STATE_SPECS, strict=True)
+        ]
+        return _run(
+            self.rows,
+            self.hyper,
+            State(*placed),
+            np.float32(learning),
+            np.float32(tolerance),
+            mesh=self.mesh,
+            family=self.family,
+            max_passes=self.max_passes,
+        )
+
+    def linear_predictor(self, state: State) -> np.ndarray:
+        """Give log expected units at the means, shape (blocks, W, n)."""
+        return np.stack(
+            [
+                arrow.linear_predictor(arrow.Rows(*block), theta, state.shared)
+                for *block, theta in zip(*self.blocks.rows, state.theta, strict=True)
+            ]
+        )
+
+    def covariance(self, state: State) -> tuple[State, Found]:
+        """Covariances at the means of `state`, Var eta among its own."""
+        return _covariance(self.rows, self.hyper, state, mesh=self.mesh, family=self.family)
+
+    def start(self, posterior: CategoryPosterior | State | None) -> State:
+        """Where to start; see `first_state`. A state is where to start itself."""
+        if isinstance(posterior, State):
+            return posterior
+        return first_state(
+            self.blocks,
+            self.priors,
+            self.hyper,
+            posterior,
+            negative_binomial=self.family.negative_binomial,
+        )
+
+    def over_tau(
+        self, mode: Run, options: NaturalGradientOptions, on_progress: Progress | None = None
+    ) -> tuple[list[Run], np.ndarray, int]:
+        """Go over a grid of the first slope's tau, the other scales held at the mode; see `tau_grid.over_tau`.
+
+        The runs' arrays are of NumPy, and Var eta is left out.
+        """
+
+        def run_at(near: Run, log_tau: float) -> Run:
+            return self.run(tau_grid.at_tau(near.state, log_tau), 0.0, tolerance_off_mode(options))
+
+        most = tau_grid.most_points(options.grid_points, self.panel.n_products, self.hyper)
+        runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, self.log_base, on_progress)
+        # Var eta, the largest part, is not read any more.
+        kept = [run._replace(state=run.state._replace(var=None)) for run in runs]
+        return from_devices(kept), weight, mode_at
+
+    def posterior(
+        self,
+        runs: Sequence[Run],
+        weight: np.ndarray,
+        mode_at: int,
+        options: NaturalGradientOptions,
+        began: float,
+    ) -> CategoryPosterior:
+        """Put the points of tau's grid together; see `posterior_of_runs`."""
+        return posterior_of_runs(
+            self.blocks,
+            self.priors,
+            self.likelihood,
+            runs,
+            weight,
+            mode_at,
+            options,
+            log_base=self.log_base,
+            began=began,
+        )
+
+
+_ROWS, _SAME = P(AXIS), P()
+STATE_SPECS = State(_ROWS, _ROWS, _ROWS, _ROWS, _SAME, _SAME, _SAME)
+_FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME, _SAME)
+
+
+@jax.jit
+def base_of_rows(units: jax.Array, weight: jax.Array) -> jax.Array:
+    """Sum `log_base` over each product's periods, (blocks, n)."""
+    return jnp.sum(weight * log_base(units), axis=1)
+
+
+@partial(jax.jit, static_argnames=("mesh", "family", "max_passes"))
+def _run(
+    rows: arrow.Rows,
+    hyper: Hyper,
+    state: State,
+    learning: jax.Array,
+    tolerance: jax.Array,
+    *,
+    mesh: Mesh,
+    family: Family,
+    max_passes: int,
+) -> Run:
+    return jax.shard_map(
+        partial(iterate, family=family, max_passes=max_passes),
+        mesh=mesh,
+        in_specs=(_ROWS, _SAME, STATE_SPECS, _SAME, _SAME),
+        out_specs=Run(STATE_SPECS, _FOUND_SPECS, _SAME, _SAME),
+    )(rows, hyper, state, learning, tolerance)
+
+
+@partial(jax.jit, static_argnames=("mesh", "family"))
+def _covariance(
+    rows: arrow.Rows, hyper: Hyper, state: State, *, mesh: Mesh, family: Family
+) -> tuple[State, Found]:
+    return jax.shard_map(
+        partial(covariance_at, family=family),
+        mesh=mesh,
+        in_specs=(_ROWS, _SAME, STATE_SPECS),
+        out_specs=(STATE_SPECS, _FOUND_SPECS),
+    )(rows, hyper, state)

@@ -1,0 +1,144 @@
+"""Runs of the natural-gradient iteration over a grid of tau, put together to a posterior, and doubts about them."""
+
+import time
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from elasticity_assets.inference.natural_gradient.blocks import Blocks
+from elasticity_assets.inference.natural_gradient.one_pass import SCALE_TOLERANCE
+from elasticity_assets.inference.natural_gradient.state import Run
+from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
+from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
+from elasticity_assets.inference.priors import Priors
+
+# Beside the mode of tau so many times the tolerance suffice, up to so many posterior sds: such points weigh less, and
+# lie as far off to the one side as to the other.
+_OFF_MODE, _LARGEST_OFF_MODE = 20.0, 0.02
+
+
+def posterior_of_runs(
+    blocks: Blocks,
+    priors: Priors,
+    likelihood: Likelihood,
+    runs: Sequence[Run],
+    weight: np.ndarray,
+    mode_at: int,
+    options: NaturalGradientOptions,
+    *,
+    log_base: float,
+    began: float,
+) -> CategoryPosterior:
+    """Put the grid's points of a problem with one slope together.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        All products, or a part of them, which then share the others' category.
+    priors : Priors
+    likelihood : {'negative_binomial', 'poisson'}
+    runs : sequence of Run
+        One a point of tau's grid; arrays of NumPy.
+    weight : array, shape (G,)
+    mode_at : int
+        Which run is at the mode.
+    options : NaturalGradientOptions
+    log_base : float
+        Part of the log likelihood that holds no parameter.
+    began : float
+        When, by time.perf_counter.
+    """
+    panel, mode = blocks.panel, runs[mode_at]
+    K, n = len(panel.control), panel.n_products
+    theta = np.stack([blocks.by_product(run.state.theta) for run in runs])
+    shared = np.stack([run.state.shared for run in runs]).astype(np.float64)
+    var = np.stack([run.found.shared_var for run in runs]).astype(np.float64)
+    theta_cov = np.stack([blocks.by_product(run.found.theta_cov) for run in runs])
+    theta_lead = np.stack([blocks.by_product(run.found.theta_lead) for run in runs])
+    lead_cov = np.stack([run.found.lead_cov for run in runs]).astype(np.float64)
+    centre = weight @ shared
+    # The model's level, from the one at the product's own mean price and controls.
+    level = theta[:, 1] - blocks.by_product(blocks.rows.slope_mean)[0] * theta[:, 0]
+    level = weight @ (level - shared[:, 2 : 2 + K] @ blocks.by_product(blocks.rows.control_mean))
+    scale = np.exp(mode.state.log_scale.astype(np.float64))
+    # What the level's mean holds of the periods' mean, by their shares of its prior variance.
+    of_periods = scale[2] ** 2 / panel.n_periods
+    shift = (centre[1] - priors.level_mean) * of_periods / (of_periods + priors.level_sd**2)
+    dispersion, log_dispersion_sd = np.full(n, np.inf), np.zeros(n)
+    if likelihood == "negative_binomial":
+        dispersion = np.exp(blocks.by_product(mode.state.log_size))
+        log_dispersion_sd = np.sqrt(blocks.by_product(mode.state.size_var))
+    passes = int(mode.passes)
+    warnings = reasons_for_doubt(runs, mode, options)
+    diagnostics = FitDiagnostics(
+        engine="natural_gradient",
+        likelihood=("zero-truncated " if panel.zero_truncated else "") + likelihood,
+        device=f"{jax.default_backend()} x{jax.device_count()}",
+        iterations=passes,
+        converged=not warnings,
+        elbo=float(mode.found.objective) + log_base,
+        seconds=time.perf_counter() - began,
+        warnings=warnings,
+    )
+    return CategoryPosterior(
+        category=panel.category,
+        product=panel.product,
+        period=panel.period,
+        control=panel.control,
+        prior_mean=priors.category_mean,
+        prior_var=priors.category_var,
+        tau=np.exp([float(run.state.log_scale[0]) for run in runs]),
+        weight=weight,
+        category_mean=shared[:, 0],
+        category_var=var[:, 0],
+        product_mean=theta[:, 0],
+        product_var=theta_cov[:, 0, 0],
+        product_gain=theta_lead[:, 0, 0] / var[:, :1],
+        control_mean=shared[:, 2 : 2 + K],
+        control_var=var[:, 2 : 2 + K],
+        control_gain=lead_cov[:, 0, 2:] / var[:, :1],
+        product_control_cov=np.swapaxes(theta_lead[:, 0, 2:], 1, 2),
+        level=level - shift,
+        period_effect=centre[2 + K : 2 + K + panel.n_periods] + shift,
+        dispersion=dispersion,
+        log_dispersion_sd=log_dispersion_sd,
+        level_mean=float(centre[1] - shift),
+        level_spread=float(scale[1]),
+        period_spread=float(scale[2]),
+        log_dispersion_mean=float(mode.state.dispersion_centre),
+        log_dispersion_spread=float(scale[3]),
+        trace=mode.trace[np.isfinite(mode.trace)].astype(np.float64) + log_base,
+        diagnostics=diagnostics,
+    )
+
+
+def tolerance_off_mode(options: NaturalGradientOptions) -> float:
+    """How many posterior sds a mean may still move beside the mode of tau."""
+    return max(options.tolerance, min(_OFF_MODE * options.tolerance, _LARGEST_OFF_MODE))
+
+
+def reasons_for_doubt(runs: Sequence[Run], mode: Run, options: NaturalGradientOptions) -> tuple[str, ...]:
+    """Why a fit is not to be trusted, in words; empty if it is.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        At the points of tau's grid.
+    mode : Run
+        At its mode.
+    options : NaturalGradientOptions
+    """
+    moves = np.array([float(run.found.ahead) for run in runs])
+    if not np.isfinite(moves).all():
+        return ("not converged: the iteration left the range of float32; look for absurd units or prices",)
+    moving = [float(mode.found.ahead)] if float(mode.found.ahead) > options.tolerance else []
+    moving += list(moves[moves > tolerance_off_mode(options)])
+    if moving:
+        return (
+            f"not converged: after {options.max_passes} passes a parameter still moved by {max(moving):.2g} "
+            "posterior sds; raise max_passes",
+        )
+    if float(mode.found.scale_move) > SCALE_TOLERANCE:
+        return (f"not converged: after {options.max_passes} passes a scale still moved; raise max_passes",)
+    return ()

@@ -1,0 +1,139 @@
+"""What the natural-gradient iteration carries: its priors, where it is, and what each pass found.
+
+Rows come in blocks of n products, products last; W periods, d numbers a product, S shared ones (see `arrow`).
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from elasticity_assets.inference.natural_gradient import scales
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.priors import Priors
+
+FAR_AWAY = 1e30
+"""How far there is to go where it is not known, in posterior sds."""
+
+
+class Hyper(NamedTuple):
+    """Priors as arrays, so that changing them compiles nothing.
+
+    Attributes
+    ----------
+    shared_mean, shared_var : float arrays, shape (S,)
+        Prior of s = (c, alpha, gamma), without what sigma_gamma adds.
+    is_period : float array, shape (S,)
+        1 for the category's own periods.
+    scale : ScalePriors
+        Of tau (one a slope), sigma_delta, sigma_gamma and s_r.
+    dispersion_mean, dispersion_sd : float arrays, shape ()
+        Prior of mu_r.
+    """
+
+    shared_mean: jax.Array
+    shared_var: jax.Array
+    is_period: jax.Array
+    scale: scales.ScalePriors
+    dispersion_mean: jax.Array
+    dispersion_sd: jax.Array
+
+    @classmethod
+    def of(cls, panel: Panel, priors: Priors, slopes: int) -> "Hyper":
+        """Priors of this many slopes a product, all alike; arrays of NumPy."""
+        K, W = len(panel.control), panel.units.shape[1]
+        lead = slopes + 1 + K
+        mean = np.zeros(lead + W, np.float32)
+        mean[:slopes], mean[slopes] = priors.category_mean, priors.level_mean
+        var = np.full(lead + W, priors.control_sd**2, np.float32)
+        var[:slopes], var[slopes] = priors.category_var, priors.level_sd**2
+        is_period = np.zeros(lead + W, np.float32)
+        is_period[lead : lead + panel.n_periods] = 1.0
+        scale = scales.scale_priors(
+            *[priors.product_spread] * slopes,
+            priors.level_spread,
+            priors.period_spread,
+            priors.log_dispersion_spread,
+        )
+        centre, spread = np.float32(priors.log_dispersion_mean), np.float32(priors.log_dispersion_sd)
+        return cls(mean, var, is_period, scale, centre, spread)
+
+
+class State(NamedTuple):
+    """Where the iteration is.
+
+    Attributes
+    ----------
+    theta : array, shape (blocks, d, n)
+        Slopes and level, at the product's own mean price and controls.
+    var : array, shape (blocks, W, n)
+        Var eta_it.
+    log_size, size_var : arrays, shape (blocks, n)
+        Mean and variance of log r_i.
+    shared : array, shape (S,)
+    log_scale : array, shape (d + 2,)
+        log of tau (one a slope), sigma_delta, sigma_gamma, s_r.
+    dispersion_centre : array, shape ()
+        mu_r.
+    """
+
+    theta: jax.Array
+    var: jax.Array
+    log_size: jax.Array
+    size_var: jax.Array
+    shared: jax.Array
+    log_scale: jax.Array
+    dispersion_centre: jax.Array
+
+
+class Found(NamedTuple):
+    """What a pass found besides the new state.
+
+    Attributes
+    ----------
+    move : array, shape ()
+        Largest step of a mean, in posterior sds given the rest.
+    ahead : array, shape ()
+        How far a mean is expected to move yet.
+    scale_move : array, shape ()
+        Largest step of a scale or dispersion, in its rough sds; 0 where they are held.
+    objective : array, shape ()
+        ELBO before the step; NaN where that was plain Newton's.
+    tau_gradient, tau_information : arrays, shape ()
+        d (ELBO + log prior + log tau)/d log tau of the first slope, and the expected information.
+    theta_cov, theta_lead : arrays, shapes (blocks, d, d, n) and (blocks, d, d + K, n)
+        Cov(theta_i) and Cov(theta_i, (c, alpha)).
+    shared_var : array, shape (S,)
+    lead_cov : array, shape (d + K, d + K)
+        Cov((c, alpha)).
+    """
+
+    move: jax.Array
+    ahead: jax.Array
+    scale_move: jax.Array
+    objective: jax.Array
+    tau_gradient: jax.Array
+    tau_information: jax.Array
+    theta_cov: jax.Array
+    theta_lead: jax.Array
+    shared_var: jax.Array
+    lead_cov: jax.Array
+
+
+class Run(NamedTuple):
+    """Where an iteration ended.
+
+    Attributes
+    ----------
+    state : State
+    found : Found
+        By the last pass.
+    passes : int array, shape ()
+    trace : array, shape (max_passes,)
+        The ELBO before each pass; NaN before plain Newton steps and where unused.
+    """
+
+    state: State
+    found: Found
+    passes: jax.Array
+    trace: jax.Array

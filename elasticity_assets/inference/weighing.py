@@ -1,0 +1,311 @@
+"""How much each cell's likelihood counts: less where it repeats its neighbours, or is absurd.
+
+A cell far out in the tail of its own prediction (a stock-out, a mistyped number) tells nothing of prices and can
+move an elasticity by several sds: such cells count less, the absurd ones not at all, as in Tukey's redescending
+weights (Huber and Ronchetti 2009, "Robust statistics", 4.8), found by refitting.
+
+Where residuals of neighbouring periods go with prices that also stay, the likelihood counts the same evidence twice.
+The Newey-West (1987) long-run variance of the elasticities' scores against their plain variance says by how much;
+all weights of the category are divided by that factor, which widens every interval and the shrinkage with it.
+Derivation and what was tried: docs/model.md.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import numpy as np
+from scipy.special import ndtri_exp
+
+from elasticity_assets.inference.density.expectations import Family, expectations
+from elasticity_assets.inference.judging.prediction import of_cells
+from elasticity_assets.inference.natural_gradient.engine import Mode, fit_mode
+from elasticity_assets.inference.natural_gradient.state import State
+from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.priors import Priors
+
+_SUSPICIOUS, _ABSURD = (2.5, 3.5), (3.5, 5.0)
+"""Tail scores from which a cell counts less, and from which not at all. The first look is harder, since an absurd cell
+hides behind the dispersion that it brought about."""
+_LOOKS = _SUSPICIOUS, *[_ABSURD] * 5
+_BEYOND_CHANCE = 2.0
+_LAGS = 8  # periods, at most a quarter of them
+_OPTIONS = NaturalGradientOptions(grid_points=1)
+_SAME = 0.02  # shares
+_UNLIKE_ANY = 0.8  # of the first threshold: only cells whose cheap residual lies beyond are looked at closely
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How much the cells of one panel count.
+
+    Attributes
+    ----------
+    serial_correlation_factor : float
+        By which all weights are divided; at least 1.
+    discounted : int array, shape (m, 2)
+        Row and column of the cells that count less than the others.
+    discounted_share : float array, shape (m,)
+        What is left of their weight, 0 to 1.
+    """
+
+    serial_correlation_factor: float
+    discounted: np.ndarray
+    discounted_share: np.ndarray
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """What weighing found.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    mode : Mode
+        The last fit: near the one under these weights.
+    passes : int
+        Over the data, of all fits.
+    """
+
+    evidence: Evidence
+    mode: Mode
+    passes: int
+
+
+def of_posterior(posterior: CategoryPosterior) -> Evidence:
+    """Tell what a fit found of its panel's cells."""
+    return Evidence(posterior.serial_correlation_factor, posterior.discounted, posterior.discounted_share)
+
+
+def weighed(panel: Panel, found: Evidence) -> Panel:
+    """Give the panel's cells the weights found."""
+    weight = panel.weight / np.float32(found.serial_correlation_factor)
+    row, column = found.discounted.T
+    weight[row, column] *= found.discounted_share
+    return replace(panel, weight=weight.astype(np.float32))
+
+
+def weigh(
+    panel: Panel,
+    priors: Priors,
+    likelihood: Likelihood,
+    *,
+    robust: bool = True,
+    serial_correlation: bool = True,
+    start: CategoryPosterior | None = None,
+) -> Weighing:
+    """Find the cells' weights, by fits of the natural-gradient engine at the mode of tau.
+
+    Parameters
+    ----------
+    panel : Panel
+    priors : Priors
+    likelihood : {'negative_binomial', 'poisson'}
+    robust : bool
+        Whether absurd cells count less. They are always found under the negative binomial: to Poisson all sales that
+        vary more than it allows look absurd.
+    serial_correlation : bool
+        Whether neighbouring periods' correlation counts.
+    start : CategoryPosterior, optional
+        An earlier posterior to start from: where one look confirms its cells' shares, they hold.
+
+    Returns
+    -------
+    Weighing
+    """
+    passes = 0
+    judge: Likelihood = "negative_binomial" if robust else likelihood
+
+    def fit(share: np.ndarray, start: CategoryPosterior | State | None) -> Mode:
+        nonlocal passes
+        mode = fit_mode(weighed(panel, _evidence(1.0, share)), priors, judge, _OPTIONS, start=start)
+        passes += mode.posterior.diagnostics.iterations
+        return mode
+
+    share = np.ones((panel.n_products, panel.n_periods))
+    looks = _LOOKS if robust else ()
+    if robust and start is not None:
+        carried = _Carried.to(panel, start)
+        mode = fit(carried.share, start)
+        share = carried.looked_at_again(mode, panel)
+        if _alike(carried.share, share):
+            looks = ()
+        else:  # what is found must not depend on where the search began
+            share = np.ones(share.shape)
+            mode = fit(share, mode.state)
+    else:
+        mode = fit(share, start)
+    for thresholds in looks:
+        last, share = share, _shares(mode, panel, np.array(thresholds))
+        if _alike(last, share):
+            break
+        mode = fit(share, mode.state)
+    if judge != likelihood:
+        judge = likelihood
+        mode = fit(share, mode.state)
+    factor = 1.0
+    if serial_correlation:
+        panel = weighed(panel, _evidence(1.0, share))
+        factor = serial_correlation_factor(mode, panel, likelihood)
+    return Weighing(_evidence(factor, share), mode, passes)
+
+
+def _evidence(factor: float, share: np.ndarray) -> Evidence:
+    discounted = np.argwhere(share < 1.0)
+    return Evidence(factor, discounted, share[tuple(discounted.T)])
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """What an earlier fit says of a panel's cells.
+
+    Attributes
+    ----------
+    share : array, shape (n, T)
+        That it gave the cells; 1 of those that it has not seen.
+    seen : bool array, shape (n, T)
+    dispersion : array, shape (n,)
+        Of its products; NaN of others.
+    """
+
+    share: np.ndarray
+    seen: np.ndarray
+    dispersion: np.ndarray
+
+    @classmethod
+    def to(cls, panel: Panel, start: CategoryPosterior) -> "_Carried":
+        """Match products and periods by name."""
+        row, column = _places(start.product, panel.product), _places(start.period, panel.period)
+        share = np.ones((panel.n_products, panel.n_periods))
+        seen = np.zeros(share.shape, bool)
+        seen[np.ix_(row[row >= 0], column[column >= 0])] = True
+        dispersion = np.full(panel.n_products, np.nan)
+        dispersion[row[row >= 0]] = start.dispersion[row >= 0]
+        row, column = row[start.discounted[:, 0]], column[start.discounted[:, 1]]
+        here = (row >= 0) & (column >= 0)
+        share[row[here], column[here]] = start.discounted_share[here]
+        return cls(share, seen, dispersion)
+
+    def looked_at_again(self, mode: Mode, panel: Panel) -> np.ndarray:
+        """Give all cells shares, (n, T); new ones under the dispersion from before them, behind which none hides."""
+        new = np.isnan(self.dispersion)
+        dispersion = np.where(new, mode.posterior.dispersion, self.dispersion)
+        before = replace(mode, posterior=replace(mode.posterior, dispersion=dispersion))
+        thresholds = np.where(new[:, None, None], _SUSPICIOUS, _ABSURD)
+        return np.where(
+            self.seen, _shares(mode, panel, np.array(_ABSURD)), _shares(before, panel, thresholds)
+        )
+
+
+def _places(then: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Where each name is now, or -1."""
+    place = np.full(len(then), -1)
+    _, before, after = np.intersect1d(then, now, return_indices=True)
+    place[before] = after
+    return place
+
+
+def _alike(some: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.abs(some - other).max() <= _SAME)
+
+
+def _shares(mode: Mode, panel: Panel, thresholds: np.ndarray) -> np.ndarray:
+    """Give cells shares by their tail scores, (n, T): 1 up to the first threshold, falling to 0 at the second.
+
+    Periods without a sale are taken together where they follow each other: a stock-out lasts.
+
+    Parameters
+    ----------
+    mode : Mode
+    panel : Panel
+    thresholds : array, shape (2,) or (n, 1, 2)
+    """
+    n, T = mode.log_mean.shape
+    units = panel.units[:n, :T].astype(np.float64)
+    rough = _deviance_residual(units, mode.log_mean, mode.posterior.dispersion[:, None])
+    known = panel.weight[:n, :T] > 0
+    nothing = known & (units == 0) & (not panel.zero_truncated)
+    discounted_from, absurd_from = np.moveaxis(np.broadcast_to(thresholds, (n, T, 2)), -1, 0)
+    row, column = np.nonzero((known & (np.abs(rough) > _UNLIKE_ANY * discounted_from)) | nothing)
+    cells = of_cells(mode, row, column, zero_truncated=panel.zero_truncated)
+    score = np.zeros((n, T))
+    score[row, column] = cells.tail_score(units[row, column])
+    log_probability = np.zeros((n, T))
+    log_probability[row, column] = np.where(
+        units[row, column] == 0, cells.log_probability(np.zeros(len(row))), 0.0
+    )
+    score = np.where(nothing, np.maximum(score, _run_score(log_probability, nothing)), score)
+    return np.clip((absurd_from - score) / (absurd_from - discounted_from), 0.0, 1.0) ** 2
+
+
+def _run_score(log_probability: np.ndarray, of_run: np.ndarray) -> np.ndarray:
+    """Tail scores of runs of neighbouring periods, from their probabilities' product, for each of their cells; (n, T).
+
+    A run may begin in any of T periods: its probability counts T times.
+
+    Parameters
+    ----------
+    log_probability : array, shape (n, T)
+        Of each cell alone.
+    of_run : bool array, shape (n, T)
+        Cells that belong to a run.
+    """
+    # A last column that is in no run parts the rows.
+    apart = np.pad(of_run, ((0, 0), (0, 1)))
+    run = np.cumsum(~apart).reshape(apart.shape)[:, :-1]
+    log_tail = np.bincount(run[of_run], log_probability[of_run], minlength=int(run.max(initial=0)) + 1)
+    log_tail = np.minimum(log_tail + np.log(of_run.shape[1]), np.log(0.5))
+    return np.where(of_run, -ndtri_exp(log_tail)[run], 0.0)
+
+
+def _deviance_residual(units: np.ndarray, log_mean: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Signed root of the deviance, nearly a normal deviate (McCullagh and Nelder 1989, 2.4.3); any shape."""
+    mean = np.exp(np.minimum(log_mean, 40.0))
+    ratio = np.where(units > 0, np.maximum(units, 1e-300) / mean, 1.0)
+    with np.errstate(invalid="ignore"):
+        of_size = np.where(
+            np.isfinite(size), (units + size) * np.log1p((units - mean) / (mean + size)), units - mean
+        )
+    deviance = 2.0 * (units * np.log(ratio) - of_size)
+    return np.sign(units - mean) * np.sqrt(np.maximum(deviance, 0.0))
+
+
+def serial_correlation_factor(mode: Mode, panel: Panel, likelihood: Likelihood) -> float:
+    """By how much neighbouring periods' correlation raises the variance of the elasticities' scores; at least 1.
+
+    1 + 2 sum_l (1 - l/(L + 1)) rho_l over lags l = 1..L (Newey and West 1987), with rho_l the autocorrelation of the
+    scores g_it x_it, g the derivative of the log likelihood by eta, over all products at once. Scores and not
+    residuals: where prices come and go, correlated sales take no evidence from an elasticity. As far as products have
+    slopes of their own, their scores add up to zero, which lowers each rho_l by 1/periods; that is put back. A factor
+    that is no more than chance gives (two of its sds where nothing correlates) is taken for 1: widening for nothing
+    also lowers the spread tau that products are given.
+    """
+    n, T = mode.log_mean.shape
+    weight = panel.weight[:n, :T].astype(np.float64)
+    family = Family(likelihood == "negative_binomial", panel.zero_truncated)
+    # In the panel's padded shape, of which there are few: each is compiled.
+    eta, size = np.zeros(panel.units.shape, np.float32), np.zeros(len(panel.units), np.float32)
+    eta[:n, :T], size[:n] = mode.log_mean, np.log(mode.posterior.dispersion)
+    gradient = np.asarray(_gradient(family, panel.units.T, eta.T, size), np.float64).T[:n, :T]
+    score = weight * gradient * panel.centred_log_price()[:n, :T]
+    plain = (score**2).sum()
+    periods = (weight > 0).sum(axis=1)
+    if not plain > 0.0:
+        return 1.0
+    lags = np.arange(1, min(_LAGS, int(np.median(periods)) // 4) + 1)
+    tapered = 2.0 * (1.0 - lags / (len(lags) + 1))
+    own = ((1.0 - mode.posterior.shrinkage()) * (score**2).sum(axis=1)).sum() / plain
+    rho = np.array([(score[:, lag:] * score[:, :-lag]).sum() / plain for lag in lags])
+    rho = rho + own / periods[periods > 0].mean()
+    # Of rho_l, where nothing correlates.
+    variance = np.array([(score[:, lag:] ** 2 * score[:, :-lag] ** 2).sum() / plain**2 for lag in lags])
+    factor, sd = 1.0 + tapered @ rho, np.sqrt(tapered**2 @ variance)
+    return float(factor) if factor > 1.0 + _BEYOND_CHANCE * sd else 1.0
+
+
+@partial(jax.jit, static_argnames="family")
+def _gradient(family: Family, units: jax.Array, eta: jax.Array, log_size: jax.Array) -> jax.Array:
+    """Take the derivative of the log likelihood by eta, shape (T, n)."""
+    return expectations(family, units, eta, None, log_size, None).gradient

@@ -1,0 +1,95 @@
+"""Why to be careful with a product's elasticity, in words: the column `flag` of product_elasticity."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from elasticity_assets.inference.judging.split_samples import SplitSamples
+from elasticity_assets.inference.posterior import CategoryPosterior
+
+ONE_PRICE = 1e-6
+"""Below this sd of log price a product had one price: rounding of unit values, no change."""
+LITTLE_VARIATION = 0.02
+"""Below this sd of log price, 2%, price changes hardly show in noisy sales."""
+FEW_UNITS = 1.0
+"""Fewer units a period than this are few."""
+OFTEN_NOTHING = 0.05
+"""Share of periods without a sale from which the dropping of zeros matters."""
+MOSTLY_CATEGORY = 0.9
+"""Shrinkage from which a number is the category's rather than the product's."""
+
+
+def flags(
+    rows: pd.DataFrame, posterior: CategoryPosterior, min_periods: int, samples: SplitSamples | None = None
+) -> pd.Series:
+    """Collect what is known against each row, separated by semicolons; None where nothing is.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of product_elasticity, one category's, without the column `flag`.
+    posterior : CategoryPosterior
+        Their fit.
+    min_periods : int
+        Fewer are few.
+    samples : SplitSamples, optional
+        The fit's comparison of parts of the periods.
+    """
+    place = pd.Series(np.arange(len(posterior.product)), posterior.product)[rows["product"]].to_numpy()
+    parts: list[list[str]] = [[] for _ in range(len(rows))]
+    for holds, text in _reasons(rows, posterior, min_periods, samples, place):
+        for number in np.flatnonzero(holds):
+            parts[number].append(text if isinstance(text, str) else text[number])
+    return pd.Series(["; ".join(part) or None for part in parts], rows.index, dtype=object)
+
+
+def _reasons(
+    rows: pd.DataFrame,
+    posterior: CategoryPosterior,
+    min_periods: int,
+    samples: SplitSamples | None,
+    place: np.ndarray,
+) -> Iterator[tuple[np.ndarray, str | list[str]]]:
+    """Which rows each reason holds for, and its text, or one a row."""
+    spread, shrinkage = rows["log_price_sd"].to_numpy(), rows["shrinkage"].to_numpy()
+    one_price = spread < ONE_PRICE
+    yield one_price, "one price only: the elasticity is the category's"
+    yield (
+        ~one_price & (spread < LITTLE_VARIATION),
+        [f"little price variation: {100 * value:.1f}%" for value in spread],
+    )
+    yield rows["n_periods"].to_numpy() < min_periods, f"few periods: fewer than {min_periods}"
+    sold = rows["units"].to_numpy(np.float64) / np.maximum(rows["n_periods"].to_numpy(), 1)
+    yield sold <= 0, "nothing sold"
+    yield (sold > 0) & (sold < FEW_UNITS), [f"sells few units: {value:.2g} a period" for value in sold]
+    if posterior.diagnostics.zero_truncated:
+        nothing = _share_without_sale(posterior)[place]
+        yield (
+            nothing >= OFTEN_NOTHING,
+            [
+                f"zeros dropped from the files: it sold nothing in some {share:.0%} of periods"
+                for share in nothing
+            ],
+        )
+    yield (
+        ~one_price & (shrinkage > MOSTLY_CATEGORY),
+        [f"mostly the category's number: {share:.0%}" for share in shrinkage],
+    )
+    if samples is not None:
+        drifts = pd.Series(samples.drifting(), samples.product).reindex(rows["product"], fill_value=False)
+        change = pd.Series(samples.drift, samples.product).reindex(rows["product"])
+        yield (
+            drifts.to_numpy(bool),
+            [f"drift: second half less first is {value:+.1f}" for value in change],
+        )
+    discounted = np.bincount(posterior.discounted[:, 0], minlength=len(posterior.product))[place]
+    yield discounted > 0, [f"absurd units, which count less, in {count} periods" for count in discounted]
+    yield np.full(len(rows), not posterior.diagnostics.converged), "the fit did not converge"
+
+
+def _share_without_sale(posterior: CategoryPosterior) -> np.ndarray:
+    """P(no unit is sold) in an ordinary period, shape (n,)."""
+    mean, size = np.exp(posterior.level), posterior.dispersion
+    finite = np.where(np.isfinite(size), size, 1.0)
+    return np.where(np.isfinite(size), np.exp(-finite * np.log1p(mean / finite)), np.exp(-mean))

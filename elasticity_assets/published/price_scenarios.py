@@ -1,0 +1,43 @@
+"""What price changes do to units and revenue: the table price_scenarios, and the macro for any other change.
+
+Units change by (1 + p)^beta - 1 and revenue by (1 + p)^(1 + beta) - 1 at a price change p.
+"""
+
+import duckdb
+
+from elasticity_assets.published.tables import CATEGORY_MOVE_ELASTICITY, PRICE_SCENARIOS, PRODUCT_ELASTICITY
+from elasticity_assets.warehouse.schema import bring_up_to_date, create_table, qualified
+from elasticity_assets.warehouse.sql import statement
+
+
+def select_scenarios(changes: str, database: str | None = None) -> str:
+    """Give the SQL text that works out all products' scenarios.
+
+    Parameters
+    ----------
+    changes : str
+        SQL text of a query with the column price_change.
+    database : str, optional
+        Where the products' elasticities are, if in an attached database.
+    """
+    return statement(
+        "price_scenarios",
+        products=qualified(PRODUCT_ELASTICITY, database),
+        moves=qualified(CATEGORY_MOVE_ELASTICITY, database),
+        changes=changes,
+    )
+
+
+def replace_scenarios(connection: duckdb.DuckDBPyConnection) -> int:
+    """Write price_scenarios anew from the elasticities in the warehouse; return its number of rows.
+
+    DuckDB works it out without all rows in memory. The caller begins and commits the transaction.
+    """
+    connection.execute(create_table(CATEGORY_MOVE_ELASTICITY))
+    bring_up_to_date(connection, PRICE_SCENARIOS)
+    table = qualified(PRICE_SCENARIOS)
+    connection.execute(statement("delete_rows", table=table))
+    source = f"({select_scenarios(statement('price_changes'))})"
+    connection.execute(statement("insert_rows", table=table, columns="*", source=source))
+    (count,) = connection.fetchall()[0]
+    return int(count)

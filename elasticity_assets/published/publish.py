@@ -1,0 +1,399 @@
+"""The published file: built aside from the warehouse, checked, and moved over the old one in one step.
+
+A reader never blocks a refit, a refit never blocks a reader, and no reader sees half a refit: whoever has
+the file open keeps the old tables until all connections of that process are closed.
+"""
+
+import glob
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pyarrow as pa
+
+from elasticity_assets.published.price_scenarios import select_scenarios
+from elasticity_assets.published.tables import (
+    CATEGORY_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
+    CONTROL_EFFECT,
+    ELASTICITY_HISTORY,
+    FIT_DIAGNOSTICS,
+    HELDOUT_SCORES,
+    PRICE_SCENARIOS,
+    PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
+    REFITS,
+    published_tables,
+    weekly_sales,
+)
+from elasticity_assets.settings import database_name
+from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
+from elasticity_assets.warehouse.file import STORAGE_VERSION, Say, Warehouse
+from elasticity_assets.warehouse.schema import (
+    Table,
+    comment_statements,
+    create_table,
+    qualified,
+    typed_columns,
+)
+from elasticity_assets.warehouse.sql import quoted, statement
+
+MACRO_COMMENT = (
+    "What units and revenue of a product do at any price change above -1 [fraction of the price]: of this product "
+    "alone, and of its whole category; flagged beyond the prices observed. Columns as in price_scenarios"
+)
+PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax", "numpy", "scipy")
+"""Packages whose versions `refits` names, beside Python's."""
+WRITTEN_BY_CATEGORY = (
+    PRODUCT_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
+    CATEGORY_ELASTICITY,
+    CONTROL_EFFECT,
+    FIT_DIAGNOSTICS,
+    HELDOUT_SCORES,
+    PRICE_SCENARIOS,
+    PROMOTION_ELASTICITY,
+)
+"""Tables whose keys are checked; those of `weekly_sales` are a GROUP BY's."""
+
+
+class PublishError(Exception):
+    """The tables were not published; the published file is as it was. Told in one line."""
+
+
+class TablesDisagreeError(PublishError):
+    """The new file does not stand its checks."""
+
+    def __init__(self, published: Path, problems: Sequence[str]) -> None:
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        super().__init__(f"{published} stays as it was: {'; '.join(problems[:3])}{more}")
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class Refit:
+    """One publication.
+
+    Attributes
+    ----------
+    refit_id : str
+        Names it, and its files: letters, digits, `-` and `_`.
+    began : datetime
+        When the refit began, with its time zone.
+    fitted : mapping of str to int
+        Number of products of every category that was pooled.
+    failed : sequence of str
+        Categories whose fit failed: they keep their last rows, flagged as old.
+    """
+
+    refit_id: str
+    began: datetime
+    fitted: Mapping[str, int]
+    failed: Sequence[str] = ()
+
+
+def publish(
+    warehouse: Warehouse, published: Path, refit: Refit, *, controls: Sequence[str] = (), keep: int = 8
+) -> dict[str, int]:
+    """Publish the warehouse's tables.
+
+    Publishing the same refit again replaces its rows in `elasticity_history` and `refits`.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+        Nobody may hold a connection of this thread to it.
+    published : Path
+        The file that analysts read. The macro names its database, as DuckDB does after the file.
+    refit : Refit
+    controls : sequence of str
+        Control columns of `weekly_sales`.
+    keep : int
+        How many published files stay in `archive(published)`.
+
+    Returns
+    -------
+    dict of str to int
+        Number of rows by published table.
+
+    Raises
+    ------
+    PublishError
+        If a check fails (TablesDisagreeError) or a file cannot be written.
+    RunLockError
+        If another run has the warehouse.
+    """
+    if not refit.refit_id.replace("-", "").replace("_", "").isalnum():
+        raise PublishError(
+            f"refit_id {refit.refit_id!r} does not fit a file's name; use letters, digits, - and _"
+        )
+    with warehouse.run_lock():
+        new = _beside(published, refit.refit_id)
+        published.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(published)
+        with _stays_as_it_was(published):
+            with warehouse.read() as connection:
+                row = connection.sql(statement("mart_refit"), params=_refit_values(refit)).to_arrow_table()
+                row_counts = _build(new, database_name(published), connection, row, controls)
+            if problems := _problems(new, database_name(published), refit, warehouse.memory_bytes):
+                raise TablesDisagreeError(published, problems)
+            if not isinstance(warehouse, DuckLakeWarehouse):
+                _copy(new, archive(published) / f"{refit.refit_id}.duckdb")
+            _record(warehouse, refit, row)
+            _move(new, published)
+        if isinstance(warehouse, DuckLakeWarehouse):
+            warehouse.forget(keep)
+        else:
+            for old in _kept_files(published)[keep:]:
+                old.unlink()
+    return row_counts
+
+
+def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say = lambda line: None) -> None:
+    """Publish the tables of one of the kept refits; the next refit publishes anew.
+
+    A file's were kept as a copy; a DuckLake shows its tables as they were.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    published : Path
+    refit_id : str
+    say : callable, optional
+        Told who has the warehouse, if that must be waited for.
+
+    Raises
+    ------
+    PublishError
+        If that refit is not kept, or cannot be read or put there.
+    RunLockError
+        If a run has the warehouse.
+    """
+    with warehouse.run_lock(say), _stays_as_it_was(published):
+        kept = kept_refits(warehouse, published)
+        if refit_id not in kept:
+            known = f"kept are, newest first: {', '.join(kept)}" if kept else "none is kept"
+            raise PublishError(f"no tables of refit {refit_id!r}; {known}")
+        if isinstance(warehouse, DuckLakeWarehouse):
+            new = _beside(published, refit_id)
+            with warehouse.as_of(refit_id) as connection:
+                row = connection.sql(statement("refit"), params={"refit_id": refit_id}).to_arrow_table()
+                _build(new, database_name(published), connection, row, _controls(connection))
+            _move(new, published)
+            return
+        file = archive(published) / f"{refit_id}.duckdb"
+        with duckdb.connect(str(file), read_only=True) as connection:
+            connection.execute(statement("last_refit"))  # or it is no file of ours
+        _copy(file, published)
+
+
+@contextmanager
+def _stays_as_it_was(published: Path) -> Iterator[None]:
+    """Tell in one line what keeps a new file from being published, and leave nothing of it."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise PublishError(f"{published} stays as it was: {' '.join(str(error).split())}") from error
+    finally:
+        _remove_leftovers(published)
+
+
+def kept_refits(warehouse: Warehouse, published: Path) -> list[str]:
+    """Refits that `publish_again` can publish, the newest first."""
+    if isinstance(warehouse, DuckLakeWarehouse):
+        return warehouse.refits()
+    return [file.stem for file in _kept_files(published)]
+
+
+def _kept_files(published: Path) -> list[Path]:
+    return sorted(archive(published).glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+
+
+def last_categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Categories that the last refit published, sorted; none before the first."""
+    for table in (REFITS, ELASTICITY_HISTORY):
+        connection.execute(create_table(table))
+    return [category for (category,) in connection.execute(statement("last_categories")).fetchall()]
+
+
+def archive(published: Path) -> Path:
+    """Folder of the last published files, REFIT_ID.duckdb each."""
+    return published.with_suffix(".refits")
+
+
+def _build(
+    new: Path, database: str, connection: duckdb.DuckDBPyConnection, refit: pa.Table, controls: Sequence[str]
+) -> dict[str, int]:
+    """Write the new file from the warehouse's tables and the refit's row of `refits`; return its row counts."""
+    name = quoted(database)
+    new.unlink(missing_ok=True)
+    connection.register("this_refit", refit)
+    connection.execute(
+        statement(
+            "mart_attach", file=quoted(str(new), "'"), database=name, version=quoted(STORAGE_VERSION, "'")
+        )
+    )
+    connection.execute("BEGIN")  # one commit, not one for each comment
+    try:
+        tables = published_tables(controls)
+        present = {found for (found,) in connection.execute(statement("mart_tables")).fetchall()}
+        row_counts = dict.fromkeys((table.name for table in tables), 0)
+        for table in tables:
+            connection.execute(create_table(table, database))
+            for source in _sources(table, exists=table.name in present):
+                copy = statement(
+                    "mart_copy",
+                    target=qualified(table, database),
+                    columns=typed_columns(table),
+                    source=source,
+                    key=", ".join(map(quoted, table.key)) or "1",
+                )
+                (count,) = connection.execute(copy).fetchall()[0]
+                row_counts[table.name] += count
+            for comment in comment_statements(table, database):
+                connection.execute(comment)
+        scenarios = select_scenarios(statement("asked_price_change"), database)
+        connection.execute(statement("mart_macro", database=name, scenarios=scenarios))
+        connection.execute(
+            statement("mart_comment_on_macro", database=name, comment=quoted(MACRO_COMMENT, "'"))
+        )
+        connection.execute("COMMIT")
+        connection.execute(statement("mart_checkpoint", database=name))
+    except BaseException:
+        with suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
+        raise
+    finally:
+        connection.execute(statement("mart_detach", database=name))
+        connection.unregister("this_refit")
+    return row_counts
+
+
+def _controls(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Control columns of the warehouse's `weekly_sales`."""
+    plain = {"n_rows", "category_hash", *(column.name for column in weekly_sales().columns)}
+    found = connection.execute(statement("table_columns"), {"table": weekly_sales().name}).fetchall()
+    return [name for (name,) in found if name not in plain]
+
+
+def _sources(table: Table, *, exists: bool) -> list[str]:
+    """List what the published table is copied from: tables, or queries in brackets."""
+    own = [qualified(table)] if exists else []  # history does not exist before the first refit
+    earlier = [f"({statement('mart_earlier', table=name)})" for name in own]
+    if table is REFITS:
+        return [*earlier, "this_refit"]
+    if table is ELASTICITY_HISTORY:
+        return [*earlier, f"({statement('mart_history')})"]
+    if table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY):
+        return [f"({statement('mart_flag_old', table=name)})" for name in own]
+    return own
+
+
+def _refit_values(refit: Refit) -> dict[str, object]:
+    """Parameters of mart_refit.sql."""
+    versions = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+    return {
+        "refit_id": refit.refit_id,
+        "refitted_at": refit.began.astimezone(UTC).replace(tzinfo=None),
+        "seconds": (datetime.now(UTC) - refit.began).total_seconds(),
+        "failed": sorted(refit.failed),
+        "packages": list(versions),
+        "versions": list(versions.values()),
+    }
+
+
+def _problems(new: Path, database: str, refit: Refit, memory_bytes: int) -> list[str]:
+    """Reasons not to publish the new file, as it stands on disk."""
+    with (
+        TemporaryDirectory(prefix="elasticity_checks.") as spills,
+        duckdb.connect(config={"memory_limit": f"{memory_bytes}B", "temp_directory": spills}) as connection,
+    ):
+        connection.execute(
+            statement("mart_attach_read_only", file=quoted(str(new), "'"), database=quoted(database))
+        )
+        connection.execute(statement("mart_use", database=quoted(database)))
+        problems = []
+        for table in WRITTEN_BY_CATEGORY:
+            key = ", ".join(map(quoted, table.key))
+            repeated = statement("mart_repeated_keys", table=qualified(table), key=key)
+            (count,) = connection.execute(repeated).fetchall()[0]
+            if count:
+                problems.append(
+                    f"{table.name} has {count} rows too many for its key ({', '.join(table.key)})"
+                )
+        problems += [
+            f"weekly_sales has {fault}: {count} rows, such as {example!r}"
+            for fault, count, example in connection.execute(statement("weekly_contract")).fetchall()
+        ]
+        values = {
+            "refit_id": refit.refit_id,
+            "fitted": list(refit.fitted),
+            "n_products": list(refit.fitted.values()),
+            "failed": list(refit.failed),
+        }
+        problems += [
+            problem for (problem,) in connection.execute(statement("mart_checks"), values).fetchall()
+        ]
+    return problems
+
+
+def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
+    """Append the refit to the warehouse's history, so that the next publication holds it too."""
+
+    def record(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.register("this_refit", row)
+        for table, source in ((REFITS, "this_refit"), (ELASTICITY_HISTORY, f"({statement('mart_history')})")):
+            connection.execute(create_table(table))
+            name, columns = qualified(table), typed_columns(table)
+            connection.execute(statement("delete_refit", table=name), {"refit_id": refit.refit_id})
+            connection.execute(statement("insert_rows", table=name, columns=columns, source=source))
+        connection.unregister("this_refit")
+        if isinstance(warehouse, DuckLakeWarehouse):
+            warehouse.remember(connection, refit.refit_id)
+
+    warehouse.in_transaction(record)
+
+
+def _beside(published: Path, refit_id: str) -> Path:
+    """Where a refit's file is built, until it is moved."""
+    return published.with_name(f".{published.name}.{refit_id}.tmp")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy to a kept file or back: not a link, since a reader may open the published file for writing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(source, partial)
+    _move(partial, target)
+
+
+def _move(new: Path, target: Path) -> None:
+    """Put a file in another's place in one step that survives a power cut."""
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    # Left by a reader who opened the old file for writing; it would be replayed into the new one.
+    target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
+    os.replace(new, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _remove_leftovers(published: Path) -> None:
+    """Remove half-written files, of this publication or of one that was killed."""
+    for folder, pattern in (
+        (published.parent, f".{glob.escape(published.name)}*.tmp*"),
+        (archive(published), ".*.tmp"),
+    ):
+        for file in folder.glob(pattern):
+            file.unlink(missing_ok=True)

@@ -1,0 +1,330 @@
+"""Rows of the published tables, from posteriors and sales. Pure functions, one a table."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from elasticity_assets.fitting.stored_fits import FitRecord
+from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
+from elasticity_assets.inference.hierarchy import Hierarchy
+from elasticity_assets.inference.judging.scores import HeldOut
+from elasticity_assets.inference.judging.split_samples import SplitSamples
+from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
+from elasticity_assets.published.flags import ONE_PRICE, flags
+from elasticity_assets.published.tables import CATEGORY_MOVE_ELASTICITY, HELDOUT_SCORES
+from elasticity_assets.warehouse.schema import Table
+
+
+def product_rows(
+    posterior: CategoryPosterior,
+    record: FitRecord,
+    sales: pd.DataFrame,
+    min_periods: int,
+    samples: SplitSamples | None = None,
+) -> pd.DataFrame:
+    """Rows of product_elasticity of one category; products without sales are left out.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+        Pooled.
+    record : FitRecord
+    sales : DataFrame
+        One row a product: product, product_description, n_periods, units, revenue, price_mean,
+        price_min, price_max, log_price_sd.
+    min_periods : int
+        Products with fewer periods are flagged.
+    samples : SplitSamples, optional
+        Of this fit: products that drift are flagged.
+    """
+    summary = product_summary(posterior)
+    rows = pd.DataFrame(
+        {
+            "category": posterior.category,
+            "product": posterior.product,
+            **_summary_columns("elasticity", summary),
+            "prob_elastic": summary.prob_elastic,
+            "shrinkage": posterior.shrinkage(),
+            "fit_id": record.fit_id,
+            "fitted_at": record.fitted,
+        }
+    ).merge(sales, on="product", how="inner", validate="one_to_one")
+    rows["flag"] = flags(rows, posterior, min_periods, samples)
+    return rows
+
+
+def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: pd.DataFrame) -> pd.DataFrame:
+    """Rows of category_move_elasticity of one category; none where the category's price index was not fitted.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+        Pooled.
+    record : FitRecord
+    sales : DataFrame
+        As of `product_rows`: products without sales are left out here too.
+    """
+    summary = category_move_summary(posterior)
+    if summary is None:
+        return concatenated([], CATEGORY_MOVE_ELASTICITY)
+    rows = pd.DataFrame(
+        {
+            "category": posterior.category,
+            "product": posterior.product,
+            **_summary_columns("elasticity", summary),
+            "fit_id": record.fit_id,
+        }
+    )
+    return rows[rows["product"].isin(sales["product"])].reset_index(drop=True)
+
+
+def two_slopes_rows(slopes: TwoSlopes, fit_id: str, fitted_at: datetime, min_periods: int) -> pd.DataFrame:
+    """Rows of promotion_elasticity of one category.
+
+    Parameters
+    ----------
+    slopes : TwoSlopes
+    fit_id : str
+    fitted_at : datetime
+        Naive, in UTC.
+    min_periods : int
+        Products with fewer periods are flagged.
+    """
+    rows = pd.DataFrame(
+        {
+            "category": slopes.category,
+            "product": slopes.product,
+            **_summary_columns("regular_elasticity", slopes.regular),
+            **_summary_columns("promotion_elasticity", slopes.promotion),
+            "n_promotion_periods": slopes.n_promotion_periods,
+            "log_regular_price_sd": slopes.log_regular_price_sd,
+            "fit_id": fit_id,
+            "fitted_at": fitted_at,
+        }
+    )
+    reasons = []
+    for sd, what, name in (
+        (slopes.log_regular_price_sd, "regular price", "regular_elasticity"),
+        (slopes.log_discount_sd, "discount", "promotion_elasticity"),
+    ):
+        constant = pd.Series(sd < ONE_PRICE, rows.index)
+        said = f"the {what} never changed: {name} is the category's"
+        if constant.all():
+            said = f"no {what} of the category ever changed: {name} is the prior's"
+        reasons.append((constant, said))
+    reasons += [
+        (pd.Series(slopes.n_periods < min_periods, rows.index), f"few periods: fewer than {min_periods}"),
+        (pd.Series(bool(slopes.warnings), rows.index), "the fit of two slopes did not converge"),
+    ]
+    rows["flag"] = _flags(reasons, rows.index)
+    return rows
+
+
+def _flags(reasons: Sequence[tuple[pd.Series, str]], index: pd.Index) -> pd.Series:
+    """Put what holds of each row into words; None where nothing does."""
+    flags = ["; ".join(text for holds, text in reasons if holds[i]) or None for i in index]
+    return pd.Series(flags, index, dtype=object)
+
+
+def category_row(posterior: CategoryPosterior, record: FitRecord) -> pd.DataFrame:
+    """Row of category_elasticity, from a pooled posterior."""
+    return pd.DataFrame(
+        {
+            "category": posterior.category,
+            **_summary_columns("elasticity", category_summary(posterior)),
+            "product_spread": posterior.product_spread(),
+            "dispersion": _finite_median(posterior.dispersion),
+            "n_products": len(posterior.product),
+            "n_periods": len(posterior.period),
+            "n_obs": record.n_obs,
+            "fit_id": record.fit_id,
+            "fitted_at": record.fitted,
+        }
+    )
+
+
+def global_row(hierarchy: Hierarchy, record: FitRecord, categories: pd.DataFrame) -> pd.DataFrame:
+    """Row of global_elasticity.
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy
+    record : FitRecord
+        Of the pooling.
+    categories : DataFrame
+        Rows of category_elasticity of the categories pooled.
+    """
+    return pd.DataFrame(
+        {
+            **_summary_columns("elasticity", hierarchy.global_summary()),
+            "category_spread": float(hierarchy.global_weight @ hierarchy.category_spread),
+            "product_spread": categories["product_spread"].mean(),
+            "dispersion": _finite_median(categories["dispersion"].to_numpy(np.float64)),
+            "n_categories": len(categories),
+            "n_products": categories["n_products"].sum(),
+            "n_periods": categories["n_periods"].max(),
+            "n_obs": record.n_obs,
+            "fit_id": record.fit_id,
+            "fitted_at": record.fitted,
+        }
+    )
+
+
+def control_rows(posterior: CategoryPosterior) -> pd.DataFrame:
+    """Rows of control_effect of one category."""
+    summary = summarize(posterior.weight, posterior.control_mean, posterior.control_var)
+    return pd.DataFrame(
+        {
+            "category": posterior.category,
+            "control": pd.Series(posterior.control, dtype=str),
+            "effect": summary.mean,
+            "effect_sd": summary.sd,
+            "effect_q05": summary.q05,
+            "effect_q95": summary.q95,
+        }
+    )
+
+
+def diagnostics_row(
+    posterior: CategoryPosterior,
+    record: FitRecord,
+    heldout: HeldOut | None = None,
+    samples: SplitSamples | None = None,
+) -> pd.DataFrame:
+    """Row of fit_diagnostics; columns of evidence that is missing stay NULL.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+    record : FitRecord
+    heldout, samples : HeldOut and SplitSamples, optional
+        Of this fit.
+    """
+    how = posterior.diagnostics
+    evidence: dict[str, float] = {}
+    if heldout is not None:
+        folds, forecast = heldout.folds(), heldout.forecast()
+        low, middle, high = folds.coverage_by_third()
+        evidence |= {
+            "heldout_coverage_50": folds.coverage(0.5),
+            "heldout_coverage_90": folds.coverage(),
+            "heldout_coverage_90_low_volume": low,
+            "heldout_coverage_90_mid_volume": middle,
+            "heldout_coverage_90_high_volume": high,
+            "heldout_coverage_spread": folds.coverage_spread(),
+            "heldout_wape": folds.wape(),
+            "heldout_log_score": folds.log_score(),
+            "forecast_coverage_90": forecast.coverage(),
+            "forecast_wape": forecast.wape(),
+            "forecast_log_score": forecast.log_score(),
+        }
+    if samples is not None:
+        evidence |= {
+            "split_sample_agreement": samples.agreement(),
+            "drift": samples.category_drift,
+            "drift_sd": samples.category_drift_sd,
+        }
+    return pd.DataFrame(
+        {
+            "category": [posterior.category],
+            "engine": how.engine,
+            "likelihood": how.likelihood,
+            "device": how.device,
+            "iterations": how.iterations,
+            "converged": how.converged,
+            "elbo": _finite(how.elbo),
+            "seconds": how.seconds,
+            "n_products": len(posterior.product),
+            "n_obs": record.n_obs,
+            "serial_correlation_factor": posterior.serial_correlation_factor,
+            "n_discounted": len(posterior.discounted),
+            **{name: _finite(value) for name, value in evidence.items()},
+            "warnings": [list(how.warnings)],
+            "fit_id": record.fit_id,
+        }
+    )
+
+
+def heldout_rows(heldout: HeldOut, record: FitRecord) -> pd.DataFrame:
+    """Rows of heldout_scores of one category; none for a forecast that was not made."""
+    rows = []
+    for cells, part in (("folds", heldout.folds()), ("forecast", heldout.forecast())):
+        for number, model in enumerate(part.model if len(part.units) else ()):
+            lead, error = part.lead(number)
+            rows.append(
+                {
+                    "category": heldout.category,
+                    "cells": cells,
+                    "model": model,
+                    "log_score": part.log_score(number),
+                    "log_score_lead": lead,
+                    "log_score_lead_se": error,
+                    "wape": _finite(part.wape(number)),
+                    "n_cells": len(part.units),
+                    "fit_id": record.fit_id,
+                }
+            )
+    return pd.DataFrame(rows, columns=[column.name for column in HELDOUT_SCORES.columns])
+
+
+def product_summary(posterior: CategoryPosterior) -> Summary:
+    """Summary of the products' elasticities, shape (n,)."""
+    return summarize(posterior.weight, posterior.product_mean, posterior.product_var)
+
+
+def category_move_summary(posterior: CategoryPosterior) -> Summary | None:
+    """Summary of the products' elasticities to the prices of their whole category, shape (n,).
+
+    None where the category's price index is not among the controls.
+    """
+    if CATEGORY_PRICE_INDEX not in posterior.control:
+        return None
+    k = posterior.control.index(CATEGORY_PRICE_INDEX)
+    mean = posterior.product_mean + posterior.control_mean[:, [k]]
+    var = posterior.product_var + posterior.control_var[:, [k]] + 2.0 * posterior.product_control_cov[..., k]
+    return summarize(posterior.weight, mean, var)
+
+
+def category_summary(posterior: CategoryPosterior) -> Summary:
+    """Summary of the category's elasticity, shape (1,)."""
+    return summarize(posterior.weight, posterior.category_mean[:, None], posterior.category_var[:, None])
+
+
+def summary_of(rows: pd.DataFrame) -> Summary:
+    """Summary of the elasticities in rows of a table; P(elasticity < -1) is NaN where the table has none."""
+    mean, sd, q05, q50, q95 = (
+        rows[column].to_numpy(np.float64)
+        for column in ("elasticity", "elasticity_sd", "elasticity_q05", "elasticity_q50", "elasticity_q95")
+    )
+    return Summary(mean, sd, q05, q50, q95, prob_elastic=np.full(len(rows), np.nan))
+
+
+def concatenated(parts: Sequence[pd.DataFrame], table: Table) -> pd.DataFrame:
+    """All rows of the parts; without any, an empty frame of the table's columns."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=[column.name for column in table.columns])
+    return pd.concat(filled, ignore_index=True)
+
+
+def _summary_columns(name: str, summary: Summary) -> dict[str, np.ndarray]:
+    return {
+        name: summary.mean,
+        f"{name}_sd": summary.sd,
+        f"{name}_q05": summary.q05,
+        f"{name}_q50": summary.q50,
+        f"{name}_q95": summary.q95,
+    }
+
+
+def _finite(value: float) -> float | None:
+    """Give None, which is NULL, for what is no number."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _finite_median(values: np.ndarray) -> float | None:
+    """Median of what is finite; None if nothing is (Poisson has no dispersion)."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else None

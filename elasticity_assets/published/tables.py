@@ -1,0 +1,659 @@
+"""The published tables: every column's type, unit and meaning, once.
+
+The warehouse creates its tables from them, the published file takes its comments from them, and the UI and
+`docs/tables.md` show them.
+"""
+
+from collections.abc import Sequence
+
+from elasticity_assets.warehouse.schema import Column, Table
+
+CATEGORY = Column("category", "VARCHAR", "text", "Product category, as in the sales files")
+PRODUCT = Column("product", "VARCHAR", "text", "Product code, as in the sales files")
+FIT_ID = Column("fit_id", "VARCHAR", "id", "Names one category's fit")
+FITTED_AT = Column("fitted_at", "TIMESTAMP", "UTC", "When that fit ended")
+REFIT_ID = Column("refit_id", "VARCHAR", "id", "Names one publication of these tables")
+REFITTED_AT = Column("refitted_at", "TIMESTAMP", "UTC", "When that refit began")
+
+_ELASTICITY_UNIT = "% units for 1% price"
+_RELATIVE = (
+    "d log units / d log price while the rest of the category keeps its prices (relative-price elasticity)"
+)
+
+
+def _elasticity(whose: str, how: str = _RELATIVE) -> tuple[Column, ...]:
+    """Summary columns of one posterior, the same at every level."""
+    return (
+        Column("elasticity", "DOUBLE", _ELASTICITY_UNIT, f"{whose}, posterior mean; {how}"),
+        Column("elasticity_sd", "DOUBLE", _ELASTICITY_UNIT, "Posterior standard deviation of elasticity"),
+        Column(
+            "elasticity_q05",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Lower end of the 90% credible interval of elasticity",
+        ),
+        Column("elasticity_q50", "DOUBLE", _ELASTICITY_UNIT, "Posterior median of elasticity"),
+        Column(
+            "elasticity_q95",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Upper end of the 90% credible interval of elasticity",
+        ),
+    )
+
+
+_SIZES = (
+    Column("n_products", "BIGINT", "products", "Products in the fit"),
+    Column("n_periods", "BIGINT", "periods", "Periods from which the fit has sales"),
+    Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
+)
+
+PRODUCT_ELASTICITY = Table(
+    "product_elasticity",
+    "One row a product: its price elasticity, and what the files say about its sales and prices.",
+    ("category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        Column(
+            "product_description",
+            "VARCHAR",
+            "text",
+            "The product's most frequent description; NULL where the files give none",
+            nullable=True,
+        ),
+        *_elasticity("Elasticity of the product's own units to its own price"),
+        Column(
+            "prob_elastic", "DOUBLE", "probability", "P(elasticity < -1): a lower price brings more revenue"
+        ),
+        Column(
+            "shrinkage",
+            "DOUBLE",
+            "fraction",
+            "How far the number leans on the category: 0 is the product's data alone, 1 the category alone",
+        ),
+        Column("n_periods", "BIGINT", "periods", "Periods in which the product was observed"),
+        Column("units", "DOUBLE", "units sold", "Units over all periods, net of returns"),
+        Column("revenue", "DOUBLE", "currency of the files", "Revenue over all periods"),
+        Column("price_mean", "DOUBLE", "currency a unit", "Mean of the periods' prices"),
+        Column("price_min", "DOUBLE", "currency a unit", "Lowest price of a period"),
+        Column("price_max", "DOUBLE", "currency a unit", "Highest price of a period"),
+        Column("log_price_sd", "DOUBLE", "log price", "Standard deviation of the periods' log prices"),
+        Column(
+            "flag",
+            "VARCHAR",
+            "text",
+            "Why to be careful with this row, in words; NULL where nothing is known",
+            True,
+        ),
+        FIT_ID,
+        FITTED_AT,
+    ),
+)
+
+CATEGORY_MOVE_ELASTICITY = Table(
+    "category_move_elasticity",
+    "One row a product: what its units do when the prices of the whole category, its own among them, change "
+    "alike. Empty where the settings leave the category's price index out.",
+    ("category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        *_elasticity(
+            "Elasticity of the product's units to the prices of its whole category",
+            "its relative-price elasticity plus the effect of the category's price index",
+        ),
+        FIT_ID,
+    ),
+)
+
+CATEGORY_ELASTICITY = Table(
+    "category_elasticity",
+    "One row a category: the elasticity around which its products' lie, products weighted alike.",
+    ("category",),
+    (
+        CATEGORY,
+        *_elasticity("Elasticity around which the category's products lie"),
+        Column(
+            "product_spread",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Posterior mean of tau, the standard deviation of products' elasticities around the category's",
+        ),
+        Column(
+            "dispersion",
+            "DOUBLE",
+            "units sold",
+            "Median of the products' r in variance = mean + mean^2 / r of the units; NULL for Poisson fits",
+            True,
+        ),
+        *_SIZES,
+        FIT_ID,
+        FITTED_AT,
+    ),
+)
+
+GLOBAL_ELASTICITY = Table(
+    "global_elasticity",
+    "A single row: the elasticity around which the categories' elasticities lie, categories weighted alike.",
+    (),
+    (
+        *_elasticity("Elasticity around which the categories lie"),
+        Column(
+            "category_spread",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Posterior mean of tau_c, the standard deviation of categories' elasticities around this one",
+        ),
+        Column("product_spread", "DOUBLE", _ELASTICITY_UNIT, "Mean of the categories' product_spread"),
+        Column(
+            "dispersion",
+            "DOUBLE",
+            "units sold",
+            "Median of the categories' dispersion; NULL for Poisson fits",
+            True,
+        ),
+        Column("n_categories", "BIGINT", "categories", "Categories pooled"),
+        *_SIZES,
+        Column("fit_id", "VARCHAR", "id", "Names the pooling of the categories' fits"),
+        Column("fitted_at", "TIMESTAMP", "UTC", "When the categories were pooled"),
+    ),
+)
+
+_NOT_POOLED = "of the category's fit alone, not pooled over categories"
+
+
+def _slope(name: str, meaning: str) -> tuple[Column, ...]:
+    """Summary columns of one of two slopes, as `_elasticity` has them of one."""
+    return (
+        Column(name, "DOUBLE", _ELASTICITY_UNIT, f"{meaning}, posterior mean; {_NOT_POOLED}"),
+        Column(f"{name}_sd", "DOUBLE", _ELASTICITY_UNIT, f"Posterior standard deviation of {name}"),
+        Column(
+            f"{name}_q05", "DOUBLE", _ELASTICITY_UNIT, f"Lower end of the 90% credible interval of {name}"
+        ),
+        Column(f"{name}_q50", "DOUBLE", _ELASTICITY_UNIT, f"Posterior median of {name}"),
+        Column(
+            f"{name}_q95", "DOUBLE", _ELASTICITY_UNIT, f"Upper end of the 90% credible interval of {name}"
+        ),
+    )
+
+
+PROMOTION_ELASTICITY = Table(
+    "promotion_elasticity",
+    "One row a product of a category with regular prices: how its units respond to its regular price, and how to a "
+    "promotion's discount. An additional fit, not pooled over categories; product_elasticity has one number for both.",
+    ("category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        *_slope(
+            "regular_elasticity",
+            "d log units / d log regular price at an unchanged discount, the rest of the category unchanged",
+        ),
+        *_slope(
+            "promotion_elasticity",
+            "d log units / d log price paid at an unchanged regular price, the rest of the category unchanged",
+        ),
+        Column(
+            "n_promotion_periods",
+            "BIGINT",
+            "periods",
+            "Periods in the fit whose price was at least 1% below the regular price",
+        ),
+        Column(
+            "log_regular_price_sd",
+            "DOUBLE",
+            "log price",
+            "Standard deviation of the log regular prices of the periods in the fit",
+        ),
+        Column(
+            "flag",
+            "VARCHAR",
+            "text",
+            "Why to be careful with this row, in words; NULL where nothing is known",
+            True,
+        ),
+        Column(
+            "fit_id",
+            "VARCHAR",
+            "id",
+            "Names the category's fit in product_elasticity that this one started from",
+        ),
+        FITTED_AT,
+    ),
+)
+
+_EFFECT_UNIT = "log units for 1 of the control"
+CONTROL_EFFECT = Table(
+    "control_effect",
+    "One row a category and control (display, mailer, ...): what it does to units at unchanged prices.",
+    ("category", "control"),
+    (
+        CATEGORY,
+        Column(
+            "control",
+            "VARCHAR",
+            "text",
+            "Name of the control: a column of the sales files, holidays or category_price_index",
+        ),
+        Column("effect", "DOUBLE", _EFFECT_UNIT, "Posterior mean of the change of log units"),
+        Column("effect_sd", "DOUBLE", _EFFECT_UNIT, "Posterior standard deviation of effect"),
+        Column("effect_q05", "DOUBLE", _EFFECT_UNIT, "Lower end of the 90% credible interval of effect"),
+        Column("effect_q95", "DOUBLE", _EFFECT_UNIT, "Upper end of the 90% credible interval of effect"),
+    ),
+)
+
+_SPLIT = "NULL where parts of the periods were not compared"
+_HELD_OUT = "NULL where no held-out evaluation was made"
+FIT_DIAGNOSTICS = Table(
+    "fit_diagnostics",
+    "One row a category: how its fit went, and how it predicts what it has not seen.",
+    ("category",),
+    (
+        CATEGORY,
+        Column("engine", "VARCHAR", "text", "natural_gradient, svi or nuts"),
+        Column(
+            "likelihood", "VARCHAR", "text", "poisson or negative_binomial, with 'zero-truncated ' before it"
+        ),
+        Column("device", "VARCHAR", "text", "Where the fit ran"),
+        Column(
+            "iterations",
+            "BIGINT",
+            "count",
+            "Passes over the data until the mode of tau, optimizer steps, or draws, by engine",
+        ),
+        Column("converged", "BOOLEAN", "true or false", "Whether the fit met its stopping rule"),
+        Column("elbo", "DOUBLE", "nats", "Evidence lower bound of the fit; NULL for nuts", True),
+        Column(
+            "seconds",
+            "DOUBLE",
+            "seconds",
+            "Wall time of the fit, compilation included; fits side by side share the cores",
+        ),
+        Column("n_products", "BIGINT", "products", "Products in the fit"),
+        Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
+        Column(
+            "serial_correlation_factor",
+            "DOUBLE",
+            "ratio",
+            "By how much neighbouring periods' correlation widened the variances; 1 where not at all",
+            before="1",
+        ),
+        Column(
+            "n_discounted",
+            "BIGINT",
+            "product-periods",
+            "Product-periods that count less or not at all, since their units are absurd (fit.robust)",
+            before="0",
+        ),
+        Column(
+            "heldout_coverage_50",
+            "DOUBLE",
+            "fraction",
+            f"Share of held-out product-periods inside their 50% predictive intervals; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_coverage_90",
+            "DOUBLE",
+            "fraction",
+            f"Share of held-out product-periods inside their 90% predictive intervals; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_coverage_90_low_volume",
+            "DOUBLE",
+            "fraction",
+            f"The same for the third of the products that sells least; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_coverage_90_mid_volume",
+            "DOUBLE",
+            "fraction",
+            f"The same for the third in the middle; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_coverage_90_high_volume",
+            "DOUBLE",
+            "fraction",
+            f"The same for the third that sells most; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_coverage_spread",
+            "DOUBLE",
+            "ratio",
+            f"Spread of the products' coverage of 90% intervals over what chance gives; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_wape",
+            "DOUBLE",
+            "fraction of units",
+            f"Sum of absolute errors of the predictive median over the sum of units, held out; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "heldout_log_score",
+            "DOUBLE",
+            "nats a product-period",
+            f"Mean log predictive probability of held-out units; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "forecast_coverage_90",
+            "DOUBLE",
+            "fraction",
+            f"Share of the last 8 periods' product-periods inside their 90% intervals, forecast; {_HELD_OUT}",
+            True,
+        ),
+        Column("forecast_wape", "DOUBLE", "fraction of units", f"WAPE of that forecast; {_HELD_OUT}", True),
+        Column(
+            "forecast_log_score",
+            "DOUBLE",
+            "nats a product-period",
+            f"Log score of that forecast; {_HELD_OUT}",
+            True,
+        ),
+        Column(
+            "split_sample_agreement",
+            "DOUBLE",
+            "fraction",
+            "Share of products whose elasticities from alternate blocks of 13 weeks agree within 90% intervals; "
+            + _SPLIT,
+            True,
+        ),
+        Column(
+            "drift",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            f"The category's elasticity from the second half of the periods less that from the first; {_SPLIT}",
+            True,
+        ),
+        Column(
+            "drift_sd",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            f"Standard deviation that drift has if nothing changed; {_SPLIT}",
+            True,
+        ),
+        Column(
+            "warnings",
+            "VARCHAR[]",
+            "texts",
+            "What to be careful about, in words; empty where nothing is known",
+        ),
+        FIT_ID,
+    ),
+)
+
+HELDOUT_SCORES = Table(
+    "heldout_scores",
+    "One row a category, model and set of cells: how this model and simpler rivals predict the same unseen sales.",
+    ("category", "cells", "model"),
+    (
+        CATEGORY,
+        Column(
+            "cells",
+            "VARCHAR",
+            "text",
+            "folds: every product-period left out once, at random; forecast: the last 8 periods left out",
+        ),
+        Column(
+            "model",
+            "VARCHAR",
+            "text",
+            "this model, one slope for all products, each product on its own, or no price effect",
+        ),
+        Column(
+            "log_score", "DOUBLE", "nats a product-period", "Mean log predictive probability of the units"
+        ),
+        Column(
+            "log_score_lead",
+            "DOUBLE",
+            "nats a product-period",
+            "This model's log score less the row's; above 0 this model predicts better",
+        ),
+        Column(
+            "log_score_lead_se",
+            "DOUBLE",
+            "nats a product-period",
+            "Standard error of log_score_lead, product-periods paired",
+        ),
+        Column(
+            "wape",
+            "DOUBLE",
+            "fraction of units",
+            "Sum of absolute errors of the predictive median over the sum of units; NULL if nothing was sold",
+            True,
+        ),
+        Column("n_cells", "BIGINT", "product-periods", "Product-periods predicted"),
+        FIT_ID,
+    ),
+)
+
+NUTS_CROSS_CHECK = Table(
+    "nuts_cross_check",
+    "One row a category checked: how far its posterior lies from NUTS's, which is slow and exact. Checked in turns.",
+    ("category",),
+    (
+        CATEGORY,
+        Column("checked_at", "TIMESTAMP", "UTC", "When it was checked"),
+        Column(
+            "n_products",
+            "BIGINT",
+            "products",
+            "Products compared: all, or a random sample of a large category",
+        ),
+        Column(
+            "mean_difference_rms",
+            "DOUBLE",
+            "posterior sds",
+            "Difference of the posterior means, root mean square",
+        ),
+        Column(
+            "mean_difference_max", "DOUBLE", "posterior sds", "The same, of the product that differs most"
+        ),
+        Column(
+            "sd_ratio_median",
+            "DOUBLE",
+            "ratio",
+            "Posterior standard deviation over NUTS's, the products' median",
+        ),
+        Column("sd_ratio_min", "DOUBLE", "ratio", "The same, of the product where it is smallest"),
+        Column("sd_ratio_max", "DOUBLE", "ratio", "The same, of the product where it is largest"),
+        Column("r_hat", "DOUBLE", "ratio", "Largest R-hat of NUTS's chains: 1 where they agree"),
+        Column("effective_sample_size", "DOUBLE", "draws", "Smallest effective sample size of NUTS's draws"),
+        Column("divergences", "BIGINT", "transitions", "Transitions that NUTS could not follow"),
+        FIT_ID,
+    ),
+)
+
+_CHANGE = "a price change of price_change, the rest of the category unchanged"
+_CATEGORY_CHANGE = "a change of all the category's prices by price_change"
+_NO_INDEX = "NULL where the category's price index was not fitted"
+
+
+def _change(name: str, of: str, how: str, missing: str | None = None) -> tuple[Column, ...]:
+    """Median and 90% interval of a change of units or revenue; `missing` says when they are NULL."""
+    meanings = {
+        name: f"Posterior median of the change of the product's {of} at {how}",
+        f"{name}_q05": "Lower end of the 90% credible interval",
+        f"{name}_q95": "Upper end of the 90% credible interval",
+    }
+    return tuple(
+        Column(
+            column,
+            "DOUBLE",
+            f"fraction of {of}",
+            meaning if missing is None else f"{meaning}; {missing}",
+            missing is not None,
+        )
+        for column, meaning in meanings.items()
+    )
+
+
+PRICE_SCENARIOS = Table(
+    "price_scenarios",
+    "One row a product and price change: what units and revenue do if this product's price alone changes, "
+    "and if all prices of its category do. "
+    "The macro price_scenario(product, price_change) answers for any other change.",
+    ("category", "product", "price_change"),
+    (
+        CATEGORY,
+        PRODUCT,
+        Column(
+            "price_change",
+            "DOUBLE",
+            "fraction of price",
+            "Change of the price, -0.20 to +0.20; 0.05 is 5% dearer",
+        ),
+        *_change("units_change", "units", _CHANGE),
+        *_change("revenue_change", "revenue", _CHANGE),
+        *_change("category_units_change", "units", _CATEGORY_CHANGE, _NO_INDEX),
+        *_change("category_revenue_change", "revenue", _CATEGORY_CHANGE, _NO_INDEX),
+        Column(
+            "flag",
+            "VARCHAR",
+            "text",
+            "Where the changed price (price_mean as the present one) lies outside the prices observed, these in "
+            "words; NULL elsewhere",
+            True,
+        ),
+    ),
+)
+
+ELASTICITY_HISTORY = Table(
+    "elasticity_history",
+    "One row a product and refit: what each refit published.",
+    ("refit_id", "category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        REFIT_ID,
+        REFITTED_AT,
+        Column("elasticity", "DOUBLE", _ELASTICITY_UNIT, "Posterior mean as that refit published it"),
+        Column(
+            "elasticity_sd",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Posterior standard deviation as that refit published it",
+        ),
+    ),
+)
+
+REJECTED_SALES = Table(
+    "rejected_sales",
+    "One row a rejected row of the sales files: nothing is dropped in silence.",
+    ("file", "line"),
+    (
+        Column("file", "VARCHAR", "path", "The file it came in"),
+        Column(
+            "line",
+            "BIGINT",
+            "rows",
+            "Its place in the file: a CSV file's header is 1, a Parquet file's first row 1",
+        ),
+        Column("reason", "VARCHAR", "text", "Why it was rejected, in words"),
+        Column("row", "VARCHAR", "JSON", "The row as delivered, by column"),
+        Column("units", "DOUBLE", "units sold", "Its units; NULL where they could not be read", True),
+    ),
+)
+
+REFITS = Table(
+    "refits",
+    "One row a refit that published these tables.",
+    ("refit_id",),
+    (
+        REFIT_ID,
+        REFITTED_AT,
+        Column("seconds", "DOUBLE", "seconds", "From that refit's start until its tables stood"),
+        Column("n_files", "BIGINT", "files", "Sales files taken in so far"),
+        Column("rows_in", "BIGINT", "rows", "Rows in these files"),
+        Column("rows_used", "BIGINT", "rows", "Rows that count in weekly_sales"),
+        Column("rows_rejected", "BIGINT", "rows", "Rows in rejected_sales"),
+        Column("n_categories", "BIGINT", "categories", "Categories published"),
+        Column("n_products", "BIGINT", "products", "Products published"),
+        Column(
+            "failed",
+            "VARCHAR[]",
+            "categories",
+            "Categories whose fit failed: they keep their last rows, flagged",
+        ),
+        Column(
+            "versions", "MAP(VARCHAR, VARCHAR)", "version by package", "The software that made this refit"
+        ),
+    ),
+)
+
+
+def weekly_sales(controls: Sequence[str] = ()) -> Table:
+    """Give the schema of weekly_sales, whose last columns are the controls that the settings name.
+
+    Raises
+    ------
+    ValueError
+        If a control has the name of another column.
+    """
+    fixed = (
+        CATEGORY,
+        PRODUCT,
+        Column("period_start", "DATE", "date", "First day of the day, week or month"),
+        Column("units", "DOUBLE", "units sold", "Units sold in the period, net of returns"),
+        Column("revenue", "DOUBLE", "currency of the files", "Revenue of the period"),
+        Column("price", "DOUBLE", "currency a unit", "Price of the period by the settings' price_rule"),
+        Column(
+            "regular_price",
+            "DOUBLE",
+            "currency a unit",
+            "Price without promotion; NULL where the files give none",
+            True,
+        ),
+    )
+    taken = {column.name for column in fixed}
+    for control in controls:
+        if control.lower() in taken:
+            raise ValueError(
+                f"control {control!r} has the name of another column of weekly_sales; rename it in the files"
+            )
+        taken.add(control.lower())
+    return Table(
+        "weekly_sales",
+        "One row a product and period: the sales that the fits saw.",
+        ("category", "product", "period_start"),
+        (
+            *fixed,
+            *(
+                Column(
+                    name,
+                    "DOUBLE",
+                    "as in the files",
+                    f"Control {name}, mean of the period; NULL where not given",
+                    True,
+                )
+                for name in controls
+            ),
+        ),
+    )
+
+
+def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
+    """All published tables, for these controls."""
+    return (
+        PRODUCT_ELASTICITY,
+        CATEGORY_MOVE_ELASTICITY,
+        CATEGORY_ELASTICITY,
+        GLOBAL_ELASTICITY,
+        CONTROL_EFFECT,
+        FIT_DIAGNOSTICS,
+        HELDOUT_SCORES,
+        NUTS_CROSS_CHECK,
+        PRICE_SCENARIOS,
+        PROMOTION_ELASTICITY,
+        ELASTICITY_HISTORY,
+        weekly_sales(controls),
+        REJECTED_SALES,
+        REFITS,
+    )

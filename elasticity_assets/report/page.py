@@ -1,0 +1,207 @@
+"""The report of a refit: one HTML page that needs nothing beside itself."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from elasticity_assets.inference.demand_curve import is_fitted_to
+from elasticity_assets.inference.judging.scores import HeldOut
+from elasticity_assets.inference.judging.split_samples import SplitSamples
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.shrinkage import own_data_estimates
+from elasticity_assets.report.pictures import Picture, category_pictures
+from elasticity_assets.report.tables import Cell, elasticity_text, number, percent, records
+
+MOST_SECTIONS = 40
+"""Categories with a section of their own; all others stand in the table."""
+MOST_ROWS = 100
+"""Products in a section's table."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the report says of one category.
+
+    Attributes
+    ----------
+    category : str
+    pictures : sequence of Picture
+    products : sequence of ProductRow
+        At most MOST_ROWS.
+    left_out : int
+        Products that the table leaves out.
+    notes : sequence of str
+        What to be careful about, and which pictures are missing.
+    """
+
+    category: str
+    pictures: Sequence[Picture]
+    products: Sequence["ProductRow"]
+    left_out: int
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ProductRow:
+    """One product's line, as text."""
+
+    product: str
+    description: str
+    elasticity: str
+    own_data: str
+    shrinkage: str
+    flag: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page says.
+
+    Attributes
+    ----------
+    refit_id, began : str
+    facts : mapping of str to str
+        The headline's numbers by name.
+    everything : str
+        The global elasticity with its interval.
+    failed : mapping of str to str
+        Why, by category whose fit failed.
+    forest : Picture
+    categories : mapping of str to mapping of str to Cell
+        The table of categories.
+    sections : sequence of Section
+        At most MOST_SECTIONS.
+    """
+
+    refit_id: str
+    began: str
+    facts: Mapping[str, str]
+    everything: str
+    failed: Mapping[str, str]
+    forest: Picture
+    categories: Mapping[str, Mapping[str, Cell]]
+    sections: Sequence[Section]
+
+
+def render(report: Report) -> str:
+    """Write the report as HTML, every text escaped."""
+    anchors = {section.category: f"category-{place}" for place, section in enumerate(report.sections, 1)}
+    columns = list(next(iter(report.categories.values()), {}))
+    return _template().render(report=report, anchors=anchors, columns=columns)
+
+
+def category_section(
+    posterior: CategoryPosterior,
+    products: pd.DataFrame,
+    *,
+    panel: Panel | None,
+    heldout: HeldOut | None,
+    samples: SplitSamples | None,
+    centred_price: bool,
+) -> Section:
+    """Put one category's section together.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+        Pooled.
+    products : DataFrame
+        The category's rows of product_elasticity.
+    panel : Panel, optional
+        Its sales.
+    heldout, samples : HeldOut and SplitSamples, optional
+        Of this fit.
+    centred_price : bool
+        Whether the fit's log prices are centred by product.
+    """
+    notes = [f"Of this fit: {text}." for text in posterior.diagnostics.warnings]
+    if panel is None or not is_fitted_to(posterior, panel):
+        notes.append("No demand curves: the sales on file are not those that the category was fitted to.")
+    notes += ["No held-out evaluation of this fit."] * (heldout is None)
+    notes += ["No comparison of split samples of this fit."] * (samples is None)
+    own = dict(zip(map(str, posterior.product), own_data_estimates(posterior)[0].tolist(), strict=True))
+    pictures = category_pictures(
+        posterior,
+        product_names(posterior.product, products),
+        panel=panel,
+        heldout=heldout,
+        samples=samples,
+        centred_price=centred_price,
+    )
+    lines = product_lines(products, own)
+    return Section(posterior.category, list(pictures), lines, len(products) - len(lines), notes)
+
+
+def facts(refit: Mapping[str, object]) -> dict[str, str]:
+    """Give the headline's numbers.
+
+    Parameters
+    ----------
+    refit : mapping
+        A row of refits.
+    """
+    names = {
+        "n_files": "files",
+        "rows_in": "rows in",
+        "rows_used": "rows used",
+        "rows_rejected": "rows rejected",
+        "n_categories": "categories",
+        "n_products": "products",
+    }
+    return {text: f"{refit[name]:,}" for name, text in names.items()}
+
+
+def product_lines(products: pd.DataFrame, own: Mapping[str, float]) -> list[ProductRow]:
+    """Lay one category's products out, those with most revenue first, at most MOST_ROWS.
+
+    Parameters
+    ----------
+    products : DataFrame
+        The category's rows of product_elasticity.
+    own : mapping of str to float
+        Estimates by the products' own data alone; NaN where there is none.
+    """
+    chosen = products.sort_values("revenue", ascending=False, kind="stable").head(MOST_ROWS)
+    return [
+        ProductRow(
+            str(row["product"]),
+            _text(row["product_description"]),
+            elasticity_text(row),
+            number(own.get(str(row["product"]), np.nan)),
+            percent(row["shrinkage"]),
+            _text(row["flag"]),
+        )
+        for row in records(chosen)
+    ]
+
+
+def product_names(products: Iterable[str], described: pd.DataFrame) -> list[str]:
+    """Name products by code and, where there is one, description.
+
+    Parameters
+    ----------
+    products : iterable of str
+    described : DataFrame
+        Rows of product_elasticity.
+    """
+    descriptions = dict(zip(described["product"], map(_text, described["product_description"]), strict=True))
+    return [f"{product} {descriptions.get(product, '')}".strip() for product in map(str, products)]
+
+
+def _text(value: object) -> str:
+    """Give nothing for NULL."""
+    return value if isinstance(value, str) else ""
+
+
+@cache
+def _template() -> Template:
+    loader = PackageLoader("elasticity_assets.report", ".")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html")

@@ -1,0 +1,166 @@
+"""What the report says in tables: rows of the published file, put together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from elasticity_assets.checks.evidence import agreement_suits, coverage_suits, lead_suits
+from elasticity_assets.inference.judging.scores import MODEL
+from elasticity_assets.inference.judging.split_samples import DRIFT_SDS
+from elasticity_assets.published.tables import (
+    CATEGORY_ELASTICITY,
+    FIT_DIAGNOSTICS,
+    GLOBAL_ELASTICITY,
+    HELDOUT_SCORES,
+    PRODUCT_ELASTICITY,
+    REFITS,
+)
+from elasticity_assets.warehouse.schema import qualified
+from elasticity_assets.warehouse.sql import statement
+
+
+@dataclass(frozen=True)
+class PublishedTables:
+    """Rows of the published file.
+
+    Attributes
+    ----------
+    refit : mapping
+        The last row of refits.
+    everything : mapping
+        The row of global_elasticity.
+    categories, products, diagnostics, scores : DataFrame
+        Rows of category_elasticity, product_elasticity, fit_diagnostics and heldout_scores.
+    """
+
+    refit: Mapping[str, Any]
+    everything: Mapping[str, Any]
+    categories: pd.DataFrame
+    products: pd.DataFrame
+    diagnostics: pd.DataFrame
+    scores: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of the table of categories, and whether it is a bad sign."""
+
+    text: str
+    bad: bool = False
+
+
+def read_published(published: Path) -> PublishedTables:
+    """Read the published file."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        refits, everything, *others = (
+            connection.execute(statement("published_rows", table=qualified(table))).df()
+            for table in (
+                REFITS,
+                GLOBAL_ELASTICITY,
+                CATEGORY_ELASTICITY,
+                PRODUCT_ELASTICITY,
+                FIT_DIAGNOSTICS,
+                HELDOUT_SCORES,
+            )
+        )
+    last = refits.sort_values("refitted_at", kind="stable")
+    return PublishedTables(records(last)[-1], records(everything)[0], *others)
+
+
+def largest_categories(tables: PublishedTables, most: int) -> list[str]:
+    """Name the categories with most revenue, at most so many, by name."""
+    revenue = tables.products.groupby("category")["revenue"].sum()
+    revenue = revenue.reindex(tables.categories["category"], fill_value=0.0)
+    return sorted(revenue.sort_values(ascending=False, kind="stable").index[:most])
+
+
+def category_cells(tables: PublishedTables) -> dict[str, dict[str, Cell]]:
+    """Lay out the table of categories: by category, the cells by column's heading."""
+    rows = tables.categories.merge(tables.diagnostics, on="category", suffixes=("", "_of_fit"))
+    flagged = tables.products.groupby("category")["flag"].count()
+    failed = set(tables.refit["failed"])
+    ours = tables.scores[(tables.scores["cells"] == "folds") & (tables.scores["model"] == MODEL)]
+    judged = dict(zip(ours["category"], ours["n_cells"], strict=True))
+    cells = {}
+    for row in records(rows):
+        name = str(row["category"])
+        cells[name] = {
+            "products": Cell(f"{row['n_products']:,}"),
+            "elasticity": Cell(elasticity_text(row)),
+            **_evidence_cells(row, judged.get(name, 1)),
+            **_lead(tables.scores, name),
+            "flagged products": Cell(f"{flagged.get(name, 0):,}"),
+            "converged": Cell("yes" if row["converged"] else "no", bad=not row["converged"]),
+            "fitted": Cell(
+                f"{row['fitted_at']:%Y-%m-%d}" + ", since then failed" * (name in failed), name in failed
+            ),
+        }
+    return cells
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give each row as a dict."""
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def elasticity_text(row: Mapping[str, Any]) -> str:
+    """Give an elasticity with its 90% interval, of a row of any table that has these columns."""
+    mean, low, high = (number(row[column]) for column in ("elasticity", "elasticity_q05", "elasticity_q95"))
+    return f"{mean} ({low} to {high})"
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """Write a number with a true minus sign; a dash for what is none."""
+    if value is None or not np.isfinite(float(value)):
+        return "–"
+    rounded = round(float(value), digits) + 0.0  # no minus before 0
+    return f"{rounded:,.{digits}f}".replace("-", "−")
+
+
+def percent(value: Any) -> str:
+    """Write a fraction as a percentage; a dash for what is none."""
+    return "–" if value is None or not np.isfinite(float(value)) else f"{float(value):.1%}"
+
+
+def _evidence_cells(row: Mapping[str, Any], judged: int) -> dict[str, Cell]:
+    """Cells of fit_diagnostics, of which so many product-periods were judged, marked where a check would fail."""
+    coverage, agreement = row["heldout_coverage_90"], row["split_sample_agreement"]
+    drift, drift_sd = row["drift"], row["drift_sd"]
+    return {
+        "coverage of 90% intervals": Cell(
+            percent(coverage),
+            bad=not coverage_suits(coverage, judged),
+        ),
+        "WAPE": Cell(percent(row["heldout_wape"])),
+        "split samples agree": Cell(
+            percent(agreement),
+            bad=np.isfinite(agreement) and not agreement_suits(agreement, row["n_products"]),
+        ),
+        "drift": Cell(
+            f"{number(drift)} ± {number(drift_sd)}" if np.isfinite(drift) else "–",
+            bad=abs(drift) > DRIFT_SDS * drift_sd,
+        ),
+        "serial correlation": Cell(number(row["serial_correlation_factor"])),
+    }
+
+
+def _lead(scores: pd.DataFrame, category: str) -> dict[str, Cell]:
+    """Lead in log score over the rival that predicts best, and which one that is."""
+    rivals = scores[
+        (scores["category"] == category) & (scores["cells"] == "folds") & (scores["model"] != MODEL)
+    ]
+    if rivals.empty:
+        return {"lead over best rival": Cell("–"), "best rival": Cell("–")}
+    best = max(records(rivals), key=lambda row: row["log_score"])
+    lead, error = best["log_score_lead"], best["log_score_lead_se"]
+    return {
+        "lead over best rival": Cell(
+            f"{number(lead, 3)} ± {number(error, 3)}", bad=not lead_suits(lead, error)
+        ),
+        "best rival": Cell(best["model"]),
+    }

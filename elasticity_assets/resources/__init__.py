@@ -1,1 +1,0 @@
-"""Dagster resources: they hold settings and connections."""

@@ -1,0 +1,274 @@
+"""The warehouse: one DuckDB file, opened late and briefly, shared by waiting; `ducklake` has the one for many machines.
+
+Either one process writes a DuckDB file or many read it. So a connection is opened when it is needed,
+closed as soon as it is not, and while another process holds the file, waited for. Within a process
+threads take turns: many may read, or one may write.
+"""
+
+import glob
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import dagster as dg
+import duckdb
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
+from elasticity_assets.warehouse.run_lock import run_lock
+from elasticity_assets.warehouse.sql import statement
+
+SCHEMA_VERSION = 2
+"""Version of the tables in sql/schema.sql. When it rises, `_bring_up_to_date` says how older files follow."""
+
+STORAGE_VERSION = "v1.2.0"
+"""DuckDB's file format: clients from 1.2 on read it."""
+
+RETRIES, SECONDS_BEFORE_RETRY = 3, 60.0
+"""How often a step is tried again that waited for the file in vain, and after how long."""
+
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries at a file that another process holds."""
+
+Say = Callable[[str], object]
+"""Takes one line for a person to read."""
+
+Result = TypeVar("Result")
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be used, told in one line."""
+
+
+class WarehouseHeldError(WarehouseError, dg.RetryRequested):
+    """Somebody else kept the file all the time. Dagster tries the step again after a while.
+
+    Raise it from a WarehouseError of the same message: Dagster shows the cause once the retries are used up.
+    """
+
+    def __init__(self, message: str) -> None:
+        dg.RetryRequested.__init__(self, max_retries=RETRIES, seconds_to_wait=SECONDS_BEFORE_RETRY)
+        self.args = (message,)
+
+
+class _Turns:
+    """Turns at one file among the threads of this process: many readers, or one writer."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._writing = False
+
+    @contextmanager
+    def take(self, *, writing: bool, wait_seconds: float, path: str) -> Iterator[None]:
+        with self._changed:
+            free = self._changed.wait_for(
+                lambda: not self._writing and not (writing and self._readers), timeout=wait_seconds
+            )
+            if not free:
+                held = (
+                    f"{path} is held by another thread of this process; waited {wait_seconds:g} s, try again"
+                )
+                raise WarehouseHeldError(held) from WarehouseError(held)
+            self._writing = writing
+            self._readers += not writing
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writing = False
+                self._readers -= not writing
+                self._changed.notify_all()
+
+
+_turns: dict[str, _Turns] = {}
+_turns_lock = threading.Lock()
+
+
+class Warehouse(dg.ConfigurableResource):
+    """The pipeline's own DuckDB file.
+
+    Never fit a model while holding a connection, and never ask for one inside another: with `write()`
+    in hand a second request of the same thread waits for itself and gives up.
+
+    Attributes
+    ----------
+    path : str
+    wait_seconds : float
+        How long another process's hold on the file is waited for.
+    memory_bytes : int
+        Memory that DuckDB may use; what needs more goes to temporary files beside the warehouse.
+    """
+
+    path: str
+    wait_seconds: float = 300.0
+    memory_bytes: int = DEFAULT_WAREHOUSE_MEMORY
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
+        """Hold the warehouse's `run_lock` from a run's first step to its last."""
+        with self.run_lock((context.log or dg.get_dagster_logger()).info):
+            yield self
+
+    def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
+        """Keep others from runs on this warehouse; see `run_lock.run_lock`."""
+        return run_lock(Path(self.path), say=say)
+
+    def in_transaction(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        """Do all of some work or nothing of it.
+
+        Parameters
+        ----------
+        work : callable
+            Takes a connection that may write, in a transaction; it may be called more than once.
+
+        Returns
+        -------
+        What `work` returned.
+        """
+        with self.write() as connection:
+            connection.begin()
+            result = work(connection)
+            connection.commit()
+        return result
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a read-only connection; other processes may read at the same time.
+
+        Raises
+        ------
+        WarehouseHeldError
+            If the file stays held for `wait_seconds`.
+        WarehouseError
+            If another version of the project wrote it.
+        """
+        if not self._is_up_to_date():
+            self.in_transaction(lambda connection: None)  # opening for writing creates or migrates the tables
+        with self._connection(read_only=True) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection that may write; nobody else has the file open meanwhile.
+
+        Statements commit one by one; use BEGIN and COMMIT where several belong together. What is not
+        committed when the block ends is rolled back.
+
+        Raises
+        ------
+        WarehouseHeldError
+            If the file stays held for `wait_seconds`.
+        WarehouseError
+            If a newer version of the project wrote it.
+        """
+        with self._connection(read_only=False) as connection:
+            _bring_up_to_date(connection, self.path)
+            yield connection
+
+    def _is_up_to_date(self) -> bool:
+        if not Path(self.path).exists():
+            return False
+        with self._connection(read_only=True) as connection:
+            return version_of_tables(connection) == SCHEMA_VERSION
+
+    @contextmanager
+    def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        path = str(Path(self.path).resolve())
+        if not read_only:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with _turns_lock:
+            turns = _turns.setdefault(path, _Turns())
+        with turns.take(writing=not read_only, wait_seconds=self.wait_seconds, path=path):
+            connection = self._open(path, read_only=read_only)
+            try:
+                if not read_only:
+                    _remove_temporary(path)
+                connection.execute(statement("no_progress_bar"))  # DuckDB's own, on stdout
+                yield connection
+            finally:
+                connection.close()
+
+    def _open(self, path: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Open the file, waiting with backoff while another process holds it."""
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{self.memory_bytes}B",
+            # Readers in several processes must not share it.
+            "temp_directory": f"{path}.{os.getpid()}.tmp",
+        }
+        if not read_only:
+            config["storage_compatibility_version"] = STORAGE_VERSION
+        tries = Retrying(
+            retry=retry_if_exception(_is_held),
+            wait=wait_random_exponential(multiplier=0.02, max=LONGEST_PAUSE),
+            stop=stop_after_delay(self.wait_seconds),
+            before_sleep=_log_holder,
+            reraise=True,
+        )
+        try:
+            return tries(duckdb.connect, path, read_only=read_only, config=config)
+        except duckdb.Error as error:
+            if _is_held(error):
+                held = f"{path} is held by {_holder(error)}; waited {self.wait_seconds:g} s, try again"
+                raise WarehouseHeldError(held) from WarehouseError(held)
+            raise WarehouseError(f"{path} cannot be opened: {in_one_line(error)}") from None
+
+
+def version_of_tables(connection: duckdb.DuckDBPyConnection) -> int:
+    """Version of a warehouse's tables, 0 for a new one."""
+    try:
+        row = connection.execute(statement("schema_version")).fetchone()
+    except duckdb.CatalogException:
+        return 0
+    return row[0] if row else 0
+
+
+def _bring_up_to_date(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    version = version_of_tables(connection)
+    if version > SCHEMA_VERSION:
+        raise WarehouseError(
+            f"{path} was written by a newer version of elasticity_assets (tables of version {version}, "
+            f"known up to {SCHEMA_VERSION}); update elasticity_assets"
+        )
+    if version < SCHEMA_VERSION:
+        connection.execute("BEGIN")
+        connection.execute(statement("schema"))
+        connection.execute(statement("set_schema_version"), [SCHEMA_VERSION])
+        connection.execute("COMMIT")
+
+
+def _remove_temporary(path: str) -> None:
+    """Remove the temporary files of processes that were killed; only who may write has the file to itself."""
+    for folder in glob.glob(f"{glob.escape(str(Path(path).resolve()))}.*.tmp"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_held(error: BaseException) -> bool:
+    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+
+
+def _holder(error: BaseException) -> str:
+    """Name of the process that holds the file, from DuckDB's message."""
+    found = re.search(r"Conflicting lock is held in (.+?\(PID \d+\))", str(error))
+    return found.group(1) if found else "another process"
+
+
+def _log_holder(state: RetryCallState) -> None:
+    """Log who is waited for: at once, and then at each power of two of tries."""
+    number = state.attempt_number
+    error = state.outcome.exception() if state.outcome else None
+    if error is not None and number & (number - 1) == 0:
+        waited = state.seconds_since_start or 0.0
+        dg.get_dagster_logger().info(
+            "%s is held by %s; waiting, %.1f s so far", state.args[0], _holder(error), waited
+        )
+
+
+def in_one_line(error: BaseException) -> str:
+    """Give an error's message without line breaks."""
+    return " ".join(str(error).split())

@@ -1,0 +1,165 @@
+"""What a table's schema is, and the statements that follow from it: create, comment, replace rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+import pandas as pd
+
+from elasticity_assets.warehouse.sql import quoted, statement
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    name : str
+    type : str
+        DuckDB's type.
+    unit : str
+        Unit of the values, or the sort of text.
+    meaning : str
+        What it is, in a sentence without its unit.
+    nullable : bool
+        Whether NULL occurs; `meaning` says when.
+    before : str
+        SQL literal that rows have which were written before the table had this column.
+    """
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+    nullable: bool = False
+    before: str = "NULL"
+
+    @property
+    def comment(self) -> str:
+        """Meaning and unit in one line."""
+        return f"{self.meaning} [{self.unit}]"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes
+    ----------
+    name : str
+    comment : str
+        What one row is.
+    key : tuple of str
+        The columns that tell its rows apart, in their order; empty where rows may repeat.
+    columns : tuple of Column
+    """
+
+    name: str
+    comment: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+def qualified(table: Table, database: str | None = None) -> str:
+    """Quoted name of a table, in an attached database where one is given."""
+    return quoted(table.name) if database is None else f"{quoted(database)}.main.{quoted(table.name)}"
+
+
+def typed_columns(table: Table, names: Iterable[str] | None = None) -> str:
+    """Select list of the table's columns, or of some of them, each cast to its type."""
+    wanted = None if names is None else set(names)
+    return ", ".join(
+        f"{quoted(column.name)}::{column.type} AS {quoted(column.name)}"
+        for column in table.columns
+        if wanted is None or column.name in wanted
+    )
+
+
+def create_table(table: Table, database: str | None = None) -> str:
+    """Statement that creates the table if it is not there, in an attached database where one is given."""
+    columns = ", ".join(
+        f"{quoted(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
+        for column in table.columns
+    )
+    return statement("create_table", table=qualified(table, database), columns=columns)
+
+
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Create the table, or add the columns that it lacks since an earlier version made it."""
+    connection.execute(create_table(table))
+    found = connection.execute(statement("table_columns"), {"table": table.name}).fetchall()
+    present = {name for (name,) in found}
+    for column in table.columns:
+        if column.name not in present:
+            connection.execute(
+                statement(
+                    "add_column",
+                    table=qualified(table),
+                    column=quoted(column.name),
+                    type=column.type,
+                    default=column.before,
+                )
+            )
+
+
+def comment_statements(table: Table, database: str | None = None) -> list[str]:
+    """Statements that comment the table and each of its columns."""
+    name = qualified(table, database)
+    return [statement("comment_on_table", table=name, comment=quoted(table.comment, "'"))] + [
+        statement(
+            "comment_on_column", table=name, column=quoted(column.name), comment=quoted(column.comment, "'")
+        )
+        for column in table.columns
+    ]
+
+
+def column_schema(table: Table) -> list[tuple[str, str, str, bool]]:
+    """Name, type, comment and nullability of each column, for the UI."""
+    return [(column.name, column.type, column.comment, column.nullable) for column in table.columns]
+
+
+def replace_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: pd.DataFrame,
+    categories: Iterable[str] | None = None,
+) -> None:
+    """Replace the table's rows of some categories, or all its rows; create the table where it is missing.
+
+    Tables that belong together go into one transaction: the caller begins and commits it.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+    table : Table
+    rows : DataFrame
+        The table's columns, in any order; a nullable column may be missing. Times are naive, in UTC.
+    categories : iterable of str, optional
+        Whose rows are replaced; by default all rows are.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or unknown, or a row belongs to another category.
+    """
+    known = {column.name for column in table.columns}
+    missing = [c.name for c in table.columns if c.name not in rows and not c.nullable]
+    unknown = [str(name) for name in rows if name not in known]
+    if missing or unknown:
+        raise ValueError(f"table {table.name}: columns missing: {missing}, unknown: {unknown}")
+    name = qualified(table)
+    bring_up_to_date(connection, table)
+    if categories is None:
+        connection.execute(statement("delete_rows", table=name))
+    else:
+        categories = list(categories)
+        if strangers := set(rows["category"]) - set(categories):
+            raise ValueError(f"table {table.name}: rows of other categories: {sorted(strangers)}")
+        connection.execute(statement("delete_categories", table=name), {"categories": categories})
+    connection.register("new_rows", rows)
+    try:
+        columns = typed_columns(table, map(str, rows))
+        connection.execute(statement("insert_rows", table=name, columns=columns, source="new_rows"))
+    finally:
+        connection.unregister("new_rows")

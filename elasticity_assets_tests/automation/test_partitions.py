@@ -1,0 +1,31 @@
+import dagster as dg
+from dagster._core.definitions.partitions.utils import raise_error_on_invalid_partition_key_substring
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elasticity_assets.automation.partitions import category_of, keep_in_step, partition_key
+
+
+@given(st.text(st.characters(codec="utf-8")) | st.text("%.20AF\n\x00"))
+def test_every_category_has_a_partition_key_and_is_found_again(category: str) -> None:
+    key = partition_key(category)
+    raise_error_on_invalid_partition_key_substring([key])
+    assert category_of(key) == category
+
+
+@given(st.sets(st.text("%.A0E\n2", max_size=6), min_size=2))
+def test_different_categories_have_different_keys(categories: set[str]) -> None:
+    assert len({partition_key(category) for category in categories}) == len(categories)
+
+
+def test_plain_names_stay_as_they_are() -> None:
+    for name in ("BAKED BREAD/BUNS/ROLLS", "100% juice", "crème; 🧀", "a..b"):
+        assert partition_key(name) == name
+
+
+def test_partitions_follow_the_categories(tmp_path) -> None:
+    instance = dg.DagsterInstance.ephemeral(tempdir=str(tmp_path))
+    assert keep_in_step(instance, ["b", "a\nc"]) == (["a\nc", "b"], [])
+    assert keep_in_step(instance, ["b", "d"]) == (["d"], ["a\nc"])
+    assert keep_in_step(instance, ["b", "d"]) == ([], [])
+    assert instance.get_dynamic_partitions("category") == ["b", "d"]

@@ -1,0 +1,242 @@
+"""The command's usage, settings and messages; whole refits are in end_to_end/test_refit.py."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import absl.logging
+import duckdb
+import pandas as pd
+import pytest
+import yaml
+
+from elasticity_assets.command.cli import _with_sales, main
+from elasticity_assets.settings import load_settings
+from elasticity_assets_tests.support.projects import settings_dict, simulated_sales
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ELASTICITY_CONFIG", raising=False)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Result:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in this process."""
+    # jax's logger closes its stream when Dagster configures logging, unless that is sys.stderr. Where jax
+    # was imported under pytest's capture, the stream is pytest's own.
+    monkeypatch.setattr(absl.logging.get_absl_handler().python_handler, "stream", sys.__stderr__)
+
+    def run(*arguments: str) -> Result:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+def write_settings(folder: Path, **changes: object) -> None:
+    (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings_dict() | changes))
+
+
+@pytest.mark.parametrize("command", [["refit"], ["status"]])
+def test_without_settings_one_line_says_how_to_get_them(run: Run, folder: Path, command: list[str]) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "elasticity init" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["refit", "--full", "--category", "a"], "--category"),
+        (["refit", "--sales", "nowhere/*.csv"], "nowhere"),
+        (["refit", "--sales", "/"], "--sales: / is a folder"),
+        (["refit", "--sales", "s[1].csv"], "s[1].csv"),
+        (
+            ["simulate", "--products", "2", "--weeks", "3", "--categories", "3", "--out", "s.csv"],
+            "3 categories",
+        ),
+        (["simulate", "--products", "2", "--weeks", "3", "--categories", "1", "--out", "s.xls"], "s.xls"),
+        (["refit", "--nonsense"], "--nonsense"),
+        (["simulate"], "--products"),
+        (["init", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_wrong_usage_ends_with_status_2_and_names_the_mistake(
+    run: Run, folder: Path, arguments: list[str], word: str
+) -> None:
+    write_settings(folder)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert word in result.stderr
+
+
+def test_an_unknown_key_is_named(run: Run, folder: Path) -> None:
+    write_settings(folder, sails={})
+    result = run("refit")
+    assert result.exit_code == 2
+    assert "unknown key sails" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_column_that_the_files_lack_is_named(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    (folder / "sales").mkdir()
+    simulated_sales().rename(columns={"units": "pieces"}).to_csv(folder / "sales/sales.csv", index=False)
+    result = run("refit")
+    assert result.exit_code == 2
+    assert "units" in result.stderr.splitlines()[-1]
+    assert "sales.csv" in result.stderr.splitlines()[-1]
+
+
+def test_a_file_without_a_usable_row_fails_in_one_line(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    (folder / "sales").mkdir()
+    simulated_sales().assign(price=-1).to_csv(folder / "sales/sales.csv", index=False)
+    result = run("refit")
+    assert result.exit_code == 1
+    assert "sales.csv" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_category_names_the_known_ones(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    (folder / "sales").mkdir()
+    simulated_sales(3).to_csv(folder / "sales/sales.csv", index=False)
+    result = run("refit", "--category", "BEER")
+    assert result.exit_code == 2
+    last = result.stderr.splitlines()[-1]
+    assert "BEER" in last
+    assert "'CHEESE', " in last
+
+
+def test_init_writes_settings_that_load_and_never_overwrites_them(run: Run, folder: Path) -> None:
+    simulated_sales().to_csv(folder / "sales.csv", index=False)
+    result = run("init", "sales.csv")
+    assert result.exit_code == 0
+    assert "units is column 'units'" in result.stdout
+    settings = load_settings(folder / "elasticity.yaml")
+    assert settings.sales.columns.category == "category"
+    assert [Path(path).name for path in settings.sales.path] == ["sales.csv"]
+    before = (folder / "elasticity.yaml").read_bytes()
+    again = run("init", "sales.csv")
+    assert again.exit_code == 2
+    assert again.stderr.count("\n") == 1
+    assert (folder / "elasticity.yaml").read_bytes() == before
+
+
+def test_init_says_which_column_it_cannot_tell(run: Run, folder: Path) -> None:
+    pd.DataFrame({"product": ["a", "b"], "week": [1, 2], "colour": ["red", "blue"]}).to_csv(
+        "odd.csv", index=False
+    )
+    result = run("init", "odd.csv")
+    assert result.exit_code == 1
+    assert "units" in result.stderr
+    assert not (folder / "elasticity.yaml").exists()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_simulate_writes_sales_and_truth(run: Run, folder: Path, suffix: str) -> None:
+    arguments = ["simulate", "--products", "7", "--weeks", "5", "--categories", "2", "--seed", "3"]
+    result = run(*arguments, "--out", f"new/sales.{suffix}", "--truth", f"truth.{suffix}")
+    assert result.exit_code == 0
+    sales = duckdb.sql(f"FROM 'new/sales.{suffix}'").df()
+    truth = duckdb.sql(f"FROM 'truth.{suffix}'").df()
+    assert len(sales) == 35
+    assert {"category", "product", "week", "units", "price"} <= set(sales)
+    assert set(truth["product"]) == set(sales["product"])
+    assert truth.groupby("category")["category_elasticity"].nunique().tolist() == [1, 1]
+    assert sorted(path.name for path in (folder / "new").iterdir()) == [f"sales.{suffix}"]
+
+    run(*arguments, "--out", f"again.{suffix}")
+    pd.testing.assert_frame_equal(duckdb.sql(f"FROM 'again.{suffix}'").df(), sales)
+
+
+def test_a_file_with_brackets_in_its_name_is_added(folder: Path) -> None:
+    write_settings(folder)
+    (folder / "s[1].csv").touch()
+    settings = _with_sales(load_settings(), ["s[1].csv"])
+    assert settings.sales.path[-1] == str(folder / "s[1].csv")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "--products=2", "--weeks=3", "--categories=1", "--out", "/dev/null/s.csv"],
+        ["init", "sales.csv"],
+        ["refit"],
+        ["status"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_cannot_be_written_is_named_in_one_line(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    write_settings(folder)
+    simulated_sales().to_csv(folder / "sales.csv", index=False)
+    monkeypatch.setenv("DAGSTER_HOME", "/dev/null/home")
+    if arguments[0] == "init":
+        monkeypatch.setenv("ELASTICITY_CONFIG", "/dev/null/elasticity.yaml")
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "/dev/null" in result.stderr
+
+
+def test_a_dagster_home_that_is_read_only_is_named(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_settings(folder)
+    monkeypatch.setenv("DAGSTER_HOME", str(folder / "home"))
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # whoever is root may write anywhere
+    result = run("status")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert str(folder / "home") in result.stderr
+
+
+def test_a_damaged_published_file_is_named_in_one_line(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    (folder / "data").mkdir()
+    (folder / "data/elasticity.duckdb").write_bytes(b"no database" * 1000)
+    result = run("status")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "elasticity.duckdb" in result.stderr
+
+
+def test_an_error_of_the_program_keeps_its_traceback(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    write_settings(folder)
+    monkeypatch.setattr("elasticity_assets.command.cli.load_settings", broken)
+    with pytest.raises(ZeroDivisionError):
+        run("status")
+
+
+def test_status_says_that_nothing_is_published_yet(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    result = run("status")
+    assert result.exit_code == 0
+    assert "nothing is published yet" in result.stdout

@@ -1,0 +1,218 @@
+import logging
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import dagster as dg
+import numpy as np
+import pytest
+from upath import UPath
+
+from elasticity_assets.fitting.array_store import Arrays, ArrayStore, StoredArrays
+
+KEYS = ["a/b", "A/B", "..", "", "'; DROP TABLE x", "🧀" * 100]
+ASSET = dg.AssetKey("numbers")
+PARTITIONS = dg.StaticPartitionsDefinition(KEYS)
+
+
+@pytest.fixture(params=["path", "file URL", "S3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "S3":
+        return f"s3://{request.getfixturevalue('bucket')}/elasticity/arrays"
+    return f"{'file://' if request.param == 'file URL' else ''}{tmp_path / 'arrays'}"
+
+
+@pytest.fixture
+def store(folder: str) -> ArrayStore:
+    return ArrayStore(folder=folder)
+
+
+@pytest.fixture
+def s3_store(bucket: str) -> ArrayStore:
+    return ArrayStore(folder=f"s3://{bucket}")
+
+
+def names(folder: UPath) -> list[str]:
+    """Names of the files in a folder, by a client that has seen nothing before."""
+    if isinstance(folder, Path):
+        return sorted(file.name for file in folder.iterdir())
+    bucket, prefix = folder.path.split("/", 1)
+    found = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")
+    return sorted(stored["Key"].removeprefix(f"{prefix}/") for stored in found["Contents"])
+
+
+def handed_down(store: ArrayStore, keys: list[str]) -> StoredArrays | Arrays:
+    """What an asset downstream gets of these partitions."""
+    context = dg.build_input_context(
+        asset_key=ASSET,
+        asset_partitions_def=dg.StaticPartitionsDefinition(keys),
+        asset_partition_key_range=dg.PartitionKeyRange(keys[0], keys[-1]),
+    )
+    return store.load_input(context)
+
+
+def test_any_partition_is_read_back_and_none_overwrites_another(store: ArrayStore, folder: str) -> None:
+    for n, key in enumerate(KEYS):
+        file = store.write(ASSET, {"n": np.array([n]), "text": np.array("ü")}, key)
+        assert str(file.parent) == f"{folder.removeprefix('file://')}/numbers"
+    for n, key in enumerate(KEYS):
+        arrays = store.read(ASSET, key)
+        assert arrays is not None
+        assert arrays["n"] == [n]
+        assert arrays["text"] == "ü"
+
+
+def test_what_was_never_stored_is_none(store: ArrayStore) -> None:
+    assert store.read(ASSET, "a") is None
+
+
+def test_writing_replaces_whole_and_leaves_no_other_file(store: ArrayStore) -> None:
+    store.write(ASSET, {"n": np.arange(3), "m": np.arange(2)}, "a")
+    file = store.write(ASSET, {"n": np.arange(4)}, "a")
+    assert {name: len(array) for name, array in (store.read(ASSET, "a") or {}).items()} == {"n": 4}
+    assert names(file.parent) == [file.name]
+
+
+def test_an_object_array_is_refused_and_the_old_file_stays(store: ArrayStore) -> None:
+    store.write(ASSET, {"n": np.arange(3)}, "a")
+    with pytest.raises(TypeError, match="object array"):
+        store.write(ASSET, {"n": np.array([None])}, "a")
+    assert (store.read(ASSET, "a") or {})["n"].tolist() == [0, 1, 2]
+
+
+def test_a_write_that_fails_midway_leaves_the_old_file_alone(
+    store: ArrayStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = store.write(ASSET, {"n": np.arange(3)}, "a")
+
+    def broken(stream, **arrays) -> None:
+        stream.write(b"half")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(np, "savez", broken)
+    with pytest.raises(OSError, match="the disk is full"):
+        store.write(ASSET, {"n": np.arange(4)}, "a")
+    assert (store.read(ASSET, "a") or {})["n"].tolist() == [0, 1, 2]
+    assert names(file.parent) == [file.name]
+
+
+def test_files_that_a_killed_run_left_are_removed_once_stale(tmp_path: Path) -> None:
+    store = ArrayStore(folder=str(tmp_path))
+    file = store.write(ASSET, {"n": np.arange(3)}, "a")
+    fresh, stale = file.with_suffix(".1.tmp"), file.with_suffix(".2.tmp")
+    for left in (fresh, stale):
+        left.write_bytes(b"half")
+    os.utime(stale, (time.time() - 7200,) * 2)
+    store.write(ASSET, {"n": np.arange(3)}, "a")
+    assert fresh.exists()
+    assert not stale.exists()
+
+
+def test_assets_hand_down_one_partition_many_or_none(store: ArrayStore, tmp_path) -> None:
+    seen: dict[str, list[str]] = {}
+
+    @dg.asset(partitions_def=PARTITIONS, io_manager_key="array_store")
+    def numbers(
+        context: dg.AssetExecutionContext, array_store: dg.ResourceParam[ArrayStore]
+    ) -> dg.MaterializeResult:
+        for key in context.partition_keys:
+            array_store.write(context.asset_key, {"n": np.arange(len(key))}, key)
+        return dg.MaterializeResult()
+
+    @dg.asset(partitions_def=PARTITIONS, io_manager_key="array_store")
+    def same(context: dg.AssetExecutionContext, numbers) -> dg.MaterializeResult:
+        seen["same"] = list(numbers)
+        return dg.MaterializeResult()
+
+    @dg.asset(
+        ins={"numbers": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())}, io_manager_key="array_store"
+    )
+    def total(numbers) -> dg.MaterializeResult:
+        return dg.MaterializeResult(value={"n": np.array(sum(len(part["n"]) for part in numbers.values()))})
+
+    @dg.asset
+    def after(total) -> dg.MaterializeResult:
+        seen["total"] = [str(total["n"])]
+        return dg.MaterializeResult()
+
+    instance = dg.DagsterInstance.ephemeral(tempdir=str(tmp_path))
+    resources = {"array_store": store, "io_manager": store}
+    with instance:
+        some = dg.materialize([numbers, same], partition_key=KEYS[0], instance=instance, resources=resources)
+        assert some.success
+        assert seen["same"] == [KEYS[0]]
+        assert dg.materialize(
+            [numbers, total, after], selection=[total, after], instance=instance, resources=resources
+        ).success
+    assert seen["total"] == [str(len(KEYS[0]))]
+
+
+def test_what_another_process_stores_or_removes_is_seen_at_once(store: ArrayStore, folder: str) -> None:
+    program = f"""
+import dagster as dg, numpy as np
+from elasticity_assets.fitting.array_store import ArrayStore
+store = ArrayStore(folder={folder!r})
+for key in "ab":
+    store.write(dg.AssetKey("numbers"), {{"n": np.array([2])}}, key)
+"""
+    first = store.write(ASSET, {"n": np.array([1])}, "a")
+    assert list(handed_down(store, ["a", "b"])) == ["a"]
+    assert store.read(ASSET, "b") is None
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
+    assert (store.read(ASSET, "a") or {})["n"] == [2]
+    assert {key: part["n"][0] for key, part in handed_down(store, ["a", "b"]).items()} == {"a": 2, "b": 2}
+    if isinstance(first, Path):
+        first.unlink()
+    else:
+        bucket, key = first.path.split("/", 1)
+        boto3.client("s3").delete_object(Bucket=bucket, Key=key)
+    assert list(handed_down(store, ["a", "b"])) == ["b"]
+    assert store.read(ASSET, "a") is None
+
+
+def test_s3_is_asked_once_for_the_names_and_once_a_partition(
+    s3_store: ArrayStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = [str(n) for n in range(5)]
+    for key in keys[:3]:
+        s3_store.write(ASSET, {"n": np.arange(3)}, key)
+    caplog.set_level(logging.INFO, "werkzeug")  # a line a request
+    caplog.clear()
+    parts = handed_down(s3_store, keys)
+    assert sum(part["n"].sum() for part in parts.values()) == 9
+    requests = [record.getMessage() for record in caplog.records if record.name == "werkzeug"]
+    assert [re.search("list-type|npz", request).group() for request in requests] == [
+        "list-type",
+        *["npz"] * 3,
+    ]
+
+
+def test_a_store_that_cannot_be_reached_is_told_in_one_line(s3_environment: None) -> None:
+    store = ArrayStore(folder="s3://no-such-bucket/arrays")
+    with pytest.raises(dg.Failure) as caught:
+        store.write(ASSET, {"n": np.arange(3)}, "a")
+    message = str(caught.value)
+    assert re.fullmatch(
+        r"s3://no-such-bucket/arrays/numbers/a-\w+\.npz: .*bucket does not exist.*; check `arrays` in the .*",
+        message,
+    )
+    assert caught.value.__suppress_context__
+
+
+def test_without_credentials_reading_and_listing_fail_in_one_line(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    store = ArrayStore(folder=f"s3://{bucket}")
+    with pytest.raises(dg.Failure, match="Unable to locate credentials; check `arrays`"):
+        store.read(ASSET)
+    with pytest.raises(dg.Failure, match="Unable to locate credentials; check `arrays`"):
+        handed_down(store, ["a"])

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from elasticity_assets.fitting.packing import pack
+from elasticity_assets.fitting.stored_fits import (
+    check_finite,
+    check_finite_slopes,
+    failures,
+    new_record,
+    pack_fit,
+    readable_fit,
+    record_outcomes,
+    unpack_fit,
+)
+from elasticity_assets_tests.published.test_rows import posterior, two_slopes
+
+
+def test_a_fit_is_stored_and_read_back() -> None:
+    record = new_record("hash", 7)
+    again, same = unpack_fit(pack_fit(posterior(), record))
+    assert same == record
+    assert all(np.array_equal(pack(again)[name], array) for name, array in pack(posterior()).items())
+
+
+def test_a_fit_of_another_version_is_no_fit() -> None:
+    stored = pack_fit(posterior(), new_record("hash", 7))
+    assert readable_fit(stored) is not None
+    del stored["log_dispersion_sd"]
+    assert readable_fit(stored) is None
+    with pytest.raises(ValueError, match="log_dispersion_sd"):
+        unpack_fit(stored)
+
+
+def test_records_differ_and_hold_utc_seconds() -> None:
+    one, other = new_record("h", 1), new_record("h", 1)
+    assert one.fit_id != other.fit_id
+    assert one.fitted.tzinfo is None
+    assert one.fitted.microsecond == 0
+
+
+@pytest.mark.parametrize("name", ["product_mean", "category_var", "weight"])
+def test_a_posterior_that_is_not_finite_is_refused(name: str) -> None:
+    bad = posterior()
+    getattr(bad, name)[0] = np.nan
+    with pytest.raises(FloatingPointError, match=name):
+        check_finite(bad)
+
+
+def test_slopes_that_are_not_finite_are_refused() -> None:
+    bad = two_slopes()
+    bad.promotion.sd[0] = np.inf
+    with pytest.raises(FloatingPointError, match="promotion slope"):
+        check_finite_slopes(bad)
+
+
+def test_failures_stay_until_the_category_is_fitted(connection) -> None:
+    assert failures(connection) == {}
+    record_outcomes(connection, ["a"], {"b": "no", "c'": "never"})
+    record_outcomes(connection, ["a", "b"], {})
+    assert {name: reason for name, (_, reason) in failures(connection).items()} == {"c'": "never"}

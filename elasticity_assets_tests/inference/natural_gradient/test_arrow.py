@@ -1,0 +1,162 @@
+"""The arrow's algebra against one dense precision matrix in float64."""
+
+import jax
+import numpy as np
+import pytest
+
+from elasticity_assets.inference.natural_gradient import arrow
+from elasticity_assets.inference.natural_gradient.arrow import Rows
+from elasticity_assets.inference.natural_gradient.small_matrices import (
+    cholesky,
+    solve,
+    solve_lower,
+    solve_upper,
+)
+
+N, W, PADDING = 5, 7, 2
+
+
+class Problem:
+    """Random regressors, derivatives and means; `d - 1` slopes a product, K controls, some cells missing."""
+
+    def __init__(self, d: int, K: int, *, centred: bool = False, scale: float = 1.0) -> None:
+        rng = np.random.default_rng(d + 10 * K)
+        n = N + PADDING
+        self.d, self.K, self.S = d, K, d + K + W
+        real = (np.arange(n) < N).astype(float)
+        observed = (rng.random((W, n)) < 0.8) * real
+        self.x = rng.normal(0.0, 0.4, (d - 1, W, n))
+        self.z = rng.random((K, W, n))
+        count = np.maximum(observed.sum(0), 1)
+        x_mean, z_mean = (self.x * observed).sum(1) / count, (self.z * observed).sum(1) / count
+        if centred:
+            self.x = self.x - x_mean[:, None]
+        self.rows = Rows(
+            units=np.zeros((W, n)),
+            weight=observed,
+            slopes=(self.x - (0.0 if centred else x_mean[:, None])) * observed,
+            controls=(self.z - z_mean[:, None]) * observed,
+            slope_mean=np.zeros_like(x_mean) if centred else x_mean * real,
+            control_mean=z_mean * real,
+            real=real,
+        )
+        self.rows = Rows(*(np.asarray(part, np.float32) for part in self.rows))
+        self.h = rng.gamma(2.0, scale, (W, n)) * observed
+        self.g = rng.normal(0.0, 1.0, (W, n)) * observed
+        self.precision = np.array([2.0, 5.0, 3.0])[-d:]
+        self.theta = rng.normal(0.0, 1.0, (d, n)) * real
+        self.shared = rng.normal(0.0, 1.0, self.S)
+        self.shared[d + K :] -= self.shared[d + K :].mean()
+        self.prior_mean = np.r_[rng.normal(0.0, 1.0, d + K), np.zeros(W)]
+        self.prior_precision = np.r_[rng.gamma(2.0, 1.0, d + K), np.full(W, 4.0)]
+        self.is_period = np.r_[np.zeros(d + K), np.ones(W)]
+
+    def by_arrow(self) -> tuple[arrow.Factor, arrow.Shared, arrow.Covariance]:
+        """Eliminate, solve and take covariances, in float32."""
+        arrays = (self.theta, self.shared, self.g, self.h, self.precision)
+        factor, corner = arrow.eliminate(self.rows, *(np.asarray(array, np.float32) for array in arrays))
+        arrays = (self.shared, self.prior_mean, self.prior_precision, self.is_period)
+        solved = arrow.solve_shared(corner, *(np.asarray(array, np.float32) for array in arrays))
+        return factor, solved, arrow.covariances(self.rows, factor, solved.cov)
+
+    def dense(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Step, covariance, and cells' design, of (s, theta_1, theta_2, ...) in the model's own coordinates."""
+        d, K, S = self.d, self.K, self.S
+        size = S + d * N
+        # Of (s, own theta): the engine's level is at the product's mean regressors.
+        level = np.zeros((N, size))
+        precision = np.diag(np.r_[self.prior_precision, np.zeros(d * N)])
+        pull = np.r_[self.prior_precision * (self.prior_mean - self.shared), np.zeros(d * N)]
+        X, cells = [], []
+        for i in range(N):
+            own = S + d * i + np.arange(d)
+            level[i, own[-1]] = 1.0
+            theta = self.theta[:, i].copy()
+            theta[-1] -= (
+                self.rows.slope_mean[:, i] @ theta[:-1]
+                + self.rows.control_mean[:, i] @ self.shared[d : d + K]
+            )
+            for a in range(d):
+                contrast = np.zeros(size)
+                contrast[[a, own[a]]] = -1.0, 1.0
+                precision += self.precision[a] * np.outer(contrast, contrast)
+                pull -= self.precision[a] * contrast * (theta[a] - self.shared[a])
+            for t in np.flatnonzero(self.rows.weight[:, i]):
+                row = np.zeros(size)
+                row[own] = np.r_[self.x[:, t, i], 1.0]
+                row[d : d + K] = self.z[:, t, i]
+                row[d + K + t] = 1.0
+                X.append(row)
+                cells.append((t, i))
+        X, where = np.array(X), tuple(np.array(cells).T)
+        precision += (X.T * self.h[where]) @ X
+        gradient = pull + X.T @ self.g[where]
+        cov = np.linalg.inv(precision)
+        along = cov @ np.r_[self.is_period, np.zeros(d * N)]
+        cov -= np.outer(along, along) / (along @ np.r_[self.is_period, np.zeros(d * N)])
+        return cov @ gradient, cov, X
+
+
+@pytest.mark.parametrize(("d", "K"), [(2, 0), (2, 2), (3, 1), (1, 1)])
+@pytest.mark.parametrize("centred", [True, False])
+def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool) -> None:
+    problem = Problem(d, K, centred=centred)
+    factor, solved, found = problem.by_arrow()
+    step, cov, X = problem.dense()
+    S = problem.S
+    tight = {"rtol": 2e-4, "atol": 2e-5}
+    np.testing.assert_allclose(solved.cov, cov[:S, :S], **tight)
+    np.testing.assert_allclose(solved.step, step[:S], **tight)
+    slopes = S + np.arange(d * N).reshape(N, d)[:, :-1]
+    np.testing.assert_allclose(arrow.product_step(factor, solved.step)[:-1, :N].T, step[slopes], **tight)
+    for a in range(d - 1):
+        for b in range(d - 1):
+            np.testing.assert_allclose(found.theta[a, b, :N], cov[slopes[:, a], slopes[:, b]], **tight)
+        np.testing.assert_allclose(found.theta_lead[a, :, :N].T, cov[slopes[:, a], : d + K], **tight)
+    seen = problem.rows.weight.T[:N] > 0
+    np.testing.assert_allclose(
+        np.asarray(found.eta).T[:N][seen], np.einsum("ij,jk,ik->i", X, cov, X), **tight
+    )
+    for a in range(d):
+        own = S + d * np.arange(N) + a
+        var = cov[own, own] - 2.0 * cov[own, a] + cov[a, a]
+        np.testing.assert_allclose(found.deviation[a, :N], var, **tight)
+
+
+def test_strong_data_do_not_drown_the_prior() -> None:
+    """1e7 units a week: prior and data differ by ten orders of magnitude, more than float32 holds."""
+    problem = Problem(2, 1, scale=1e7)
+    _, solved, found = problem.by_arrow()
+    _, cov, _ = problem.dense()
+    np.testing.assert_allclose(np.diag(solved.cov)[:2], np.diag(cov)[:2], rtol=1e-3)
+    own = problem.S + 2 * np.arange(N)
+    np.testing.assert_allclose(found.theta[0, 0, :N], cov[own, own], rtol=0.05)
+
+
+def test_elasticities_that_are_nearly_the_same_deviate_by_the_prior() -> None:
+    """A tau of 1e-4: deviations' variances are 1e-8, where those of elasticities and of their mean are 0.1."""
+    problem = Problem(2, 1)
+    problem.precision[0] = 1e8
+    _, _, found = problem.by_arrow()
+    np.testing.assert_allclose(found.deviation[0, :N] * problem.precision[0], 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4])
+def test_small_matrices(d: int) -> None:
+    rng = np.random.default_rng(d)
+    half = rng.normal(size=(6, d, d))
+    A = half @ half.transpose(0, 2, 1) + np.eye(d)
+    b = rng.normal(size=(6, d, 3))
+    last = lambda array: np.moveaxis(array, 0, -1).astype(np.float32)  # noqa: E731
+    L = cholesky(last(A))
+    expected = np.linalg.cholesky(A)
+    np.testing.assert_allclose(L, last(expected), rtol=1e-4, atol=1e-5)
+    for function, matrix in ((solve, A), (solve_lower, expected), (solve_upper, expected.transpose(0, 2, 1))):
+        np.testing.assert_allclose(
+            function(L, last(b)), last(np.linalg.solve(matrix, b)), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_a_pivot_lost_to_rounding_leaves_finite_factors() -> None:
+    A = np.array([[1.0, 1.0], [1.0, 1.0]], np.float32)[:, :, None]
+    assert np.isfinite(jax.device_get(cholesky(A))).all()

@@ -1,0 +1,29 @@
+import os
+import uuid
+from pathlib import Path
+
+from elasticity_assets.report.files import LATEST, write_report
+
+
+def test_the_last_reports_stay_and_other_files_too(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    ids = [str(uuid.uuid4()) for _ in range(4)]
+    folder.mkdir()
+    (folder / "mine.html").write_text("kept")
+    for age, refit_id in enumerate(ids):
+        file = write_report(f"page {age} 🧀", folder, refit_id, keep=2)
+        os.utime(file, (age, age))
+    assert {file.name for file in folder.iterdir()} == {
+        f"{ids[2]}.html",
+        f"{ids[3]}.html",
+        LATEST,
+        "mine.html",
+    }
+    assert (folder / LATEST).read_text(encoding="utf-8") == "page 3 🧀"
+
+
+def test_writing_a_report_again_replaces_it(tmp_path: Path) -> None:
+    refit_id = str(uuid.uuid4())
+    write_report("one", tmp_path, refit_id, keep=1)
+    assert write_report("two", tmp_path, refit_id, keep=1).read_text() == "two"
+    assert len(list(tmp_path.iterdir())) == 2

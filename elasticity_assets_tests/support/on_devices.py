@@ -1,0 +1,132 @@
+"""One small category fitted in a process of its own, over the devices that XLA_FLAGS asks for.
+
+    python -m elasticity_assets_tests.support.on_devices fit CASE FILE.npz [ADDRESS PROCESSES PROCESS]
+    python -m elasticity_assets_tests.support.on_devices programs FOLDER
+
+`fit` keeps what is compared of one of `CASES`; one of several processes meets the others at ADDRESS. `programs` writes
+FOLDER/NAME.txt: what XLA made of each program that the engines run on the devices, and of programs that do what the
+engines' must not.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from elasticity_assets.inference import natural_gradient, svi
+from elasticity_assets.inference.natural_gradient import blocks, engine
+from elasticity_assets.inference.natural_gradient.one_pass import AXIS
+from elasticity_assets.inference.options import NaturalGradientOptions, SviOptions
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior, summarize
+from elasticity_assets.inference.priors import DEFAULT
+from elasticity_assets.inference.simulate import Simulation, simulated_panels
+from elasticity_assets.inference.svi import optimize
+
+PRODUCTS, WEEKS = 61, 30  # of the fits; devices have unequal numbers of products
+# Of the programs: a device's rows of a block are more than the shared vector's length squared.
+MORE_PRODUCTS, FEW_WEEKS, BLOCK, BATCH = 2048, 8, 256, 1024
+
+EXACT = SviOptions(loss="closed_form")
+FEW_STEPS = SviOptions(max_steps=200, num_particles=1, batch_products=32)
+CASES: dict[str, Callable[[Panel], CategoryPosterior]] = {
+    "natural_gradient": lambda panel: natural_gradient.fit(
+        panel, DEFAULT, "negative_binomial", NaturalGradientOptions()
+    ),
+    "svi": lambda panel: svi.fit(panel, DEFAULT, "poisson", EXACT),
+    "svi, mini-batches": lambda panel: svi.fit(panel, DEFAULT, "poisson", FEW_STEPS),
+}
+
+
+def category(products: int, weeks: int) -> Panel:
+    """Sales with a control."""
+    simulation = Simulation(
+        products=products, weeks=weeks, categories=1, control_effects=(0.5,), likelihood="poisson"
+    )
+    (panel,), _ = simulated_panels(simulation, 7)
+    return panel
+
+
+def compared(posterior: CategoryPosterior) -> dict[str, Any]:
+    """Posterior means and sds of products' and shared effects, and how they were found."""
+    summary = summarize(posterior.weight, posterior.product_mean, posterior.product_var)
+
+    def shared(of_controls: np.ndarray, of_category: np.ndarray) -> np.ndarray:
+        return posterior.weight @ np.column_stack([of_controls, of_category])
+
+    return {
+        "mean": np.append(summary.mean, shared(posterior.control_mean, posterior.category_mean)),
+        "sd": np.append(summary.sd, shared(posterior.control_var, posterior.category_var) ** 0.5),
+        "tau": posterior.product_spread(),
+        "elbo": posterior.diagnostics.elbo,
+        "iterations": posterior.diagnostics.iterations,
+        "device": posterior.diagnostics.device,
+    }
+
+
+class _CaughtError(Exception):
+    """A program has been compiled; there is no need to run it."""
+
+
+def programs() -> dict[str, str]:
+    """Texts of the optimized programs, by name."""
+    panel = category(MORE_PRODUCTS, FEW_WEEKS)
+    found = {}
+    with mock.patch.object(blocks, "_BLOCK_ON_CPU", BLOCK):
+        problem = engine.Problem(panel, DEFAULT, "negative_binomial", 50)
+    state, one = problem.start(None), np.float32(1.0)
+    known = {"mesh": problem.mesh, "family": problem.family}
+    run = engine._run.lower(problem.rows, problem.hyper, state, one, one, **known, max_passes=50)
+    found["natural_gradient, run"] = run.compile().as_text()
+    covariance = engine._covariance.lower(problem.rows, problem.hyper, state, **known)
+    found["natural_gradient, covariance"] = covariance.compile().as_text()
+    for name, choice in (
+        ("svi", EXACT),
+        ("svi, mini-batches", SviOptions(num_particles=2, batch_products=BATCH)),
+    ):
+        chunk = optimize._run_chunk
+
+        def catch(*arguments: object, chunk: Any = chunk, name: str = name) -> None:
+            found[name] = chunk.lower(*arguments).compile().as_text()
+            raise _CaughtError
+
+        with mock.patch.object(optimize, "_run_chunk", catch), contextlib.suppress(_CaughtError):
+            svi.fit(panel, DEFAULT, "poisson", choice)
+    return found | programs_that_move_rows(problem.mesh)
+
+
+def programs_that_move_rows(mesh: Mesh) -> dict[str, str]:
+    """Programs that do what the engines' must not, one a kind of collective."""
+    rows = jnp.zeros((MORE_PRODUCTS, FEW_WEEKS))
+    moves: dict[str, Callable[[jax.Array], jax.Array]] = {
+        "all-gather": lambda part: jax.lax.all_gather(part[:, 0], AXIS, tiled=True),
+        "all-reduce": lambda part: jax.lax.psum(part[:, 0], AXIS),
+        "all-to-all": lambda part: jax.lax.all_to_all(part, AXIS, 0, 0, tiled=True),
+        "collective-permute": lambda part: jax.lax.ppermute(part[:, 0], AXIS, [(0, 1), (1, 0)]),
+        "reduce-scatter": lambda part: jax.lax.psum_scatter(part[:, 0], AXIS, tiled=True),
+    }
+    found = {}
+    for name, move in moves.items():
+        moved = jax.shard_map(move, mesh=mesh, in_specs=P(AXIS), out_specs=P(AXIS), check_vma=False)
+        found[f"moves rows, {name}"] = jax.jit(moved).lower(rows).compile().as_text()
+    return found
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "fit":
+        if sys.argv[4:]:
+            address, processes, process = sys.argv[4:]
+            jax.config.update("jax_cpu_collectives_implementation", "gloo")
+            jax.distributed.initialize(address, int(processes), int(process))
+        np.savez(sys.argv[3], **compared(CASES[sys.argv[2]](category(PRODUCTS, WEEKS))))
+    else:
+        for name, text in programs().items():
+            (Path(sys.argv[2]) / f"{name}.txt").write_text(text)

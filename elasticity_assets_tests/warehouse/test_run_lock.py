@@ -1,0 +1,112 @@
+"""One run at a time on a warehouse, whoever starts it."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.run_lock import RunLockError, run_lock
+
+HOLDER = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    from elasticity_assets.warehouse.run_lock import run_lock
+    with run_lock(Path(sys.argv[1]), 10):
+        print("held", flush=True)
+        sys.stdin.readline()
+""")
+
+
+@contextmanager
+def held_elsewhere(warehouse: Path) -> Iterator[subprocess.Popen[str]]:
+    """Let another process hold the lock, until it reads a line."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(warehouse)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout
+        assert holder.stdout.readline().strip() == "held"
+        yield holder
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_another_process_is_waited_for_by_name_and_given_up_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "w.duckdb"
+    said: list[str] = []
+    with held_elsewhere(file) as holder:
+        with (
+            pytest.raises(RunLockError, match=rf"process {holder.pid} .*waited 0\.2 s") as error,
+            run_lock(file, 0.2, said.append),
+        ):
+            pass
+        assert "\n" not in str(error.value)
+        (line,) = said
+        assert f"process {holder.pid}" in line
+        with run_lock(tmp_path / "other.duckdb", 0.2):
+            pass  # a warehouse beside it has its own
+    with run_lock(file, 5, said.append), run_lock(file, 5, said.append):
+        assert len(said) == 1  # a killed holder's is free, and the same thread may take it twice
+
+
+def test_another_thread_waits_too(tmp_path: Path) -> None:
+    outcome: list[str] = []
+
+    def take() -> None:
+        try:
+            with run_lock(tmp_path / "w.duckdb", 0.2):
+                outcome.append("taken")
+        except RunLockError as error:
+            outcome.append(str(error))
+
+    with run_lock(tmp_path / "w.duckdb"):
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+    assert f"process {os.getpid()}" in outcome[0]
+
+
+def test_a_run_holds_it_from_its_first_step_to_its_last(tmp_path: Path) -> None:
+    file = tmp_path / "w.duckdb"
+
+    def is_held() -> bool:
+        code = HOLDER.replace("10)", "0)").replace("sys.stdin.readline()", "pass")
+        done = subprocess.run([sys.executable, "-c", code, str(file)], check=False, capture_output=True)
+        return b"RunLockError" in done.stderr
+
+    @dg.asset
+    def first(warehouse: Warehouse) -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"held": is_held()})
+
+    @dg.asset(deps=[first])
+    def between() -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"held": is_held()})
+
+    @dg.asset(deps=[between])
+    def last(warehouse: Warehouse) -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"held": is_held()})
+
+    definitions = dg.Definitions(
+        assets=[first, between, last],
+        jobs=[dg.define_asset_job("all")],
+        executor=dg.in_process_executor,
+        resources={"warehouse": Warehouse(path=str(file))},
+    )
+    result = definitions.resolve_job_def("all").execute_in_process()
+    held = [
+        event.materialization.metadata["held"].value for event in result.get_asset_materialization_events()
+    ]
+    assert held == [True, True, True]
+    assert not is_held()
