@@ -22,7 +22,7 @@ from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import PRESETS
-from elasticity_assets.inference.shrinkage import own_data_estimates
+from elasticity_assets.inference.summaries import category_summary, own_data_estimates, product_summary
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.published.tables import (
@@ -193,12 +193,10 @@ def _pictures(
     posterior: CategoryPosterior, model_input: StoredArrays, key: str, preset: str
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """Products before and after shrinkage, and the demand curves known best and least."""
-    names, summary = [str(product) for product in posterior.product], rows_of.product_summary(posterior)
+    names, summary = [str(product) for product in posterior.product], product_summary(posterior)
     own, _ = own_data_estimates(posterior)
     found = {
-        "elasticities": plots.shrinkage(
-            names, own, summary, rows_of.category_summary(posterior), posterior.category
-        )
+        "elasticities": plots.shrinkage(names, own, summary, category_summary(posterior), posterior.category)
     }
     chosen = most_and_least_certain(summary)
     panel = unpack(Panel, model_input[key]) if key in model_input else None

@@ -29,7 +29,7 @@ from elasticity_assets.fitting.stored_fits import (
 from elasticity_assets.inference.hierarchy import message, pool
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.published.rows import category_summary, product_summary
+from elasticity_assets.inference.summaries import category_summary, product_summary
 from elasticity_assets.warehouse.file import Warehouse
 
 GROUP = "2_fit"

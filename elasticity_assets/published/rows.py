@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from elasticity_assets.fitting.stored_fits import FitRecord
-from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
+from elasticity_assets.inference.summaries import category_move_summary, category_summary, product_summary
 from elasticity_assets.published.flags import ONE_PRICE, flags
 from elasticity_assets.published.tables import CATEGORY_MOVE_ELASTICITY, HELDOUT_SCORES
 from elasticity_assets.warehouse.schema import Table
@@ -267,29 +267,6 @@ def heldout_rows(heldout: HeldOut, record: FitRecord) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=[column.name for column in HELDOUT_SCORES.columns])
-
-
-def product_summary(posterior: CategoryPosterior) -> Summary:
-    """Summary of the products' elasticities, shape (n,)."""
-    return summarize(posterior.weight, posterior.product_mean, posterior.product_var)
-
-
-def category_move_summary(posterior: CategoryPosterior) -> Summary | None:
-    """Summary of the products' elasticities to the prices of their whole category, shape (n,).
-
-    None where the category's price index is not among the controls.
-    """
-    if CATEGORY_PRICE_INDEX not in posterior.control:
-        return None
-    k = posterior.control.index(CATEGORY_PRICE_INDEX)
-    mean = posterior.product_mean + posterior.control_mean[:, [k]]
-    var = posterior.product_var + posterior.control_var[:, [k]] + 2.0 * posterior.product_control_cov[..., k]
-    return summarize(posterior.weight, mean, var)
-
-
-def category_summary(posterior: CategoryPosterior) -> Summary:
-    """Summary of the category's elasticity, shape (1,)."""
-    return summarize(posterior.weight, posterior.category_mean[:, None], posterior.category_var[:, None])
 
 
 def summary_of(rows: pd.DataFrame) -> Summary:

@@ -13,7 +13,7 @@ from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.shrinkage import own_data_estimates
+from elasticity_assets.inference.summaries import own_data_estimates
 from elasticity_assets.report.pictures import Picture, category_pictures
 from elasticity_assets.report.tables import Cell, elasticity_text, number, percent, records
 

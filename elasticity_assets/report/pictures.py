@@ -13,8 +13,7 @@ from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary
-from elasticity_assets.inference.shrinkage import own_data_estimates
-from elasticity_assets.published.rows import category_summary, product_summary
+from elasticity_assets.inference.summaries import category_summary, own_data_estimates, product_summary
 from elasticity_assets.report import drawing
 
 _WIDTH, _HEIGHT = 6.4, 2.7  # inches

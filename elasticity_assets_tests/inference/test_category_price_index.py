@@ -9,7 +9,7 @@ from elasticity_assets.inference.natural_gradient.engine import fit
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.inference.priors import DEFAULT
-from elasticity_assets.published.rows import category_move_summary, product_summary
+from elasticity_assets.inference.summaries import category_move_summary, product_summary
 
 SEEDS = 8
 WEEKS = np.datetime64("2024-01-01") + 7 * np.arange(200)

@@ -11,8 +11,8 @@ from elasticity_assets.inference.options import Likelihood, NaturalGradientOptio
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, Priors
-from elasticity_assets.inference.shrinkage import own_data_estimates
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
+from elasticity_assets.inference.summaries import own_data_estimates
 
 SIMULATION = Simulation(products=6, weeks=60, categories=1, control_effects=(0.4,), likelihood="poisson")
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from elasticity_assets.inference.nuts import Draws
-from elasticity_assets.inference.posterior import CategoryPosterior, summarize
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.summaries import product_summary
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class CrossCheck:
 
 def compare(posterior: CategoryPosterior, draws: Draws) -> CrossCheck:
     """Compare a posterior with draws from the same category's, product by product."""
-    summary = summarize(posterior.weight, posterior.product_mean, posterior.product_var)
+    summary = product_summary(posterior)
     drawn = np.concatenate(draws.elasticity).astype(np.float64)
     sd = drawn.std(axis=0)
     difference = np.abs(summary.mean - drawn.mean(axis=0)) / sd

@@ -1,0 +1,59 @@
+"""What a posterior says of its elasticities: the category's, the products', and what their own data alone say."""
+
+import numpy as np
+
+from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
+from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
+
+_LEAST_OWN_PRECISION = 0.05
+"""Share of a product's posterior precision that has to be its own data's for these to have an estimate."""
+
+
+def category_summary(posterior: CategoryPosterior) -> Summary:
+    """Summary of the category's elasticity, shape (1,)."""
+    return summarize(posterior.weight, posterior.category_mean[:, None], posterior.category_var[:, None])
+
+
+def product_summary(posterior: CategoryPosterior) -> Summary:
+    """Summary of the products' elasticities, shape (n,)."""
+    return summarize(posterior.weight, posterior.product_mean, posterior.product_var)
+
+
+def category_move_summary(posterior: CategoryPosterior) -> Summary | None:
+    """Summary of the products' elasticities to the prices of their whole category, shape (n,).
+
+    None where the category's price index is not among the controls.
+    """
+    if CATEGORY_PRICE_INDEX not in posterior.control:
+        return None
+    k = posterior.control.index(CATEGORY_PRICE_INDEX)
+    mean = posterior.product_mean + posterior.control_mean[:, [k]]
+    var = posterior.product_var + posterior.control_var[:, [k]] + 2.0 * posterior.product_control_cov[..., k]
+    return summarize(posterior.weight, mean, var)
+
+
+def own_data_estimates(posterior: CategoryPosterior) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate each product's elasticity from its own data alone, at the mode of tau.
+
+    Given its category, a product's posterior N(m, V) is its prior N(beta_c, tau^2) times what its data say. Dividing
+    the prior out leaves precision 1/V - 1/tau^2 and mean (m/V - beta_c/tau^2) over it, whatever beta_c is.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+
+    Returns
+    -------
+    mean, sd : float arrays, shape (n,)
+        NaN where a product's own data say next to nothing.
+    """
+    mode = int(np.argmax(posterior.weight))
+    prior_var, centre = float(posterior.tau[mode]) ** 2, float(posterior.category_mean[mode])
+    gain = np.asarray(posterior.product_gain[mode], np.float64)
+    var = posterior.product_var[mode] - gain**2 * float(posterior.category_var[mode])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = 1.0 / var - 1.0 / prior_var
+        known = (var > 0.0) & (precision * var >= _LEAST_OWN_PRECISION)
+        mean = (posterior.product_mean[mode] / var - centre / prior_var) / precision
+        sd = 1.0 / np.sqrt(precision)
+    return np.where(known, mean, np.nan), np.where(known, sd, np.nan)
