@@ -4,29 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import numpy as np
 
 from elasticity_assets.checks.result import by_category, nothing_failed
+from elasticity_assets.inference.judging.limits import (
+    agreement_within_limits,
+    coverage_within_limits,
+    drift_within_limits,
+    lead_within_limits,
+    nuts_converged,
+    posterior_within_limits,
+    spread_within_limits,
+)
 from elasticity_assets.inference.judging.scores import HeldOutSummary
-from elasticity_assets.inference.judging.split_samples import DRIFT_SDS, SplitSamples
+from elasticity_assets.inference.judging.split_samples import SplitSamples
 
 if TYPE_CHECKING:  # it imports jax
     from elasticity_assets.inference.judging.cross_check import CrossCheck
-
-LOWEST_COVERAGE, HIGHEST_COVERAGE = 0.85, 0.95
-"""Of 90% intervals, in a category or a third of its products."""
-LARGEST_SPREAD = 1.3
-"""Of coverage between products, over what chance gives."""
-LEAST_AGREEMENT = 0.8
-"""Share of products whose alternate blocks agree; 90% do if the intervals are right."""
-MOST_DRIFTING = 0.1
-"""Share of products whose halves differ by more than 2.58 sds; 1% would by chance."""
-SURELY = 2.0
-"""Standard errors that chance alone is taken to explain."""
-LEAST_LEAD = 0.005
-"""Nats a product-period by which a rival has to predict better: less is of no consequence."""
-LARGEST_R_HAT, LEAST_DRAWS = 1.05, 100.0
-"""Beyond, NUTS itself has failed."""
 
 HELDOUT_EVALUATION = [
     dg.AssetCheckSpec(
@@ -82,7 +75,6 @@ NUTS_CROSS_CHECK = [
         description="Posterior means lie within 0.1 standard deviations of NUTS's (rms), and sds within 10% (median).",
     ),
 ]
-LARGEST_DIFFERENCE, LARGEST_RATIO = 0.1, 0.1
 
 
 def evidence_was_found(asset: str, failed: Mapping[str, str]) -> dg.AssetCheckResult:
@@ -104,7 +96,7 @@ def heldout_coverage(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult
         category: {
             "coverage": round(heldout.coverage, 4),
             "product-periods": heldout.cells,
-            "suits": coverage_suits(heldout.coverage, heldout.cells),
+            "within limits": coverage_within_limits(heldout.coverage, heldout.cells),
         }
         for category, heldout in found.items()
     }
@@ -120,7 +112,9 @@ def heldout_coverage_by_volume(found: Mapping[str, HeldOutSummary]) -> dg.AssetC
             "sells least": round(low, 4),
             "middle": round(middle, 4),
             "sells most": round(high, 4),
-            "suits": all(map(coverage_suits, heldout.coverage_by_third, heldout.cells_by_third)),
+            "within limits": all(
+                map(coverage_within_limits, heldout.coverage_by_third, heldout.cells_by_third)
+            ),
         }
     return _result(
         "heldout_coverage_by_volume",
@@ -133,12 +127,10 @@ def heldout_coverage_by_product(found: Mapping[str, HeldOutSummary]) -> dg.Asset
     """Warn of categories where coverage differs between products by more than chance."""
     rows = {}
     for category, heldout in found.items():
-        # The spread of n coverages itself varies by some 1/sqrt(2 n).
-        most = max(LARGEST_SPREAD, 1.0 + SURELY / np.sqrt(2.0 * max(heldout.products, 1)))
         rows[category] = {
             "spread over chance": round(heldout.coverage_spread, 3),
             "lowest coverage": round(heldout.lowest_coverage, 4),
-            "suits": bool(not heldout.coverage_spread > most),
+            "within limits": spread_within_limits(heldout.coverage_spread, heldout.products),
         }
     return _result(
         "heldout_coverage_by_product", rows, "coverage differs between products by more than chance in"
@@ -150,7 +142,7 @@ def predicts_no_worse_than_rivals(found: Mapping[str, HeldOutSummary]) -> dg.Ass
     rows = {
         category: {
             **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in heldout.leads.items()},
-            "suits": all(lead_suits(*lead) for lead in heldout.leads.values()),
+            "within limits": all(lead_within_limits(*lead) for lead in heldout.leads.values()),
         }
         for category, heldout in found.items()
     }
@@ -165,7 +157,7 @@ def split_samples_agree(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResul
         rows[category] = {
             "agree": round(share, 4),
             "products": len(samples.product),
-            "suits": agreement_suits(share, len(samples.product)),
+            "within limits": agreement_within_limits(share, len(samples.product)),
         }
     return _result("split_samples_agree", rows, "elasticities depend on which weeks they are from in")
 
@@ -181,7 +173,7 @@ def elasticities_do_not_drift(found: Mapping[str, SplitSamples]) -> dg.AssetChec
             "products": n,
             "category's change": round(samples.category_drift, 3),
             "in sds": round(sds, 2),
-            "suits": bool(drifting <= max(MOST_DRIFTING * n, 1.0) and not sds > DRIFT_SDS),
+            "within limits": drift_within_limits(drifting, n, sds),
         }
     return _result("elasticities_do_not_drift", rows, "elasticities changed between the halves in")
 
@@ -199,8 +191,7 @@ def posteriors_match_nuts(
     """
     rows = {}
     for check in found:
-        own_error = 3.0 / np.sqrt(max(check.effective_sample_size, 1.0))
-        decided = check.r_hat <= LARGEST_R_HAT and check.effective_sample_size >= LEAST_DRAWS
+        decided = nuts_converged(check.r_hat, check.effective_sample_size)
         rows[check.category] = {
             "products": check.n_products,
             "means differ by, rms": round(check.mean_difference_rms, 3),
@@ -208,42 +199,25 @@ def posteriors_match_nuts(
             "R-hat": round(check.r_hat, 3),
             "effective sample size": round(check.effective_sample_size),
             "NUTS": "converged" if decided else "did not converge: nothing is decided",
-            "suits": bool(
-                decided
-                and check.mean_difference_rms <= max(LARGEST_DIFFERENCE, own_error)
-                and abs(check.sd_ratio_median - 1.0) <= max(LARGEST_RATIO, own_error)
+            "within limits": decided
+            and posterior_within_limits(
+                check.mean_difference_rms, check.sd_ratio_median, check.effective_sample_size
             ),
         }
     blank = {"products": 0, "means differ by, rms": 0.0, "ratio of sds, median": 0.0, "R-hat": 0.0}
     for category, reason in (failed or {}).items():
-        rows[category] = {**blank, "effective sample size": 0, "NUTS": reason, "suits": False}
+        rows[category] = {**blank, "effective sample size": 0, "NUTS": reason, "within limits": False}
     return _result("posteriors_match_nuts", rows, "the posterior is not known to be NUTS's in")
 
 
-def coverage_suits(share: float, cells: int) -> bool:
-    """Whether a coverage of 90% intervals is within bounds, or no further from 90% than chance explains."""
-    within = LOWEST_COVERAGE <= share <= HIGHEST_COVERAGE
-    return bool(within or np.isnan(share) or abs(share - 0.9) <= SURELY * np.sqrt(0.09 / max(cells, 1)))
-
-
-def agreement_suits(share: float, products: int) -> bool:
-    """Whether enough of so many products agree, or as many as chance explains."""
-    return bool(share >= LEAST_AGREEMENT or share >= 0.9 - SURELY * np.sqrt(0.09 / max(products, 1)))
-
-
-def lead_suits(lead: float, error: float) -> bool:
-    """Whether a rival's log score is no higher than its standard error explains, or by next to nothing."""
-    return bool(lead >= -max(SURELY * error, LEAST_LEAD))
-
-
 def _result(name: str, rows: Mapping[str, Mapping[str, object]], trouble: str) -> dg.AssetCheckResult:
-    unsuited = [category for category, row in rows.items() if not row["suits"]]
+    beyond = [category for category, row in rows.items() if not row["within limits"]]
     return dg.AssetCheckResult(
         check_name=name,
-        passed=not unsuited,
+        passed=not beyond,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{trouble}: {', '.join(map(repr, unsuited))}"
-        if unsuited
+        description=f"{trouble}: {', '.join(map(repr, beyond))}"
+        if beyond
         else f"holds in {len(rows)} categories",
         metadata=by_category(rows),
     )

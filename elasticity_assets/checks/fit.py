@@ -190,15 +190,15 @@ def elasticities_are_negative(rows: pd.DataFrame) -> dg.AssetCheckResult:
             "products": len(own),
             "positive": positive,
             "surely positive": surely,
-            "suits": not surely and positive <= max(MOST_POSITIVE * len(own), 1.0),
+            "within limits": not surely and positive <= max(MOST_POSITIVE * len(own), 1.0),
         }
-    unsuited = [category for category, row in facts.items() if not row["suits"]]
+    beyond = [category for category, row in facts.items() if not row["within limits"]]
     return dg.AssetCheckResult(
         check_name="elasticities_are_negative",
-        passed=not unsuited,
+        passed=not beyond,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"dearer seems to sell more for some products in: {', '.join(map(repr, unsuited))}"
-        if unsuited
+        description=f"dearer seems to sell more for some products in: {', '.join(map(repr, beyond))}"
+        if beyond
         else f"{len(rows)} products, next to none positive",
         metadata=by_category(facts),
     )

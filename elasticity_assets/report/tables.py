@@ -9,9 +9,13 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.checks.evidence import agreement_suits, coverage_suits, lead_suits
+from elasticity_assets.inference.judging.limits import (
+    DRIFT_SDS,
+    agreement_within_limits,
+    coverage_within_limits,
+    lead_within_limits,
+)
 from elasticity_assets.inference.judging.scores import MODEL
-from elasticity_assets.inference.judging.split_samples import DRIFT_SDS
 from elasticity_assets.published.tables import (
     CATEGORY_ELASTICITY,
     FIT_DIAGNOSTICS,
@@ -134,12 +138,12 @@ def _evidence_cells(row: Mapping[str, Any], judged: int) -> dict[str, Cell]:
     return {
         "coverage of 90% intervals": Cell(
             percent(coverage),
-            bad=not coverage_suits(coverage, judged),
+            bad=not coverage_within_limits(coverage, judged),
         ),
         "WAPE": Cell(percent(row["heldout_wape"])),
         "split samples agree": Cell(
             percent(agreement),
-            bad=np.isfinite(agreement) and not agreement_suits(agreement, row["n_products"]),
+            bad=np.isfinite(agreement) and not agreement_within_limits(agreement, row["n_products"]),
         ),
         "drift": Cell(
             f"{number(drift)} ± {number(drift_sd)}" if np.isfinite(drift) else "–",
@@ -160,7 +164,7 @@ def _lead(scores: pd.DataFrame, category: str) -> dict[str, Cell]:
     lead, error = best["log_score_lead"], best["log_score_lead_se"]
     return {
         "lead over best rival": Cell(
-            f"{number(lead, 3)} ± {number(error, 3)}", bad=not lead_suits(lead, error)
+            f"{number(lead, 3)} ± {number(error, 3)}", bad=not lead_within_limits(lead, error)
         ),
         "best rival": Cell(best["model"]),
     }

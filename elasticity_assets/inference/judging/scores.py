@@ -114,7 +114,7 @@ class HeldOut:
         return np.where(count > 0, inside / np.maximum(count, 1), np.nan), count
 
     def coverage_spread(self, level: float = 0.9) -> float:
-        """Spread of coverage between products over what chance gives: about 1 if the model suits all of them alike."""
+        """Spread of coverage between products over what chance gives: about 1 if the model fits all of them alike."""
         share, count = self.coverage_by_product(level)
         seen = count > 0
         expected = np.mean(level * (1.0 - level) / count[seen]) if seen.any() else np.nan

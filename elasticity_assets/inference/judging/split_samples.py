@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from elasticity_assets.inference.judging.limits import DRIFT_SDS
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 
-DRIFT_SDS = 2.576
-"""Beyond so many sds, which 1 in 100 has by chance, a difference of halves counts as drift."""
 BLOCK_DAYS = 91
 """A block's length: 13 weeks."""
 _NINETY = 1.6448536269514722  # normal quantile of 95%
