@@ -141,7 +141,7 @@ def publish(
         _remove_leftovers(published)
         with _stays_as_it_was(published):
             with warehouse.read() as connection:
-                row = connection.sql(statement("mart_refit"), params=_refit_values(refit)).to_arrow_table()
+                row = connection.sql(statement("row_of_refit"), params=_refit_values(refit)).to_arrow_table()
                 row_counts = _build(new, database_name(published), connection, row, controls)
             if problems := _problems(new, database_name(published), refit, warehouse.memory_bytes):
                 raise TablesDisagreeError(published, problems)
@@ -238,19 +238,19 @@ def _build(
     connection.register("this_refit", refit)
     connection.execute(
         statement(
-            "mart_attach", file=quoted(str(new), "'"), database=name, version=quoted(STORAGE_VERSION, "'")
+            "attach_new_file", file=quoted(str(new), "'"), database=name, version=quoted(STORAGE_VERSION, "'")
         )
     )
     connection.execute("BEGIN")  # one commit, not one for each comment
     try:
         tables = published_tables(controls)
-        present = {found for (found,) in connection.execute(statement("mart_tables")).fetchall()}
+        present = {found for (found,) in connection.execute(statement("tables_there")).fetchall()}
         row_counts = dict.fromkeys((table.name for table in tables), 0)
         for table in tables:
             connection.execute(create_table(table, database))
             for source in _sources(table, exists=table.name in present):
                 copy = statement(
-                    "mart_copy",
+                    "copy_table",
                     target=qualified(table, database),
                     columns=typed_columns(table),
                     source=source,
@@ -261,18 +261,16 @@ def _build(
             for comment in comment_statements(table, database):
                 connection.execute(comment)
         scenarios = select_scenarios(statement("asked_price_change"), database)
-        connection.execute(statement("mart_macro", database=name, scenarios=scenarios))
-        connection.execute(
-            statement("mart_comment_on_macro", database=name, comment=quoted(MACRO_COMMENT, "'"))
-        )
+        connection.execute(statement("create_macro", database=name, scenarios=scenarios))
+        connection.execute(statement("comment_on_macro", database=name, comment=quoted(MACRO_COMMENT, "'")))
         connection.execute("COMMIT")
-        connection.execute(statement("mart_checkpoint", database=name))
+        connection.execute(statement("checkpoint", database=name))
     except BaseException:
         with suppress(duckdb.Error):
             connection.execute("ROLLBACK")
         raise
     finally:
-        connection.execute(statement("mart_detach", database=name))
+        connection.execute(statement("detach", database=name))
         connection.unregister("this_refit")
     return row_counts
 
@@ -287,18 +285,18 @@ def _controls(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def _sources(table: Table, *, exists: bool) -> list[str]:
     """List what the published table is copied from: tables, or queries in brackets."""
     own = [qualified(table)] if exists else []  # history does not exist before the first refit
-    earlier = [f"({statement('mart_earlier', table=name)})" for name in own]
+    earlier = [f"({statement('earlier_refits', table=name)})" for name in own]
     if table is REFITS:
         return [*earlier, "this_refit"]
     if table is ELASTICITY_HISTORY:
-        return [*earlier, f"({statement('mart_history')})"]
+        return [*earlier, f"({statement('history_of_refit')})"]
     if table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY):
-        return [f"({statement('mart_flag_old', table=name)})" for name in own]
+        return [f"({statement('flag_old_fits', table=name)})" for name in own]
     return own
 
 
 def _refit_values(refit: Refit) -> dict[str, object]:
-    """Parameters of mart_refit.sql."""
+    """Parameters of the statement row_of_refit."""
     versions = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
     return {
         "refit_id": refit.refit_id,
@@ -317,13 +315,13 @@ def _problems(new: Path, database: str, refit: Refit, memory_bytes: int) -> list
         duckdb.connect(config={"memory_limit": f"{memory_bytes}B", "temp_directory": spills}) as connection,
     ):
         connection.execute(
-            statement("mart_attach_read_only", file=quoted(str(new), "'"), database=quoted(database))
+            statement("attach_read_only", file=quoted(str(new), "'"), database=quoted(database))
         )
-        connection.execute(statement("mart_use", database=quoted(database)))
+        connection.execute(statement("use_database", database=quoted(database)))
         problems = []
         for table in WRITTEN_BY_CATEGORY:
             key = ", ".join(map(quoted, table.key))
-            repeated = statement("mart_repeated_keys", table=qualified(table), key=key)
+            repeated = statement("repeated_keys", table=qualified(table), key=key)
             (count,) = connection.execute(repeated).fetchall()[0]
             if count:
                 problems.append(
@@ -340,7 +338,8 @@ def _problems(new: Path, database: str, refit: Refit, memory_bytes: int) -> list
             "failed": list(refit.failed),
         }
         problems += [
-            problem for (problem,) in connection.execute(statement("mart_checks"), values).fetchall()
+            problem
+            for (problem,) in connection.execute(statement("reasons_not_to_publish"), values).fetchall()
         ]
     return problems
 
@@ -350,7 +349,10 @@ def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
 
     def record(connection: duckdb.DuckDBPyConnection) -> None:
         connection.register("this_refit", row)
-        for table, source in ((REFITS, "this_refit"), (ELASTICITY_HISTORY, f"({statement('mart_history')})")):
+        for table, source in (
+            (REFITS, "this_refit"),
+            (ELASTICITY_HISTORY, f"({statement('history_of_refit')})"),
+        ):
             connection.execute(create_table(table))
             name, columns = qualified(table), typed_columns(table)
             connection.execute(statement("delete_refit", table=name), {"refit_id": refit.refit_id})

@@ -1,0 +1,176 @@
+-- name: add_control
+ALTER TABLE raw_sales ADD COLUMN IF NOT EXISTS {control} DOUBLE
+
+-- name: known_files
+SELECT file_id, file, content_hash, reading FROM sales_files ORDER BY file
+
+-- name: place_file
+UPDATE sales_files
+SET file = $file, place = $place
+WHERE file_id = $file_id AND (file <> $file OR place <> $place)
+
+-- name: next_file_id
+SELECT coalesce(max(file_id), 0) + 1 FROM sales_files
+
+-- name: keep_file
+INSERT INTO sales_files
+SELECT
+    $file_id,
+    $file,
+    $content_hash,
+    $reading,
+    $place,
+    count(*),
+    coalesce(sum(units), 0),
+    min(day) FILTER (WHERE reason IS NULL),
+    max(day) FILTER (WHERE reason IS NULL)
+FROM raw_sales
+WHERE file_id = $file_id
+
+-- name: rows_of_files
+SELECT coalesce(sum(rows_in), 0), coalesce(sum(units_in), 0) FROM sales_files
+
+-- name: unreadable_control
+-- Of one control in one file: values given, those that are neither numbers nor yes or no, and one of these.
+SELECT
+    count(*) FILTER (WHERE {given}) AS n_given,
+    count(*) FILTER (WHERE {given} AND {number} IS NULL) AS n_unreadable,
+    min({text}) FILTER (WHERE {given} AND {number} IS NULL) AS example
+FROM {source} AS {row}
+
+-- name: read_file
+INSERT INTO raw_sales BY NAME
+WITH delivered AS (
+    SELECT
+        {line} AS line,
+        {row} AS delivered,
+        {product} AS product,
+        {category} AS category,
+        {store} AS store,
+        {date} AS delivered_date,
+        {label} AS period_label,
+        {period_given} AS period_given,
+        {units} AS units,
+        {units_given} AS units_given,
+        {price} AS price,
+        {price_given} AS price_given,
+        {regular_price} AS regular_price,
+        {description} AS description
+        {controls}
+    FROM {source} AS {row}
+), understood AS (
+    SELECT
+        *,
+        coalesce(delivered_date, start_of_label(period_label, $period)) AS day,
+        delivered_date IS NOT NULL AS dated
+    FROM delivered
+), judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN product IS NULL THEN 'no product'
+            WHEN regexp_full_match(product, $not_products, 'i') THEN 'not a product'
+            WHEN category IS NULL THEN 'no category'
+            WHEN NOT period_given THEN 'no period'
+            WHEN day IS NULL THEN 'period unreadable'
+            WHEN NOT units_given THEN 'no units'
+            WHEN units IS NULL THEN 'units unreadable'
+            WHEN NOT price_given THEN 'no price'
+            WHEN price IS NULL THEN 'price unreadable'
+            WHEN price <= 0 THEN 'price not positive'
+        END AS reason
+    FROM understood
+)
+SELECT
+    CAST($file_id AS INTEGER) AS file_id,
+    reason,
+    CASE WHEN reason IS NOT NULL THEN CAST(to_json(delivered) AS VARCHAR) END AS "row",
+    * EXCLUDE (delivered, delivered_date, period_label, period_given, units_given, price_given, reason)
+FROM judged
+
+-- name: reject_duplicates
+UPDATE raw_sales
+SET reason = 'duplicate row', "row" = copies.delivered
+FROM (
+    SELECT line, CAST(to_json(delivered) AS VARCHAR) AS delivered, row_number() OVER (PARTITION BY delivered ORDER BY line) AS nth
+    FROM (SELECT {line} AS line, {row} AS delivered FROM {source} AS {row})
+    JOIN (
+        SELECT line
+        FROM raw_sales
+        WHERE file_id = $file_id AND reason IS NULL
+        QUALIFY count(*) OVER (PARTITION BY lower(product), store, day) > 1
+    ) USING (line)
+) AS copies
+WHERE raw_sales.file_id = $file_id AND raw_sales.line = copies.line AND copies.nth > 1
+
+-- name: shift_lines
+-- Rows were numbered without the malformed lines among them: push each row down by those before it.
+UPDATE raw_sales
+SET line = shifted.line + shifted.n_malformed
+FROM (
+    SELECT r.line, gaps.n_malformed
+    FROM raw_sales AS r
+    ASOF JOIN (
+        SELECT n_before, max(nth) AS n_malformed
+        FROM (
+            SELECT line - row_number() OVER (ORDER BY line) AS n_before, row_number() OVER (ORDER BY line) AS nth
+            FROM (SELECT DISTINCT line FROM reject_errors)
+        )
+        GROUP BY n_before
+    ) AS gaps ON r.line > gaps.n_before
+    WHERE r.file_id = $file_id
+) AS shifted
+WHERE raw_sales.file_id = $file_id AND raw_sales.line = shifted.line
+
+-- name: store_malformed_lines
+-- DuckDB lists a malformed line once for every field too many or too few.
+INSERT INTO raw_sales (file_id, line, reason, "row")
+SELECT
+    $file_id,
+    line,
+    'malformed line: ' || lower(any_value(CAST(error_type AS VARCHAR))),
+    CAST(to_json(any_value(csv_line)) AS VARCHAR)
+FROM reject_errors
+GROUP BY line
+
+-- name: drop_malformed_lines
+DROP TABLE IF EXISTS temp.reject_errors;
+DROP TABLE IF EXISTS temp.reject_scans
+
+-- name: file_rows
+SELECT count(*), count(*) FILTER (WHERE reason IS NULL) FROM raw_sales WHERE file_id = $file_id
+
+-- name: forget_file
+DELETE FROM {table} WHERE file_id = $file_id
+
+-- name: repeated_lines
+-- How many of a file's product-periods have several lines, and how many of those lines differ; of the
+-- products whose hash has none of the bits of `mask`.
+SELECT
+    count(*) AS n,
+    count(*) FILTER (WHERE n_lines > 1) AS n_repeated,
+    count(*) FILTER (WHERE differ) AS n_differing
+FROM (
+    SELECT count(*) AS n_lines, min(units) < max(units) OR min(price) < max(price) AS differ
+    FROM raw_sales
+    WHERE file_id = $file_id AND reason IS NULL AND hash(lower(product)) & CAST($mask AS UBIGINT) = 0
+    GROUP BY lower(product), store, day
+)
+
+-- name: repeats_days
+-- Whether any product and store has several lines of one day. Seven days share a bit mask, which makes it a
+-- coarse and quick look before `repeated_lines`.
+SELECT coalesce(bool_or(n_lines > n_days), false)
+FROM (
+    SELECT count(*) AS n_lines, bit_count(bit_or(CAST(1 AS UTINYINT) << CAST(isodow(day) AS UTINYINT))) AS n_days
+    FROM raw_sales
+    WHERE file_id = $file_id AND reason IS NULL
+    GROUP BY lower(product), store, date_trunc('week', day)
+)
+
+-- name: reasons_of_files
+SELECT reason, count(*) AS n
+FROM raw_sales
+WHERE reason IS NOT NULL AND ($file_id IS NULL OR file_id = $file_id)
+GROUP BY reason
+ORDER BY n DESC, reason

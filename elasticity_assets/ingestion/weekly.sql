@@ -1,0 +1,296 @@
+-- name: clear_unused_sales
+DELETE FROM unused_sales
+
+-- name: find_replaced
+-- Where files overlap: for each product, store and date as delivered, the latest file that delivers it.
+-- Files whose dates do not overlap are not looked at.
+CREATE OR REPLACE TEMP TABLE latest_delivery AS
+WITH ordered AS (
+    SELECT *, row_number() OVER (ORDER BY place, file) AS turn FROM sales_files
+), overlapping AS (
+    SELECT a.file_id, a.turn
+    FROM ordered AS a
+    SEMI JOIN ordered AS b
+        ON a.file_id <> b.file_id AND a.first_day <= b.last_day AND b.first_day <= a.last_day
+)
+SELECT lower(r.product) AS code, r.store, r.day, max(o.turn) AS turn
+FROM raw_sales AS r
+JOIN overlapping AS o ON o.file_id = r.file_id
+WHERE r.reason IS NULL
+GROUP BY ALL
+HAVING min(o.turn) < max(o.turn)
+
+-- name: leave_out_replaced
+INSERT INTO unused_sales
+WITH ordered AS (
+    SELECT *, row_number() OVER (ORDER BY place, file) AS turn FROM sales_files
+)
+SELECT r.file_id, r.line, 'replaced by ' || winner.file
+FROM raw_sales AS r
+JOIN ordered AS own ON own.file_id = r.file_id
+JOIN latest_delivery AS d
+    ON d.code = lower(r.product) AND d.store IS NOT DISTINCT FROM r.store AND d.day = r.day AND own.turn < d.turn
+JOIN ordered AS winner ON winner.turn = d.turn
+WHERE r.reason IS NULL
+
+-- name: incomplete_periods
+-- The first and last period, where days are summed and days on which the shop trades are missing from it.
+-- Days are summed where files deliver dates, and a period mostly has several. The shop trades on a weekday
+-- that has at least half as many dates as the busiest.
+WITH dates AS (
+    SELECT DISTINCT day, CAST(date_trunc($period, day) AS DATE) AS period_start
+    FROM raw_sales
+    WHERE reason IS NULL AND dated
+), weekdays AS (
+    SELECT isodow(day) AS weekday, count(*) AS n FROM dates GROUP BY weekday
+), trading AS (
+    SELECT weekday FROM weekdays WHERE 2 * n >= (SELECT max(n) FROM weekdays)
+), span AS (
+    SELECT
+        min(day) AS first_day,
+        max(day) AS last_day,
+        min(period_start) AS first_period,
+        max(period_start) AS last_period,
+        count(*) >= 1.5 * count(DISTINCT period_start) AS summed
+    FROM dates
+), labelled AS (
+    SELECT min(day) AS first_label, max(day) AS last_label FROM raw_sales WHERE reason IS NULL AND NOT dated
+), missing AS (
+    SELECT CAST(day AS DATE) AS day
+    FROM span, unnest(
+        generate_series(CAST(first_period AS TIMESTAMP), first_day - INTERVAL 1 DAY, INTERVAL 1 DAY)
+        || generate_series(
+            last_day + INTERVAL 1 DAY,
+            last_period + CASE $period WHEN 'week' THEN INTERVAL 6 DAY ELSE INTERVAL 1 MONTH - INTERVAL 1 DAY END,
+            INTERVAL 1 DAY
+        )
+    ) AS days (day)
+    WHERE isodow(day) IN (SELECT weekday FROM trading)
+)
+SELECT
+    CASE WHEN summed AND first_period <= coalesce(first_label, first_period)
+        AND EXISTS (FROM missing WHERE missing.day < first_day) THEN first_period END AS first_incomplete,
+    CASE WHEN summed AND last_period >= coalesce(last_label, last_period)
+        AND EXISTS (FROM missing WHERE missing.day > last_day) THEN last_period END AS last_incomplete
+FROM span, labelled
+WHERE $period <> 'day'
+
+-- name: leave_out_incomplete
+INSERT INTO unused_sales
+SELECT
+    r.file_id,
+    r.line,
+    CASE CAST(date_trunc($period, r.day) AS DATE)
+        WHEN $first_incomplete THEN 'incomplete first period' ELSE 'incomplete last period'
+    END
+FROM raw_sales AS r
+ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
+WHERE r.reason IS NULL AND CAST(date_trunc($period, r.day) AS DATE) IN ($first_incomplete, $last_incomplete)
+
+-- name: product_codes
+-- The spellings of each product's code, and the one in use: the latest, then the most frequent.
+-- Codes that differ only in case are one product. So are its categories: the latest delivered holds.
+CREATE OR REPLACE TEMP TABLE product_facts AS
+SELECT r.product AS spelling, r.category, r.description, max(r.day) AS last_day, max(f.place) AS place, count(*) AS n
+FROM raw_sales AS r
+JOIN sales_files AS f ON f.file_id = r.file_id
+WHERE r.reason IS NULL
+GROUP BY r.product, r.category, r.description;
+
+CREATE OR REPLACE TEMP TABLE product_codes AS
+WITH spellings AS (
+    SELECT lower(spelling) AS code, spelling, max(last_day) AS last_day, sum(n) AS n
+    FROM product_facts
+    GROUP BY spelling
+), categories AS (
+    SELECT lower(spelling) AS code, category, max((last_day, place)) AS last, sum(n) AS n
+    FROM product_facts
+    GROUP BY code, category
+), descriptions AS (
+    SELECT lower(spelling) AS code, description, sum(n) AS n
+    FROM product_facts
+    WHERE description IS NOT NULL
+    GROUP BY code, description
+)
+SELECT s.spelling, p.product, c.category, d.description
+FROM spellings AS s
+JOIN (
+    SELECT code, arg_max(spelling, (last_day, n, spelling)) AS product FROM spellings GROUP BY code
+) AS p ON p.code = s.code
+JOIN (
+    SELECT code, arg_max(category, (last, n, category)) AS category FROM categories GROUP BY code
+) AS c ON c.code = s.code
+LEFT JOIN (
+    SELECT code, arg_max(description, (n, description)) AS description FROM descriptions GROUP BY code
+) AS d ON d.code = s.code
+
+-- name: leave_out_negative
+INSERT INTO unused_sales
+SELECT r.file_id, r.line, 'more returned than sold'
+FROM raw_sales AS r
+JOIN product_codes AS c ON c.spelling = r.product
+JOIN weekly_sales AS w ON w.product = c.product AND w.period_start = CAST(date_trunc($period, r.day) AS DATE)
+ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
+WHERE r.reason IS NULL AND w.units < 0
+
+-- name: drop_negative
+DELETE FROM weekly_sales WHERE units < 0
+
+-- name: products
+DELETE FROM products;
+INSERT INTO products
+SELECT DISTINCT product, category, description FROM product_codes
+SEMI JOIN weekly_sales USING (product)
+ORDER BY category, product
+
+-- name: price_unit_value
+-- Revenue over units, returns netted; of the sales alone where returns at other prices put it outside the
+-- prices paid; the mean price offered where nothing was sold.
+coalesce(
+    CASE
+        WHEN round(sum(units), 9) > 0
+            AND round(sum(units * price), 6) / round(sum(units), 9)
+                BETWEEN min(price) FILTER (WHERE units > 0) AND max(price) FILTER (WHERE units > 0)
+        THEN round(sum(units * price), 6) / round(sum(units), 9)
+    END,
+    round(round(sum(units * price) FILTER (WHERE units > 0), 6) / round(sum(units) FILTER (WHERE units > 0), 9), 9),
+    round(avg(price), 9)
+)
+
+-- name: holds_returns
+-- Whether any usable row is a return, or no sale at all.
+SELECT EXISTS (FROM raw_sales WHERE reason IS NULL AND units <= 0)
+
+-- name: price_unit_value_of_sales
+-- Revenue over units where all rows are sales.
+round(sum(units * price), 6) / round(sum(units), 9)
+
+-- name: create_weekly_sales
+CREATE OR REPLACE TABLE weekly_sales (
+    category VARCHAR,
+    product VARCHAR,
+    period_start DATE,
+    units DOUBLE,
+    revenue DOUBLE,
+    price DOUBLE,
+    regular_price DOUBLE,
+    n_rows BIGINT,
+    category_hash UBIGINT
+    {controls}
+)
+
+-- name: weekly_batches
+-- Product codes in batches of about as many rows: the first code of each.
+SELECT min(code) AS first_code
+FROM (
+    SELECT code, CAST(sum(n) OVER (ORDER BY code ROWS UNBOUNDED PRECEDING) AS BIGINT) // $rows AS batch
+    FROM (SELECT lower(spelling) AS code, sum(n) AS n FROM product_facts GROUP BY code)
+)
+GROUP BY batch
+ORDER BY first_code
+
+-- name: weekly_sales
+-- Returns are netted in their period. Sums are rounded, so that the order of adding does not show.
+-- regular_price and the controls are plain means over the rows of the product-period: a mean weighted by
+-- units would follow demand, which they are to explain.
+-- Rows lie by their category's hash, since DuckDB knows of a block of texts only how they begin: so it reads no block
+-- of other categories.
+-- Codes get their spelling in use before the sums and their category after them: most need no other spelling.
+INSERT INTO weekly_sales BY NAME
+WITH respelled AS (
+    SELECT spelling, product FROM product_codes WHERE spelling <> product
+), summed AS (
+    SELECT
+        coalesce(s.product, r.product) AS product,
+        CAST(date_trunc($period, r.day) AS DATE) AS period_start,
+        round(sum(units), 9) AS units,
+        round(sum(units * price), 6) AS revenue,
+        {price} AS price,
+        {regular_price} AS regular_price,
+        count(*) AS n_rows
+        {controls}
+    FROM raw_sales AS r
+    LEFT JOIN respelled AS s ON s.spelling = r.product
+    ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
+    WHERE r.reason IS NULL {of_batch}
+    GROUP BY ALL
+)
+SELECT c.category, md5_number_lower(c.category) AS category_hash, s.*
+FROM summed AS s
+JOIN product_codes AS c ON c.spelling = s.product
+ORDER BY category_hash, c.category, s.product, s.period_start
+
+-- name: of_batch
+AND lower(r.product) >= $first_code AND (lower(r.product) < $next_code OR $next_code IS NULL)
+
+-- name: accounts
+SELECT
+    (SELECT coalesce(sum(rows_in), 0) FROM sales_files) AS rows_in,
+    (SELECT coalesce(sum(units_in), 0) FROM sales_files) AS units_in,
+    (SELECT coalesce(sum(units), 0) FROM rejected_sales) AS units_rejected,
+    coalesce(sum(n_rows), 0) AS rows_used,
+    coalesce(sum(units), 0) AS units_used,
+    count(DISTINCT category) AS n_categories,
+    count(DISTINCT product) AS n_products,
+    count(DISTINCT period_start) AS n_periods,
+    count(*) AS n_product_periods,
+    min(period_start) AS first_period,
+    max(period_start) AS last_period
+FROM weekly_sales
+
+-- name: changed_categories
+-- Products delivered in several categories, the latest last.
+SELECT c.product, list(f.category ORDER BY f.category = c.category, f.last_day, f.category)
+FROM (SELECT spelling, category, max(last_day) AS last_day FROM product_facts GROUP BY spelling, category) AS f
+JOIN product_codes AS c ON c.spelling = f.spelling
+GROUP BY c.product
+HAVING count(DISTINCT f.category) > 1
+ORDER BY c.product
+
+-- name: reasons
+SELECT reason, count(*) AS n FROM rejected_sales GROUP BY reason ORDER BY n DESC, reason
+
+-- name: weekly_contract
+-- What weekly_sales must never hold: each fault with how many rows have it, and one of them. No row is no fault.
+WITH faults AS (
+    SELECT 'a blank category' AS fault, category, product, period_start
+    FROM weekly_sales
+    WHERE coalesce(trim(category), '') = ''
+    UNION ALL
+    SELECT 'a blank product', category, product, period_start
+    FROM weekly_sales
+    WHERE coalesce(trim(product), '') = ''
+    UNION ALL
+    SELECT 'no period', category, product, period_start
+    FROM weekly_sales
+    WHERE period_start IS NULL
+    UNION ALL
+    SELECT 'a period in the future', category, product, period_start
+    FROM weekly_sales
+    WHERE period_start > current_date
+    UNION ALL
+    SELECT 'a product-period twice', category, product, period_start
+    FROM weekly_sales
+    GROUP BY category, product, period_start
+    HAVING count(*) > 1
+    UNION ALL
+    SELECT 'units that are negative or no number', category, product, period_start
+    FROM weekly_sales
+    WHERE (units >= 0 AND isfinite(units)) IS NOT TRUE
+    UNION ALL
+    SELECT 'a price that is not positive or no number', category, product, period_start
+    FROM weekly_sales
+    WHERE (price > 0 AND isfinite(price)) IS NOT TRUE
+)
+
+SELECT
+    fault,
+    count(*) AS n_rows,
+    format('{}, {}, {}', min(category), min(product), min(period_start)) AS example
+FROM faults
+GROUP BY fault
+ORDER BY fault
+
+-- name: price_median
+-- Median of the prices of the sales; of the prices offered where nothing was sold.
+coalesce(median(price) FILTER (WHERE units > 0), median(price))

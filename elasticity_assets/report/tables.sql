@@ -1,0 +1,5 @@
+-- name: published_rows
+-- All rows of a published table.
+SELECT *
+FROM {table}
+ORDER BY ALL

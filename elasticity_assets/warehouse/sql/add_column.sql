@@ -1,1 +1,0 @@
-ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {type} DEFAULT {default}

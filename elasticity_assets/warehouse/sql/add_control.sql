@@ -1,1 +1,0 @@
-ALTER TABLE raw_sales ADD COLUMN IF NOT EXISTS {control} DOUBLE

@@ -1,1 +1,0 @@
-SELECT DISTINCT category FROM weekly_sales ORDER BY category

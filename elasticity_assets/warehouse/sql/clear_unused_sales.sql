@@ -1,1 +1,0 @@
-DELETE FROM unused_sales

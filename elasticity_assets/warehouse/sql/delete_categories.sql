@@ -1,1 +1,0 @@
-DELETE FROM {table} WHERE category IN (SELECT unnest($categories::VARCHAR[]))

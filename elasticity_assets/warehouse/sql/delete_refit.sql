@@ -1,1 +1,0 @@
-DELETE FROM {table} WHERE refit_id = $refit_id

@@ -1,1 +1,0 @@
-DELETE FROM weekly_sales WHERE units < 0

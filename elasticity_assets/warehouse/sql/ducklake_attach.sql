@@ -1,1 +1,0 @@
-ATTACH {address} AS {database} (DATA_PATH {files} {options})

@@ -1,7 +1,0 @@
--- Categories whose last fit failed.
-SELECT
-    category,
-    failed_at,
-    reason
-FROM fit_failures
-ORDER BY category

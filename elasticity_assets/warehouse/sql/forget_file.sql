@@ -1,1 +1,0 @@
-DELETE FROM {table} WHERE file_id = $file_id

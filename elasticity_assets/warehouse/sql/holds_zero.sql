@@ -1,1 +1,0 @@
-SELECT EXISTS (FROM raw_sales WHERE reason IS NULL AND units = 0)

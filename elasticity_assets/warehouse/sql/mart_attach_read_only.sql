@@ -1,1 +1,0 @@
-ATTACH {file} AS {database} (READ_ONLY)

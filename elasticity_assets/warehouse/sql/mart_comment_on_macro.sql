@@ -1,1 +1,0 @@
-COMMENT ON MACRO TABLE {database}.main.price_scenario IS {comment}

@@ -1,1 +1,0 @@
-INSERT INTO {target} BY NAME SELECT {columns} FROM {source} ORDER BY {key}

@@ -1,1 +1,0 @@
-SELECT count(*) - count(DISTINCT ({key})) AS n FROM {table}

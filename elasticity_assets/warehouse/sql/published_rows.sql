@@ -1,4 +1,0 @@
--- All rows of a published table.
-SELECT *
-FROM {table}
-ORDER BY ALL

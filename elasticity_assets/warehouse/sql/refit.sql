@@ -1,1 +1,0 @@
-SELECT * FROM refits WHERE refit_id = $refit_id

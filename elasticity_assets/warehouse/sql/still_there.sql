@@ -1,2 +1,0 @@
--- Of PostgreSQL.
-SELECT 1

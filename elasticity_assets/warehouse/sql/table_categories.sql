@@ -1,3 +1,0 @@
--- The categories that have rows in a table.
-SELECT DISTINCT category
-FROM {table}

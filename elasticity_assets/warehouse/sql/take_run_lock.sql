@@ -1,2 +1,0 @@
--- Of PostgreSQL.
-SELECT pg_try_advisory_lock(%(key)s)

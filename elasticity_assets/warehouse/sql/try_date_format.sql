@@ -1,1 +1,0 @@
-SELECT try_strptime('', ?)

@@ -1,1 +1,0 @@
-SELECT regexp_full_match('', ?)
