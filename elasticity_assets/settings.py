@@ -32,6 +32,7 @@ from pydantic_settings import SettingsError as EnvironmentValueError
 from elasticity_assets.holiday_control import HOLIDAYS, check_region
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
+from elasticity_assets.words import in_one_line
 
 DEFAULT_FILE = "elasticity.yaml"
 
@@ -352,7 +353,7 @@ def load_settings(file: Path | None = None) -> Settings:
             f"{file}: no such file; `elasticity init SALES_FILE` writes one, ELASTICITY_CONFIG names another"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"{file}: cannot be read: {in_one_line(error)}") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{file}: expected keys such as `sales:`, found {type(content).__name__}")
     try:

@@ -24,6 +24,7 @@ LAYERS = [
     "home",
     "settings",
     "holiday_control",
+    "words",
     "inference",
 ]
 """From the top; a module imports nothing from a layer above its own. The other modules are below them all."""

@@ -19,7 +19,7 @@ from elasticity_assets.checks import evidence as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
 from elasticity_assets.fitting.fitter import SviFit
 from elasticity_assets.fitting.packing import pack, unpack
-from elasticity_assets.fitting.stored_fits import FitRecord, of_fit, readable_fit, reason, utc_now
+from elasticity_assets.fitting.stored_fits import FitRecord, of_fit, readable_fit
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
@@ -28,6 +28,7 @@ from elasticity_assets.published.tables import NUTS_CROSS_CHECK
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import create_table, replace_rows
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import reason, utc_now
 
 if TYPE_CHECKING:  # it imports jax
     from elasticity_assets.inference.judging.cross_check import CrossCheck

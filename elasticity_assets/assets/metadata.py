@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from elasticity_assets.fitting.stored_fits import reason
 from elasticity_assets.warehouse.schema import Table
+from elasticity_assets.words import reason
 
 OWNERS = ["team:pricing"]
 # A picture takes as long as a small category's fit, and the run's log holds it.

@@ -23,7 +23,6 @@ from elasticity_assets.fitting.stored_fits import (
     new_record,
     pack_fit,
     readable_fit,
-    reason,
     record_outcomes,
 )
 from elasticity_assets.inference.hierarchy import message, pool
@@ -31,6 +30,7 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import category_summary, product_summary
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.words import reason
 
 GROUP = "2_fit"
 

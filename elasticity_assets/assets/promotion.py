@@ -13,12 +13,13 @@ from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import StoredArrays
 from elasticity_assets.fitting.fitter import SviFit, TwoSlopesTask
 from elasticity_assets.fitting.packing import unpack
-from elasticity_assets.fitting.stored_fits import check_finite_slopes, fits_in, readable_fit, reason
+from elasticity_assets.fitting.stored_fits import check_finite_slopes, fits_in, readable_fit
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.tables import PRODUCT_ELASTICITY, PROMOTION_ELASTICITY
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.words import reason
 
 
 @dg.asset(

@@ -11,11 +11,12 @@ from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.automation.partitions import category_of
 from elasticity_assets.checks import published as checks
 from elasticity_assets.fitting.array_store import StoredArrays
-from elasticity_assets.fitting.stored_fits import failures, readable_fit, utc_now
+from elasticity_assets.fitting.stored_fits import failures, readable_fit
 from elasticity_assets.published.publish import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import utc_now
 
 
 @dg.asset(

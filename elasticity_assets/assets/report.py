@@ -27,6 +27,7 @@ from elasticity_assets.report.tables import (
 )
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.words import in_one_line
 
 
 @dg.asset(
@@ -71,7 +72,7 @@ def report(
             )
         except Exception as error:  # the rest of the page is worth having
             context.log.exception(f"the section of {category!r} could not be drawn")
-            section = Section(category, [], [], 0, [f"No pictures: {' '.join(str(error).split())}"])
+            section = Section(category, [], [], 0, [f"No pictures: {in_one_line(error)}"])
         sections.append(section)
     refit_id, began = str(tables.refit["refit_id"]), tables.refit["refitted_at"]
     page = render(

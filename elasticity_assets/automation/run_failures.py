@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import dagster as dg
 from dagster._utils.error import SerializableErrorInfo
 
+from elasticity_assets.words import in_one_line
+
 
 def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
     """Say in one line each what failed in a run: categories, other blocking checks, steps.
@@ -46,7 +48,7 @@ def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
 
 def _message(error: SerializableErrorInfo) -> str:
     """Text of an error in one line, without the name of its class, which says nothing to a user."""
-    return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", " ".join(error.message.split()))
+    return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", in_one_line(error.message))
 
 
 def _by_category(evaluation: dg.AssetCheckEvaluation) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from elasticity_assets.settings import Settings, SettingsError, load_settings, settings_file
+from elasticity_assets.words import in_one_line
 
 
 class OneLine(click.Group):
@@ -30,7 +31,7 @@ class OneLine(click.Group):
         except Exception as error:
             if not _is_of_the_world(error):
                 raise
-            click.echo(" ".join(str(error).split()), err=True)
+            click.echo(in_one_line(error), err=True)
             ctx.exit(1)
 
 

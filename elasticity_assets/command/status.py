@@ -7,8 +7,8 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from elasticity_assets.fitting.stored_fits import utc_now
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import utc_now
 
 
 def table_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

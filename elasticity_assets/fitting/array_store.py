@@ -18,6 +18,8 @@ import numpy as np
 from upath import UPath
 from upath.implementations.local import LocalPath
 
+from elasticity_assets.words import in_one_line
+
 Arrays = Mapping[str, np.ndarray]
 
 STALE_SECONDS = 3600
@@ -164,6 +166,6 @@ def _reaching(place: UPath, *passed: type[Exception]) -> Iterator[None]:
         raise
     except Exception as error:  # each client has errors of its own
         raise dg.Failure(
-            f"{place}: {' '.join(str(error).split())}; check `arrays` in the settings, and the store's "
+            f"{place}: {in_one_line(error)}; check `arrays` in the settings, and the store's "
             "address and credentials in the environment"
         ) from None

@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 import dagster as dg
 from threadpoolctl import threadpool_limits
 
+from elasticity_assets.words import in_one_line
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -67,7 +69,7 @@ def connect(address: str) -> bool:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise dg.Failure(
-            f"ray.address {address!r} cannot be reached: {' '.join(str(error).split()).rstrip('.')}; "
+            f"ray.address {address!r} cannot be reached: {in_one_line(error).rstrip('.')}; "
             "start one (ray start --head) or correct ray.address",
             allow_retries=False,
         ) from None

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 import duckdb
@@ -14,6 +14,7 @@ from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
 from elasticity_assets.warehouse.schema import Column, Table, create_table, qualified, replace_rows
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import utc_now
 
 T = TypeVar("T")
 
@@ -57,16 +58,6 @@ FIT_FAILURES = Table(
         Column("reason", "VARCHAR", "text", "Why, in one line"),
     ),
 )
-
-
-def utc_now() -> datetime:
-    """Time of day in UTC, naive, to the second: what the tables hold."""
-    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-
-
-def reason(error: BaseException) -> str:
-    """Say in one line why something ended with an error."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def new_record(inputs_hash: str, n_obs: int) -> FitRecord:

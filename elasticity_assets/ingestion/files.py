@@ -19,6 +19,7 @@ import duckdb
 from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.settings import SettingsError
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import in_one_line
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -179,7 +180,7 @@ def _parquet_columns(connection: duckdb.DuckDBPyConnection, file: str) -> dict[s
     try:
         rows = connection.execute(statement("describe_parquet"), [file]).fetchall()
     except duckdb.Error as error:
-        raise SalesFileError(f"{file} cannot be read as Parquet: {' '.join(str(error).split())}") from None
+        raise SalesFileError(f"{file} cannot be read as Parquet: {in_one_line(error)}") from None
     return {row[0]: row[1] for row in rows}
 
 

@@ -16,6 +16,7 @@ from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.ingestion.files import FileFormat, examine
 from elasticity_assets.ingestion.reading import is_date, row_source, text_of
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.words import in_one_line
 
 SAMPLE_ROWS = 5_000
 """Rows looked at, drawn from the whole file."""
@@ -81,9 +82,7 @@ class SalesFileGuess:
         }
         notes = "".join(f"# {sentence}\n" for sentence in self.sentences)
         body = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110)
-        return (
-            f"# Guessed from {' '.join(path.split())}; check it, then run `elasticity refit`.\n{notes}{body}"
-        )
+        return f"# Guessed from {in_one_line(path)}; check it, then run `elasticity refit`.\n{notes}{body}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def guess_sales_file(file: str) -> SalesFileGuess:
                 )
             charges = _charges(connection, file, layout, columns["product"], profiles[columns["product"]])
         except duckdb.Error as error:
-            raise SalesFileError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+            raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
     return _guess(layout, encoding, profiles, columns, charges)
 
 
@@ -274,7 +273,7 @@ def _guess(
         sales["not_products"] = ["[^0-9]+"]
         shown = ", ".join(charges[:5]) + (", ..." if len(charges) > 5 else "")
         sentences.append(f"Codes without a digit are taken for charges, not products, and rejected: {shown}.")
-    return SalesFileGuess(sales, tuple(" ".join(sentence.split()) for sentence in sentences))
+    return SalesFileGuess(sales, tuple(map(in_one_line, sentences)))
 
 
 def _period(profile: _Profile, name: str) -> tuple[str, str]:

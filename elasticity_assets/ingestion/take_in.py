@@ -22,6 +22,7 @@ from elasticity_assets.ingestion.reading import (
 )
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.words import in_one_line
 
 READER = 2
 """Raise it when rows are understood otherwise than before; every file is then read again."""
@@ -169,7 +170,7 @@ def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales:
         if _has_duplicates(connection, file_id):
             connection.execute(statement("reject_duplicates", **source), {"file_id": file_id, **of_source})
     except duckdb.Error as error:
-        raise SalesFileError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+        raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
     if layout.kind == "csv":
         connection.execute(statement("shift_lines"), {"file_id": file_id})
         connection.execute(statement("store_malformed_lines"), {"file_id": file_id})

@@ -45,6 +45,7 @@ from elasticity_assets.warehouse.schema import (
     typed_columns,
 )
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.words import in_one_line
 
 MACRO_COMMENT = (
     "What units and revenue of a product do at any price change above -1 [fraction of the price]: of this product "
@@ -201,7 +202,7 @@ def _stays_as_it_was(published: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        raise PublishError(f"{published} stays as it was: {' '.join(str(error).split())}") from error
+        raise PublishError(f"{published} stays as it was: {in_one_line(error)}") from error
     finally:
         _remove_leftovers(published)
 

@@ -33,11 +33,11 @@ from elasticity_assets.warehouse.file import (
     Say,
     Warehouse,
     WarehouseError,
-    in_one_line,
     version_of_tables,
 )
 from elasticity_assets.warehouse.postgres_lock import postgres_lock
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.words import in_one_line
 
 DATABASE = "warehouse"
 """Name of the lake in a connection."""

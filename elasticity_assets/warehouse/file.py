@@ -22,6 +22,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import in_one_line
 
 SCHEMA_VERSION = 2
 """Version of the tables in sql/schema.sql. When it rises, `_bring_up_to_date` says how older files follow."""
@@ -267,8 +268,3 @@ def _log_holder(state: RetryCallState) -> None:
         dg.get_dagster_logger().info(
             "%s is held by %s; waiting, %.1f s so far", state.args[0], _holder(error), waited
         )
-
-
-def in_one_line(error: BaseException) -> str:
-    """Give an error's message without line breaks."""
-    return " ".join(str(error).split())

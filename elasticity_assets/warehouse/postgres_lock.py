@@ -12,9 +12,10 @@ from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_random
 
-from elasticity_assets.warehouse.file import Say, in_one_line
+from elasticity_assets.warehouse.file import Say
 from elasticity_assets.warehouse.run_lock import RunLockError
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import in_one_line
 
 _KEY = 5_210_433_671_207_154_932  # any number that nobody else takes
 

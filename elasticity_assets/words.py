@@ -1,0 +1,18 @@
+"""What messages and tables have in common: an error in one line, and the time of day."""
+
+from datetime import UTC, datetime
+
+
+def in_one_line(error: object) -> str:
+    """Give the text of an error, or of anything else, without line breaks and runs of blanks."""
+    return " ".join(str(error).split())
+
+
+def reason(error: BaseException) -> str:
+    """Say in one line why something ended with an error, with its class."""
+    return f"{type(error).__name__}: {in_one_line(error)}"
+
+
+def utc_now() -> datetime:
+    """Time of day in UTC, naive, to the second: what the tables hold."""
+    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
