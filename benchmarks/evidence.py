@@ -23,7 +23,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.inference import engines, natural_gradient, weighing
+from elasticity_assets.inference import engines, natural_gradient
+from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.judging import heldout, split_samples
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
@@ -47,7 +48,7 @@ def covered(posterior: CategoryPosterior, truth: np.ndarray) -> np.ndarray:
 
 def judge(panel: Panel, posterior: CategoryPosterior) -> dict[str, float]:
     """Scores of one category, as the assets publish them."""
-    panel = weighing.weighed(panel, weighing.of_posterior(posterior))
+    panel = weighed(panel, CellWeights.of(posterior))
     scores = heldout.evaluate(panel, DEFAULT, posterior.diagnostics.family, posterior).folds()
     fit = partial(
         natural_gradient.fit,

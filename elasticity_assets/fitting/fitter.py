@@ -20,6 +20,7 @@ from tqdm import tqdm
 from elasticity_assets.fitting import ray_tasks
 from elasticity_assets.fitting.packing import pack
 from elasticity_assets.fitting.threads import cores, run_each
+from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.options import (
     ARTICLE,
     FitOptions,
@@ -116,7 +117,7 @@ class SviFit(dg.ConfigurableResource):
     preset : str
         'default' or 'article'; the latter overrides engine, likelihood and options.
     robust, serial_correlation : bool
-        Whether absurd cells count less, and whether neighbouring periods' correlation widens the intervals.
+        Whether outlying cells count less, and whether neighbouring periods' correlation widens the intervals.
     svi, natural_gradient, nuts : dict
         The engines' own options, by name.
     cache : str
@@ -273,10 +274,9 @@ class SviFit(dg.ConfigurableResource):
         categories : int
             How many are judged at once: each of a great many less closely.
         """
-        from elasticity_assets.inference import weighing  # noqa: PLC0415
         from elasticity_assets.inference.judging import heldout  # noqa: PLC0415
 
-        panel = weighing.weighed(panel, weighing.of_posterior(posterior))
+        panel = weighed(panel, CellWeights.of(posterior))
         return heldout.evaluate(
             panel,
             self.priors,
@@ -287,7 +287,7 @@ class SviFit(dg.ConfigurableResource):
 
     def compare_samples(self, panel: Panel, posterior: CategoryPosterior) -> "SplitSamples":
         """Compare elasticities from parts of the category's periods, fitted as `evaluate` does."""
-        from elasticity_assets.inference import natural_gradient, weighing  # noqa: PLC0415
+        from elasticity_assets.inference import natural_gradient  # noqa: PLC0415
         from elasticity_assets.inference.judging import split_samples  # noqa: PLC0415
 
         def fit(part: Panel) -> CategoryPosterior:
@@ -299,20 +299,20 @@ class SviFit(dg.ConfigurableResource):
                 start=posterior,
             )
 
-        return split_samples.compare(weighing.weighed(panel, weighing.of_posterior(posterior)), fit)
+        return split_samples.compare(weighed(panel, CellWeights.of(posterior)), fit)
 
     def cross_check(self, panel: Panel, posterior: CategoryPosterior) -> "CrossCheck":
         """Hold a category's posterior against NUTS under the same priors and weights.
 
         Of a larger category, the fit of a random sample of CROSS_CHECK_PRODUCTS products is.
         """
-        from elasticity_assets.inference import natural_gradient, nuts, weighing  # noqa: PLC0415
+        from elasticity_assets.inference import natural_gradient, nuts  # noqa: PLC0415
         from elasticity_assets.inference.judging import cross_check  # noqa: PLC0415
 
-        weighed = weighing.weighed(panel, weighing.of_posterior(posterior))
-        part = some_products(weighed, CROSS_CHECK_PRODUCTS, seed=0)
+        panel = weighed(panel, CellWeights.of(posterior))
+        part = some_products(panel, CROSS_CHECK_PRODUCTS, seed=0)
         family = posterior.diagnostics.family
-        if part is not weighed:
+        if part is not panel:
             posterior = natural_gradient.fit(
                 part, self.priors, family, self.options.natural_gradient, start=posterior
             )

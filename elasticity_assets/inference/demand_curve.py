@@ -26,7 +26,7 @@ class DemandCurve:
     observed_price, observed_units : float arrays, shape (m,)
         Units as they would have been in a period of average period and control effects.
     discounted : bool array, shape (m,)
-        Which periods count less in the fit, since their units are absurd.
+        Which periods count less in the fit, since their units are outlying.
     """
 
     product: str

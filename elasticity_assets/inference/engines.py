@@ -1,4 +1,4 @@
-"""From a panel and options to a posterior: weighs the evidence and picks the engine."""
+"""From a panel and options to a posterior: weighs the cells and picks the engine."""
 
 import time
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from elasticity_assets.inference import natural_gradient, nuts, svi, weighing
+from elasticity_assets.inference.cell_weights import weighed
 from elasticity_assets.inference.options import FitOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -40,7 +41,7 @@ def fit(
         return engine.fit(
             panel, priors, options.likelihood, own_options, start=start, on_progress=on_progress
         )
-    weighed = weighing.weigh(
+    found = weighing.weigh(
         panel,
         priors,
         options.likelihood,
@@ -48,27 +49,27 @@ def fit(
         serial_correlation=options.serial_correlation,
         start=start,
     )
-    found, same_engine = weighed.evidence, options.engine == "natural_gradient"
+    weights, same_engine = found.cell_weights, options.engine == "natural_gradient"
     posterior = engine.fit(
-        weighing.weighed(panel, found),
+        weighed(panel, weights),
         priors,
         options.likelihood,
         own_options,
-        start=weighed.mode.state if same_engine else start,
+        start=found.mode.state if same_engine else start,
         on_progress=on_progress,
     )
     iterations, trace = posterior.diagnostics.iterations, posterior.trace
     if same_engine:
-        iterations += weighed.passes
-        if found.serial_correlation_factor == 1.0:  # of nearly the same weights
-            trace = np.concatenate([weighed.mode.posterior.trace, trace])
+        iterations += found.passes
+        if weights.serial_correlation_factor == 1.0:  # of nearly the same weights
+            trace = np.concatenate([found.mode.posterior.trace, trace])
     return replace(
         posterior,
         trace=trace,
         diagnostics=replace(
             posterior.diagnostics, iterations=iterations, seconds=time.perf_counter() - began
         ),
-        serial_correlation_factor=found.serial_correlation_factor,
-        discounted=found.discounted,
-        discounted_share=found.discounted_share,
+        serial_correlation_factor=weights.serial_correlation_factor,
+        discounted=weights.discounted,
+        discounted_share=weights.discounted_share,
     )

@@ -109,9 +109,9 @@ class FitOptions:
     engine : {'natural_gradient', 'svi', 'nuts'}
     likelihood : {'negative_binomial', 'poisson'}
     robust : bool
-        Whether absurd product-periods count less (`evidence`).
+        Whether outlying product-periods count less (`weighing`).
     serial_correlation : bool
-        Whether neighbouring periods' correlation widens the intervals (`evidence`).
+        Whether neighbouring periods' correlation widens the intervals (`weighing`).
     svi, natural_gradient, nuts
         The engines' own options.
     """

@@ -38,7 +38,7 @@ class Panel:
     observed : bool array, shape (N, W)
     weight : float32 array, shape (N, W)
         How often each cell's likelihood counts: 0 where not observed, else 1 as the panel is laid out. Held-out cells
-        have 0; less than 1 stands for evidence that is partly repeated, or not to be relied on (`evidence`).
+        have 0; less than 1 where a cell is outlying, or partly repeats its neighbours (`weighing`).
     zero_truncated : bool
         True if the files drop product-periods without sales, so that units > 0 always.
     log_regular_price : float32 array, shape (N, W)

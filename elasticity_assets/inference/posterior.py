@@ -178,7 +178,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class TwoSlopes:
-    """Two elasticities a product, and what prices there were to tell them from.
+    """Two elasticities a product, and what variation of prices there was to estimate them from.
 
     Attributes
     ----------

@@ -1,10 +1,10 @@
-"""How much each cell's likelihood counts: less where it repeats its neighbours, or is absurd.
+"""Finding how much each cell's likelihood counts: less where it is outlying, or repeats its neighbours.
 
-A cell far out in the tail of its own prediction (a stock-out, a mistyped number) tells nothing of prices and can
-move an elasticity by several sds: such cells count less, the absurd ones not at all, as in Tukey's redescending
+A cell far out in the tail of its own prediction (a stock-out, a mistyped number) says nothing of prices and can
+move an elasticity by several sds: such cells count less, the most outlying not at all, as in Tukey's redescending
 weights (Huber and Ronchetti 2009, "Robust statistics", 4.8), found by refitting.
 
-Where residuals of neighbouring periods go with prices that also stay, the likelihood counts the same evidence twice.
+Where residuals of neighbouring periods go with prices that also stay, the likelihood counts the same thing twice.
 The Newey-West (1987) long-run variance of the elasticities' scores against their plain variance says by how much;
 all weights of the category are divided by that factor, which widens every interval and the shrinkage with it.
 Derivation and what was tried: docs/model.md.
@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from scipy.special import ndtri_exp
 
+from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.density.expectations import Family, expectations
 from elasticity_assets.inference.judging.prediction import of_cells
 from elasticity_assets.inference.natural_gradient.engine import Mode, fit_mode
@@ -26,34 +27,17 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import Priors
 
-_SUSPICIOUS, _ABSURD = (2.5, 3.5), (3.5, 5.0)
-"""Tail scores from which a cell counts less, and from which not at all. The first look is harder, since an absurd cell
-hides behind the dispersion that it brought about."""
-_LOOKS = _SUSPICIOUS, *[_ABSURD] * 5
+_FIRST_THRESHOLDS, _THRESHOLDS = (2.5, 3.5), (3.5, 5.0)
+"""Tail scores from which a cell counts less, and from which not at all. The first round is stricter, since an outlying
+cell hides behind the dispersion that it brought about."""
+_ROUNDS = _FIRST_THRESHOLDS, *[_THRESHOLDS] * 5
 _BEYOND_CHANCE = 2.0
 _LAGS = 8  # periods, at most a quarter of them
 _OPTIONS = NaturalGradientOptions(grid_points=1)
 _SAME = 0.02  # shares
-_UNLIKE_ANY = 0.8  # of the first threshold: only cells whose cheap residual lies beyond are looked at closely
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """How much the cells of one panel count.
-
-    Attributes
-    ----------
-    serial_correlation_factor : float
-        By which all weights are divided; at least 1.
-    discounted : int array, shape (m, 2)
-        Row and column of the cells that count less than the others.
-    discounted_share : float array, shape (m,)
-        What is left of their weight, 0 to 1.
-    """
-
-    serial_correlation_factor: float
-    discounted: np.ndarray
-    discounted_share: np.ndarray
+_SCREENED_FROM = (
+    0.8  # of the first threshold: only cells whose deviance residual lies beyond get a tail score
+)
 
 
 @dataclass(frozen=True)
@@ -62,29 +46,16 @@ class Weighing:
 
     Attributes
     ----------
-    evidence : Evidence
+    cell_weights : CellWeights
     mode : Mode
         The last fit: near the one under these weights.
     passes : int
         Over the data, of all fits.
     """
 
-    evidence: Evidence
+    cell_weights: CellWeights
     mode: Mode
     passes: int
-
-
-def of_posterior(posterior: CategoryPosterior) -> Evidence:
-    """Tell what a fit found of its panel's cells."""
-    return Evidence(posterior.serial_correlation_factor, posterior.discounted, posterior.discounted_share)
-
-
-def weighed(panel: Panel, found: Evidence) -> Panel:
-    """Give the panel's cells the weights found."""
-    weight = panel.weight / np.float32(found.serial_correlation_factor)
-    row, column = found.discounted.T
-    weight[row, column] *= found.discounted_share
-    return replace(panel, weight=weight.astype(np.float32))
 
 
 def weigh(
@@ -104,57 +75,54 @@ def weigh(
     priors : Priors
     likelihood : {'negative_binomial', 'poisson'}
     robust : bool
-        Whether absurd cells count less. They are always found under the negative binomial: to Poisson all sales that
-        vary more than it allows look absurd.
+        Whether outlying cells count less. They are always found under the negative binomial: to Poisson all sales
+        that vary more than it allows are outlying.
     serial_correlation : bool
         Whether neighbouring periods' correlation counts.
     start : CategoryPosterior, optional
-        An earlier posterior to start from: where one look confirms its cells' shares, they hold.
+        An earlier posterior to start from: where one round confirms its cells' shares, they hold.
 
     Returns
     -------
     Weighing
     """
     passes = 0
-    judge: Likelihood = "negative_binomial" if robust else likelihood
+    family: Likelihood = "negative_binomial" if robust else likelihood
 
     def fit(share: np.ndarray, start: CategoryPosterior | State | None) -> Mode:
         nonlocal passes
-        mode = fit_mode(weighed(panel, _evidence(1.0, share)), priors, judge, _OPTIONS, start=start)
+        mode = fit_mode(
+            weighed(panel, CellWeights.of_shares(1.0, share)), priors, family, _OPTIONS, start=start
+        )
         passes += mode.posterior.diagnostics.iterations
         return mode
 
     share = np.ones((panel.n_products, panel.n_periods))
-    looks = _LOOKS if robust else ()
+    rounds = _ROUNDS if robust else ()
     if robust and start is not None:
         carried = _Carried.to(panel, start)
         mode = fit(carried.share, start)
-        share = carried.looked_at_again(mode, panel)
+        share = carried.scored_again(mode, panel)
         if _alike(carried.share, share):
-            looks = ()
+            rounds = ()
         else:  # what is found must not depend on where the search began
             share = np.ones(share.shape)
             mode = fit(share, mode.state)
     else:
         mode = fit(share, start)
-    for thresholds in looks:
+    for thresholds in rounds:
         last, share = share, _shares(mode, panel, np.array(thresholds))
         if _alike(last, share):
             break
         mode = fit(share, mode.state)
-    if judge != likelihood:
-        judge = likelihood
+    if family != likelihood:
+        family = likelihood
         mode = fit(share, mode.state)
     factor = 1.0
     if serial_correlation:
-        panel = weighed(panel, _evidence(1.0, share))
+        panel = weighed(panel, CellWeights.of_shares(1.0, share))
         factor = serial_correlation_factor(mode, panel, likelihood)
-    return Weighing(_evidence(factor, share), mode, passes)
-
-
-def _evidence(factor: float, share: np.ndarray) -> Evidence:
-    discounted = np.argwhere(share < 1.0)
-    return Evidence(factor, discounted, share[tuple(discounted.T)])
+    return Weighing(CellWeights.of_shares(factor, share), mode, passes)
 
 
 @dataclass(frozen=True)
@@ -188,14 +156,14 @@ class _Carried:
         share[row[here], column[here]] = start.discounted_share[here]
         return cls(share, seen, dispersion)
 
-    def looked_at_again(self, mode: Mode, panel: Panel) -> np.ndarray:
+    def scored_again(self, mode: Mode, panel: Panel) -> np.ndarray:
         """Give all cells shares, (n, T); new ones under the dispersion from before them, behind which none hides."""
         new = np.isnan(self.dispersion)
         dispersion = np.where(new, mode.posterior.dispersion, self.dispersion)
         before = replace(mode, posterior=replace(mode.posterior, dispersion=dispersion))
-        thresholds = np.where(new[:, None, None], _SUSPICIOUS, _ABSURD)
+        thresholds = np.where(new[:, None, None], _FIRST_THRESHOLDS, _THRESHOLDS)
         return np.where(
-            self.seen, _shares(mode, panel, np.array(_ABSURD)), _shares(before, panel, thresholds)
+            self.seen, _shares(mode, panel, np.array(_THRESHOLDS)), _shares(before, panel, thresholds)
         )
 
 
@@ -224,11 +192,11 @@ def _shares(mode: Mode, panel: Panel, thresholds: np.ndarray) -> np.ndarray:
     """
     n, T = mode.log_mean.shape
     units = panel.units[:n, :T].astype(np.float64)
-    rough = _deviance_residual(units, mode.log_mean, mode.posterior.dispersion[:, None])
+    residual = _deviance_residual(units, mode.log_mean, mode.posterior.dispersion[:, None])
     known = panel.weight[:n, :T] > 0
-    nothing = known & (units == 0) & (not panel.zero_truncated)
-    discounted_from, absurd_from = np.moveaxis(np.broadcast_to(thresholds, (n, T, 2)), -1, 0)
-    row, column = np.nonzero((known & (np.abs(rough) > _UNLIKE_ANY * discounted_from)) | nothing)
+    unsold = known & (units == 0) & (not panel.zero_truncated)
+    discounted_from, nothing_from = np.moveaxis(np.broadcast_to(thresholds, (n, T, 2)), -1, 0)
+    row, column = np.nonzero((known & (np.abs(residual) > _SCREENED_FROM * discounted_from)) | unsold)
     cells = of_cells(mode, row, column, zero_truncated=panel.zero_truncated)
     score = np.zeros((n, T))
     score[row, column] = cells.tail_score(units[row, column])
@@ -236,8 +204,8 @@ def _shares(mode: Mode, panel: Panel, thresholds: np.ndarray) -> np.ndarray:
     log_probability[row, column] = np.where(
         units[row, column] == 0, cells.log_probability(np.zeros(len(row))), 0.0
     )
-    score = np.where(nothing, np.maximum(score, _run_score(log_probability, nothing)), score)
-    return np.clip((absurd_from - score) / (absurd_from - discounted_from), 0.0, 1.0) ** 2
+    score = np.where(unsold, np.maximum(score, _run_score(log_probability, unsold)), score)
+    return np.clip((nothing_from - score) / (nothing_from - discounted_from), 0.0, 1.0) ** 2
 
 
 def _run_score(log_probability: np.ndarray, of_run: np.ndarray) -> np.ndarray:
@@ -277,7 +245,7 @@ def serial_correlation_factor(mode: Mode, panel: Panel, likelihood: Likelihood) 
 
     1 + 2 sum_l (1 - l/(L + 1)) rho_l over lags l = 1..L (Newey and West 1987), with rho_l the autocorrelation of the
     scores g_it x_it, g the derivative of the log likelihood by eta, over all products at once. Scores and not
-    residuals: where prices come and go, correlated sales take no evidence from an elasticity. As far as products have
+    residuals: where prices come and go, correlated sales cost an elasticity no precision. As far as products have
     slopes of their own, their scores add up to zero, which lowers each rho_l by 1/periods; that is put back. A factor
     that is no more than chance gives (two of its sds where nothing correlates) is taken for 1: widening for nothing
     also lowers the spread tau that products are given.

@@ -1,4 +1,4 @@
-"""Weights of cells: absurd ones count less, correlated ones are shared out, and all else stays as it was."""
+"""Weights of cells: outlying ones count less, correlated ones are shared out, and all else stays as it was."""
 
 from dataclasses import replace
 
@@ -7,12 +7,13 @@ import pytest
 from scipy.stats import norm
 
 from elasticity_assets.inference import engines, natural_gradient
+from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
-from elasticity_assets.inference.weighing import Evidence, _run_score, weigh, weighed
+from elasticity_assets.inference.weighing import _run_score, weigh
 
 SIMULATION = Simulation(products=16, weeks=78, categories=1, level_mean=3.0, log_dispersion_mean=2.5)
 
@@ -63,8 +64,8 @@ def test_held_out_units_do_not_matter(clean: Panel) -> None:
 
 def test_clean_sales_keep_nearly_all_their_weight(clean: Panel) -> None:
     found = weigh(clean, DEFAULT, "negative_binomial")
-    assert len(found.evidence.discounted) <= 0.003 * clean.n_obs
-    assert 1.0 <= found.evidence.serial_correlation_factor < 1.25
+    assert len(found.cell_weights.discounted) <= 0.003 * clean.n_obs
+    assert 1.0 <= found.cell_weights.serial_correlation_factor < 1.25
 
 
 @pytest.mark.parametrize("absurd", ["a stock-out", "a typing error"])
@@ -105,7 +106,7 @@ def test_serial_correlation_widens_intervals_where_prices_stay() -> None:
 
 
 def test_weighed_divides_and_discounts(clean: Panel) -> None:
-    panel = weighed(clean, Evidence(2.0, np.array([[1, 4], [3, 0]]), np.array([0.0, 0.5])))
+    panel = weighed(clean, CellWeights(2.0, np.array([[1, 4], [3, 0]]), np.array([0.0, 0.5])))
     assert panel.weight[1, 4] == 0.0
     assert panel.weight[3, 0] == pytest.approx(0.25)
     assert panel.weight[0, 0] == pytest.approx(0.5)
@@ -149,13 +150,13 @@ def test_products_that_seldom_sell_keep_their_zeros() -> None:
         simulation = replace(SIMULATION, products=20, weeks=104, level_mean=level, level_spread=0.3)
         panel = simulated_panels(simulation, seed=1)[0][0]
         found = weigh(panel, DEFAULT, "negative_binomial")
-        assert len(found.evidence.discounted) < 0.005 * panel.n_obs
+        assert len(found.cell_weights.discounted) < 0.005 * panel.n_obs
 
 
 def test_poisson_keeps_what_the_negative_binomial_finds_ordinary() -> None:
     varied = simulated_panels(replace(SIMULATION, log_dispersion_mean=1.0), seed=3)[0][0]
     found = weigh(varied, DEFAULT, "poisson")
-    assert len(found.evidence.discounted) < 0.005 * varied.n_obs
+    assert len(found.cell_weights.discounted) < 0.005 * varied.n_obs
     assert found.mode.posterior.diagnostics.family == "poisson"
 
 
@@ -163,11 +164,11 @@ def test_a_long_stock_out_counts_less_and_an_ordinary_week_without_a_sale_does_n
     panel = simulated_panels(
         replace(SIMULATION, level_mean=2.0, level_spread=0.3, log_dispersion_mean=1.0), seed=2
     )[0][0]
-    natural = weigh(panel, DEFAULT, "negative_binomial").evidence.discounted
+    natural = weigh(panel, DEFAULT, "negative_binomial").cell_weights.discounted
     assert len(natural) < 0.01 * panel.n_obs
     units = panel.units.copy()
     units[:4, 30:36] = 0.0
-    found = weigh(replace(panel, units=units), DEFAULT, "negative_binomial").evidence.discounted.tolist()
+    found = weigh(replace(panel, units=units), DEFAULT, "negative_binomial").cell_weights.discounted.tolist()
     assert all([product, week] in found for product in range(4) for week in range(30, 36))
 
 

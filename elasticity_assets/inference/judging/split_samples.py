@@ -1,4 +1,4 @@
-"""Split-sample evidence: whether elasticities of one part of the periods agree with those of the rest.
+"""Split samples: whether elasticities of one part of the periods agree with those of the rest.
 
 Held-out cells lie among the cells that they are predicted from, and cannot show what changes slowly. Two splits do:
 blocks of 13 weeks in turns, where nothing should differ, and the first half against the second, where elasticities

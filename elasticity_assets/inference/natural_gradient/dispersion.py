@@ -15,8 +15,8 @@ _LARGEST_STEP = 1.0
 _RANGE = (-8.0, 20.0)  # beyond, float32 sees no difference in any likelihood
 
 
-class Evidence(NamedTuple):
-    """What the data say about each product's log r_i.
+class SizeDerivatives(NamedTuple):
+    """Derivatives of each product's expected log likelihood by log r_i.
 
     Attributes
     ----------
@@ -64,12 +64,16 @@ class Moved(NamedTuple):
 
 
 def eliminate(
-    log_size: jax.Array, centre: jax.Array, precision: jax.Array, evidence: Evidence, real: jax.Array
+    log_size: jax.Array,
+    centre: jax.Array,
+    precision: jax.Array,
+    derivatives: SizeDerivatives,
+    real: jax.Array,
 ) -> Centre:
     """Sum a block's part of mu_r's system; p - p^2 / (c_i + p) as p c_i / (c_i + p), which does not cancel."""
-    curvature = jnp.maximum(evidence.curvature, 0.0)
+    curvature = jnp.maximum(derivatives.curvature, 0.0)
     share = precision / (curvature + precision)
-    rhs = share * (curvature * (log_size - centre) + evidence.gradient)
+    rhs = share * (curvature * (log_size - centre) + derivatives.gradient)
     return Centre(jnp.sum(share * curvature), jnp.sum(rhs), jnp.sum(real * jnp.log(curvature + precision)))
 
 
@@ -86,15 +90,15 @@ def step(
     log_size: jax.Array,
     centre: jax.Array,
     precision: jax.Array,
-    evidence: Evidence,
+    derivatives: SizeDerivatives,
     centre_step: jax.Array,
     centre_var: jax.Array,
     learning: jax.Array,
 ) -> Moved:
     """Move the products of a block; `learning`, shape (n,), is 0 where log r_i stays."""
-    curvature = jnp.maximum(evidence.curvature, 0.0)
+    curvature = jnp.maximum(derivatives.curvature, 0.0)
     own = curvature + precision
-    newton = (evidence.gradient - precision * (log_size - centre - centre_step)) / own
+    newton = (derivatives.gradient - precision * (log_size - centre - centre_step)) / own
     # Shorter steps change nothing that matters, and would keep the means from settling.
     newton = jnp.where(jnp.abs(newton) * jnp.sqrt(own) > SMALLEST_STEP, newton, 0.0)
     moved = jnp.clip(log_size + learning * jnp.clip(newton, -_LARGEST_STEP, _LARGEST_STEP), *_RANGE)

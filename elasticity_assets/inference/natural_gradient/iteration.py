@@ -79,7 +79,7 @@ def iterate(
 def judge(
     found: Found, last: Found, passes: jax.Array, gaussian: jax.Array, learning: jax.Array, max_passes: int
 ) -> tuple[Found, jax.Array]:
-    """Tell how far there is yet to go after a pass.
+    """Estimate how far there is yet to go after a pass.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def _pass(
     of_scales: OfScales,
     family: Family,
 ) -> tuple[State, Found]:
-    """One step of everything; `gaussian` tells whether expectations are over eta and log r or at their means."""
+    """One step of everything; `gaussian`: whether expectations are over eta and log r or at their means."""
     lead = state.theta.shape[1] + rows.controls.shape[1]
     seen, kept = one_pass.look(rows, state, gaussian, family)
     seen = jax.lax.psum(seen, AXIS)

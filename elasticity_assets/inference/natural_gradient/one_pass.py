@@ -46,7 +46,7 @@ class Kept(NamedTuple):
     """What `move` needs of what `look` saw of the same rows, by block."""
 
     factor: arrow.Factor
-    evidence: dispersion.Evidence
+    size_derivatives: dispersion.SizeDerivatives
 
 
 class Solved(NamedTuple):
@@ -98,7 +98,7 @@ class MovedRows(NamedTuple):
 
 
 def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) -> tuple[Seen, Kept]:
-    """See what rows say at the current means; `gaussian` tells whether expectations are over eta and log r."""
+    """See what rows say at the current means; `gaussian`: whether expectations are over eta and log r."""
     d = state.theta.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
     mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
@@ -107,7 +107,7 @@ def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) ->
         data, theta, var, log_size, size_var = block
         eta = arrow.linear_predictor(data, theta, state.shared)
         # At the mean alone there is no ELBO yet: its log likelihoods, half the work, are left out.
-        gradient, curvature, log_lik, evidence = jax.lax.cond(
+        gradient, curvature, log_lik, size_derivatives = jax.lax.cond(
             gaussian,
             lambda: _weighted(expectations(family, data.units, eta, var, log_size, size_var), data.weight),
             lambda: _weighted(
@@ -118,9 +118,9 @@ def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) ->
             ),
         )
         factor, corner = arrow.eliminate(data, theta, state.shared, gradient, curvature, precision)
-        centre = dispersion.eliminate(log_size, mu, r_precision, evidence, data.real)
+        centre = dispersion.eliminate(log_size, mu, r_precision, size_derivatives, data.real)
         seen = Seen(corner, centre, log_lik, jnp.sum(data.real))
-        return jax.tree.map(jnp.add, total, seen), Kept(factor, evidence)
+        return jax.tree.map(jnp.add, total, seen), Kept(factor, size_derivatives)
 
     nothing = varying(nothing_seen(len(state.shared)))
     return jax.lax.scan(of_block, nothing, (rows, state.theta, state.var, state.log_size, state.size_var))
@@ -172,7 +172,7 @@ def move(
     mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
 
     def of_block(total: Any, block: Any) -> Any:
-        (data, theta, var, log_size, size_var), (factor, evidence), (share, size_share) = block
+        (data, theta, var, log_size, size_var), (factor, size_derivatives), (share, size_share) = block
         new_theta, theta_move = _step_products(data, theta, factor, solved.step)
         covariance = jax.lax.cond(
             gaussian,
@@ -180,7 +180,13 @@ def move(
             lambda: arrow.rough_covariances(data, factor, solved.shared.cov),
         )
         r = dispersion.step(
-            log_size, mu, r_precision, evidence, solved.centre_step, solved.centre_var, learning * data.real
+            log_size,
+            mu,
+            r_precision,
+            size_derivatives,
+            solved.centre_step,
+            solved.centre_var,
+            learning * data.real,
         )
         new_size = log_size + size_share * (r.log_size - log_size)
         before = arrow.deviation(data, theta, state.shared)
@@ -282,14 +288,14 @@ def settle(
 
 def _weighted(
     cells: Expectations, weight: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, dispersion.Evidence]:
+) -> tuple[jax.Array, jax.Array, jax.Array, dispersion.SizeDerivatives]:
     """Gradient and curvature of the cells times their weights, and what is needed in sums alone."""
-    evidence = dispersion.Evidence(
+    size_derivatives = dispersion.SizeDerivatives(
         arrow.over_periods(cells.dispersion_gradient * weight),
         arrow.over_periods(cells.dispersion_curvature * weight),
     )
     log_lik = jnp.sum(arrow.over_periods(cells.log_lik * weight))
-    return cells.gradient * weight, cells.curvature * weight, log_lik, evidence
+    return cells.gradient * weight, cells.curvature * weight, log_lik, size_derivatives
 
 
 class _GammaSums(NamedTuple):

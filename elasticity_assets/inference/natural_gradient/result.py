@@ -131,7 +131,7 @@ def reasons_for_doubt(runs: Sequence[Run], mode: Run, options: NaturalGradientOp
     """
     moves = np.array([float(run.found.ahead) for run in runs])
     if not np.isfinite(moves).all():
-        return ("not converged: the iteration left the range of float32; look for absurd units or prices",)
+        return ("not converged: the iteration left the range of float32; look for mistyped units or prices",)
     moving = [float(mode.found.ahead)] if float(mode.found.ahead) > options.tolerance else []
     moving += list(moves[moves > tolerance_off_mode(options)])
     if moving:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.natural_gradient.engine import Problem
 from elasticity_assets.inference.natural_gradient.result import reasons_for_doubt
 from elasticity_assets.inference.natural_gradient.state import Run, State
@@ -19,7 +20,6 @@ from elasticity_assets.inference.options import Likelihood, NaturalGradientOptio
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
 from elasticity_assets.inference.priors import Priors
-from elasticity_assets.inference.weighing import of_posterior, weighed
 
 PROMOTION = 0.01
 """By how much, as a fraction of the regular price, a price is lower in a promotion at least."""
@@ -54,7 +54,7 @@ def fit(
     """
     if not panel.has_regular_price:
         raise ValueError(f"category {panel.category!r} has no regular prices")
-    counted = weighed(panel, of_posterior(posterior))
+    counted = weighed(panel, CellWeights.of(posterior))
     regressors = panel.log_regular_price, panel.log_discount()
     problem = Problem(counted, priors, likelihood, options.max_passes, regressors)
     mode = problem.run(problem.start(posterior), 1.0, options.tolerance)
