@@ -32,7 +32,7 @@ from elasticity_assets.automation.jobs import (
     with_freshness_policy,
 )
 from elasticity_assets.fitting.array_store import ArrayStore
-from elasticity_assets.fitting.fitter import SviFit
+from elasticity_assets.fitting.fitter import Fitter
 from elasticity_assets.settings import Settings, load_settings
 from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
 from elasticity_assets.warehouse.file import Warehouse
@@ -70,7 +70,7 @@ def build_definitions(
         "settings": settings,
         "warehouse": warehouse_of(settings),
         "array_store": ArrayStore(folder=settings.arrays_folder),
-        "svi_fit": SviFit(
+        "svi_fit": Fitter(
             engine=fit.engine,
             likelihood=fit.likelihood,
             preset=fit.preset,

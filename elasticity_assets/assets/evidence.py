@@ -17,7 +17,7 @@ from elasticity_assets.assets.metadata import OWNERS, column_schema, pictures, r
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import evidence as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
-from elasticity_assets.fitting.fitter import SviFit
+from elasticity_assets.fitting.fitter import Fitter
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.stored_fits import FitRecord, of_fit, readable_fit
 from elasticity_assets.inference.judging.scores import HeldOut
@@ -51,7 +51,7 @@ class NotOfThisFitError(Exception):
     """The model input is not what the category was fitted to: its last fit failed, or was not asked for."""
 
 
-def fitted_panel(model_input: StoredArrays, key: str, record: FitRecord, svi_fit: SviFit) -> Panel:
+def fitted_panel(model_input: StoredArrays, key: str, record: FitRecord, svi_fit: Fitter) -> Panel:
     """Read what a category was fitted to.
 
     Raises
@@ -79,7 +79,7 @@ def heldout_evaluation(
     context: dg.AssetExecutionContext,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: SviFit,
+    svi_fit: Fitter,
     array_store: dg.ResourceParam[ArrayStore],
     warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
@@ -125,7 +125,7 @@ def split_samples(
     context: dg.AssetExecutionContext,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: SviFit,
+    svi_fit: Fitter,
     array_store: dg.ResourceParam[ArrayStore],
     warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
@@ -185,7 +185,7 @@ def nuts_cross_check(
     config: CrossCheckConfig,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: SviFit,
+    svi_fit: Fitter,
     warehouse: Warehouse,
 ) -> dg.MaterializeResult:
     """Hold a few categories' posteriors against NUTS, in turns: slow, so on a schedule of its own.
@@ -238,7 +238,7 @@ def _judge(
     context: dg.AssetExecutionContext,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: SviFit,
+    svi_fit: Fitter,
     array_store: ArrayStore,
     kind: type[Judged],
     judge: Callable[[Panel, CategoryPosterior], Judged],

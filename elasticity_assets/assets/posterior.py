@@ -14,7 +14,7 @@ from elasticity_assets.assets.metadata import OWNERS, pictures
 from elasticity_assets.automation.partitions import CATEGORIES
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
-from elasticity_assets.fitting.fitter import FitTask, SviFit
+from elasticity_assets.fitting.fitter import FitTask, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.stored_fits import (
     POOLED_FITS,
@@ -66,7 +66,7 @@ def category_posterior(
     context: dg.AssetExecutionContext,
     config: FitConfig,
     model_input: StoredArrays,
-    svi_fit: SviFit,
+    svi_fit: Fitter,
     array_store: dg.ResourceParam[ArrayStore],
     warehouse: Warehouse,
 ) -> dg.MaterializeResult:
@@ -172,7 +172,7 @@ def _pictures(posterior: CategoryPosterior) -> dict[str, dg.MarkdownMetadataValu
 def hierarchy(
     context: dg.AssetExecutionContext,
     category_posterior: StoredArrays,
-    svi_fit: SviFit,
+    svi_fit: Fitter,
     warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
     """Pool the categories: what all of them say of each one, and the global elasticity."""

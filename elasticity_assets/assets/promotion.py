@@ -11,7 +11,7 @@ from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
 from elasticity_assets.automation.partitions import category_of
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import StoredArrays
-from elasticity_assets.fitting.fitter import SviFit, TwoSlopesTask
+from elasticity_assets.fitting.fitter import Fitter, TwoSlopesTask
 from elasticity_assets.fitting.packing import unpack
 from elasticity_assets.fitting.stored_fits import check_finite_slopes, fits_in, readable_fit
 from elasticity_assets.inference.panel import Panel
@@ -39,7 +39,7 @@ def promotion_elasticity(
     context: dg.AssetExecutionContext,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: SviFit,
+    svi_fit: Fitter,
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
 ) -> dg.MaterializeResult:

@@ -69,7 +69,7 @@ class FitTask:
     start : CategoryPosterior or None
         An earlier posterior of this category to start from.
     inputs_hash : str
-        As from `SviFit.inputs_hash`.
+        As from `Fitter.inputs_hash`.
     """
 
     key: str
@@ -103,7 +103,7 @@ class TwoSlopesTask:
     fitted_at: datetime
 
 
-class SviFit(dg.ConfigurableResource):
+class Fitter(dg.ConfigurableResource):
     """Fits categories by variational inference, or by NUTS, as the settings say.
 
     jax is imported when a fit starts, so that definitions load fast.
@@ -140,7 +140,7 @@ class SviFit(dg.ConfigurableResource):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be pickled as settings alone: in a run it holds Dagster's context, with loggers."""
-        return partial(SviFit, **self.model_dump()), ()
+        return partial(Fitter, **self.model_dump()), ()
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Prepare jax."""

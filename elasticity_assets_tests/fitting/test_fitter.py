@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elasticity_assets.definitions import build_definitions
-from elasticity_assets.fitting.fitter import FitTask, SviFit, TwoSlopesTask
+from elasticity_assets.fitting.fitter import FitTask, Fitter, TwoSlopesTask
 from elasticity_assets.inference import engines, options, priors
 from elasticity_assets.inference.natural_gradient import two_slopes
 from elasticity_assets.inference.panel import Panel
@@ -20,8 +20,8 @@ def panel() -> Panel:
     return simulated_panels(Simulation(products=4, weeks=20, categories=1))[0][0]
 
 
-def resource(folder: Path, **choices: object) -> SviFit:
-    return SviFit(cache=str(folder), **choices)  # type: ignore[arg-type]
+def resource(folder: Path, **choices: object) -> Fitter:
+    return Fitter(cache=str(folder), **choices)  # type: ignore[arg-type]
 
 
 def test_settings_reach_the_engine(tmp_path: Path, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_two_slopes_take_the_likelihood_of_the_one_slope(
 
 
 def test_numpyros_engines_fit_one_category_at_a_time(tmp_path: Path) -> None:
-    assert SviFit.workers(natural_gradient=False) == 1
+    assert Fitter.workers(natural_gradient=False) == 1
     for choices in ({"engine": "svi"}, {"engine": "nuts", "likelihood": "auto"}, {"preset": "article"}):
         assert resource(tmp_path, **choices).options.engine != "natural_gradient"
 
