@@ -34,20 +34,7 @@ from elasticity_assets.automation.jobs import (
 from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.fitter import Fitter
 from elasticity_assets.settings import Settings, load_settings
-from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
-from elasticity_assets.warehouse.file import Warehouse
-
-
-def warehouse_of(settings: Settings) -> Warehouse:
-    """Describe the warehouse that the settings name."""
-    memory = int(settings.warehouse_memory)
-    if settings.on_ducklake:
-        return DuckLakeWarehouse(
-            path=settings.warehouse,
-            files=settings.ducklake_files,
-            memory_bytes=memory,
-        )
-    return Warehouse(path=settings.warehouse, memory_bytes=memory)
+from elasticity_assets.warehouse.of_settings import warehouse_of
 
 
 def build_definitions(

@@ -91,9 +91,9 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     from elasticity_assets.automation.run_failures import settings_mistakes  # noqa: PLC0415
     from elasticity_assets.command import runs  # noqa: PLC0415
     from elasticity_assets.command import status as status_of  # noqa: PLC0415
-    from elasticity_assets.definitions import warehouse_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.report.files import LATEST  # noqa: PLC0415
+    from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
     say = functools.partial(click.echo, err=True)
     with runs.open_instance(dagster_home()) as instance, warehouse_of(settings).run_lock(say):
@@ -150,9 +150,10 @@ def status() -> None:
     import dagster as dg  # noqa: PLC0415
 
     from elasticity_assets.command import status as status_of  # noqa: PLC0415
-    from elasticity_assets.definitions import build_definitions, warehouse_of  # noqa: PLC0415
+    from elasticity_assets.definitions import build_definitions  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.published.publish import kept_refits  # noqa: PLC0415
+    from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
     if not settings.published.exists():
         click.echo(f"nothing is published yet at {settings.published}; run `elasticity refit`")
@@ -181,9 +182,9 @@ def rollback(refit_id: str) -> None:
     """
     settings = load_settings()
 
-    from elasticity_assets.definitions import warehouse_of  # noqa: PLC0415
     from elasticity_assets.published.publish import PublishError, publish_again  # noqa: PLC0415
     from elasticity_assets.report.files import LATEST, show_again  # noqa: PLC0415
+    from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
     try:
         publish_again(

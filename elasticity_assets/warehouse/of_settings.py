@@ -1,0 +1,13 @@
+"""Which warehouse the settings name."""
+
+from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
+from elasticity_assets.warehouse.file import Warehouse
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """Describe the warehouse that the settings name; nothing is opened."""
+    memory = int(settings.warehouse_memory)
+    if settings.on_ducklake:
+        return DuckLakeWarehouse(path=settings.warehouse, files=settings.ducklake_files, memory_bytes=memory)
+    return Warehouse(path=settings.warehouse, memory_bytes=memory)
