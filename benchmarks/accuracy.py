@@ -49,11 +49,10 @@ def sample_panels(controls: tuple[str, ...]) -> dict[str, Panel]:
     sales = pd.read_csv(SAMPLE)
     panels = {}
     for category, rows in sales.groupby("category"):
-        day = np.datetime64("2017-01-02") + 7 * rows["week"].to_numpy()
         panels[str(category)] = panel_from_sales(
             str(category),
             rows["product"].to_numpy().astype(str),
-            day,
+            rows["week"].to_numpy("datetime64[D]"),
             rows["units"].to_numpy(),
             rows["price"].to_numpy(),
             {name: rows[name].to_numpy() for name in controls},

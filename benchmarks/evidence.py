@@ -248,7 +248,7 @@ def sample_panels() -> Iterator[Panel]:
         yield panel_from_sales(
             str(category),
             rows["product"].to_numpy(str),
-            FIRST_PERIOD + 7 * rows["week"].to_numpy(),
+            rows["week"].to_numpy("datetime64[D]"),
             rows["units"].to_numpy(),
             rows["price"].to_numpy(),
             {name: rows[name].to_numpy() for name in ("display", "mailer")},

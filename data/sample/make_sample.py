@@ -52,7 +52,9 @@ WITH lines AS (
     GROUP BY ALL
 )
 SELECT
-    product_id AS product, product_category AS category, week, units,
+    product_id AS product, product_category AS category,
+    DATE '2016-12-26' + 7 * (week - 1)::INTEGER AS week, -- its Monday: number 1 has only the Sunday, 2017-01-01
+    units,
     round(price, 4) AS price,
     round(regular_price, 4) AS regular_price,
     round(coalesce(display * stores, 0), 4) AS display,

@@ -22,10 +22,16 @@ EXACT = SviOptions(loss="closed_form")
 
 @pytest.fixture(scope="module")
 def soft_drinks() -> Panel:
-    sales = pd.read_csv(SAMPLE).query("category == 'SOFT DRINKS'")
+    sales = pd.read_csv(SAMPLE, parse_dates=["week"]).query("category == 'SOFT DRINKS'")
     controls = {name: sales[name].to_numpy() for name in ("display", "mailer")}
-    columns = (sales["product"], sales["week"], sales["units"], sales["price"])
-    return panel_from_sales("SOFT DRINKS", *(column.to_numpy() for column in columns), controls)
+    return panel_from_sales(
+        "SOFT DRINKS",
+        sales["product"].to_numpy(),
+        sales["week"].to_numpy("datetime64[D]"),
+        sales["units"].to_numpy(),
+        sales["price"].to_numpy(),
+        controls,
+    )
 
 
 @pytest.fixture(scope="module")
