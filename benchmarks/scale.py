@@ -7,9 +7,9 @@
     python benchmarks/scale.py runs.jsonl                # the last line is predicted from the others
     python benchmarks/scale.py runs.jsonl --products 10_000_000 --categories 10_000 --rows 1_560_000_000_000
 
-A stage takes a fixed time, a time for each category (Dagster's events, files, compiled programs' calls), for each
-product-period (reading, passes over the data) and for each picture; held-out evaluation for each of its fits and each
-product in them. The constants are not negative, and fitted to relative errors (Lawson and Hanson 1974, chapter 23).
+A stage takes a fixed time, a time for each category (Dagster's events, files, compiled programs' calls) and for each
+product-period (reading, passes over the data); held-out evaluation for each of its fits and each product in them.
+The constants are not negative, and fitted to relative errors (Lawson and Hanson 1974, chapter 23).
 Ends in one JSON line.
 """
 
@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
-from elasticity_assets.assets.metadata import MOST_CATEGORIES_PICTURED
 from elasticity_assets.inference.judging.heldout import Effort
 from elasticity_assets.report.page import MOST_SECTIONS
 
@@ -61,8 +60,7 @@ def features(stage: str, size: Size) -> dict[str, float]:
         judged = min(effort.products, size.products / size.categories)
         fits = size.categories * FITS_A_FOLD * (effort.folds + 2)  # a forecast, and a fit of all cells
         return {"fixed": 1.0, "fit": fits, "product in a fit": fits * judged * size.weeks / 156}
-    pictured = size.categories if size.categories <= MOST_CATEGORIES_PICTURED else 0
-    return {"fixed": 1.0, "category": size.categories, "product-period": size.cells, "picture": pictured}
+    return {"fixed": 1.0, "category": size.categories, "product-period": size.cells}
 
 
 def size_of(run: Mapping) -> Size:

@@ -8,21 +8,16 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.assets import plots
-from elasticity_assets.assets.metadata import OWNERS, column_schema, pictures, row_count
+from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, sample_rows, stored_rows
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import StoredArrays
 from elasticity_assets.fitting.packing import unpack
 from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, failures, of_fit, readable_fit
-from elasticity_assets.inference.demand_curve import demand_curve, is_fitted_to, most_and_least_certain
 from elasticity_assets.inference.hierarchy import Hierarchy, pooled
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
-from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.priors import PRESETS
-from elasticity_assets.inference.summaries import category_summary, own_data_estimates, product_summary
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.published.tables import (
@@ -35,7 +30,7 @@ from elasticity_assets.published.tables import (
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
 )
-from elasticity_assets.report.drawing import curve_title
+from elasticity_assets.report.files import LATEST
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import Table, create_table, qualified, replace_rows
@@ -43,6 +38,27 @@ from elasticity_assets.warehouse.sql import statement
 
 GROUP = "4_elasticity"
 Arrays = Mapping[str, np.ndarray]
+_INTERVAL = ("elasticity", "elasticity_q05", "elasticity_q95")
+_PRODUCT_COLUMNS = (
+    "product",
+    "product_description",
+    *_INTERVAL,
+    "prob_elastic",
+    "shrinkage",
+    "revenue",
+    "flag",
+)
+_CATEGORY_COLUMNS = ("category", *_INTERVAL, "product_spread", "n_products", "n_periods")
+_SCENARIO_COLUMNS = (
+    "category",
+    "product",
+    "price_change",
+    "units_change",
+    "units_change_q05",
+    "units_change_q95",
+    "revenue_change",
+    "flag",
+)
 
 
 @dg.asset(
@@ -56,7 +72,6 @@ Arrays = Mapping[str, np.ndarray]
 )
 def product_elasticity(
     context: dg.AssetExecutionContext,
-    model_input: StoredArrays,
     category_posterior: StoredArrays,
     split_samples: StoredArrays,
     hierarchy: Arrays,
@@ -75,15 +90,21 @@ def product_elasticity(
         sold = connection.execute(statement("product_sales"), categories).df()
     of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
     sales = {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
-    parts, moves, n_categories = [], [], len(context.partition_keys)
+    parts, moves, page = [], [], dg.MetadataValue.path(str(settings.reports / LATEST))
     for key in keys:
         posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
         samples = of_fit(SplitSamples, split_samples, key, record)
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
-        draw = partial(_pictures, posterior, model_input, key, settings.fit.preset)
-        drawn = pictures(context, n_categories, draw)
-        context.add_asset_metadata({**drawn, **row_count(len(parts[-1]))}, partition_key=key)
+        best_sold = parts[-1].sort_values("revenue", ascending=False, kind="stable")
+        context.add_asset_metadata(
+            {
+                **row_count(len(best_sold)),
+                **sample_rows(PRODUCT_ELASTICITY, best_sold, _PRODUCT_COLUMNS),
+                "charts of the last report": page,
+            },
+            partition_key=key,
+        )
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
 
@@ -111,7 +132,10 @@ def product_elasticity(
 )
 def price_scenarios(warehouse: Warehouse) -> dg.MaterializeResult:
     """Work out what units and revenue of every product do if its price, or its category's, changes by up to 20%."""
-    return dg.MaterializeResult(metadata=row_count(warehouse.in_transaction(replace_scenarios)))
+    n_rows = warehouse.in_transaction(replace_scenarios)
+    with warehouse.read() as connection:
+        rows = stored_rows(connection, PRICE_SCENARIOS, _SCENARIO_COLUMNS)
+    return dg.MaterializeResult(metadata={**row_count(n_rows), **rows})
 
 
 @dg.asset(
@@ -165,10 +189,8 @@ def category_elasticity(
         return categories
 
     categories = warehouse.in_transaction(replace)
-    plot = plots.elasticities(
-        list(categories["category"]), rows_of.summary_of(categories), "categories, pooled"
-    )
-    return dg.MaterializeResult(metadata={**row_count(len(categories)), "elasticities": plot})
+    rows = sample_rows(CATEGORY_ELASTICITY, categories, _CATEGORY_COLUMNS)
+    return dg.MaterializeResult(metadata={**row_count(len(categories)), **rows})
 
 
 def pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[CategoryPosterior, FitRecord]:
@@ -187,26 +209,6 @@ def pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[Ca
             allow_retries=False,
         )
     return pooled(posterior, levels), record
-
-
-def _pictures(
-    posterior: CategoryPosterior, model_input: StoredArrays, key: str, preset: str
-) -> dict[str, dg.MarkdownMetadataValue]:
-    """Products before and after shrinkage, and the demand curves known best and least."""
-    names, summary = [str(product) for product in posterior.product], product_summary(posterior)
-    own, _ = own_data_estimates(posterior)
-    found = {
-        "elasticities": plots.shrinkage(names, own, summary, category_summary(posterior), posterior.category)
-    }
-    chosen = most_and_least_certain(summary)
-    panel = unpack(Panel, model_input[key]) if key in model_input else None
-    if chosen and panel is not None and is_fitted_to(posterior, panel):
-        centred = PRESETS[preset].centred_price
-        found["demand curves"] = plots.demand_curves(
-            [demand_curve(panel, posterior, number, centred_price=centred) for number in chosen.values()],
-            [curve_title(what, names[number], summary, number) for what, number in chosen.items()],
-        )
-    return found
 
 
 def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> list[str]:

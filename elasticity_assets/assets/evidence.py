@@ -12,8 +12,7 @@ import duckdb
 import pandas as pd
 from pydantic import Field
 
-from elasticity_assets.assets import plots
-from elasticity_assets.assets.metadata import OWNERS, column_schema, pictures, row_count
+from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, row_count, stored_rows
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import evidence as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
@@ -34,6 +33,15 @@ if TYPE_CHECKING:  # it imports jax
     from elasticity_assets.inference.judging.cross_check import CrossCheck
 
 GROUP = "3_evidence"
+_CHECK_COLUMNS = (
+    "category",
+    "checked_at",
+    "mean_difference_rms",
+    "sd_ratio_median",
+    "r_hat",
+    "effective_sample_size",
+    "divergences",
+)
 
 Judged = TypeVar("Judged", HeldOut, SplitSamples)
 
@@ -88,7 +96,6 @@ def heldout_evaluation(
     Each product-period is left out once, in ten folds, or five where there are
     more than a hundred categories. A category whose fit has not changed keeps its evaluation.
     """
-    n_categories = len(context.partition_keys)
     judged, failed = _judge(
         context,
         model_input,
@@ -96,8 +103,8 @@ def heldout_evaluation(
         svi_fit,
         array_store,
         HeldOut,
-        partial(svi_fit.evaluate, categories=n_categories),
-        partial(_scores, context, n_categories),
+        partial(svi_fit.evaluate, categories=len(context.partition_keys)),
+        _scores,
     )
     found = {category: scores.summary() for category, scores in judged}
     return dg.MaterializeResult(
@@ -222,8 +229,14 @@ def nuts_cross_check(
     if not found:
         why = next(iter(failed.values()), "no such category has a fit; materialize category_posterior")
         raise dg.Failure(f"no category could be checked: {why}", allow_retries=False)
+    with warehouse.read() as connection:
+        rows = stored_rows(connection, NUTS_CROSS_CHECK, _CHECK_COLUMNS)
     return dg.MaterializeResult(
-        metadata={"categories": ", ".join(check.category for check in found), **row_count(len(found))},
+        metadata={
+            "categories": ", ".join(check.category for check in found),
+            **row_count(len(found)),
+            **rows,
+        },
         check_results=[checks.posteriors_match_nuts(found, failed)],
     )
 
@@ -299,29 +312,21 @@ def _judged(judge: Callable[[Panel, CategoryPosterior], Judged], task: _Task) ->
     return judge(task.panel, task.posterior)
 
 
-def _scores(context: dg.AssetExecutionContext, n_categories: int, heldout: HeldOut) -> dict[str, Any]:
+def _scores(heldout: HeldOut) -> dict[str, Any]:
     folds, forecast = heldout.folds(), heldout.forecast()
     return {
         "product-periods predicted": len(folds.units),
-        "coverage of 50% intervals": folds.coverage(0.5),
-        "coverage of 90% intervals": folds.coverage(),
-        "log score": folds.log_score(),
-        "WAPE of the median": folds.wape(),
-        "coverage of 90% intervals, last periods": forecast.coverage(),
-        **pictures(context, n_categories, partial(_pictures, heldout.category, folds)),
-    }
-
-
-def _pictures(category: str, folds: HeldOut) -> dict[str, Any]:
-    return {
-        "PIT": plots.pit(folds.pit, category),
-        "coverage by product": plots.coverage_by_product(*folds.coverage_by_product(), category),
+        "coverage of 50% intervals": rounded(folds.coverage(0.5)),
+        "coverage of 90% intervals": rounded(folds.coverage()),
+        "log score": rounded(folds.log_score()),
+        "WAPE of the median": rounded(folds.wape()),
+        "coverage of 90% intervals, last periods": rounded(forecast.coverage()),
     }
 
 
 def _differences(samples: SplitSamples) -> dict[str, Any]:
     return {
-        "products that agree within 90% intervals": samples.agreement(),
+        "products that agree within 90% intervals": rounded(samples.agreement()),
         "products that drift": int(samples.drifting().sum()),
         "category's elasticity, second half less first": (
             f"{samples.category_drift:.2f} (sd {samples.category_drift_sd:.2f})"

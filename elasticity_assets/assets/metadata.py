@@ -1,34 +1,29 @@
 """Metadata that assets have in common: what a person sees of a table or a category in the UI."""
 
-from collections.abc import Callable
+import base64
+from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 import dagster as dg
+import duckdb
+import pandas as pd
 
+from elasticity_assets.inference.posterior import Summary
 from elasticity_assets.warehouse.schema import Table
-from elasticity_assets.words import reason
 
 OWNERS = ["team:pricing"]
-# A picture takes as long as a small category's fit, and the run's log holds it.
-MOST_CATEGORIES_PICTURED = 50
+MOST_ROWS = 20
+"""Rows of a table that a materialization shows."""
+_DECIMALS = 3
 
 
-def pictures(
-    context: dg.AssetExecutionContext, n_categories: int, draw: Callable[[], dict[str, Any]]
-) -> dict[str, Any]:
-    """Metadata of one category: its pictures, unless the run is over too many categories to draw them all.
-
-    A picture that cannot be drawn is none of the numbers' account: the run goes on.
-    """
-    if n_categories > MOST_CATEGORIES_PICTURED:
-        return {
-            "pictures": f"none in a run of more than {MOST_CATEGORIES_PICTURED} categories; materialize this one"
-        }
-    try:
-        return draw()
-    except Exception as error:
-        context.log.exception("a category's pictures could not be drawn")
-        return {"pictures": f"could not be drawn: {reason(error)}"}
+def model_graph() -> dg.MarkdownMetadataValue:
+    """Show the model's graph, as docs/make_model_graph.py drew it."""
+    image = files("elasticity_assets.report").joinpath("model_graph.svg").read_bytes()
+    return dg.MarkdownMetadataValue(
+        f"![the model](data:image/svg+xml;base64,{base64.b64encode(image).decode()})"
+    )
 
 
 def column_schema(table: Table) -> dict[str, Any]:
@@ -45,3 +40,49 @@ def column_schema(table: Table) -> dict[str, Any]:
 def row_count(n_rows: int) -> dict[str, Any]:
     """Metadata of a materialization: rows written."""
     return {"dagster/row_count": int(n_rows)}
+
+
+def rounded(value: float) -> float:
+    """Round a number to what a person reads of it."""
+    return round(float(value), _DECIMALS)
+
+
+def elasticity_text(summary: Summary) -> str:
+    """Give one elasticity with its 90% interval; `summary` has shape (1,)."""
+    return f"{summary.mean[0]:.2f} ({summary.q05[0]:.2f} to {summary.q95[0]:.2f})"
+
+
+def sample_rows(table: Table, rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
+    """Metadata of a materialization: the first rows of the table it made, at most MOST_ROWS, rounded.
+
+    Parameters
+    ----------
+    table : Table
+    rows : DataFrame
+        Its rows, those to see first.
+    columns : sequence of str
+        Which of the table's columns are shown.
+    """
+    described = {column.name: column for column in table.columns}
+    schema = dg.TableSchema([dg.TableColumn(name, described[name].type) for name in columns])
+    records = [
+        dg.TableRecord({name: _shown(value) for name, value in zip(columns, values, strict=True)})
+        for values in rows[list(columns)].head(MOST_ROWS).itertuples(index=False, name=None)
+    ]
+    return {"rows": dg.MetadataValue.table(records, schema)}
+
+
+def stored_rows(
+    connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[str]
+) -> dict[str, Any]:
+    """Metadata of a materialization: some rows of a table as it stands in the warehouse."""
+    return sample_rows(table, connection.table(table.name).limit(MOST_ROWS).df(), columns)
+
+
+def _shown(value: Any) -> str | int | float | bool | None:
+    """Give a table's value as metadata can hold it."""
+    if pd.isna(value):
+        return None
+    if isinstance(value, float):
+        return rounded(value)
+    return value if isinstance(value, str | int | bool) else f"{value:%Y-%m-%d}"

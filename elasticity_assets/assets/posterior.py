@@ -9,8 +9,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from elasticity_assets.assets import plots
-from elasticity_assets.assets.metadata import OWNERS, pictures
+from elasticity_assets.assets.metadata import OWNERS, elasticity_text, model_graph, rounded
 from elasticity_assets.automation.partitions import CATEGORIES
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
@@ -28,7 +27,7 @@ from elasticity_assets.fitting.stored_fits import (
 from elasticity_assets.inference.hierarchy import message, pool
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.summaries import category_summary, product_summary
+from elasticity_assets.inference.summaries import category_summary
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.words import reason
 
@@ -60,7 +59,7 @@ class FitConfig(dg.Config):
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="gpu",
     check_specs=checks.CATEGORY_POSTERIOR,
-    metadata={"model": plots.model_graph()},
+    metadata={"model": model_graph()},
 )
 def category_posterior(
     context: dg.AssetExecutionContext,
@@ -112,8 +111,7 @@ def category_posterior(
             record = new_record(task.inputs_hash, task.panel.n_obs)
             array_store.write(context.asset_key, pack_fit(posterior, record), key)
             fitted[category] = posterior
-            drawn = pictures(context, len(keys), partial(_pictures, posterior))
-            context.add_asset_metadata({**_metadata(posterior, record), **drawn}, partition_key=key)
+            context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
     warehouse.in_transaction(partial(record_outcomes, fitted=[*fitted, *up_to_date], failed=failed))
     if failed and not any(array_store.read(context.asset_key, key) for key in keys):
         name, why = next(iter(failed.items()))
@@ -136,7 +134,6 @@ def _wanted(config: FitConfig, panel: Panel, last: CategoryPosterior, *, changed
 
 def _metadata(posterior: CategoryPosterior, record: FitRecord) -> dict[str, str | int | float]:
     how = posterior.diagnostics
-    alone = category_summary(posterior)
     return {
         "fit": "fitted",
         "fit_id": record.fit_id,
@@ -145,20 +142,9 @@ def _metadata(posterior: CategoryPosterior, record: FitRecord) -> dict[str, str 
         "device": how.device,
         "iterations": how.iterations,
         "converged": how.converged,
-        "seconds": how.seconds,
+        "seconds": rounded(how.seconds),
         "warnings": "; ".join(how.warnings) or "none",
-        "elasticity, before pooling": f"{alone.mean[0]:.2f} ({alone.q05[0]:.2f} to {alone.q95[0]:.2f})",
-    }
-
-
-def _pictures(posterior: CategoryPosterior) -> dict[str, dg.MarkdownMetadataValue]:
-    return {
-        "ELBO": plots.elbo_trace(posterior.trace),
-        "elasticities": plots.elasticities(
-            [str(product) for product in posterior.product],
-            product_summary(posterior),
-            f"{posterior.category}, before pooling",
-        ),
+        "elasticity, before pooling": elasticity_text(category_summary(posterior)),
     }
 
 
@@ -183,12 +169,11 @@ def hierarchy(
         raise dg.Failure("no category has a fit; materialize category_posterior", allow_retries=False)
     pooled = pool([message(posterior) for posterior, _ in fits], svi_fit.priors)
     record = new_record("", sum(fit.n_obs for _, fit in fits))
-    summary = pooled.global_summary()
     return dg.MaterializeResult(
         value={**pack(pooled), **pack(record), POOLED_FITS: np.array([fit.fit_id for _, fit in fits])},
         metadata={
             "categories": len(fits),
-            "global elasticity": f"{summary.mean[0]:.2f} ({summary.q05[0]:.2f} to {summary.q95[0]:.2f})",
-            "seconds": time.perf_counter() - began,
+            "global elasticity": elasticity_text(pooled.global_summary()),
+            "seconds": rounded(time.perf_counter() - began),
         },
     )

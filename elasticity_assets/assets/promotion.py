@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 import duckdb
 
 from elasticity_assets.assets.elasticity import GROUP, product_elasticity, replace_categories
-from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, stored_rows
 from elasticity_assets.automation.partitions import category_of
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import StoredArrays
@@ -20,6 +21,18 @@ from elasticity_assets.published.tables import PRODUCT_ELASTICITY, PROMOTION_ELA
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.words import reason
+
+_COLUMNS = (
+    "category",
+    "product",
+    "regular_elasticity",
+    "regular_elasticity_q05",
+    "regular_elasticity_q95",
+    "promotion_elasticity",
+    "promotion_elasticity_q05",
+    "promotion_elasticity_q95",
+    "flag",
+)
 
 
 @dg.asset(
@@ -95,14 +108,14 @@ def promotion_elasticity(
     rows = rows_of.concatenated(list(parts.values()), PROMOTION_ELASTICITY)
     keys = [*parts, *failed, *without_fit, *without_prices]
 
-    def replace(connection: duckdb.DuckDBPyConnection) -> int:
+    def replace(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         replace_categories(context, connection, PROMOTION_ELASTICITY, rows, keys)
         (count,) = connection.table(PROMOTION_ELASTICITY.name).count("*").fetchall()[0]
-        return int(count)
+        return {**row_count(count), **stored_rows(connection, PROMOTION_ELASTICITY, _COLUMNS)}
 
     return dg.MaterializeResult(
         metadata={
-            **row_count(warehouse.in_transaction(replace)),
+            **warehouse.in_transaction(replace),
             "categories fitted": len(parts),
             "kept: of the fit in product_elasticity": len(kept),
             "without regular prices": len(without_prices),

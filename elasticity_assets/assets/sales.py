@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count
+from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, row_count, stored_rows
 from elasticity_assets.automation.partitions import keep_in_step
 from elasticity_assets.checks import sales as checks
 from elasticity_assets.ingestion import build_weekly_sales, categories, take_in_files
@@ -45,21 +45,24 @@ def weekly_sales(
 
     Brings the `category` partitions in step with the categories that have sales.
     """
+    table = weekly_sales_table(settings.sales.controls)
     with warehouse.write() as connection:
         report = build_weekly_sales(connection, settings.sales)
         names = categories(connection)
+        rows = stored_rows(connection, table, [column.name for column in table.columns])
     added, deleted = keep_in_step(context.instance, names)
     return dg.MaterializeResult(
         metadata={
-            **column_schema(weekly_sales_table(settings.sales.controls)),
+            **column_schema(table),
             **row_count(report.n_product_periods),
+            **rows,
             "rows in": report.rows_in,
             "rows used": report.rows_used,
             "rows rejected": report.rows_rejected,
             f"{REJECTED_SALES.name} by reason": checks.by_reason(report.rejected),
-            "units in": report.units_in,
-            "units used": report.units_used,
-            "units rejected": report.units_rejected,
+            "units in": rounded(report.units_in),
+            "units used": rounded(report.units_used),
+            "units rejected": rounded(report.units_rejected),
             "categories": report.n_categories,
             "products": report.n_products,
             "periods": f"{report.n_periods}, {report.first_period} to {report.last_period}",

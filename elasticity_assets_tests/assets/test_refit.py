@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 
-from elasticity_assets.assets import metadata, plots
 from elasticity_assets.automation.partitions import category_of, partition_key
 from elasticity_assets.automation.run_failures import settings_mistakes
 from elasticity_assets.command.runs import what_failed
@@ -476,47 +476,48 @@ def test_evidence_is_published_and_kept_with_its_fit(project: Project) -> None:
     again = project.refit()
     assert again.success
     events = again.get_asset_materialization_events()
-    judged = {str(e.asset_key.to_user_string()) for e in events if "PIT" in e.materialization.metadata}
+    judged = {str(e.asset_key.to_user_string()) for e in events if "log score" in e.materialization.metadata}
     assert judged == set()  # the fits were kept, and so was their evidence
     assert same_numbers(project.published("fit_diagnostics"), fits)
 
 
-def picture_metadata(result: dg.ExecuteInProcessResult) -> dict[str, set[str]]:
-    """Which of each asset's metadata show pictures, or say why there are none."""
-    wanted = {"ELBO", "elasticities", "demand curves", "PIT", "coverage by product", "pictures"}
-    found: dict[str, set[str]] = {}
-    for event in result.get_asset_materialization_events():
-        if event.partition:
-            asset = event.asset_key.to_user_string()
-            found.setdefault(asset, set()).update(wanted & event.materialization.metadata.keys())
-    return found
-
-
-def test_pictures_are_drawn_but_for_too_many_categories(project: Project, monkeypatch) -> None:
-    drawn = picture_metadata(project.refit())
-    assert drawn["category_posterior"] == {"ELBO", "elasticities"}
-    assert drawn["heldout_evaluation"] == {"PIT", "coverage by product"}
-    assert drawn["product_elasticity"] == {"elasticities", "demand curves"}
-    monkeypatch.setattr(metadata, "MOST_CATEGORIES_PICTURED", 1)
-    result = project.refit(changed_only=False)
-    assert result.success
-    for asset in ("category_posterior", "heldout_evaluation", "product_elasticity"):
-        assert picture_metadata(result)[asset] == {"pictures"}
-
-
-def test_a_picture_that_cannot_be_drawn_fails_nothing(project: Project, monkeypatch) -> None:
-    def broken(*args, **kwargs):
-        raise ValueError("no paper")
-
-    monkeypatch.setattr(plots, "elbo_trace", broken)
-    result = project.refit()
-    assert result.success
-    said = [
-        event.materialization.metadata["pictures"].value
-        for event in result.get_asset_materialization_events()
-        if "pictures" in event.materialization.metadata
+def test_materializations_show_the_rows_they_made_rounded(project: Project) -> None:
+    events = project.refit().get_asset_materialization_events()
+    shown = {
+        (event.asset_key.to_user_string(), event.partition): event.materialization.metadata
+        for event in events
+    }
+    first = shown["product_elasticity", partition_key(FIRST)]
+    assert first["dagster/row_count"].value == 4
+    published = project.published("product_elasticity").set_index("product")
+    rows = [record.data for record in first["rows"].records]
+    ours = published[published["category"] == FIRST].sort_values("revenue", ascending=False)
+    assert [row["product"] for row in rows] == list(ours.index)
+    for row in rows:
+        assert row["elasticity"] == round(published.loc[row["product"], "elasticity"], 3)
+    assert first["charts of the last report"].value == str(project.settings.reports / "latest.html")
+    for asset, n_rows in (("category_elasticity", 2), ("promotion_elasticity", 8), ("price_scenarios", 20)):
+        assert len(shown[asset, None]["rows"].records) == n_rows
+    numbers = [
+        number
+        for metadata in shown.values()
+        for value in metadata.values()
+        for number in (
+            [cell for record in value.records for cell in record.data.values()]
+            if isinstance(value, dg.TableMetadataValue)
+            else [value.value]
+        )
+        if isinstance(number, float)
     ]
-    assert said == ["could not be drawn: ValueError: no paper"] * 2
+    assert len(numbers) > 100
+    assert all(number == round(number, 3) or np.isnan(number) for number in numbers)
+
+
+def test_nothing_is_drawn_for_the_ui(project: Project) -> None:
+    events = project.refit().get_asset_materialization_events()
+    for event in events:
+        for value in event.materialization.metadata.values():
+            assert "data:image" not in str(value.value)
 
 
 def test_a_category_without_sales_any_more_is_named(project: Project) -> None:

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from elasticity_assets.assets import metadata
 from elasticity_assets.automation.run_failures import failures
 from elasticity_assets.fitting import ray_tasks
 from elasticity_assets.published import tables
@@ -48,14 +47,6 @@ PUBLISHED = [
         tables.HELDOUT_SCORES,
     )
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_pictures() -> Iterator[None]:
-    """Pictures take longer than fits."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metadata, "MOST_CATEGORIES_PICTURED", 0)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +92,7 @@ def of_the_sample(folder: Path) -> Project:
 
 
 def refit(project: Project) -> None:
-    """Up to the published file, without the report's pictures."""
+    """Up to the published file, without the report."""
     assert project.refit(assets=ASSETS).success
 
 
