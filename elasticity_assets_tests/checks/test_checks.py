@@ -20,6 +20,8 @@ from elasticity_assets.ingestion import FilesReport, WeeklyReport
 from elasticity_assets_tests.published.test_rows import posterior
 from elasticity_assets_tests.support.projects import make_project
 
+pytestmark = pytest.mark.quick
+
 PRODUCTS, PERIODS = 60, 50
 
 

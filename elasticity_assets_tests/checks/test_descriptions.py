@@ -5,6 +5,8 @@ import pytest
 from elasticity_assets.checks import fit, model_input, published
 from elasticity_assets.checks.model_input import PanelFacts
 
+pytestmark = pytest.mark.quick
+
 ODD = "two\nlines\r"
 
 

@@ -18,6 +18,8 @@ from elasticity_assets.automation.jobs import RANGE_END, RANGE_START
 from elasticity_assets.home import dagster_home
 from elasticity_assets_tests.support.projects import CATEGORIES, settings_dict, simulated_sales
 
+pytestmark = pytest.mark.slow
+
 WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 PATIENCE = 300.0  # seconds; a tick comes every minute
 

@@ -23,7 +23,7 @@ from elasticity_assets_tests.support import ray_cluster
 from elasticity_assets_tests.support.ports import free_port
 from elasticity_assets_tests.support.projects import Project, make_project, same_numbers, simulated_sales
 
-pytestmark = ray_cluster.WANTS_RAY
+pytestmark = [ray_cluster.WANTS_RAY, pytest.mark.slow]
 
 ASSETS = [
     "model_input",

@@ -7,6 +7,8 @@ from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 
+pytestmark = pytest.mark.quick
+
 
 def posterior() -> CategoryPosterior:
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from elasticity_assets.fitting import ray_tasks
 from elasticity_assets_tests.support import ray_cluster
 from elasticity_assets_tests.support.ports import free_port
 
-pytestmark = ray_cluster.WANTS_RAY
+pytestmark = [ray_cluster.WANTS_RAY, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from elasticity_assets.fitting.stored_fits import (
 )
 from elasticity_assets_tests.published.test_rows import posterior, two_slopes
 
+pytestmark = pytest.mark.quick
+
 
 def test_a_fit_is_stored_and_read_back() -> None:
     record = new_record("hash", 7)

@@ -7,6 +7,8 @@ import pytest
 
 from elasticity_assets.fitting.threads import run_each
 
+pytestmark = pytest.mark.quick
+
 
 def test_results_come_in_order_and_errors_with_their_task() -> None:
     second_ran = threading.Event()

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from elasticity_assets.inference.panel import counting_unit, padded_products, padded_size, panel_from_sales
 
+pytestmark = pytest.mark.quick
+
 WEEKS = np.datetime64("2026-01-05") + 7 * np.arange(4)
 
 

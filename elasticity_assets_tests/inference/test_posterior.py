@@ -8,6 +8,8 @@ from scipy.stats import norm
 
 from elasticity_assets.inference.posterior import mixture_quantile, summarize
 
+pytestmark = pytest.mark.quick
+
 
 def test_one_gaussian_has_its_own_quantiles() -> None:
     mean, var = np.array([[-2.0, 0.5]]), np.array([[0.25, 4.0]])

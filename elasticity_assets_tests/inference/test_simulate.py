@@ -11,6 +11,8 @@ from elasticity_assets.inference.simulate import (
     simulated_prices,
 )
 
+pytestmark = pytest.mark.quick
+
 
 def test_same_seed_same_sales() -> None:
     simulation = Simulation(products=12, weeks=20, categories=3)

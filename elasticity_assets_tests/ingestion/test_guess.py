@@ -7,6 +7,8 @@ from elasticity_assets.ingestion.guess import guess_sales_file
 from elasticity_assets.settings import load_settings
 from elasticity_assets_tests.support.sales_files import REPOSITORY, ingest, write_lines
 
+pytestmark = pytest.mark.quick
+
 ONLINE_RETAIL = REPOSITORY.parent / "shared" / "data" / "online_retail.parquet"
 
 

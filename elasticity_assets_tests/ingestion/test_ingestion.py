@@ -34,6 +34,8 @@ from elasticity_assets_tests.support.sales_files import (
     write_lines,
 )
 
+pytestmark = pytest.mark.quick
+
 MONDAY = date(2024, 1, 1)
 GOOD = "A,2024-01-01,5,2.5"
 

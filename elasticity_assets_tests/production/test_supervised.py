@@ -22,6 +22,8 @@ from elasticity_assets_tests.support.ports import free_port
 from elasticity_assets_tests.support.projects import settings_dict, simulated_sales
 from elasticity_assets_tests.support.waiting import Found
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATIENCE = 400.0  # seconds; a tick comes every minute
 DONE = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]

@@ -11,6 +11,8 @@ from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets_tests.published.test_rows import RECORD, posterior, sales
 
+pytestmark = pytest.mark.quick
+
 
 def flagged(
     changes: dict[str, float], fitted: CategoryPosterior, samples: SplitSamples | None = None

@@ -12,6 +12,8 @@ from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.warehouse.schema import replace_rows
 from elasticity_assets_tests.published.test_rows import RECORD, assert_fits, posterior, sales
 
+pytestmark = pytest.mark.quick
+
 NO_MOVES = rows_of.concatenated([], tables.CATEGORY_MOVE_ELASTICITY)
 
 

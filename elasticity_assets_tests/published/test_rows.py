@@ -14,6 +14,8 @@ from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published import tables
 
+pytestmark = pytest.mark.quick
+
 RECORD = FitRecord("fit", "2024-01-02T03:04:05", "hash", 30)
 
 

@@ -17,6 +17,8 @@ from elasticity_assets.warehouse.schema import (
     replace_rows,
 )
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[2]
 
 # What users' queries rely on: the names of the published tables and their columns.

@@ -11,6 +11,8 @@ from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import Summary, summarize
 from elasticity_assets.report import drawing
 
+pytestmark = pytest.mark.quick
+
 NAMES = ["$", "_hidden", "🧀 [x](y)\n", "a" * 100]
 
 

@@ -2,7 +2,11 @@ import os
 import uuid
 from pathlib import Path
 
+import pytest
+
 from elasticity_assets.report.files import LATEST, write_report
+
+pytestmark = pytest.mark.quick
 
 
 def test_the_last_reports_stay_and_other_files_too(tmp_path: Path) -> None:

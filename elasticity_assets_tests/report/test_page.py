@@ -19,6 +19,8 @@ from elasticity_assets_tests.support.pages import needs_nothing
 from elasticity_assets_tests.support.projects import CATEGORIES
 from elasticity_assets_tests.support.small_warehouse import NASTY
 
+pytestmark = pytest.mark.quick
+
 PICTURE = Picture("a < b", "data:image/svg+xml;base64,AAAA", "caption & more")
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 import jax
 import numpy as np
 import pandas as pd
+import pytest
 
 from elasticity_assets.automation.jobs import refit_after_ingest
 from elasticity_assets.definitions import build_definitions
@@ -22,6 +23,8 @@ from elasticity_assets.inference.panel import Panel, padded_size
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.simulate import Simulation, simulate
 from elasticity_assets_tests.support.projects import Project, make_project
+
+pytestmark = pytest.mark.slow
 
 FIRST_WEEKS = 52  # delivered before the first refit
 CATEGORIES, PRODUCTS = 4, 48

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pytest
 import yaml
 
 from elasticity_assets_tests.support.projects import settings_dict, simulated_sales
+
+pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-c", "from elasticity_assets.command.cli import main; main()", "refit", "--full"]
 OF_ITS_REFIT = ["fit_id", "fitted_at", "seconds"]

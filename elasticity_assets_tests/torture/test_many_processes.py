@@ -15,6 +15,8 @@ from elasticity_assets.home import dagster_home
 from elasticity_assets.settings import load_settings
 from elasticity_assets_tests.support.projects import Project, settings_dict, simulated_sales
 
+pytestmark = pytest.mark.slow
+
 spawn = multiprocessing.get_context("spawn")
 PUBLISHED = """
     SELECT count(*), count(DISTINCT (category, product)), count(DISTINCT fit_id) = count(DISTINCT category),

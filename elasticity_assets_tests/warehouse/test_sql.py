@@ -10,6 +10,8 @@ import pytest
 import elasticity_assets
 from elasticity_assets.warehouse.sql import quoted, statement
 
+pytestmark = pytest.mark.quick
+
 PACKAGE = Path(elasticity_assets.__file__).parent
 STATEMENT = re.compile(
     r"^\s*(SELECT|INSERT INTO|DELETE FROM|UPDATE|CREATE|ALTER|DROP|ATTACH|COPY|COMMENT ON|FROM|SET)\s+\S",

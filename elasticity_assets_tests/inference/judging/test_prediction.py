@@ -6,6 +6,8 @@ from scipy.stats import nbinom, poisson
 
 from elasticity_assets.inference.judging.prediction import Predictive
 
+pytestmark = pytest.mark.quick
+
 
 def certain(mean: np.ndarray, size: np.ndarray, truncated: bool = False) -> Predictive:
     none = np.zeros(len(mean))

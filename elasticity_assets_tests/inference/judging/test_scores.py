@@ -7,6 +7,8 @@ import pytest
 
 from elasticity_assets.inference.judging.scores import FORECAST, MODEL, RIVALS, HeldOut
 
+pytestmark = pytest.mark.quick
+
 
 def heldout(pit: np.ndarray, row: np.ndarray, units: np.ndarray | None = None, n: int = 3) -> HeldOut:
     m = len(pit)
