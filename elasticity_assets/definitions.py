@@ -1,8 +1,6 @@
 """The one Definitions object: what Dagster loads."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -32,7 +30,7 @@ from elasticity_assets.automation.jobs import (
     with_freshness_policy,
 )
 from elasticity_assets.fitting.array_store import ArrayStore
-from elasticity_assets.fitting.fitter import Fitter
+from elasticity_assets.fitting.side_by_side import fitter_resource
 from elasticity_assets.settings import Settings, load_settings
 from elasticity_assets.warehouse.of_settings import warehouse_of
 
@@ -52,23 +50,11 @@ def build_definitions(
     loggers : mapping of str to LoggerDefinition, optional
         Instead of Dagster's own.
     """
-    fit = settings.fit
     resources = {
         "settings": settings,
         "warehouse": warehouse_of(settings),
         "array_store": ArrayStore(folder=settings.arrays_folder),
-        "svi_fit": Fitter(
-            engine=fit.engine,
-            likelihood=fit.likelihood,
-            preset=fit.preset,
-            robust=fit.robust,
-            serial_correlation=fit.serial_correlation,
-            svi=_options(fit.svi),
-            natural_gradient=_options(fit.natural_gradient),
-            nuts=_options(fit.nuts),
-            cache=str(settings.own_folder / "compiled"),
-            ray=settings.ray.model_dump() if settings.executor == "ray" else {},
-        ),
+        "svi_fit": fitter_resource(settings),
     }
     return dg.Definitions(
         assets=[
@@ -92,12 +78,6 @@ def build_definitions(
         resources={**resources, **(resource_overrides or {})},
         loggers=loggers,
     )
-
-
-def _options(options: Any) -> dict[str, Any]:
-    """One engine's options as Dagster config: lists for tuples, and nothing for None, which is a default."""
-    plain = json.loads(json.dumps(asdict(options)))
-    return {name: value for name, value in plain.items() if value is not None}
 
 
 @dg.definitions

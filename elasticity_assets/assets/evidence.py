@@ -1,11 +1,10 @@
 """heldout_evaluation, split_samples and nuts_cross_check: what each category's fit is worth."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 import duckdb
@@ -16,8 +15,9 @@ from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, ro
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import evidence as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
-from elasticity_assets.fitting.fitter import Fitter
+from elasticity_assets.fitting.fitter import FittedCategory, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
+from elasticity_assets.fitting.side_by_side import fit_errors, prepare_jax, work_on_each
 from elasticity_assets.fitting.stored_fits import FitRecord, of_fit, readable_fit
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
@@ -46,16 +46,7 @@ _CHECK_COLUMNS = (
 Judged = TypeVar("Judged", HeldOut, SplitSamples)
 
 
-class _Task(NamedTuple):
-    """A category to judge: its partition, what it was fitted to, and its fit."""
-
-    key: str
-    panel: Panel
-    posterior: CategoryPosterior
-    record: FitRecord
-
-
-class NotOfThisFitError(Exception):
+class NotOfThisFitError(ValueError):
     """The model input is not what the category was fitted to: its last fit failed, or was not asked for."""
 
 
@@ -65,9 +56,12 @@ def fitted_panel(model_input: StoredArrays, key: str, record: FitRecord, svi_fit
     Raises
     ------
     NotOfThisFitError
-        If sales or settings have changed since.
+        If sales or settings have changed since, or another version stored the input.
     """
-    panel = unpack(Panel, model_input[key])
+    try:
+        panel = unpack(Panel, model_input[key])
+    except ValueError as error:
+        raise NotOfThisFitError(str(error)) from None
     if svi_fit.inputs_hash(panel) != record.inputs_hash:
         raise NotOfThisFitError("sales or settings changed since the category was fitted; refit it")
     return panel
@@ -87,7 +81,7 @@ def heldout_evaluation(
     context: dg.AssetExecutionContext,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: Fitter,
+    svi_fit: dg.ResourceParam[Fitter],
     array_store: dg.ResourceParam[ArrayStore],
     warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
@@ -132,7 +126,7 @@ def split_samples(
     context: dg.AssetExecutionContext,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: Fitter,
+    svi_fit: dg.ResourceParam[Fitter],
     array_store: dg.ResourceParam[ArrayStore],
     warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
@@ -192,13 +186,14 @@ def nuts_cross_check(
     config: CrossCheckConfig,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: Fitter,
+    svi_fit: dg.ResourceParam[Fitter],
     warehouse: Warehouse,
 ) -> dg.MaterializeResult:
     """Hold a few categories' posteriors against NUTS, in turns: slow, so on a schedule of its own.
 
     The next refit publishes what was found.
     """
+    prepare_jax(svi_fit.cache)
     checked = warehouse.in_transaction(_when_checked)
     keys = [key for key in category_posterior if key in model_input]
     if config.categories:
@@ -216,7 +211,7 @@ def nuts_cross_check(
                 continue
             posterior, record = fit
             check = svi_fit.cross_check(fitted_panel(model_input, key, record, svi_fit), posterior)
-        except Exception as error:  # the next one is checked in its place
+        except fit_errors() as error:  # the next one is checked in its place
             failed[category_of(key)] = reason(error)
             context.log.exception(f"category {category_of(key)!r} could not be checked")
             continue
@@ -269,37 +264,29 @@ def _judge(
     found: dict[str, str] = {}
     failed: dict[str, str] = {}
 
-    def fail(category: str, error: Exception) -> None:
-        failed[category] = reason(error)
-        context.log.exception(f"category {category!r} could not be judged")
-
-    def to_judge() -> Iterator[_Task]:
+    def to_judge() -> Iterator[FittedCategory]:
         for key in context.partition_keys:
-            stored = readable_fit(category_posterior[key]) if key in category_posterior else None
-            if stored is None:
+            fit = readable_fit(category_posterior[key]) if key in category_posterior else None
+            if fit is None:
                 continue  # never fitted
-            posterior, record = stored
+            posterior, record = fit
             before = array_store.read(context.asset_key, key)
             if before is not None and of_fit(kind, {key: before}, key, record) is not None:
                 found[posterior.category] = key
                 continue
             try:
                 panel = fitted_panel(model_input, key, record, svi_fit)
-            except Exception as error:
-                fail(posterior.category, error)
+            except NotOfThisFitError as error:
+                failed[posterior.category] = reason(error)
                 continue
-            yield _Task(key, panel, posterior, record)
+            yield FittedCategory(key, panel, posterior, record)
 
-    with closing(svi_fit.side_by_side(partial(_judged, judge), to_judge())) as judgements:
-        for task, done in judgements:
-            category = task.posterior.category
-            try:
-                judged = done.result()
-                array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)
-                found[category] = task.key
-                context.add_asset_metadata(metadata(judged), partition_key=task.key)
-            except Exception as error:
-                fail(category, error)
+    def keep(task: FittedCategory, judged: Judged) -> None:
+        array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)
+        found[task.posterior.category] = task.key
+        context.add_asset_metadata(metadata(judged), partition_key=task.key)
+
+    work_on_each(svi_fit, partial(_judged, judge), to_judge(), keep, failed)
 
     def read() -> Iterator[tuple[str, Judged]]:
         for category, key in sorted(found.items()):
@@ -308,7 +295,7 @@ def _judge(
     return read(), failed
 
 
-def _judged(judge: Callable[[Panel, CategoryPosterior], Judged], task: _Task) -> Judged:
+def _judged(judge: Callable[[Panel, CategoryPosterior], Judged], task: FittedCategory) -> Judged:
     return judge(task.panel, task.posterior)
 
 

@@ -1,6 +1,5 @@
 """category_posterior and hierarchy: every category fitted alone, then all pooled."""
 
-import contextlib
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -10,15 +9,15 @@ import numpy as np
 from pydantic import Field
 
 from elasticity_assets.assets.metadata import OWNERS, elasticity_text, model_graph, rounded
-from elasticity_assets.automation.partitions import CATEGORIES
+from elasticity_assets.automation.partitions import CATEGORIES, partition_key
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
-from elasticity_assets.fitting.fitter import FitTask, Fitter
+from elasticity_assets.fitting.fitter import CategoryToFit, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
+from elasticity_assets.fitting.side_by_side import work_on_each
 from elasticity_assets.fitting.stored_fits import (
     POOLED_FITS,
     FitRecord,
-    check_finite,
     new_record,
     pack_fit,
     readable_fit,
@@ -29,7 +28,6 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import category_summary
 from elasticity_assets.warehouse.file import Warehouse
-from elasticity_assets.words import reason
 
 GROUP = "2_fit"
 
@@ -65,7 +63,7 @@ def category_posterior(
     context: dg.AssetExecutionContext,
     config: FitConfig,
     model_input: StoredArrays,
-    svi_fit: Fitter,
+    svi_fit: dg.ResourceParam[Fitter],
     array_store: dg.ResourceParam[ArrayStore],
     warehouse: Warehouse,
 ) -> dg.MaterializeResult:
@@ -74,13 +72,12 @@ def category_posterior(
     A fit that fails leaves the category's last posterior as it was, and is recorded; the run goes on.
     """
     keys = context.partition_keys
-    context.log.info(f"fitting on {svi_fit.device()}")
     fitted: dict[str, CategoryPosterior] = {}
     kept: list[str] = []
     up_to_date: list[str] = []
     failed: dict[str, str] = {}
 
-    def to_fit() -> Iterator[FitTask]:
+    def to_fit() -> Iterator[CategoryToFit]:
         for key in keys:
             panel = unpack(Panel, model_input[key])
             stored = array_store.read(context.asset_key, key)
@@ -88,7 +85,9 @@ def category_posterior(
             inputs_hash = svi_fit.inputs_hash(panel)
             changed = last is None or last[1].inputs_hash != inputs_hash
             if last is None or _wanted(config, panel, last[0], changed=changed):
-                yield FitTask(key, panel, last[0] if last and config.changed_only else None, inputs_hash)
+                yield CategoryToFit(
+                    key, panel, last[0] if last and config.changed_only else None, inputs_hash
+                )
                 continue
             kept.append(panel.category)
             if changed:
@@ -98,20 +97,17 @@ def category_posterior(
                 why = "neither sales nor settings changed"
             context.add_asset_metadata({"fit": f"kept: {why}"}, partition_key=key)
 
-    with contextlib.closing(svi_fit.fit_each(to_fit())) as fits:
-        for task, done in fits:
-            category, key = task.panel.category, task.key
-            try:
-                posterior = check_finite(done.result())
-            except Exception as error:
-                failed[category] = reason(error)
-                context.log.exception(f"category {category!r} could not be fitted")
-                context.add_asset_metadata({"fit": f"failed: {failed[category]}"}, partition_key=key)
-                continue
-            record = new_record(task.inputs_hash, task.panel.n_obs)
-            array_store.write(context.asset_key, pack_fit(posterior, record), key)
-            fitted[category] = posterior
-            context.add_asset_metadata(_metadata(posterior, record), partition_key=key)
+    def keep(task: CategoryToFit, posterior: CategoryPosterior) -> None:
+        record = new_record(task.inputs_hash, task.panel.n_obs)
+        array_store.write(context.asset_key, pack_fit(posterior, record), task.key)
+        fitted[task.panel.category] = posterior
+        context.add_asset_metadata(_metadata(posterior, record), partition_key=task.key)
+
+    work_on_each(
+        svi_fit, svi_fit.fit_category, to_fit(), keep, failed, in_threads=svi_fit.by_natural_gradient
+    )
+    for category, why in failed.items():
+        context.add_asset_metadata({"fit": f"failed: {why}"}, partition_key=partition_key(category))
     warehouse.in_transaction(partial(record_outcomes, fitted=[*fitted, *up_to_date], failed=failed))
     if failed and not any(array_store.read(context.asset_key, key) for key in keys):
         name, why = next(iter(failed.items()))
@@ -158,7 +154,7 @@ def _metadata(posterior: CategoryPosterior, record: FitRecord) -> dict[str, str 
 def hierarchy(
     context: dg.AssetExecutionContext,
     category_posterior: StoredArrays,
-    svi_fit: Fitter,
+    svi_fit: dg.ResourceParam[Fitter],
     warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
     """Pool the categories: what all of them say of each one, and the global elasticity."""

@@ -1,21 +1,23 @@
 """promotion_elasticity: two slopes a product, for the regular price and for promotions' discounts."""
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 import duckdb
+import pandas as pd
 
 from elasticity_assets.assets.elasticity import GROUP, product_elasticity, replace_categories
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, stored_rows
-from elasticity_assets.automation.partitions import category_of
+from elasticity_assets.automation.partitions import category_of, partition_key
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import StoredArrays
-from elasticity_assets.fitting.fitter import Fitter, TwoSlopesTask
+from elasticity_assets.fitting.fitter import FittedCategory, Fitter
 from elasticity_assets.fitting.packing import unpack
-from elasticity_assets.fitting.stored_fits import check_finite_slopes, fits_in, readable_fit
+from elasticity_assets.fitting.side_by_side import work_on_each
+from elasticity_assets.fitting.stored_fits import fits_in, readable_fit
 from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import TwoSlopes
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.tables import PRODUCT_ELASTICITY, PROMOTION_ELASTICITY
 from elasticity_assets.settings import Settings
@@ -52,7 +54,7 @@ def promotion_elasticity(
     context: dg.AssetExecutionContext,
     model_input: StoredArrays,
     category_posterior: StoredArrays,
-    svi_fit: Fitter,
+    svi_fit: dg.ResourceParam[Fitter],
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
 ) -> dg.MaterializeResult:
@@ -71,7 +73,9 @@ def promotion_elasticity(
     without_prices: list[str] = []
     failed: dict[str, str] = {}
 
-    def to_fit() -> Iterator[TwoSlopesTask]:
+    parts: dict[str, pd.DataFrame] = {}
+
+    def to_fit() -> Iterator[FittedCategory]:
         for key in model_input:
             category = category_of(key)
             if shown.get(category) and shown.get(category) == present.get(category):
@@ -79,34 +83,28 @@ def promotion_elasticity(
                 continue
             try:
                 panel = unpack(Panel, model_input[key])
-                fit = readable_fit(category_posterior[key]) if key in category_posterior else None
-            except Exception as error:  # stored by another version; of no account to the others
-                failed[key] = reason(error)
-                context.log.exception(f"what is stored of category {category!r} could not be read")
+            except ValueError as error:  # stored by another version
+                failed[category] = reason(error)
                 continue
+            fit = readable_fit(category_posterior[key]) if key in category_posterior else None
             if not panel.has_regular_price:
                 without_prices.append(key)
             elif fit is None:
                 without_fit.append(key)
             elif shown.get(category) == {fit[1].fit_id} and fit[1].inputs_hash == svi_fit.inputs_hash(panel):
-                yield TwoSlopesTask(key, panel, fit[0], fit[1].fit_id, fit[1].fitted)
+                yield FittedCategory(key, panel, *fit)
             else:
-                failed[key] = "sales or settings changed since the fit in product_elasticity"
+                failed[category] = "sales or settings changed since the fit in product_elasticity"
 
-    parts = {}
-    with contextlib.closing(svi_fit.fit_two_slopes_each(to_fit())) as fits:
-        for task, done in fits:
-            try:
-                slopes = check_finite_slopes(done.result())
-            except Exception as error:
-                failed[task.key] = reason(error)
-                context.log.exception(f"two slopes of category {task.panel.category!r} could not be fitted")
-                continue
-            parts[task.key] = rows_of.two_slopes_rows(
-                slopes, task.fit_id, task.fitted_at, settings.fit.min_periods
-            )
+    def keep(task: FittedCategory, slopes: TwoSlopes) -> None:
+        record = task.record
+        parts[task.key] = rows_of.two_slopes_rows(
+            slopes, record.fit_id, record.fitted, settings.fit.min_periods
+        )
+
+    work_on_each(svi_fit, svi_fit.fit_two_slopes, to_fit(), keep, failed)
     rows = rows_of.concatenated(list(parts.values()), PROMOTION_ELASTICITY)
-    keys = [*parts, *failed, *without_fit, *without_prices]
+    keys = [*parts, *map(partition_key, failed), *without_fit, *without_prices]
 
     def replace(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         replace_categories(context, connection, PROMOTION_ELASTICITY, rows, keys)
@@ -122,5 +120,5 @@ def promotion_elasticity(
             "without a fit": len(without_fit),
             "failed": len(failed),
         },
-        check_results=[checks.two_slopes_fitted({category_of(key): why for key, why in failed.items()})],
+        check_results=[checks.two_slopes_fitted(failed)],
     )

@@ -1,56 +1,27 @@
-"""The fit resource: settings in, one category's posterior out."""
+"""What is done to one category: fitted, evaluated, split, held against NUTS, fitted with two slopes."""
 
 import dataclasses
 import hashlib
 import json
-import os
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache, partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
-import dagster as dg
-from pydantic import Field, PrivateAttr, TypeAdapter
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from elasticity_assets.fitting import ray_tasks
-from elasticity_assets.fitting.compiled import keep_compiled
 from elasticity_assets.fitting.packing import pack
-from elasticity_assets.fitting.threads import cores, run_each
+from elasticity_assets.fitting.stored_fits import FitRecord, check_finite, check_finite_slopes
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
-from elasticity_assets.inference.options import (
-    ARTICLE,
-    FitOptions,
-    Likelihood,
-    NaturalGradientOptions,
-    NutsOptions,
-    SviOptions,
-)
+from elasticity_assets.inference.options import ARTICLE, FitOptions, Likelihood
 from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
 from elasticity_assets.inference.priors import PRESETS, Priors
-from elasticity_assets.settings import RaySettings
+from elasticity_assets.settings import RaySettings, Settings
 
 if TYPE_CHECKING:  # they import jax
     from elasticity_assets.inference.judging.cross_check import CrossCheck
     from elasticity_assets.inference.judging.scores import HeldOut
     from elasticity_assets.inference.judging.split_samples import SplitSamples
-
-
-class OfCategory(Protocol):
-    """Work on one category."""
-
-    @property
-    def panel(self) -> Panel:
-        """What it works on."""
-
-
-Task = TypeVar("Task", bound=OfCategory)
-Result = TypeVar("Result")
 
 CROSS_CHECK_PRODUCTS = 30
 """NUTS takes minutes for so many products, and hours for many more."""
@@ -59,7 +30,7 @@ LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
 
 
 @dataclass(frozen=True)
-class FitTask:
+class CategoryToFit:
     """One category to fit.
 
     Attributes
@@ -80,107 +51,76 @@ class FitTask:
 
 
 @dataclass(frozen=True)
-class TwoSlopesTask:
-    """One category whose two slopes are to be fitted.
+class FittedCategory:
+    """One category with its fit, for what comes after.
 
     Attributes
     ----------
     key : str
         Its partition.
     panel : Panel
-        With regular prices.
+        What it was fitted to.
     posterior : CategoryPosterior
-        Of one slope, of this panel.
-    fit_id : str
-        That fit's.
-    fitted_at : datetime
-        When that fit ended.
+    record : FitRecord
     """
 
     key: str
     panel: Panel
     posterior: CategoryPosterior
-    fit_id: str
-    fitted_at: datetime
+    record: FitRecord
 
 
-class Fitter(dg.ConfigurableResource):
-    """Fits categories by variational inference, or by NUTS, as the settings say.
+@dataclass(frozen=True)
+class Fitter:
+    """Fits a category by variational inference, or by NUTS, and judges its fit, as the settings say.
 
-    jax is imported when a fit starts, so that definitions load fast.
+    Small and without state: it is pickled with every task for Ray. jax is imported when a fit starts, so that
+    definitions load fast; call `prepare_jax` before.
 
     Attributes
     ----------
-    engine : str
-        'natural_gradient', 'svi' or 'nuts'.
-    likelihood : str
-        'negative_binomial', 'poisson', or 'auto': the one that predicts held-out cells better.
-    preset : str
-        'default' or 'article'; the latter overrides engine, likelihood and options.
-    robust, serial_correlation : bool
-        Whether outlying cells count less, and whether neighbouring periods' correlation widens the intervals.
-    svi, natural_gradient, nuts : dict
-        The engines' own options, by name.
+    options : FitOptions
+        Of one fit.
+    priors : Priors
+    candidates : tuple of str
+        Likelihoods of which each category gets the one that predicts held-out cells better; empty where
+        `options` says which.
     cache : str
         Folder of compiled programs, kept between processes; JAX_COMPILATION_CACHE_DIR names another.
-    ray : dict
-        The settings' section `ray`, where its cluster does the work on categories; empty where this process does.
+    cluster : RaySettings or None
+        The Ray cluster that does the work on categories; None where this process does.
     """
 
-    engine: str = "natural_gradient"
-    likelihood: str = "negative_binomial"
-    preset: str = "default"
-    robust: bool = True
-    serial_correlation: bool = True
-    svi: dict[str, Any] = Field(default={})
-    natural_gradient: dict[str, Any] = Field(default={})
-    nuts: dict[str, Any] = Field(default={})
+    options: FitOptions
+    priors: Priors
+    candidates: tuple[Likelihood, ...]
     cache: str
-    ray: dict[str, Any] = Field(default={})
-    _connected: bool = PrivateAttr(default=False)
+    cluster: RaySettings | None
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Be pickled as settings alone: in a run it holds Dagster's context, with loggers."""
-        return partial(Fitter, **self.model_dump()), ()
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Prepare jax."""
-        prepare_jax(self.cache)
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Leave the Ray cluster."""
-        if self._connected:
-            self._connected = False
-            ray_tasks.disconnect()
-
-    @property
-    def priors(self) -> Priors:
-        """The preset's priors."""
-        return PRESETS[self.preset]
-
-    @property
-    def options(self) -> FitOptions:
-        """Options of one fit; with likelihood 'auto', those of its first candidate."""
-        if self.preset == "article":
-            return ARTICLE
-        return FitOptions(
-            engine=self.engine,  # type: ignore[arg-type]
-            likelihood=LIKELIHOODS[0] if self.likelihood == "auto" else self.likelihood,  # type: ignore[arg-type]
-            robust=self.robust,
-            serial_correlation=self.serial_correlation,
-            svi=_adapter(SviOptions).validate_python(self.svi),
-            natural_gradient=_adapter(NaturalGradientOptions).validate_python(self.natural_gradient),
-            nuts=_adapter(NutsOptions).validate_python(self.nuts),
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Fitter":
+        """Fit as the settings say; preset 'article' overrides engine, likelihood and options."""
+        fit = settings.fit
+        cache = str(settings.own_folder / "compiled")
+        cluster = settings.ray if settings.executor == "ray" else None
+        if fit.preset == "article":
+            return cls(ARTICLE, PRESETS["article"], (), cache, cluster)
+        options = FitOptions(
+            engine=fit.engine,
+            likelihood=LIKELIHOODS[0] if fit.likelihood == "auto" else fit.likelihood,
+            robust=fit.robust,
+            serial_correlation=fit.serial_correlation,
+            svi=fit.svi,
+            natural_gradient=fit.natural_gradient,
+            nuts=fit.nuts,
         )
+        candidates = LIKELIHOODS if fit.likelihood == "auto" else ()
+        return cls(options, PRESETS[fit.preset], candidates, cache, cluster)
 
-    def device(self) -> str:
-        """Where fits run, e.g. 'cpu x1', 'NVIDIA H100 x1' or 'Ray at auto'."""
-        if self.ray:
-            return f"Ray at {RaySettings(**self.ray).address}"
-        import jax  # noqa: PLC0415
-
-        devices = jax.devices()
-        return f"{devices[0].device_kind} x{len(devices)}"
+    @property
+    def by_natural_gradient(self) -> bool:
+        """Whether fits are that engine's, which knows threads; NumPyro's handlers do not."""
+        return self.options.engine == "natural_gradient"
 
     def inputs_hash(self, panel: Panel) -> str:
         """Hash of all that decides a posterior: the panel, the choices and the software's version."""
@@ -191,77 +131,36 @@ class Fitter(dg.ConfigurableResource):
         choices = (
             dataclasses.asdict(self.options),
             repr(self.priors),
-            self.likelihood,
+            self.candidates,
             version("elasticity_assets"),
         )
         digest.update(json.dumps(choices, sort_keys=True).encode())
         return digest.hexdigest()
 
-    def fit_each(
-        self, tasks: Iterable[FitTask]
-    ) -> Generator[tuple[FitTask, Future[CategoryPosterior]], None, None]:
-        """Fit several categories side by side."""
-        yield from self.side_by_side(self._fit_task, tasks, self.options.engine == "natural_gradient")
+    def fit_category(self, task: CategoryToFit) -> CategoryPosterior:
+        """Fit one category.
 
-    def _fit_task(self, task: FitTask) -> CategoryPosterior:
-        return self.fit(task.panel, task.start)
-
-    def side_by_side(
-        self, work: Callable[[Task], Result], tasks: Iterable[Task], natural_gradient: bool = True
-    ) -> Generator[tuple[Task, Future[Result]], None, None]:
-        """Do `work` on several tasks: on Ray, or here, as many at once as `workers` says; see `run_each` of both.
-
-        Parameters
-        ----------
-        work : callable
-            On Ray it and the tasks are pickled, and find no file of this machine.
-        tasks : iterable
-        natural_gradient : bool
-            Whether that engine does the work.
+        Raises
+        ------
+        FloatingPointError
+            If a moment that is published is no number.
         """
-        if self.ray:
-            cluster = RaySettings(**self.ray)
-            # Not before a step needs it, so that a failure is the step's. Once a run: Ray's workers, and what they
-            # compiled, last as long as the connection.
-            self._connected = ray_tasks.connect(cluster.address) or self._connected
-            in_worker = partial(_in_worker, work, self.cache, on_gpu=cluster.gpus > 0)
-            yield from ray_tasks.run_each(in_worker, tasks, _cells, cpus=cluster.cpus, gpus=cluster.gpus)
-            return
-        # Each fit's small factorizations need no threads of their own, and BLAS's spin while they wait for work.
-        with threadpool_limits(limits=1, user_api="blas"):
-            yield from run_each(work, tasks, self.workers(natural_gradient))
+        return check_finite(self.fit(task.panel, task.start))
 
-    def fit_two_slopes_each(
-        self, tasks: Iterable[TwoSlopesTask]
-    ) -> Generator[tuple[TwoSlopesTask, Future[TwoSlopes]], None, None]:
-        """Fit two slopes of several categories side by side."""
-        yield from self.side_by_side(self._fit_two_slopes, tasks)
+    def fit_two_slopes(self, task: FittedCategory) -> TwoSlopes:
+        """Fit one category's two slopes by the natural-gradient engine, whatever the settings' is.
 
-    def _fit_two_slopes(self, task: TwoSlopesTask) -> TwoSlopes:
-        """By the natural-gradient engine, whatever the settings' is."""
+        Raises
+        ------
+        FloatingPointError
+            If a moment that is published is no number.
+        """
         from elasticity_assets.inference.natural_gradient import two_slopes  # noqa: PLC0415
 
-        # With likelihood 'auto' the fit of one slope chose.
+        # Of several candidates the fit of one slope chose.
         family = task.posterior.diagnostics.family
         options = self.options.natural_gradient
-        return two_slopes.fit(task.panel, self.priors, family, options, task.posterior)
-
-    @staticmethod
-    def workers(natural_gradient: bool) -> int:
-        """How many categories are fitted at once: one a core, or one.
-
-        One where NumPyro's handlers run, which know no threads; on an accelerator, which one fit fills; and over
-        several devices, where programs with collectives must start everywhere in the same order.
-
-        Parameters
-        ----------
-        natural_gradient : bool
-            Whether that engine does the work.
-        """
-        import jax  # noqa: PLC0415
-
-        one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
-        return cores() if natural_gradient and one_cpu else 1
+        return check_finite_slopes(two_slopes.fit(task.panel, self.priors, family, options, task.posterior))
 
     def evaluate(self, panel: Panel, posterior: CategoryPosterior, categories: int = 1) -> "HeldOut":
         """Predict the category's cells from each other, under the priors and weights of its fit.
@@ -330,11 +229,11 @@ class Fitter(dg.ConfigurableResource):
             An earlier posterior of this category to start from.
         """
         options = self.options
-        if self.likelihood != "auto" or self.preset == "article":
+        if not self.candidates:
             return self._fit(panel, options, start)
         from elasticity_assets.inference.judging import heldout  # noqa: PLC0415
 
-        best, _ = heldout.choose_likelihood(panel, self.priors, LIKELIHOODS)
+        best, _ = heldout.choose_likelihood(panel, self.priors, self.candidates)
         return self._fit(panel, dataclasses.replace(options, likelihood=best), start)
 
     def _fit(self, panel: Panel, options: FitOptions, start: CategoryPosterior | None) -> CategoryPosterior:
@@ -349,33 +248,3 @@ class Fitter(dg.ConfigurableResource):
                 bar.update(iterations - bar.n)
 
             return engines.fit(panel, self.priors, options, start=start, on_progress=show)
-
-
-def prepare_jax(cache: str) -> None:
-    """Let jax take a GPU's memory as needed, and keep compiled programs.
-
-    Parameters
-    ----------
-    cache : str
-        Their folder, unless JAX_COMPILATION_CACHE_DIR names another.
-    """
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # read when jax is imported
-    keep_compiled(cache)
-
-
-def _in_worker(work: Callable[[Task], Result], cache: str, task: Task, *, on_gpu: bool) -> Result:
-    """Do `work` on one task in a worker of Ray, which hides no GPU from who asked for none."""
-    if not on_gpu:
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    prepare_jax(cache)
-    return work(task)
-
-
-def _cells(task: OfCategory) -> int:
-    return task.panel.n_products * task.panel.n_periods
-
-
-@cache
-def _adapter(options: type) -> TypeAdapter[Any]:
-    """Make the reader of a section once: that takes longer than reading, and each category's hash reads three."""
-    return TypeAdapter(options)

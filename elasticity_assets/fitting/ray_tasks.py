@@ -1,4 +1,4 @@
-"""Several tasks at once on a Ray cluster: what `side_by_side.run_each` is in threads, in processes of many machines.
+"""Several tasks at once on a Ray cluster: what `threads.run_each` is in threads, in processes of many machines.
 
 Ray is imported where it is used: the package works without it.
 """
@@ -34,6 +34,9 @@ MAX_RETRIES = 3
 """How often Ray begins a task again elsewhere when its machine or process died."""
 
 _PACKAGE = "elasticity_assets"
+_connected_here = threading.Event()
+"""Whether `connect` made this process's connection, of which Ray has one at a time."""
+
 _REACH_SECONDS = 10.0
 _JOIN_SECONDS = 120.0
 
@@ -76,13 +79,17 @@ def connect(address: str) -> bool:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_terminate)  # Ray's would end a cancelled run as failed
+    _connected_here.set()
     return True
 
 
 def disconnect() -> None:
-    """Leave the cluster; what this process began there ends."""
+    """Leave the cluster if `connect` made the connection; what this process began there ends."""
+    if not _connected_here.is_set():
+        return
     import ray  # noqa: PLC0415
 
+    _connected_here.clear()
     ray.shutdown()
 
 

@@ -1,17 +1,18 @@
+import pickle
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from elasticity_assets.definitions import build_definitions
-from elasticity_assets.fitting.fitter import FitTask, Fitter, TwoSlopesTask
+from elasticity_assets.fitting.fitter import CategoryToFit, FittedCategory, Fitter
+from elasticity_assets.fitting.side_by_side import side_by_side
+from elasticity_assets.fitting.stored_fits import new_record
 from elasticity_assets.inference import engines, options, priors
-from elasticity_assets.inference.natural_gradient import two_slopes
+from elasticity_assets.inference.natural_gradient import two_slopes as two_slopes_engine
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
-from elasticity_assets_tests.published.test_rows import posterior
+from elasticity_assets_tests.published.test_rows import posterior, two_slopes
 from elasticity_assets_tests.support.projects import make_project
 
 
@@ -20,14 +21,14 @@ def panel() -> Panel:
     return simulated_panels(Simulation(products=4, weeks=20, categories=1))[0][0]
 
 
-def resource(folder: Path, **choices: object) -> Fitter:
-    return Fitter(cache=str(folder), **choices)  # type: ignore[arg-type]
+def fitter(folder: Path, **choices: object) -> Fitter:
+    return Fitter.from_settings(make_project(folder, **choices).settings)
 
 
 def test_settings_reach_the_engine(tmp_path: Path, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     svi = {"max_steps": 7, "eta_bounds": [-4.0, 20.0]}
     project = make_project(tmp_path, engine="svi", likelihood="poisson", svi=svi, nuts={"chains": 3})
-    fit = build_definitions(project.settings).resources["svi_fit"]
+    fit = Fitter.from_settings(project.settings)
     seen = []
     monkeypatch.setattr(engines, "fit", lambda *args, **kwargs: seen.append((args, kwargs)) or posterior())
     fit.fit(panel, start=posterior())
@@ -42,7 +43,7 @@ def test_settings_reach_the_engine(tmp_path: Path, panel: Panel, monkeypatch: py
 
 
 def test_the_article_preset_overrides_the_other_settings(tmp_path: Path) -> None:
-    fit = resource(tmp_path, preset="article", engine="nuts", likelihood="auto")
+    fit = fitter(tmp_path, preset="article", engine="nuts", likelihood="auto")
     assert fit.priors == priors.ARTICLE
     assert fit.options == options.ARTICLE
 
@@ -50,10 +51,11 @@ def test_the_article_preset_overrides_the_other_settings(tmp_path: Path) -> None
 @pytest.mark.parametrize("engine", ["natural_gradient", "svi"])
 def test_categories_fitted_side_by_side_are_those_fitted_alone(tmp_path: Path, engine: str) -> None:
     panels, _ = simulated_panels(Simulation(products=12, weeks=20, categories=4, likelihood="poisson"))
-    fit = resource(tmp_path, engine=engine, likelihood="poisson", svi={"max_steps": 300})
-    tasks = [FitTask(panel.category, panel, None, "") for panel in panels]
+    fit = fitter(tmp_path, engine=engine, likelihood="poisson", svi={"max_steps": 300})
+    tasks = [CategoryToFit(panel.category, panel, None, "") for panel in panels]
     # All before the first one alone: NumPyro's handlers must not run in two threads.
-    for task, done in list(fit.fit_each(tasks)):
+    fits = side_by_side(fit, fit.fit_category, tasks, in_threads=fit.by_natural_gradient)
+    for task, done in list(fits):
         alone = fit.fit(task.panel)
         assert done.result().category == task.key
         np.testing.assert_allclose(done.result().product_mean, alone.product_mean, rtol=1e-4, atol=1e-5)
@@ -63,23 +65,23 @@ def test_two_slopes_take_the_likelihood_of_the_one_slope(
     tmp_path: Path, panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(two_slopes, "fit", lambda *args: seen.append(args))
-    fit = resource(tmp_path, likelihood="auto", engine="svi", natural_gradient={"tolerance": 1e-4})
+    monkeypatch.setattr(two_slopes_engine, "fit", lambda *args: seen.append(args) or two_slopes())
+    fit = fitter(tmp_path, likelihood="auto", engine="svi", natural_gradient={"tolerance": 1e-4})
     how = posterior().diagnostics
     fits = [
         replace(posterior(), diagnostics=replace(how, likelihood=likelihood))
         for likelihood in ("zero-truncated poisson", "negative_binomial")
     ]
-    tasks = [TwoSlopesTask("c", panel, one, "fit", datetime(2024, 1, 2)) for one in fits]
-    assert [task for task, _ in fit.fit_two_slopes_each(tasks)] == tasks
+    tasks = [FittedCategory("c", panel, one, new_record("", 1)) for one in fits]
+    assert [task for task, _ in side_by_side(fit, fit.fit_two_slopes, tasks)] == tasks
     assert sorted(args[2] for args in seen) == ["negative_binomial", "poisson"]
     assert {args[3].tolerance for args in seen} == {1e-4}
 
 
 def test_numpyros_engines_fit_one_category_at_a_time(tmp_path: Path) -> None:
-    assert Fitter.workers(natural_gradient=False) == 1
     for choices in ({"engine": "svi"}, {"engine": "nuts", "likelihood": "auto"}, {"preset": "article"}):
-        assert resource(tmp_path, **choices).options.engine != "natural_gradient"
+        assert not fitter(tmp_path, **choices).by_natural_gradient
+    assert fitter(tmp_path).by_natural_gradient
 
 
 @pytest.mark.parametrize("truth", ["poisson", "negative_binomial"])
@@ -88,12 +90,12 @@ def test_auto_takes_the_likelihood_that_predicts_held_out_sales_better(tmp_path:
         products=12, weeks=40, categories=1, likelihood=truth, level_mean=3.0, log_dispersion_mean=1.0
     )
     (panel,), _ = simulated_panels(simulation)
-    found = resource(tmp_path, likelihood="auto").fit(panel)
+    found = fitter(tmp_path, likelihood="auto").fit(panel)
     assert found.diagnostics.likelihood == truth
 
 
 def test_a_posterior_is_judged_and_held_against_nuts(tmp_path: Path, panel: Panel) -> None:
-    fit = resource(tmp_path, nuts={"warmup": 200, "samples": 300})
+    fit = fitter(tmp_path, nuts={"warmup": 200, "samples": 300})
     posterior = fit.fit(panel)
     heldout, samples = fit.evaluate(panel, posterior), fit.compare_samples(panel, posterior)
     assert len(heldout.folds().units) == panel.n_obs
@@ -108,25 +110,28 @@ def test_a_posterior_is_judged_and_held_against_nuts(tmp_path: Path, panel: Pane
 
 
 def test_the_hash_follows_sales_and_choices_and_nothing_else(tmp_path: Path, panel: Panel) -> None:
-    fit = resource(tmp_path)
+    fit = fitter(tmp_path)
     first = fit.inputs_hash(panel)
-    assert first == resource(tmp_path / "elsewhere").inputs_hash(replace(panel, units=panel.units.copy()))
+    assert first == fitter(tmp_path / "elsewhere").inputs_hash(replace(panel, units=panel.units.copy()))
     units = panel.units.copy()
     units[0, 0] += 1
     others = [
         fit.inputs_hash(replace(panel, units=units)),
         fit.inputs_hash(replace(panel, product=np.array(["x", *panel.product[1:]]))),
         fit.inputs_hash(replace(panel, zero_truncated=True)),
-        resource(tmp_path, likelihood="poisson").inputs_hash(panel),
-        resource(tmp_path, likelihood="auto").inputs_hash(panel),
-        resource(tmp_path, engine="svi").inputs_hash(panel),
-        resource(tmp_path, preset="article").inputs_hash(panel),
-        resource(tmp_path, natural_gradient={"tolerance": 1e-4}).inputs_hash(panel),
-        resource(tmp_path, robust=False).inputs_hash(panel),
-        resource(tmp_path, serial_correlation=False).inputs_hash(panel),
+        fitter(tmp_path, likelihood="poisson").inputs_hash(panel),
+        fitter(tmp_path, likelihood="auto").inputs_hash(panel),
+        fitter(tmp_path, engine="svi").inputs_hash(panel),
+        fitter(tmp_path, preset="article").inputs_hash(panel),
+        fitter(tmp_path, natural_gradient={"tolerance": 1e-4}).inputs_hash(panel),
+        fitter(tmp_path, robust=False).inputs_hash(panel),
+        fitter(tmp_path, serial_correlation=False).inputs_hash(panel),
     ]
     assert len({first, *others}) == 1 + len(others)
 
 
-def test_the_device_is_named(tmp_path: Path) -> None:
-    assert resource(tmp_path).device().endswith(" x1")
+def test_it_is_pickled_small_and_finds_its_way_back(tmp_path: Path) -> None:
+    fit = fitter(tmp_path, natural_gradient={"tolerance": 1e-4})
+    content = pickle.dumps(fit)
+    assert pickle.loads(content) == fit
+    assert len(content) < 4_000

@@ -1,4 +1,4 @@
-"""Several tasks at once on Ray: what `test_side_by_side` asks of threads, and what only machines do."""
+"""Several tasks at once on Ray: what `test_threads` asks of threads, and what only machines do."""
 
 import os
 import signal

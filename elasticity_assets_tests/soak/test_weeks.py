@@ -16,8 +16,9 @@ import pytest
 from elasticity_assets.automation.jobs import refit_after_ingest
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.fitting.array_store import ArrayStore
-from elasticity_assets.fitting.fitter import FitTask
+from elasticity_assets.fitting.fitter import CategoryToFit, Fitter
 from elasticity_assets.fitting.packing import unpack
+from elasticity_assets.fitting.side_by_side import side_by_side
 from elasticity_assets.fitting.stored_fits import readable_fit
 from elasticity_assets.inference.panel import Panel, padded_size
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -77,13 +78,13 @@ def stored_fits(project: Project) -> dict[str, CategoryPosterior]:
 def seconds_of_fits(project: Project, start: Mapping[str, CategoryPosterior]) -> float:
     """Fit the week's panels once more, from an earlier fit or from nothing; programs are compiled by now."""
     store = ArrayStore(folder=project.settings.arrays_folder)
-    svi_fit = build_definitions(project.settings).resources["svi_fit"]
+    fitter = Fitter.from_settings(project.settings)
     tasks = []
     for key in project.instance.get_dynamic_partitions("category"):
         panel = unpack(Panel, store.read(dg.AssetKey("model_input"), key))
-        tasks.append(FitTask(key, panel, start.get(key), ""))
+        tasks.append(CategoryToFit(key, panel, start.get(key), ""))
     began = time.perf_counter()
-    for _, done in svi_fit.fit_each(tasks):
+    for _, done in side_by_side(fitter, fitter.fit_category, tasks):
         assert done.result().diagnostics.converged
     return time.perf_counter() - began
 

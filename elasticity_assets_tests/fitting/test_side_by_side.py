@@ -1,0 +1,85 @@
+"""Work on categories: which errors are a category's, and which end the run."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from elasticity_assets.fitting.fitter import Fitter
+from elasticity_assets.fitting.side_by_side import fit_errors, work_on_each
+from elasticity_assets_tests.support.projects import make_project
+
+pytestmark = pytest.mark.quick
+
+
+@dataclass(frozen=True)
+class Task:
+    panel: Any
+    error: Exception | None = None
+
+
+def task(category: str, error: Exception | None = None) -> Task:
+    return Task(SimpleNamespace(category=category), error)
+
+
+def work(given: Task) -> str:
+    if given.error:
+        raise given.error
+    return given.panel.category.upper()
+
+
+@pytest.fixture(scope="module")
+def fitter(tmp_path_factory: pytest.TempPathFactory) -> Fitter:
+    return Fitter.from_settings(make_project(tmp_path_factory.mktemp("project")).settings)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FloatingPointError("not finite"),
+        ValueError("a price is\nnot positive"),
+        np.linalg.LinAlgError("singular"),
+        MemoryError("none left"),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_category_that_cannot_be_fitted_stops_no_other(fitter: Fitter, error: Exception) -> None:
+    kept, failed = [], {}
+    tasks = [task("a"), task("b", error), task("c")]
+    work_on_each(fitter, work, tasks, lambda given, result: kept.append(result), failed)
+    assert kept == ["A", "C"]
+    assert failed == {"b": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+
+
+@pytest.mark.parametrize("error", [TypeError("no"), KeyError("no"), AttributeError("no"), OSError("no")])
+def test_a_mistake_in_the_program_is_nobodys_data(fitter: Fitter, error: Exception) -> None:
+    with pytest.raises(type(error), match="no"):
+        work_on_each(fitter, work, [task("a", error), task("b")], lambda *_: None, {})
+
+
+def test_what_cannot_be_stored_ends_the_work(fitter: Fitter) -> None:
+    def keep(given: Task, result: str) -> None:
+        raise ValueError("the disk is full")
+
+    with pytest.raises(ValueError, match="the disk is full"):
+        work_on_each(fitter, work, [task("a")], keep, {})
+
+
+def test_no_category_no_jax_and_no_cluster(fitter: Fitter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jax", None)  # any import of it raises ImportError
+
+    def none() -> Iterator[Task]:
+        yield from ()
+
+    work_on_each(fitter, work, none(), lambda *_: None, {})
+
+
+def test_rays_errors_are_a_categorys() -> None:
+    ray = pytest.importorskip("ray")
+    assert ray.exceptions.RayError in fit_errors()
