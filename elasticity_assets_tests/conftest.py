@@ -5,6 +5,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
@@ -14,6 +15,9 @@ from elasticity_assets.settings import DUCKLAKE
 from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse, close_connections
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets_tests.support.postgres import PASSWORD, Server, running_server
+
+if TYPE_CHECKING:  # it imports Dagster
+    from elasticity_assets_tests.support.projects import Project
 
 # The same programs are compiled in many tests and processes; jax, imported later, keeps them here for all of them. A
 # size makes jax lock the folder.
@@ -85,6 +89,24 @@ def _few_memory_maps() -> Iterator[None]:
     maps = Path("/proc/self/maps")
     if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > _MANY_MAPS:
         sys.modules["jax"].clear_caches()
+
+
+@pytest.fixture(scope="session")
+def refitted_project(tmp_path_factory: pytest.TempPathFactory) -> "Project":
+    """Make a project of two categories and refit it once, for all that only look at it, and to be copied."""
+    from elasticity_assets_tests.support.projects import make_project, open_project
+
+    folder = tmp_path_factory.mktemp("refitted")
+    made = make_project(folder / "made")
+    assert made.ingest().success
+    assert made.refit().success
+    return open_project(made.folder.rename(folder / "project"))
+
+
+@pytest.fixture
+def project(refitted_project: "Project", tmp_path: Path) -> "Project":
+    """A refitted project of the test's own."""
+    return refitted_project.copied_to(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Controls that the pipeline adds itself, from sales files to the published file."""
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +7,7 @@ import yaml
 
 from elasticity_assets.holiday_control import holidays_in_periods
 from elasticity_assets.inference.simulate import Simulation, simulate
-from elasticity_assets.settings import load_settings
-from elasticity_assets_tests.support.projects import Project, checks, settings_dict
+from elasticity_assets_tests.support.projects import Project, checks, open_project, settings_dict
 
 HOLIDAY_EFFECT = 0.5
 
@@ -30,8 +28,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     del settings["sales"]["columns"]["regular_price"]
     settings["sales"] |= {"controls": ["promoted"], "holidays": "US", "category_price_index": True}
     (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings))
-    instance = dg.DagsterInstance.ephemeral(tempdir=str(folder))
-    project = Project(folder, load_settings(folder / "elasticity.yaml"), instance)
+    project = open_project(folder)
     project.write_sales(sales)
     assert project.ingest().success
     result = project.refit()

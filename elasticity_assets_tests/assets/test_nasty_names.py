@@ -4,15 +4,19 @@ import html
 import json
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pandas as pd
 import pytest
 import yaml
 
 from elasticity_assets.report.files import LATEST
-from elasticity_assets.settings import load_settings
-from elasticity_assets_tests.support.projects import Project, checks, settings_dict, simulated_sales
+from elasticity_assets_tests.support.projects import (
+    Project,
+    checks,
+    open_project,
+    settings_dict,
+    simulated_sales,
+)
 
 NASTY = 'it\'s "so"; DROP TABLE weekly_sales; --\n<b>{x}</b> $1 %s \\ 🧀 ../é'
 COLUMNS = {
@@ -36,8 +40,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         "published": "da'ta/elasti'city \"; 🧀.duckdb",
     }
     (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings))
-    instance = dg.DagsterInstance.ephemeral(tempdir=str(folder))
-    project = Project(folder, load_settings(folder / "elasticity.yaml"), instance)
+    project = open_project(folder)
     bad = sales.head(1).assign(units=-1, price=0)
     file = folder / 'all\'s "sales"; 🧀.csv'
     renamed = {**COLUMNS, "display": CONTROL}

@@ -45,7 +45,8 @@ FIRST, SECOND = CATEGORIES
 
 
 @pytest.fixture
-def project(tmp_path) -> Project:
+def new_project(tmp_path) -> Project:
+    """A project that was not refitted yet."""
     project = make_project(tmp_path)
     assert project.ingest().success
     return project
@@ -73,14 +74,14 @@ def how_fitted(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     return {str(m.partition): m.metadata["fit"].value.split(":")[0] for m in found}
 
 
-def test_one_run_fits_pools_and_publishes_all_categories(project: Project) -> None:
-    result = project.refit()
+def test_one_run_fits_pools_and_publishes_all_categories(new_project: Project) -> None:
+    result = new_project.refit()
     assert result.success
     assert how_fitted(result) == dict.fromkeys(map(partition_key, CATEGORIES), "fitted")
-    html = (project.settings.reports / f"{result.run_id}.html").read_text(encoding="utf-8")
-    assert (project.settings.reports / "latest.html").read_text(encoding="utf-8") == html
+    html = (new_project.settings.reports / f"{result.run_id}.html").read_text(encoding="utf-8")
+    assert (new_project.settings.reports / "latest.html").read_text(encoding="utf-8") == html
     page = needs_nothing(html)
-    assert {*CATEGORIES, *project.published("product_elasticity")["product"]} <= set(page.texts)
+    assert {*CATEGORIES, *new_project.published("product_elasticity")["product"]} <= set(page.texts)
     assert html.count("<figure>") == 1 + 2 * 6
     assert len(html) < 1_000_000
 
@@ -91,40 +92,41 @@ def test_one_run_fits_pools_and_publishes_all_categories(project: Project) -> No
     ]
     assert len(of_program) > 10
     assert all(check.passed for check in of_program), [c.description for c in of_program if not c.passed]
-    products = project.published("product_elasticity")
+    products = new_project.published("product_elasticity")
     assert products.groupby("category").size().to_dict() == {FIRST: 4, SECOND: 4}
-    assert sorted(project.published("category_elasticity")["category"]) == CATEGORIES
-    assert project.published("global_elasticity")[["n_categories", "n_products"]].to_numpy().tolist() == [
+    assert sorted(new_project.published("category_elasticity")["category"]) == CATEGORIES
+    assert new_project.published("global_elasticity")[["n_categories", "n_products"]].to_numpy().tolist() == [
         [2, 8]
     ]
-    scenarios = project.published("price_scenarios")
+    scenarios = new_project.published("price_scenarios")
     assert len(scenarios) == 9 * 8
-    assert project.published("category_move_elasticity").empty
+    assert new_project.published("category_move_elasticity").empty
     assert scenarios.filter(regex="^category_").isna().all().all()
-    slopes = project.published("promotion_elasticity").merge(products, on=["category", "product", "fit_id"])
+    slopes = new_project.published("promotion_elasticity").merge(
+        products, on=["category", "product", "fit_id"]
+    )
     assert len(slopes) == 8
     last = slopes["product"] == slopes.groupby("category")["product"].transform("max")
     assert slopes["flag_x"].str.startswith("the discount never changed").fillna(False).equals(last)
     assert (slopes["n_promotion_periods"] > 0).equals(~last)
     assert (slopes.loc[~last, "promotion_elasticity"] < 0).all()
-    assert project.published("refits")["refit_id"].tolist() == [result.run_id]
+    assert new_project.published("refits")["refit_id"].tolist() == [result.run_id]
 
 
-def test_twice_gives_the_same_tables_and_fits_nothing_anew(project: Project) -> None:
-    project.refit()
-    first = {table: project.published(table) for table in TABLES}
-    assert project.ingest().success
-    result = project.refit()
+def test_twice_gives_the_same_tables_and_fits_nothing_anew(new_project: Project) -> None:
+    new_project.refit()
+    first = {table: new_project.published(table) for table in TABLES}
+    assert new_project.ingest().success
+    result = new_project.refit()
     assert how_fitted(result) == dict.fromkeys(map(partition_key, CATEGORIES), "kept")
     for table in TABLES:
-        assert same_numbers(project.published(table), first[table]), table
-    assert len(project.published("refits")) == 2
+        assert same_numbers(new_project.published(table), first[table]), table
+    assert len(new_project.published("refits")) == 2
 
 
 def test_arrays_in_an_object_store_give_the_same_tables(
     project: Project, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.refit()
     monkeypatch.setenv("ELASTICITY_ARRAYS", f"s3://{bucket}/arrays")
     other = make_project(tmp_path / "other")
     assert other.ingest().success
@@ -150,22 +152,21 @@ def test_a_run_whose_store_has_no_such_bucket_says_so_in_one_line(
     )
 
 
-def test_a_full_refit_gives_the_same_tables_and_fits_all_anew(project: Project) -> None:
-    project.refit()
-    first = {table: project.published(table) for table in TABLES}
-    result = project.refit(changed_only=False)
+def test_a_full_refit_gives_the_same_tables_and_fits_all_anew(new_project: Project) -> None:
+    new_project.refit()
+    first = {table: new_project.published(table) for table in TABLES}
+    result = new_project.refit(changed_only=False)
     assert how_fitted(result) == dict.fromkeys(map(partition_key, CATEGORIES), "fitted")
     for table in TABLES:
-        assert same_numbers(project.published(table), first[table]), table
+        assert same_numbers(new_project.published(table), first[table]), table
     assert (
-        not project.published("product_elasticity")["fit_id"]
+        not new_project.published("product_elasticity")["fit_id"]
         .isin(first["product_elasticity"]["fit_id"])
         .any()
     )
 
 
 def test_only_the_category_whose_sales_changed_is_fitted(project: Project) -> None:
-    project.refit()
     before = project.published("product_elasticity").set_index("category")
     sales = simulated_sales()
     changed = sales["category"] == SECOND
@@ -181,7 +182,6 @@ def test_only_the_category_whose_sales_changed_is_fitted(project: Project) -> No
 
 
 def test_named_categories_are_fitted_and_all_are_published(project: Project) -> None:
-    project.refit()
     result = project.refit(categories=[SECOND])
     assert how_fitted(result) == {partition_key(FIRST): "kept", partition_key(SECOND): "fitted"}
     assert sorted(project.published("category_elasticity")["category"]) == CATEGORIES
@@ -197,7 +197,6 @@ def two_slopes_metadata(result: dg.ExecuteInProcessResult) -> dict[str, object]:
 
 
 def test_one_partition_alone_is_refitted_and_published(project: Project) -> None:
-    project.refit()
     before = project.published("product_elasticity").set_index("category")
     slopes_before = project.published("promotion_elasticity").set_index("category")
     result = project.refit(changed_only=False, partition_key=partition_key(SECOND))
@@ -220,7 +219,6 @@ def test_one_partition_alone_is_refitted_and_published(project: Project) -> None
 
 
 def test_two_slopes_of_one_category_do_not_depend_on_what_is_stored_of_another(project: Project) -> None:
-    project.refit()
     before = project.published("promotion_elasticity").set_index("category")
     store = ArrayStore(folder=project.settings.arrays_folder)
     panel = store.read(dg.AssetKey("model_input"), partition_key(FIRST))
@@ -244,7 +242,6 @@ def test_two_slopes_of_one_category_do_not_depend_on_what_is_stored_of_another(p
 def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
     project: Project, break_category
 ) -> None:
-    project.refit()
     tables = ("product_elasticity", "promotion_elasticity")
     before = {table: project.published(table).set_index("category") for table in tables}
     break_category()
@@ -271,7 +268,7 @@ def test_a_failed_category_keeps_its_last_rows_and_turns_the_run_red(
     assert project.published("refits")["failed"].tolist()[-1].tolist() == [FIRST]
 
 
-def test_two_slopes_that_cannot_be_fitted_leave_the_rest_published(project: Project, monkeypatch) -> None:
+def test_two_slopes_that_cannot_be_fitted_leave_the_rest_published(new_project: Project, monkeypatch) -> None:
     fit = two_slopes.fit
 
     def broken(panel, *args):
@@ -280,21 +277,20 @@ def test_two_slopes_that_cannot_be_fitted_leave_the_rest_published(project: Proj
         return fit(panel, *args)
 
     monkeypatch.setattr(two_slopes, "fit", broken)
-    result = project.refit()
+    result = new_project.refit()
     assert result.success
     assert checks(result)["two_slopes_fitted"].description == f"without rows: {FIRST!r}"
-    assert set(project.published("promotion_elasticity")["category"]) == {SECOND}
-    assert sorted(project.published("category_elasticity")["category"]) == CATEGORIES
+    assert set(new_project.published("promotion_elasticity")["category"]) == {SECOND}
+    assert sorted(new_project.published("category_elasticity")["category"]) == CATEGORIES
     monkeypatch.undo()
-    second = project.published("promotion_elasticity")
-    assert project.refit().success  # tries again, and keeps the other category's
-    after = project.published("promotion_elasticity")
+    second = new_project.published("promotion_elasticity")
+    assert new_project.refit().success  # tries again, and keeps the other category's
+    after = new_project.published("promotion_elasticity")
     assert sorted(after["category"].unique()) == CATEGORIES
     assert second.equals(after[after["category"] == SECOND].reset_index(drop=True))
 
 
 def test_without_regular_prices_there_is_no_row_and_no_complaint(tmp_path, project: Project) -> None:
-    project.refit()
     columns = project.settings.sales.columns.model_copy(update={"regular_price": None})
     sales = project.settings.sales.model_copy(update={"columns": columns})
     without = replace(project, settings=project.settings.model_copy(update={"sales": sales}))
@@ -308,7 +304,6 @@ def test_without_regular_prices_there_is_no_row_and_no_complaint(tmp_path, proje
 def test_a_category_that_failed_is_tried_again_and_its_flag_goes(
     project: Project, break_category, monkeypatch
 ) -> None:
-    project.refit()
     break_category()
     assert not project.refit(changed_only=False).success
     monkeypatch.undo()
@@ -318,7 +313,6 @@ def test_a_category_that_failed_is_tried_again_and_its_flag_goes(
 
 
 def test_a_failed_category_stays_flagged_while_others_are_refitted(project: Project, break_category) -> None:
-    project.refit()
     break_category()
     sales = simulated_sales()
     project.write_sales(sales.assign(units=sales["units"] + 1))
@@ -333,7 +327,6 @@ def test_a_failed_category_stays_flagged_while_others_are_refitted(project: Proj
 
 
 def test_a_category_that_lost_a_product_is_fitted_though_another_is_named(project: Project) -> None:
-    project.refit()
     sales = simulated_sales()
     lost = sales.loc[sales["category"] == FIRST, "product"].max()
     project.write_sales(sales[sales["product"] != lost])
@@ -346,7 +339,6 @@ def test_a_category_that_lost_a_product_is_fitted_though_another_is_named(projec
 
 
 def test_tables_of_a_fit_that_was_not_pooled_are_refused_in_one_line(project: Project) -> None:
-    project.refit()
     before = project.published("product_elasticity")
     assert project.refit(changed_only=False, assets=["category_posterior"]).success
     for table in ("product_elasticity", "category_elasticity"):
@@ -362,7 +354,6 @@ def test_tables_of_a_fit_that_was_not_pooled_are_refused_in_one_line(project: Pr
 def test_tables_that_a_killed_run_left_of_two_fits_are_published_of_the_last(
     project: Project, break_category
 ) -> None:
-    project.refit()
     old = project.published("product_elasticity").set_index("category")
     half = ["category_posterior", "hierarchy", "product_elasticity"]  # then the run was killed
     assert project.refit(changed_only=False, assets=half).success
@@ -377,21 +368,20 @@ def test_tables_that_a_killed_run_left_of_two_fits_are_published_of_the_last(
 
 
 def test_a_category_that_never_was_fitted_is_named_and_the_others_are_published(
-    project: Project, break_category
+    new_project: Project, break_category
 ) -> None:
     break_category()
-    result = project.refit()
+    result = new_project.refit()
     assert not result.success
     assert checks(result)["every_category_refitted"].description == f"not refitted: {FIRST!r}"
-    assert set(project.published("product_elasticity")["category"]) == {SECOND}
-    page = needs_nothing((project.settings.reports / "latest.html").read_text(encoding="utf-8"))
+    assert set(new_project.published("product_elasticity")["category"]) == {SECOND}
+    page = needs_nothing((new_project.settings.reports / "latest.html").read_text(encoding="utf-8"))
     assert FIRST in page.texts
     assert any("no luck" in text for text in page.texts)
     assert page.ids == ["category-1"]
 
 
 def test_a_category_without_sales_any_more_leaves_the_tables(project: Project) -> None:
-    project.refit()
     sales = simulated_sales()
     project.write_sales(sales.assign(category=SECOND))
     assert project.ingest().success
@@ -408,7 +398,6 @@ def test_a_category_without_sales_any_more_leaves_the_tables(project: Project) -
 
 
 def test_a_new_category_is_fitted_after_the_same_ingest(project: Project) -> None:
-    project.refit()
     more = simulated_sales(n_categories=3)
     project.write_sales(more[~more["category"].isin(CATEGORIES)], "more.csv")
     assert project.ingest().success
@@ -418,7 +407,6 @@ def test_a_new_category_is_fitted_after_the_same_ingest(project: Project) -> Non
 
 
 def test_files_that_cannot_be_used_fail_the_run_and_the_published_file_stays(project: Project) -> None:
-    project.refit()
     before = project.settings.published.read_bytes()
     project.write_sales(pd.DataFrame({"nothing": [1]}))
     result = project.ingest()
@@ -431,7 +419,6 @@ def test_files_that_cannot_be_used_fail_the_run_and_the_published_file_stays(pro
 
 
 def test_tables_that_disagree_are_not_published(project: Project) -> None:
-    project.refit()
     before = project.settings.published.read_bytes()
     with Warehouse(path=str(project.settings.warehouse)).write() as connection:
         connection.execute("DELETE FROM price_scenarios WHERE category = ?", [FIRST])
@@ -445,7 +432,6 @@ def test_tables_that_disagree_are_not_published(project: Project) -> None:
 
 
 def test_sales_of_the_future_are_neither_fitted_nor_published(project: Project) -> None:
-    project.refit()
     before = project.settings.published.read_bytes()
     late = simulated_sales().tail(1).assign(week="2099-01-05")
     project.write_sales(late, "late.csv")
@@ -459,7 +445,6 @@ def test_sales_of_the_future_are_neither_fitted_nor_published(project: Project) 
 
 
 def test_evidence_is_published_and_kept_with_its_fit(project: Project) -> None:
-    project.refit()
     fits, scores = project.published("fit_diagnostics"), project.published("heldout_scores")
     assert fits["heldout_coverage_90"].between(0.5, 1.0).all()
     assert fits[["heldout_log_score", "heldout_wape", "split_sample_agreement", "drift"]].notna().all().all()
@@ -481,21 +466,21 @@ def test_evidence_is_published_and_kept_with_its_fit(project: Project) -> None:
     assert same_numbers(project.published("fit_diagnostics"), fits)
 
 
-def test_materializations_show_the_rows_they_made_rounded(project: Project) -> None:
-    events = project.refit().get_asset_materialization_events()
+def test_materializations_show_the_rows_they_made_rounded(new_project: Project) -> None:
+    events = new_project.refit().get_asset_materialization_events()
     shown = {
         (event.asset_key.to_user_string(), event.partition): event.materialization.metadata
         for event in events
     }
     first = shown["product_elasticity", partition_key(FIRST)]
     assert first["dagster/row_count"].value == 4
-    published = project.published("product_elasticity").set_index("product")
+    published = new_project.published("product_elasticity").set_index("product")
     rows = [record.data for record in first["rows"].records]
     ours = published[published["category"] == FIRST].sort_values("revenue", ascending=False)
     assert [row["product"] for row in rows] == list(ours.index)
     for row in rows:
         assert row["elasticity"] == round(published.loc[row["product"], "elasticity"], 3)
-    assert first["charts of the last report"].value == str(project.settings.reports / "latest.html")
+    assert first["charts of the last report"].value == str(new_project.settings.reports / "latest.html")
     for asset, n_rows in (("category_elasticity", 2), ("promotion_elasticity", 8), ("price_scenarios", 20)):
         assert len(shown[asset, None]["rows"].records) == n_rows
     numbers = [
@@ -513,15 +498,14 @@ def test_materializations_show_the_rows_they_made_rounded(project: Project) -> N
     assert all(number == round(number, 3) or np.isnan(number) for number in numbers)
 
 
-def test_nothing_is_drawn_for_the_ui(project: Project) -> None:
-    events = project.refit().get_asset_materialization_events()
+def test_nothing_is_drawn_for_the_ui(new_project: Project) -> None:
+    events = new_project.refit().get_asset_materialization_events()
     for event in events:
         for value in event.materialization.metadata.values():
             assert "data:image" not in str(value.value)
 
 
 def test_a_category_without_sales_any_more_is_named(project: Project) -> None:
-    project.refit()
     project.write_sales(simulated_sales().assign(category=SECOND))
     assert project.ingest().success
     result = project.refit()
@@ -531,7 +515,6 @@ def test_a_category_without_sales_any_more_is_named(project: Project) -> None:
 
 
 def test_a_jump_since_the_last_refit_is_told(project: Project) -> None:
-    project.refit()
     with Warehouse(path=str(project.settings.warehouse)).write() as connection:
         connection.execute(
             "UPDATE product_elasticity SET elasticity = elasticity - 30 WHERE category = ?", [SECOND]
@@ -542,7 +525,7 @@ def test_a_jump_since_the_last_refit_is_told(project: Project) -> None:
 
 
 def test_a_category_that_cannot_be_judged_is_published_without_evidence(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    new_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluate = heldout.evaluate
 
@@ -552,23 +535,22 @@ def test_a_category_that_cannot_be_judged_is_published_without_evidence(
         return evaluate(panel, *args, **kwargs)
 
     monkeypatch.setattr(heldout, "evaluate", broken)
-    result = project.refit()
+    result = new_project.refit()
     assert result.success
     check = checks(result)["heldout_evaluation_succeeded"]
     assert not check.passed
     assert check.description == f"not judged: {FIRST!r}"
-    fits = project.published("fit_diagnostics").set_index("category")
+    fits = new_project.published("fit_diagnostics").set_index("category")
     assert fits["heldout_coverage_90"].isna().to_dict() == {FIRST: True, SECOND: False}
-    assert len(project.published("product_elasticity")) == 8
+    assert len(new_project.published("product_elasticity")) == 8
     monkeypatch.undo()
-    assert project.refit().success
-    assert project.published("fit_diagnostics")["heldout_coverage_90"].notna().all()
+    assert new_project.refit().success
+    assert new_project.published("fit_diagnostics")["heldout_coverage_90"].notna().all()
 
 
 def test_a_stored_fit_of_another_version_whose_new_fit_fails_keeps_its_rows(
     project: Project, break_category
 ) -> None:
-    project.refit()
     before = project.published("product_elasticity").set_index("category")
     store = ArrayStore(folder=project.settings.arrays_folder)
     asset, key = dg.AssetKey("category_posterior"), partition_key(FIRST)
@@ -588,7 +570,6 @@ def test_a_stored_fit_of_another_version_whose_new_fit_fails_keeps_its_rows(
 
 def test_evidence_is_of_the_sales_that_were_fitted(project: Project) -> None:
     """Sales that changed after a fit which was not asked for again are not judged under its name."""
-    project.refit()
     first = project.published("fit_diagnostics").set_index("category")
     sales = simulated_sales()
     project.write_sales(sales.assign(units=sales["units"] + 1))
@@ -601,8 +582,6 @@ def test_evidence_is_of_the_sales_that_were_fitted(project: Project) -> None:
 
 
 def test_nuts_checks_categories_in_turns(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    project.refit()
-
     def cross_check(most: int) -> dg.ExecuteInProcessResult:
         job = build_definitions(project.settings).resolve_job_def("cross_check")
         config = {"ops": {"nuts_cross_check": {"config": {"most": most}}}}

@@ -1,5 +1,6 @@
 """Small projects to test on: simulated sales, settings, a Dagster instance, and runs of both jobs."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,16 @@ class Project:
             raise_on_error=False,
         )
 
+    def copied_to(self, folder: Path) -> "Project":
+        """Copy all files, and ingest: a new instance learns the categories, and the warehouse where the sales are now.
+
+        Where they were there must be none any more, or they would be another file.
+        """
+        shutil.copytree(self.folder, folder)
+        copy = open_project(folder)
+        assert copy.ingest().success
+        return copy
+
     def published(self, table: str) -> pd.DataFrame:
         with duckdb.connect(str(self.settings.published), read_only=True) as connection:
             return connection.table(table).df()
@@ -105,11 +116,16 @@ def make_project(
 ) -> Project:
     """Make a project; `settings` are keys beside those of `settings_dict`."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "elasticity.yaml"
-    file.write_text(yaml.safe_dump({**settings_dict(**fit), **(settings or {})}))
-    project = Project(folder, load_settings(file), dg.DagsterInstance.ephemeral(tempdir=str(folder)))
+    (folder / "elasticity.yaml").write_text(yaml.safe_dump({**settings_dict(**fit), **(settings or {})}))
+    project = open_project(folder)
     project.write_sales(simulated_sales() if sales is None else sales)
     return project
+
+
+def open_project(folder: Path) -> Project:
+    """Read a project's settings, and give it a new instance."""
+    settings = load_settings(folder / "elasticity.yaml")
+    return Project(folder, settings, dg.DagsterInstance.ephemeral(tempdir=str(folder)))
 
 
 def checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
