@@ -32,6 +32,7 @@ from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.inference import natural_gradient, nuts
 from elasticity_assets.inference.density.model import Model, stack_panels
 from elasticity_assets.inference.hierarchy import message, pool, pooled
+from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
@@ -295,9 +296,6 @@ def joint_draws(panels: list[Panel], likelihood: str, smallest_ess: int) -> tupl
 
 def part_pooling(smallest_ess: int) -> dict:
     """Compare partitions and pooling with one joint fit (fixed scales) and with joint NUTS (learned)."""
-    sys.path.insert(0, str(ROOT))  # the dense fit is the tests' own
-    from elasticity_assets_tests.support.dense import joint_poisson_fit
-
     panels = list(sample_panels(()).values())
     fixed = Priors(
         category_spread=Fixed(0.6),

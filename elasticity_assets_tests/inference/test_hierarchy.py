@@ -10,11 +10,11 @@ from scipy.stats import norm
 
 from elasticity_assets.inference import engines
 from elasticity_assets.inference.hierarchy import message, pool, pooled
+from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
-from elasticity_assets_tests.support.dense import joint_poisson_fit
 
 
 @dataclass

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from elasticity_assets.inference import options, svi
+from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import SviOptions
 from elasticity_assets.inference.panel import Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
-from elasticity_assets_tests.support.dense import joint_poisson_fit
 
 SAMPLE = Path(__file__).parents[3] / "data/sample/complete_journey_8_categories.csv"
 EXACT = SviOptions(loss="closed_form")
