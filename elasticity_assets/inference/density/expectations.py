@@ -102,10 +102,9 @@ def _average(function: Callable[[jax.Array], Sums], mean: jax.Array, var: jax.Ar
         at = function(jnp.minimum(mean + node[0] * sd, _LARGEST_ETA))
         return jax.tree.map(lambda a, b: a + node[1] * b, total, at), None
 
-    # The first node starts the sum, so that its type under `shard_map` is right.
-    first = function(jnp.minimum(mean + _NODES[0] * sd, _LARGEST_ETA))
-    first = jax.tree.map(lambda part: _WEIGHTS[0] * part, first)
-    return jax.lax.scan(add, first, (jnp.asarray(_NODES[1:]), jnp.asarray(_WEIGHTS[1:])))[0]
+    # Like the mean, so that their type under `shard_map` is right.
+    nothing = jax.tree.map(lambda part: jnp.zeros_like(mean), jax.eval_shape(function, mean))
+    return jax.lax.scan(add, nothing, (jnp.asarray(_NODES), jnp.asarray(_WEIGHTS)))[0]
 
 
 def _poisson(units: jax.Array, mean: jax.Array, var: jax.Array | None) -> Expectations:

@@ -59,7 +59,7 @@ def over_tau(
     mode_at : int
         Which point is the mode.
     """
-    centre = float(mode.state.log_scale[0])
+    centre = float(np.asarray(mode.state.log_scale)[0])  # indexed on the device, it would be compiled
     points = {centre: mode}
     passes = 0
 

@@ -9,10 +9,10 @@ that are too narrow with few products. Derivation: docs/model.md.
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
+from elasticity_assets.inference.devices import from_devices
 from elasticity_assets.inference.natural_gradient.engine import Problem
 from elasticity_assets.inference.natural_gradient.result import reasons_for_doubt
 from elasticity_assets.inference.natural_gradient.state import Run, State
@@ -91,10 +91,10 @@ def _first_slope(
 def _exchanged(state: State) -> State:
     """Let the two slopes change places."""
 
-    def exchange(values: jax.Array, axis: int) -> jax.Array:
+    def exchange(values: jax.Array, axis: int) -> np.ndarray:
         order = np.arange(values.shape[axis])
         order[:2] = 1, 0
-        return jnp.take(values, order, axis)
+        return np.take(from_devices(values), order, axis)
 
     return state._replace(
         theta=exchange(state.theta, 1),
