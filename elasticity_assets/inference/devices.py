@@ -12,11 +12,14 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+AXIS = "products"
+"""The mesh axis that rows are spread over."""
 
-def device_mesh(axis: str) -> Mesh:
-    """Put all devices of all processes on one axis."""
+
+def device_mesh() -> Mesh:
+    """Put all devices of all processes on the axis `AXIS`."""
     devices = jax.devices()
-    return jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,), devices=devices)
+    return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def to_devices(tree: Any, mesh: Mesh, spec: P) -> Any:

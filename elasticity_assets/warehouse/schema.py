@@ -114,11 +114,6 @@ def comment_statements(table: Table, database: str | None = None) -> list[str]:
     ]
 
 
-def column_schema(table: Table) -> list[tuple[str, str, str, bool]]:
-    """Name, type, comment and nullability of each column, for the UI."""
-    return [(column.name, column.type, column.comment, column.nullable) for column in table.columns]
-
-
 def replace_rows(
     connection: duckdb.DuckDBPyConnection,
     table: Table,

@@ -11,7 +11,6 @@ from elasticity_assets.published.tables import REFITS, published_tables, weekly_
 from elasticity_assets.warehouse.schema import (
     Column,
     Table,
-    column_schema,
     comment_statements,
     create_table,
     replace_rows,
@@ -116,7 +115,7 @@ def test_statements_create_and_comment_what_the_schema_says(memory):
     found = memory.execute(
         "SELECT column_name, data_type, comment, is_nullable FROM duckdb_columns() WHERE NOT internal"
     ).fetchall()
-    assert found == column_schema(SHELF)
+    assert found == [(column.name, column.type, column.comment, column.nullable) for column in SHELF.columns]
     assert memory.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall() == [
         (NASTY, SHELF.comment)
     ]

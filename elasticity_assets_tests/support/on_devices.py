@@ -22,8 +22,8 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference import natural_gradient, svi
+from elasticity_assets.inference.devices import AXIS
 from elasticity_assets.inference.natural_gradient import blocks, engine
-from elasticity_assets.inference.natural_gradient.one_pass import AXIS
 from elasticity_assets.inference.options import NaturalGradientOptions, SviOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize

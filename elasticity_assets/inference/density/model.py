@@ -19,11 +19,11 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference.density import likelihood as density
+from elasticity_assets.inference.devices import AXIS
 from elasticity_assets.inference.options import Likelihood
 from elasticity_assets.inference.panel import Panel, padded_size
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 
-AXIS = "products"  # the mesh axis that rows are spread over
 PRODUCT_SITES = ("beta", "delta", "log_r")  # one value a row
 SCALE_SITES = ("tau", "tau_c", "sigma_delta", "sigma_gamma", "s_r")  # positive
 

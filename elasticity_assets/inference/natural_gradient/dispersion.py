@@ -44,7 +44,7 @@ class Centre(NamedTuple):
     log_det: jax.Array
 
 
-class Moved(NamedTuple):
+class SizeStep(NamedTuple):
     """Products after a step.
 
     Attributes
@@ -94,7 +94,7 @@ def step(
     centre_step: jax.Array,
     centre_var: jax.Array,
     learning: jax.Array,
-) -> Moved:
+) -> SizeStep:
     """Move the products of a block; `learning`, shape (n,), is 0 where log r_i stays."""
     curvature = jnp.maximum(derivatives.curvature, 0.0)
     own = curvature + precision
@@ -103,4 +103,4 @@ def step(
     newton = jnp.where(jnp.abs(newton) * jnp.sqrt(own) > SMALLEST_STEP, newton, 0.0)
     moved = jnp.clip(log_size + learning * jnp.clip(newton, -_LARGEST_STEP, _LARGEST_STEP), *_RANGE)
     var, deviation_var = (1.0 / own + (part / own) ** 2 * centre_var for part in (precision, curvature))
-    return Moved(moved, var, deviation_var, jnp.max(jnp.abs(moved - log_size) * jnp.sqrt(own)))
+    return SizeStep(moved, var, deviation_var, jnp.max(jnp.abs(moved - log_size) * jnp.sqrt(own)))

@@ -18,12 +18,11 @@ from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
-from elasticity_assets.inference.devices import device_mesh, from_devices, to_devices
+from elasticity_assets.inference.devices import AXIS, device_mesh, from_devices, to_devices
 from elasticity_assets.inference.natural_gradient import arrow, tau_grid
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.first_state import first_state
 from elasticity_assets.inference.natural_gradient.iteration import covariance_at, iterate
-from elasticity_assets.inference.natural_gradient.one_pass import AXIS
 from elasticity_assets.inference.natural_gradient.result import posterior_of_runs, tolerance_off_mode
 from elasticity_assets.inference.natural_gradient.state import Found, Hyper, Run, State
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
@@ -169,7 +168,7 @@ class Problem:
         regressors = [panel.log_price] if regressors is None else regressors
         self.panel, self.priors, self.likelihood, self.max_passes = panel, priors, likelihood, max_passes
         self.family = Family(likelihood == "negative_binomial", panel.zero_truncated)
-        self.mesh = device_mesh(AXIS)
+        self.mesh = device_mesh()
         self.blocks = Blocks.cut(panel, priors, regressors, self.mesh.size)
         self.rows = to_devices(self.blocks.rows, self.mesh, P(AXIS))
         self.hyper = Hyper.of(panel, priors, len(regressors))
@@ -201,13 +200,15 @@ class Problem:
         )
 
     def linear_predictor(self, state: State) -> np.ndarray:
-        """Give log expected units at the means, shape (blocks, W, n)."""
-        return np.stack(
-            [
-                arrow.linear_predictor(arrow.Rows(*block), theta, state.shared)
-                for *block, theta in zip(*self.blocks.rows, state.theta, strict=True)
-            ]
-        )
+        """Give log expected units at the means, shape (blocks, W, n); `state` holds arrays of NumPy."""
+        rows, theta, shared = self.blocks.rows, state.theta, state.shared
+        d, K = theta.shape[1], rows.controls.shape[1]
+        eta = theta[:, -1, None] + shared[d + K :, None]
+        for a in range(d - 1):
+            eta = eta + theta[:, a, None] * rows.slopes[:, a]
+        for k in range(K):
+            eta = eta + shared[d + k] * rows.controls[:, k]
+        return np.asarray(eta)
 
     def covariance(self, state: State) -> tuple[State, Found]:
         """Covariances at the means of `state`, Var eta among its own."""

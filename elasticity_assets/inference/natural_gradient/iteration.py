@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from elasticity_assets.inference.density.expectations import Family
+from elasticity_assets.inference.devices import AXIS
 from elasticity_assets.inference.natural_gradient import arrow, one_pass
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
-from elasticity_assets.inference.natural_gradient.one_pass import AXIS, SCALE_TOLERANCE, varying
+from elasticity_assets.inference.natural_gradient.one_pass import SCALE_TOLERANCE, varying
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, Run, State
 
 _NEWTON_UNTIL = 3.0  # posterior sds: closer than this, the variance of eta matters

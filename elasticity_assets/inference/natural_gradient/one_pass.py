@@ -11,11 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from elasticity_assets.inference.density.expectations import Expectations, Family, expectations
+from elasticity_assets.inference.devices import AXIS
 from elasticity_assets.inference.natural_gradient import arrow, dispersion, scales
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, State
-
-AXIS = "products"  # the mesh axis that rows are spread over
 
 _LARGEST_MOVE = 2.0  # of log expected units, in one step
 _SMALLEST_SD = 0.01  # log units; float32 holds no thousandth of less

@@ -20,13 +20,13 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference.density.expectations import Family
-from elasticity_assets.inference.devices import device_mesh, to_devices
+from elasticity_assets.inference.devices import AXIS, device_mesh, to_devices
 from elasticity_assets.inference.natural_gradient import arrow, first_state, one_pass, tau_grid
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
 from elasticity_assets.inference.natural_gradient.engine import STATE_SPECS, base_of_rows
 from elasticity_assets.inference.natural_gradient.iteration import is_moving, judge
-from elasticity_assets.inference.natural_gradient.one_pass import AXIS, Moved, MovedRows, Seen, Solved
+from elasticity_assets.inference.natural_gradient.one_pass import Moved, MovedRows, Seen, Solved
 from elasticity_assets.inference.natural_gradient.result import posterior_of_runs, tolerance_off_mode
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, Run, State
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
@@ -149,7 +149,7 @@ class _Stream:
         threads: ThreadPoolExecutor,
     ) -> "_Stream":
         """Write the parts' rows into the folder."""
-        mesh = device_mesh(AXIS)
+        mesh = device_mesh()
         common, count, products, base = None, 0, 0, 0.0
         for panel in parts:
             if common is None:

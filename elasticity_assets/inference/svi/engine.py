@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from elasticity_assets.inference.density.model import AXIS, Model, Sales, places, stack_panels
+from elasticity_assets.inference.density.model import Model, Sales, places, stack_panels
 from elasticity_assets.inference.density.start import resume_from, starting_values
 from elasticity_assets.inference.devices import device_mesh
 from elasticity_assets.inference.natural_gradient.engine import with_arrow_covariances
@@ -18,7 +18,7 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 from elasticity_assets.inference.svi import guides
-from elasticity_assets.inference.svi.optimize import Optimum, Problem, optimize
+from elasticity_assets.inference.svi.optimize import Objective, Optimum, optimize
 
 _TAU_POINTS = 5
 
@@ -144,7 +144,7 @@ def _fit(
 ) -> _Found:
     began = time.perf_counter()
     _check(panels, likelihood, options)
-    mesh = device_mesh(AXIS)
+    mesh = device_mesh()
     rows = sum(len(panel.units) for panel in panels)
     n_blocks = -(-rows // options.batch_products) if options.batch_products else 1
     sales = stack_panels(panels, centred_price=priors.centred_price, row_multiple=mesh.size * n_blocks)
@@ -153,15 +153,16 @@ def _fit(
     if start is not None:
         mean, sd = resume_from(start, panels[0], *places(panels, sales, 0), mean, sd)
     model = replace(plain, mesh=mesh, rows_scale=float(n_blocks))
-    problem = Problem(model, options.guide, options.loss, options.optimizer, options.num_particles)
-    init = guides.initial_params(options.guide, sales, mean, sd, partly_centred=problem.partly_centred)
+    objective = Objective(model, options.guide, options.loss, options.optimizer, options.num_particles)
+    init = guides.initial_params(options.guide, sales, mean, sd, partly_centred=objective.partly_centred)
     near = start is not None
-    optimum = optimize(problem, sales, init, options, near=near, on_progress=on_progress)
+    optimum = optimize(objective, sales, init, options, near=near, on_progress=on_progress)
     by_site = partial(guides.marginals, options.guide, sales, optimum.params, mean)
     mean, sd = jax.device_get(by_site())
     diagnostics = FitDiagnostics(
         engine="svi",
-        likelihood=("zero-truncated " if model.zero_truncated else "") + likelihood,
+        likelihood=likelihood,
+        zero_truncated=model.zero_truncated,
         device=f"{jax.local_devices()[0].device_kind} x{mesh.size}",
         iterations=optimum.steps,
         converged=not optimum.warnings,

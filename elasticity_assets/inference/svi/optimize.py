@@ -20,7 +20,8 @@ from numpyro.infer import SVI, RenyiELBO, Trace_ELBO
 from numpyro.infer.svi import SVIState
 from numpyro.optim import optax_to_numpyro
 
-from elasticity_assets.inference.density.model import AXIS, Model, Sales, sales_specs
+from elasticity_assets.inference.density.model import Model, Sales, sales_specs
+from elasticity_assets.inference.devices import AXIS
 from elasticity_assets.inference.options import SviOptions
 from elasticity_assets.inference.priors import HalfNormal
 from elasticity_assets.inference.svi import guides
@@ -40,7 +41,7 @@ Arrays = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Problem:
+class Objective:
     """What compiled code depends on besides the shapes of its arguments; hashable.
 
     Attributes
@@ -60,7 +61,7 @@ class Problem:
     @property
     def mesh(self) -> Mesh:
         """Devices that the rows are spread over."""
-        assert self.model.mesh is not None, "the model of a problem has a mesh"  # noqa: S101
+        assert self.model.mesh is not None, "the model of an objective has a mesh"  # noqa: S101
         return self.model.mesh
 
     @property
@@ -109,7 +110,7 @@ class Optimum(NamedTuple):
 
 
 def optimize(
-    problem: Problem,
+    objective: Objective,
     sales: Sales,
     init: Arrays,
     options: SviOptions,
@@ -121,7 +122,7 @@ def optimize(
 
     Parameters
     ----------
-    problem : Problem
+    objective : Objective
     sales : Sales
         N a multiple of blocks times devices.
     init : dict of name to array
@@ -132,21 +133,21 @@ def optimize(
     on_progress : callable, optional
         Called after every chunk with (steps done, ELBO).
     """
-    n_blocks = int(problem.model.rows_scale)
-    blocks = to_devices(sales, problem)
+    n_blocks = int(objective.model.rows_scale)
+    blocks = to_devices(sales, objective)
     init = {name: _cut(value, n_blocks) if _is_local(name) else value for name, value in init.items()}
-    state = _init(problem, blocks, init, jax.random.key(options.seed))
-    chunk = _EXACT_CHUNK if problem.loss == "closed_form" and n_blocks == 1 else _CHUNK
+    state = _init(objective, blocks, init, jax.random.key(options.seed))
+    chunk = _EXACT_CHUNK if objective.loss == "closed_form" and n_blocks == 1 else _CHUNK
     least_gain = options.tolerance * chunk / _CHUNK
     epochs = max(chunk // n_blocks, _LEAST_EPOCHS)
-    own_schedule = problem.optimizer == "adam"
+    own_schedule = objective.optimizer == "adam"
     steps, still, best, trace, params = 0, _STILL_NEARBY if near else 0, -np.inf, [], init
     while still < _PATIENCE and steps < options.max_steps:
         if own_schedule:
             rate = options.learning_rate * _SHORTER**still
         else:
             rate = max(options.learning_rate * 0.99 ** (steps / 1000), _ADAMW_SMALLEST_RATE)
-        state, average, elbos, chunk_elbo = _run_chunk(problem, epochs, rate, blocks, state)
+        state, average, elbos, chunk_elbo = _run_chunk(objective, epochs, rate, blocks, state)
         elbo = float(chunk_elbo)
         steps += epochs * n_blocks
         trace.append(np.asarray(elbos))
@@ -169,12 +170,12 @@ def optimize(
     return Optimum(found, best, steps, np.concatenate(trace), tuple(warnings))
 
 
-def to_devices(sales: Sales, problem: Problem) -> Sales:
+def to_devices(sales: Sales, objective: Objective) -> Sales:
     """Cut `sales` into blocks and spread each block's rows over the devices."""
-    n_blocks = int(problem.model.rows_scale)
+    n_blocks = int(objective.model.rows_scale)
     rows = {name: _cut(value, n_blocks) for name, value in sales._asdict().items() if name != "period"}
     return jax.tree.map(
-        lambda array, spec: jax.device_put(array, NamedSharding(problem.mesh, spec)),
+        lambda array, spec: jax.device_put(array, NamedSharding(objective.mesh, spec)),
         sales._replace(**rows),
         sales_specs(lead=1),
         is_leaf=lambda leaf: isinstance(leaf, P),
@@ -198,29 +199,29 @@ def _scale_by_starting_sd() -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-@partial(jax.jit, static_argnames="problem")
-def _init(problem: Problem, blocks: Sales, init: Arrays, key: jax.Array) -> SVIState:
+@partial(jax.jit, static_argnames="objective")
+def _init(objective: Objective, blocks: Sales, init: Arrays, key: jax.Array) -> SVIState:
     """State of the optimizer; what belongs to products has the blocks as its first axis."""
 
     def of_block(k: jax.Array) -> SVIState:
         params = {name: value[k] if _is_local(name) else value for name, value in init.items()}
-        return problem.svi().init(key, _block(blocks, k), init_params=params)
+        return objective.svi().init(key, _block(blocks, k), init_params=params)
 
     states = jax.lax.map(of_block, jnp.arange(len(blocks.units)))
     states = jax.tree_util.tree_map_with_path(lambda path, leaf: leaf if _in_local(path) else leaf[0], states)
-    return _placed(states, problem)
+    return _placed(states, objective)
 
 
-@partial(jax.jit, static_argnames=("problem", "epochs"), donate_argnames="state")
+@partial(jax.jit, static_argnames=("objective", "epochs"), donate_argnames="state")
 def _run_chunk(
-    problem: Problem, epochs: int, rate: float, blocks: Sales, state: SVIState
+    objective: Objective, epochs: int, rate: float, blocks: Sales, state: SVIState
 ) -> tuple[SVIState, Arrays, jax.Array, jax.Array]:
     """Make `epochs` x B steps.
 
     Returns the state, the mean iterate (constrained), the steps' ELBO thinned, and the mean iterate's ELBO.
     """
     n_blocks = len(blocks.units)
-    svi = problem.svi(rate)
+    svi = objective.svi(rate)
     first = _map_local(lambda leaf: leaf[0], svi.optim.get_params(state.optim_state))
     svi.init(state.rng_key, _block(blocks, 0), init_params=first)  # traced for its constraints alone
 
@@ -242,7 +243,7 @@ def _run_chunk(
     (state, total), elbos = jax.lax.scan(epoch, (state, zeros), length=epochs)
     params = svi.constrain_fn(jax.tree.map(lambda leaf: leaf / epochs, total))
 
-    exact = problem.loss == "closed_form"
+    exact = objective.loss == "closed_form"
     loss = svi.loss if exact else Trace_ELBO()
 
     # The same draws at every look: the difference of two looks has little noise.
@@ -256,14 +257,14 @@ def _run_chunk(
     elbo = jax.lax.map(elbo_of, jnp.stack(looks, axis=-1).reshape(-1, 2)).mean()
     elbos = elbos.reshape(-1)
     thinned = elbos[: len(elbos) // _THIN * _THIN].reshape(-1, _THIN).mean(axis=1)
-    return _placed(state, problem), params, thinned, elbo
+    return _placed(state, objective), params, thinned, elbo
 
 
-def _placed(tree: Any, problem: Problem) -> Any:
+def _placed(tree: Any, objective: Objective) -> Any:
     """Spread what belongs to products over the devices, and copy the rest to each."""
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: jax.lax.with_sharding_constraint(
-            leaf, NamedSharding(problem.mesh, P(None, AXIS) if _in_local(path) else P())
+            leaf, NamedSharding(objective.mesh, P(None, AXIS) if _in_local(path) else P())
         ),
         tree,
     )
