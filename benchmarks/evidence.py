@@ -49,11 +49,11 @@ def covered(posterior: CategoryPosterior, truth: np.ndarray) -> np.ndarray:
 def judge(panel: Panel, posterior: CategoryPosterior) -> dict[str, float]:
     """Scores of one category, as the assets publish them."""
     panel = weighed(panel, CellWeights.of(posterior))
-    scores = heldout.evaluate(panel, DEFAULT, posterior.diagnostics.family, posterior).folds()
+    scores = heldout.evaluate(panel, DEFAULT, posterior.diagnostics.likelihood, posterior).folds()
     fit = partial(
         natural_gradient.fit,
         priors=DEFAULT,
-        likelihood=posterior.diagnostics.family,
+        likelihood=posterior.diagnostics.likelihood,
         options=NaturalGradientOptions(),
         start=posterior,
     )

@@ -134,7 +134,7 @@ def _metadata(posterior: CategoryPosterior, record: FitRecord) -> dict[str, str 
         "fit": "fitted",
         "fit_id": record.fit_id,
         "engine": how.engine,
-        "likelihood": how.likelihood,
+        "likelihood": how.likelihood_text,
         "device": how.device,
         "iterations": how.iterations,
         "converged": how.converged,

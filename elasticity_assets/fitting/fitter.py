@@ -158,9 +158,11 @@ class Fitter:
         from elasticity_assets.inference.natural_gradient import two_slopes  # noqa: PLC0415
 
         # Of several candidates the fit of one slope chose.
-        family = task.posterior.diagnostics.family
+        likelihood = task.posterior.diagnostics.likelihood
         options = self.options.natural_gradient
-        return check_finite_slopes(two_slopes.fit(task.panel, self.priors, family, options, task.posterior))
+        return check_finite_slopes(
+            two_slopes.fit(task.panel, self.priors, likelihood, options, task.posterior)
+        )
 
     def evaluate(self, panel: Panel, posterior: CategoryPosterior, categories: int = 1) -> "HeldOut":
         """Predict the category's cells from each other, under the priors and weights of its fit.
@@ -180,7 +182,7 @@ class Fitter:
         return heldout.evaluate(
             panel,
             self.priors,
-            posterior.diagnostics.family,
+            posterior.diagnostics.likelihood,
             posterior,
             effort=heldout.Effort.for_each_of(categories),
         )
@@ -194,7 +196,7 @@ class Fitter:
             return natural_gradient.fit(
                 part,
                 self.priors,
-                posterior.diagnostics.family,
+                posterior.diagnostics.likelihood,
                 self.options.natural_gradient,
                 start=posterior,
             )
@@ -211,12 +213,12 @@ class Fitter:
 
         panel = weighed(panel, CellWeights.of(posterior))
         part = some_products(panel, CROSS_CHECK_PRODUCTS, seed=0)
-        family = posterior.diagnostics.family
+        likelihood = posterior.diagnostics.likelihood
         if part is not panel:
             posterior = natural_gradient.fit(
-                part, self.priors, family, self.options.natural_gradient, start=posterior
+                part, self.priors, likelihood, self.options.natural_gradient, start=posterior
             )
-        draws = nuts.sample(part, self.priors, family, self.options.nuts, start=posterior)
+        draws = nuts.sample(part, self.priors, likelihood, self.options.nuts, start=posterior)
         return cross_check.compare(posterior, draws)
 
     def fit(self, panel: Panel, start: CategoryPosterior | None = None) -> CategoryPosterior:

@@ -9,6 +9,8 @@ import numpy as np
 
 T = TypeVar("T")
 
+_OTHER_VERSION = "made by another version; refit"
+
 
 def pack(record: Any) -> dict[str, np.ndarray]:
     """Turn a dataclass into a dict of arrays that `numpy.savez` stores without pickle.
@@ -43,20 +45,20 @@ def unpack(cls: type[T], packed: Mapping[str, np.ndarray]) -> T:
     Raises
     ------
     ValueError
-        If a field is missing: the file is not what `cls` stores.
+        If a field is missing, or holds others: the file is not what `cls` stores.
     """
     values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name not in packed:
-            raise ValueError(
-                f"no {field.name!r} in the stored {cls.__name__}: made by another version; refit"
-            )
+            raise ValueError(f"no {field.name!r} in the stored {cls.__name__}: {_OTHER_VERSION}")
         stored = np.asarray(packed[field.name])
         if field.type is np.ndarray:
             values[field.name] = stored
             continue
         value = json.loads(stored.item())
         if dataclasses.is_dataclass(field.type):
+            if value.keys() != {inner.name for inner in dataclasses.fields(field.type)}:
+                raise ValueError(f"another {field.name!r} in the stored {cls.__name__}: {_OTHER_VERSION}")
             value = field.type(**value)  # type: ignore[operator]
         elif isinstance(value, list):
             value = tuple(value)

@@ -113,7 +113,8 @@ def fit(
     warnings = _warnings(draws)
     diagnostics = FitDiagnostics(
         engine="nuts",
-        likelihood=("zero-truncated " if panel.zero_truncated else "") + likelihood,
+        likelihood=likelihood,
+        zero_truncated=panel.zero_truncated,
         device=f"{jax.local_devices()[0].device_kind} x1",
         iterations=options.chains * options.samples,
         converged=not warnings,

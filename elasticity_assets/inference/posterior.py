@@ -18,8 +18,9 @@ class FitDiagnostics:
     ----------
     engine : str
         'natural_gradient', 'svi' or 'nuts'.
-    likelihood : str
-        'poisson' or 'negative_binomial', with 'zero-truncated ' before it where truncated.
+    likelihood : {'negative_binomial', 'poisson'}
+    zero_truncated : bool
+        Whether it is conditioned on a sale.
     device : str
         Where it ran, as jax names it, e.g. 'cpu x2'.
     iterations : int
@@ -34,7 +35,8 @@ class FitDiagnostics:
     """
 
     engine: str
-    likelihood: str
+    likelihood: Likelihood
+    zero_truncated: bool
     device: str
     iterations: int
     converged: bool
@@ -47,14 +49,9 @@ class FitDiagnostics:
         object.__setattr__(self, "warnings", tuple(self.warnings))
 
     @property
-    def zero_truncated(self) -> bool:
-        """Whether the likelihood is conditioned on a sale."""
-        return self.likelihood.startswith("zero-truncated ")
-
-    @property
-    def family(self) -> Likelihood:
-        """The likelihood, without whether it was truncated."""
-        return "poisson" if self.likelihood.endswith("poisson") else "negative_binomial"
+    def likelihood_text(self) -> str:
+        """The likelihood as published: 'zero-truncated ' stands before one that is."""
+        return f"zero-truncated {self.likelihood}" if self.zero_truncated else self.likelihood
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,7 @@ def diagnostics_row(
         {
             "category": [posterior.category],
             "engine": how.engine,
-            "likelihood": how.likelihood,
+            "likelihood": how.likelihood_text,
             "device": how.device,
             "iterations": how.iterations,
             "converged": how.converged,

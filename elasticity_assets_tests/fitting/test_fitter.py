@@ -70,7 +70,7 @@ def test_two_slopes_take_the_likelihood_of_the_one_slope(
     how = posterior().diagnostics
     fits = [
         replace(posterior(), diagnostics=replace(how, likelihood=likelihood))
-        for likelihood in ("zero-truncated poisson", "negative_binomial")
+        for likelihood in ("poisson", "negative_binomial")
     ]
     tasks = [FittedCategory("c", panel, one, new_record("", 1)) for one in fits]
     assert [task for task, _ in side_by_side(fit, fit.fit_two_slopes, tasks)] == tasks

@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -41,7 +42,9 @@ def posterior() -> CategoryPosterior:
         log_dispersion_mean=2.0,
         log_dispersion_spread=0.5,
         trace=np.empty(0),
-        diagnostics=FitDiagnostics("nuts", "poisson", "cpu", 9, True, float("nan"), 0.5, ("one", "two")),
+        diagnostics=FitDiagnostics(
+            "nuts", "poisson", True, "cpu", 9, True, float("nan"), 0.5, ("one", "two")
+        ),
     )
 
 
@@ -77,6 +80,15 @@ def test_a_missing_field_is_named():
         unpack(Panel, packed)
 
 
+def test_a_field_of_another_version_is_named():
+    packed = pack(posterior())
+    how = json.loads(packed["diagnostics"].item())
+    del how["zero_truncated"]
+    packed["diagnostics"] = np.array(json.dumps(how))
+    with pytest.raises(ValueError, match="another 'diagnostics' in the stored CategoryPosterior: made by"):
+        unpack(CategoryPosterior, packed)
+
+
 def test_object_arrays_are_refused():
     with pytest.raises(TypeError, match=r"FitDiagnostics\.engine is an object array"):
-        pack(FitDiagnostics(np.array(["a", None]), "poisson", "cpu", 1, True, 0.0, 0.0))
+        pack(FitDiagnostics(np.array(["a", None]), "poisson", False, "cpu", 1, True, 0.0, 0.0))

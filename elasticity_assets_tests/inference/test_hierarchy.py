@@ -103,7 +103,7 @@ def fit_alone(
         log_dispersion_mean=2.0,
         log_dispersion_spread=1.0,
         trace=np.zeros(0),
-        diagnostics=FitDiagnostics("exact", "normal", "cpu", 1, True, 0.0, 0.0),
+        diagnostics=FitDiagnostics("exact", "poisson", False, "cpu", 1, True, 0.0, 0.0),
     )
 
 

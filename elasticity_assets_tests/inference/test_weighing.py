@@ -157,7 +157,7 @@ def test_poisson_keeps_what_the_negative_binomial_finds_ordinary() -> None:
     varied = simulated_panels(replace(SIMULATION, log_dispersion_mean=1.0), seed=3)[0][0]
     found = weigh(varied, DEFAULT, "poisson")
     assert len(found.cell_weights.discounted) < 0.005 * varied.n_obs
-    assert found.mode.posterior.diagnostics.family == "poisson"
+    assert found.mode.posterior.diagnostics.likelihood == "poisson"
 
 
 def test_a_long_stock_out_counts_less_and_an_ordinary_week_without_a_sale_does_not() -> None:

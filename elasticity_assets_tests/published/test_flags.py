@@ -62,7 +62,7 @@ def test_a_number_that_is_mostly_the_categorys() -> None:
 
 def test_zeros_dropped_matter_where_there_were_many() -> None:
     fitted = posterior()
-    truncated = replace(fitted.diagnostics, likelihood="zero-truncated poisson")
+    truncated = replace(fitted.diagnostics, zero_truncated=True)
     fitted = replace(fitted, diagnostics=truncated, level=np.log([0.7, 20.0]), dispersion=np.full(2, np.inf))
     assert flagged({}, fitted) == [
         f"zeros dropped from the files: it sold nothing in some {np.exp(-0.7):.0%} of periods",

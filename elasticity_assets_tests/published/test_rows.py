@@ -49,7 +49,9 @@ def posterior(n: int = 2, control: tuple[str, ...] = ("display",)) -> CategoryPo
         log_dispersion_mean=1.0,
         log_dispersion_spread=0.5,
         trace=np.zeros(0),
-        diagnostics=FitDiagnostics("svi", "poisson", "cpu x1", 9, True, float("nan"), 1.5, ("careful",)),
+        diagnostics=FitDiagnostics(
+            "svi", "poisson", False, "cpu x1", 9, True, float("nan"), 1.5, ("careful",)
+        ),
     )
 
 

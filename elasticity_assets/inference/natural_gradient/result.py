@@ -73,7 +73,8 @@ def posterior_of_runs(
     warnings = reasons_for_doubt(runs, mode, options)
     diagnostics = FitDiagnostics(
         engine="natural_gradient",
-        likelihood=("zero-truncated " if panel.zero_truncated else "") + likelihood,
+        likelihood=likelihood,
+        zero_truncated=panel.zero_truncated,
         device=f"{jax.default_backend()} x{jax.device_count()}",
         iterations=passes,
         converged=not warnings,

@@ -80,7 +80,7 @@ def test_recovers_elasticities(truncated: bool) -> None:
     assert np.corrcoef(fit.level, truth.level)[0, 1] > 0.95
     assert fit.diagnostics.converged
     assert fit.diagnostics.warnings == ()
-    assert fit.diagnostics.likelihood == ("zero-truncated " if truncated else "") + "negative_binomial"
+    assert fit.diagnostics.likelihood_text == ("zero-truncated " if truncated else "") + "negative_binomial"
     assert fit.diagnostics.iterations == steps[-1][0]
     assert fit.diagnostics.elbo == max(elbo for _, elbo in steps)
     assert len(fit.trace) == fit.diagnostics.iterations // 10
