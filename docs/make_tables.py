@@ -30,7 +30,7 @@ def main() -> None:
             print("\nThe controls that the settings name follow as further columns.")
         print()
     print(f"## Macro price_scenario\n\n{MACRO_COMMENT}.\n")
-    print("    SELECT * FROM price_scenario('1022003', -0.10)")
+    print("    SELECT * FROM price_scenario('914190', -0.10)")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,54 @@
-"""Every query of the documents runs on a published file."""
+"""The documents: their queries run, their links lead somewhere, their pictures are of the package as it stands."""
 
 import dataclasses
+import html
 import re
+import runpy
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 
 from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.published.publish import publish
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets_tests.support.small_warehouse import CONTROLS, fill, refit
+from elasticity_assets_tests.test_imports import LAYERS, PACKAGE, imported, room
 
 pytestmark = pytest.mark.quick
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-QUERIES = [
-    pytest.param(query, id=f"{document.stem}-{number}")
-    for document in DOCUMENTS
-    for number, query in enumerate(
-        re.findall(r"```sql\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL), 1
-    )
-]
+PAGES = [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+
+
+def fenced(language: str, documents: Sequence[Path] = DOCUMENTS) -> list[Any]:
+    """All blocks of the documents in one language, as parameters."""
+    return [
+        pytest.param(block, id=f"{document.parent.name}-{document.stem}-{number}")
+        for document in documents
+        for number, block in enumerate(
+            re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL), 1
+        )
+    ]
+
+
+def anchors(document: Path) -> set[str]:
+    """What can stand after # in a link to a document: its headings, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
+
+
+def links(document: Path) -> list[tuple[Path, str]]:
+    """All links to files and headings of the project: the file, and what stands after #."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", text)
+    inside = [(path, anchor) for path, anchor in found if "://" not in path]
+    return [((document.parent / path).resolve() if path else document, anchor) for path, anchor in inside]
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +57,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     warehouse = Warehouse(path=str(folder / "data" / "warehouse.duckdb"))
     for number in (1, 2):
-        fill(warehouse, shift=-0.1 * number, catalogue={"soup": ["1022003", "2"], "tea": ["3"]})
-        this = refit(number, catalogue={"soup": ["1022003", "2"], "tea": ["3"]})
+        fill(warehouse, shift=-0.1 * number, catalogue={"soup": ["914190", "2"], "tea": ["3"]})
+        this = refit(number, catalogue={"soup": ["914190", "2"], "tea": ["3"]})
         publish(warehouse, folder / "data" / "elasticity.duckdb", this, controls=CONTROLS)
     return folder
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("query", fenced("sql"))
 def test_a_documents_query_runs(project, monkeypatch, query):
     monkeypatch.chdir(project)
     attaches = query.startswith("ATTACH")
@@ -51,16 +77,87 @@ def test_a_documents_query_runs(project, monkeypatch, query):
 
 
 def test_there_are_queries():
-    assert len(QUERIES) > 10
+    assert len(fenced("sql")) > 10
 
 
-@pytest.mark.parametrize(
-    "document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda document: document.name
-)
+@pytest.mark.parametrize("block", fenced("python", [ROOT / "docs" / "connect.md"]))
+def test_a_documents_python_runs(project, monkeypatch, block):
+    monkeypatch.chdir(project)
+    frames = {}
+    exec(block, frames)
+    assert any(len(value) for name, value in frames.items() if isinstance(value, pd.DataFrame))
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: f"{document.parent.name}-{document.stem}")
 def test_a_documents_links_lead_somewhere(document):
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8"))
-    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
-    assert missing == []
+    astray = [
+        f"{path.name}#{anchor}"
+        for path, anchor in links(document)
+        if not path.exists() or (anchor and anchor not in anchors(path))
+    ]
+    assert astray == []
+
+
+def test_the_index_has_every_document():
+    index = ROOT / "docs" / "README.md"
+    assert {path for path, _ in links(index)} >= set((ROOT / "docs").glob("*.md")) - {index}
+    assert index in {path for path, _ in links(ROOT / "README.md")}
+
+
+def test_every_picture_is_shown():
+    shown = {path for document in PAGES for path, _ in links(document)}
+    assert set((ROOT / "docs" / "images").iterdir()) <= shown
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, Any]:
+    """What docs/make_pictures.py draws, without drawing."""
+    return runpy.run_path(str(ROOT / "docs" / "make_pictures.py"))
+
+
+def test_the_picture_of_the_layers_has_every_room_once_and_in_order(pictures):
+    drawn = [name for _, rooms in pictures["LAYERS"] for name in rooms]
+    found = {
+        path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert sorted(drawn) == sorted(found - {"__init__"}) == sorted(LAYERS)
+    for number, name in enumerate(drawn):
+        files = list((PACKAGE / name).rglob("*.py")) or [PACKAGE / f"{name}.py"]
+        above = set(drawn[:number])
+        assert not {room(module) for file in files for module in imported(file)} & above, name
+
+
+def test_architecture_names_every_room_and_no_other():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text[text.index("| room |") : text.index("### Inside")]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [
+        name
+        for _, rooms in runpy.run_path(str(ROOT / "docs" / "make_pictures.py"))["LAYERS"]
+        for name in rooms
+    ]
+    inside = text[text.index("### Inside") : text.index("### Beside")]
+    named = set(re.findall(r"`(\w+)/?`", "".join(re.findall(r"^\| (`.*?) \|", inside, re.MULTILINE))))
+    modules = {path.stem for path in (PACKAGE / "inference").iterdir() if path.suffix in ("", ".py")}
+    assert named == modules - {"__init__", "__pycache__"}
+
+
+def test_the_row_on_its_journey_meets_assets_and_modules_that_are_there(pictures):
+    assets = "".join(file.read_text(encoding="utf-8") for file in (PACKAGE / "assets").glob("*.py"))
+    for asset, module, _ in pictures["JOURNEY"][1:]:
+        assert re.search(rf"\b{asset}\b", assets), asset
+        assert PACKAGE.joinpath(*module.split(".")).with_suffix(".py").exists(), module
+
+
+@pytest.mark.parametrize("name", ["layers", "journey"])
+def test_a_picture_is_drawn_anew_after_a_change(pictures, name):
+    svg = html.unescape((ROOT / "docs" / "images" / f"{name}.svg").read_text(encoding="utf-8"))
+    if name == "layers":
+        words = [word for title, rooms in pictures["LAYERS"] for word in (title, *rooms, *rooms.values())]
+    else:
+        words = [word for step in pictures["JOURNEY"] for word in step]
+    text = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg)).replace("\xa0", " ")
+    for word in words:
+        assert word in text, f"{word}: run python docs/make_pictures.py"
 
 
 @pytest.mark.parametrize("engine", ["natural_gradient", "svi", "nuts"])
