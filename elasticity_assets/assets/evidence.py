@@ -18,7 +18,7 @@ from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
 from elasticity_assets.fitting.fitter import FittedCategory, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.side_by_side import fit_errors, prepare_jax, work_on_each
-from elasticity_assets.fitting.stored_fits import FitRecord, of_fit, readable_fit
+from elasticity_assets.fitting.stored_fits import FitRecord, fit_record, is_of_fit, panel_hash, readable_fit
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
@@ -58,11 +58,12 @@ def fitted_panel(model_input: StoredArrays, key: str, record: FitRecord, svi_fit
     NotOfThisFitError
         If sales or settings have changed since, or another version stored the input.
     """
+    given = model_input[key]
     try:
-        panel = unpack(Panel, model_input[key])
+        panel, inputs_hash = unpack(Panel, given), svi_fit.inputs_hash(panel_hash(given))
     except ValueError as error:
         raise NotOfThisFitError(str(error)) from None
-    if svi_fit.inputs_hash(panel) != record.inputs_hash:
+    if inputs_hash != record.inputs_hash:
         raise NotOfThisFitError("sales or settings changed since the category was fitted; refit it")
     return panel
 
@@ -266,20 +267,19 @@ def _judge(
 
     def to_judge() -> Iterator[FittedCategory]:
         for key in context.partition_keys:
-            fit = readable_fit(category_posterior[key]) if key in category_posterior else None
-            if fit is None:
+            fit = category_posterior.get(key, {})
+            record = fit_record(fit)
+            if record is None:
                 continue  # never fitted
-            posterior, record = fit
-            before = array_store.read(context.asset_key, key)
-            if before is not None and of_fit(kind, {key: before}, key, record) is not None:
-                found[posterior.category] = key
+            if is_of_fit(kind, array_store.read(context.asset_key, key) or {}, record):
+                found[category_of(key)] = key
                 continue
             try:
                 panel = fitted_panel(model_input, key, record, svi_fit)
             except NotOfThisFitError as error:
-                failed[posterior.category] = reason(error)
+                failed[category_of(key)] = reason(error)
                 continue
-            yield FittedCategory(key, panel, posterior, record)
+            yield FittedCategory(key, panel, unpack(CategoryPosterior, fit), record)
 
     def keep(task: FittedCategory, judged: Judged) -> None:
         array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)

@@ -10,7 +10,7 @@ from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import model_input as checks
 from elasticity_assets.fitting.array_store import ArrayStore
-from elasticity_assets.fitting.packing import pack
+from elasticity_assets.fitting.stored_fits import pack_panel
 from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX, category_price_index
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
@@ -42,7 +42,7 @@ def model_input(
     panels = _panels(settings.sales, warehouse, [category_of(key) for key in context.partition_keys], unit)
     with closing(panels):
         for key, panel in zip(context.partition_keys, panels, strict=True):
-            file = array_store.write(context.asset_key, pack(panel), key)
+            file = array_store.write(context.asset_key, pack_panel(panel), key)
             context.add_asset_metadata(
                 {
                     "products": panel.n_products,

@@ -9,21 +9,22 @@ import numpy as np
 from pydantic import Field
 
 from elasticity_assets.assets.metadata import OWNERS, elasticity_text, model_graph, rounded
-from elasticity_assets.automation.partitions import CATEGORIES, partition_key
+from elasticity_assets.automation.partitions import CATEGORIES, category_of, partition_key
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
+from elasticity_assets.fitting.array_store import Arrays, ArrayStore, StoredArrays
 from elasticity_assets.fitting.fitter import CategoryToFit, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.side_by_side import work_on_each
 from elasticity_assets.fitting.stored_fits import (
     POOLED_FITS,
     FitRecord,
+    fit_record,
     new_record,
     pack_fit,
-    readable_fit,
+    panel_hash,
     record_outcomes,
 )
-from elasticity_assets.inference.hierarchy import message, pool
+from elasticity_assets.inference.hierarchy import CategoryMessage, pool
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import category_summary
@@ -79,21 +80,18 @@ def category_posterior(
 
     def to_fit() -> Iterator[CategoryToFit]:
         for key in keys:
-            panel = unpack(Panel, model_input[key])
-            stored = array_store.read(context.asset_key, key)
-            last = readable_fit(stored) if stored else None
-            inputs_hash = svi_fit.inputs_hash(panel)
-            changed = last is None or last[1].inputs_hash != inputs_hash
-            if last is None or _wanted(config, panel, last[0], changed=changed):
-                yield CategoryToFit(
-                    key, panel, last[0] if last and config.changed_only else None, inputs_hash
-                )
+            given, stored = model_input[key], array_store.read(context.asset_key, key) or {}
+            inputs_hash, last = svi_fit.inputs_hash(panel_hash(given)), fit_record(stored)
+            changed = last is None or last.inputs_hash != inputs_hash
+            if last is None or _wanted(config, key, given, stored, changed=changed):
+                start = unpack(CategoryPosterior, stored) if last and config.changed_only else None
+                yield CategoryToFit(key, unpack(Panel, given), start, inputs_hash)
                 continue
-            kept.append(panel.category)
+            kept.append(category_of(key))
             if changed:
                 why = "not among the categories to fit, though sales or settings changed"
             else:
-                up_to_date.append(panel.category)
+                up_to_date.append(category_of(key))
                 why = "neither sales nor settings changed"
             context.add_asset_metadata({"fit": f"kept: {why}"}, partition_key=key)
 
@@ -109,7 +107,7 @@ def category_posterior(
     for category, why in failed.items():
         context.add_asset_metadata({"fit": f"failed: {why}"}, partition_key=partition_key(category))
     warehouse.in_transaction(partial(record_outcomes, fitted=[*fitted, *up_to_date], failed=failed))
-    if failed and not any(array_store.read(context.asset_key, key) for key in keys):
+    if failed and all(array_store.read(context.asset_key, key) is None for key in keys):
         name, why = next(iter(failed.items()))
         raise dg.Failure(f"no category could be fitted; {name!r}: {why}", allow_retries=False)
     return dg.MaterializeResult(
@@ -122,9 +120,12 @@ def category_posterior(
     )
 
 
-def _wanted(config: FitConfig, panel: Panel, last: CategoryPosterior, *, changed: bool) -> bool:
+def _wanted(config: FitConfig, key: str, given: Arrays, stored: Arrays, *, changed: bool) -> bool:
+    """Whether a category with a fit is fitted, of what is stored of its panel and of that fit."""
     if config.categories:
-        return panel.category in config.categories or not np.array_equal(last.product, panel.product)
+        return category_of(key) in config.categories or not np.array_equal(
+            given["product"], stored["product"]
+        )
     return changed or not config.changed_only
 
 
@@ -160,10 +161,14 @@ def hierarchy(
     """Pool the categories: what all of them say of each one, and the global elasticity."""
     began = time.perf_counter()
     # One that another version stored, and whose new fit failed, keeps its last rows and is not pooled.
-    fits = [fit for arrays in category_posterior.values() if (fit := readable_fit(arrays))]
+    fits = [
+        (unpack(CategoryMessage, arrays), record)
+        for arrays in category_posterior.values()
+        if (record := fit_record(arrays))
+    ]
     if not fits:
         raise dg.Failure("no category has a fit; materialize category_posterior", allow_retries=False)
-    pooled = pool([message(posterior) for posterior, _ in fits], svi_fit.priors)
+    pooled = pool([message for message, _ in fits], svi_fit.priors)
     record = new_record("", sum(fit.n_obs for _, fit in fits))
     return dg.MaterializeResult(
         value={**pack(pooled), **pack(record), POOLED_FITS: np.array([fit.fit_id for _, fit in fits])},

@@ -15,7 +15,7 @@ from elasticity_assets.fitting.array_store import StoredArrays
 from elasticity_assets.fitting.fitter import FittedCategory, Fitter
 from elasticity_assets.fitting.packing import unpack
 from elasticity_assets.fitting.side_by_side import work_on_each
-from elasticity_assets.fitting.stored_fits import fits_in, readable_fit
+from elasticity_assets.fitting.stored_fits import fits_in, panel_hash, readable_fit
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import TwoSlopes
 from elasticity_assets.published import rows as rows_of
@@ -81,8 +81,9 @@ def promotion_elasticity(
             if shown.get(category) and shown.get(category) == present.get(category):
                 kept.append(key)
                 continue
+            given = model_input[key]
             try:
-                panel = unpack(Panel, model_input[key])
+                panel, inputs_hash = unpack(Panel, given), svi_fit.inputs_hash(panel_hash(given))
             except ValueError as error:  # stored by another version
                 failed[category] = reason(error)
                 continue
@@ -91,7 +92,7 @@ def promotion_elasticity(
                 without_prices.append(key)
             elif fit is None:
                 without_fit.append(key)
-            elif shown.get(category) == {fit[1].fit_id} and fit[1].inputs_hash == svi_fit.inputs_hash(panel):
+            elif shown.get(category) == {fit[1].fit_id} and fit[1].inputs_hash == inputs_hash:
                 yield FittedCategory(key, panel, *fit)
             else:
                 failed[category] = "sales or settings changed since the fit in product_elasticity"

@@ -11,7 +11,7 @@ from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.automation.partitions import category_of
 from elasticity_assets.checks import published as checks
 from elasticity_assets.fitting.array_store import StoredArrays
-from elasticity_assets.fitting.stored_fits import failures, readable_fit
+from elasticity_assets.fitting.stored_fits import failures, fit_record
 from elasticity_assets.published.publish import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
@@ -45,13 +45,16 @@ def published_elasticity(
     """
     failed = failed_categories(context, warehouse)
     before = warehouse.in_transaction(last_categories)
-    fits = (readable_fit(arrays) for arrays in category_posterior.values())
     run = context.instance.get_run_record_by_id(context.run.run_id)
     began = run.start_time if run and run.start_time else datetime.now(UTC).timestamp()
     refit = Refit(
         refit_id=context.run.run_id,
         began=datetime.fromtimestamp(began, UTC),
-        fitted={fit[0].category: len(fit[0].product) for fit in fits if fit},
+        fitted={
+            category_of(key): len(arrays["product"])
+            for key, arrays in category_posterior.items()
+            if fit_record(arrays)
+        },
         failed=sorted(failed),
     )
     try:

@@ -36,7 +36,7 @@ class StoredArrays(Mapping[str, Arrays]):
         self._files = files
 
     def __getitem__(self, key: str) -> Arrays:
-        """Read one partition."""
+        """Open one partition; each of its arrays is read when it is asked for."""
         return _read(self._files[key])
 
     def __iter__(self) -> Iterator[str]:
@@ -71,7 +71,7 @@ class ArrayStore(dg.ConfigurableIOManager):
         return file
 
     def read(self, asset: dg.AssetKey, partition: str | None = None) -> Arrays | None:
-        """Read one dict of arrays; None if it was never stored."""
+        """Open one dict of arrays, each read when it is asked for; None if it was never stored."""
         try:
             return _read(self._file(asset, partition))
         except FileNotFoundError:
@@ -92,7 +92,7 @@ class ArrayStore(dg.ConfigurableIOManager):
         arrays = self.read(asset)
         if arrays is None:
             raise dg.Failure(f"{asset.to_user_string()} was never materialized; materialize it first")
-        return arrays
+        return dict(arrays)  # as its annotation says
 
     def _folder(self, asset: dg.AssetKey) -> UPath:
         root = UPath(self.folder)
@@ -122,9 +122,9 @@ def _write(file: UPath, arrays: Arrays) -> None:
 
 
 def _read(file: UPath) -> Arrays:
-    """Read one file; FileNotFoundError if there is none."""
-    with np.load(file if isinstance(file, Path) else _fetch(file), allow_pickle=False) as stored:
-        return dict(stored)
+    """Open one file; FileNotFoundError if there is none. Each array is read when it is asked for."""
+    opened: Arrays = np.load(file if isinstance(file, Path) else _fetch(file), allow_pickle=False)
+    return opened
 
 
 def _write_beside_and_move(file: Path, arrays: Arrays) -> None:

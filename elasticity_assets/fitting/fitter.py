@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from elasticity_assets.fitting.packing import pack
 from elasticity_assets.fitting.stored_fits import FitRecord, check_finite, check_finite_slopes
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.options import ARTICLE, FitOptions, Likelihood
@@ -122,20 +121,22 @@ class Fitter:
         """Whether fits are that engine's, which knows threads; NumPyro's handlers do not."""
         return self.options.engine == "natural_gradient"
 
-    def inputs_hash(self, panel: Panel) -> str:
-        """Hash of all that decides a posterior: the panel, the choices and the software's version."""
-        digest = hashlib.sha256()
-        for name, array in pack(panel).items():
-            digest.update(f"{name} {array.dtype} {array.shape} ".encode())
-            digest.update(array.tobytes())
-        choices = (
+    def inputs_hash(self, panel_hash: str) -> str:
+        """Hash of all that decides a posterior: the panel, the choices and the software's version.
+
+        Parameters
+        ----------
+        panel_hash : str
+            As stored beside the panel.
+        """
+        decisive = (
+            panel_hash,
             dataclasses.asdict(self.options),
             repr(self.priors),
             self.candidates,
             version("elasticity_assets"),
         )
-        digest.update(json.dumps(choices, sort_keys=True).encode())
-        return digest.hexdigest()
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def fit_category(self, task: CategoryToFit) -> CategoryPosterior:
         """Fit one category.

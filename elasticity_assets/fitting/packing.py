@@ -1,6 +1,7 @@
 """Dataclasses to dicts of plain arrays and back, for storage without pickle."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -39,8 +40,22 @@ def pack(record: Any) -> dict[str, np.ndarray]:
     return packed
 
 
+def holds(cls: type[Any], packed: Mapping[str, np.ndarray]) -> bool:
+    """Whether all fields of a dataclass are there; nothing is read."""
+    return all(field.name in packed for field in dataclasses.fields(cls))
+
+
+def content_hash(packed: Mapping[str, np.ndarray]) -> str:
+    """Hash of arrays: their names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, array in packed.items():
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
 def unpack(cls: type[T], packed: Mapping[str, np.ndarray]) -> T:
-    """Rebuild a dataclass from what `pack` made.
+    """Rebuild a dataclass from what `pack` made; no other arrays are read.
 
     Raises
     ------

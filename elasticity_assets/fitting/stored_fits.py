@@ -1,16 +1,20 @@
-"""Stored fits: a posterior with its identity, and the list of categories whose last fit failed."""
+"""Stored model inputs and fits, each with its identity, and the list of categories whose last fit failed.
+
+Identities are read without the arrays beside them.
+"""
 
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.fitting.packing import pack, unpack
+from elasticity_assets.fitting.packing import content_hash, holds, pack, unpack
+from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
 from elasticity_assets.warehouse.schema import Column, Table, create_table, qualified, replace_rows
 from elasticity_assets.warehouse.sql import statement
@@ -45,6 +49,19 @@ class FitRecord:
         return datetime.fromisoformat(self.fitted_at)
 
 
+@dataclass(frozen=True)
+class PanelRecord:
+    """Which panel a stored one is.
+
+    Attributes
+    ----------
+    panel_hash : str
+        Of its arrays.
+    """
+
+    panel_hash: str
+
+
 POOLED_FITS = "pooled_fits"
 """Name of the array, beside a stored hierarchy's own, that holds the fit_ids pooled."""
 
@@ -60,6 +77,23 @@ FIT_FAILURES = Table(
 )
 
 
+def pack_panel(panel: Panel) -> dict[str, np.ndarray]:
+    """Turn a panel into a dict of arrays that says by one hash which panel it is."""
+    arrays = pack(panel)
+    return {**arrays, **pack(PanelRecord(content_hash(arrays)))}
+
+
+def panel_hash(arrays: Mapping[str, np.ndarray]) -> str:
+    """Read which panel is stored.
+
+    Raises
+    ------
+    ValueError
+        If another version stored it.
+    """
+    return unpack(PanelRecord, arrays).panel_hash
+
+
 def new_record(inputs_hash: str, n_obs: int) -> FitRecord:
     """Name a fit that has just ended."""
     return FitRecord(uuid.uuid4().hex, utc_now().isoformat(), inputs_hash, n_obs)
@@ -70,12 +104,17 @@ def pack_fit(posterior: CategoryPosterior, record: FitRecord) -> dict[str, np.nd
     return {**pack(posterior), **pack(record)}
 
 
+def fit_record(arrays: Mapping[str, np.ndarray]) -> FitRecord | None:
+    """Read which fit is stored; None where another version made it."""
+    if not (holds(CategoryPosterior, arrays) and holds(FitRecord, arrays)):
+        return None
+    return unpack(FitRecord, arrays)
+
+
 def readable_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord] | None:
     """Rebuild a fit, or None where another version made it: the category is then fitted anew."""
-    try:
-        return unpack_fit(arrays)
-    except ValueError:
-        return None
+    record = fit_record(arrays)
+    return None if record is None else (unpack(CategoryPosterior, arrays), record)
 
 
 def unpack_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord]:
@@ -97,12 +136,14 @@ def of_fit(
     record : FitRecord
         Of the fit that it has to belong to.
     """
-    try:
-        if key not in stored or unpack(FitRecord, stored[key]).fit_id != record.fit_id:
-            return None
-        return unpack(kind, stored[key])
-    except ValueError:  # of another version
-        return None
+    arrays = stored.get(key, {})
+    return unpack(kind, arrays) if is_of_fit(kind, arrays, record) else None
+
+
+def is_of_fit(kind: type[Any], arrays: Mapping[str, np.ndarray], record: FitRecord) -> bool:
+    """Whether arrays hold something of this kind, of this version and of this fit."""
+    here = holds(kind, arrays) and holds(FitRecord, arrays)
+    return here and unpack(FitRecord, arrays).fit_id == record.fit_id
 
 
 def check_finite(posterior: CategoryPosterior) -> CategoryPosterior:

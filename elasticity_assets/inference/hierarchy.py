@@ -23,14 +23,14 @@ SPREAD_POINTS = 256
 
 @dataclass(frozen=True)
 class CategoryMessage:
-    """What pooling needs of one category's fit.
+    """What pooling needs of one category's fit: fields of `CategoryPosterior`.
 
     Attributes
     ----------
     category : str
     prior_mean, prior_var : float
         The prior N(m0, v0) it was fitted under.
-    weight, mean, var : float arrays, shape (G,)
+    weight, category_mean, category_var : float arrays, shape (G,)
         Posterior of beta_c at each point of the tau grid.
     """
 
@@ -38,8 +38,12 @@ class CategoryMessage:
     prior_mean: float
     prior_var: float
     weight: np.ndarray
-    mean: np.ndarray
-    var: np.ndarray
+    category_mean: np.ndarray
+    category_var: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "category_mean", "category_var"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,9 @@ def message(posterior: CategoryPosterior) -> CategoryMessage:
         posterior.category,
         posterior.prior_mean,
         posterior.prior_var,
-        np.asarray(posterior.weight, np.float64),
-        np.asarray(posterior.category_mean, np.float64),
-        np.asarray(posterior.category_var, np.float64),
+        posterior.weight,
+        posterior.category_mean,
+        posterior.category_var,
     )
 
 
@@ -207,8 +211,8 @@ def _moment_matched(messages: Sequence[CategoryMessage]) -> _Factor:
     """One factor a category, shape (C,), from the moments of its whole posterior."""
     factors = []
     for m in messages:
-        mean = m.weight @ m.mean
-        var = m.weight @ (m.var + (m.mean - mean) ** 2)
+        mean = m.weight @ m.category_mean
+        var = m.weight @ (m.category_var + (m.category_mean - mean) ** 2)
         factors.append(_without_prior(mean, var, m.prior_mean, m.prior_var))
     return _Factor(np.array([f.precision for f in factors]), np.array([f.shift for f in factors]))
 
@@ -235,7 +239,7 @@ def _pool_one(
     own: CategoryMessage, u: np.ndarray, prior_mean: np.ndarray, prior_var: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pooled weight, mean and variance of beta_c at each point of its tau grid, shape (G,)."""
-    factor = _without_prior(own.mean, own.var, own.prior_mean, own.prior_var)
+    factor = _without_prior(own.category_mean, own.category_var, own.prior_mean, own.prior_var)
     alone = factor.log_evidence(own.prior_mean, own.prior_var)
     by_point = _Factor(factor.precision[:, None], factor.shift[:, None])
     with np.errstate(divide="ignore"):  # a weight of 0 stays 0

@@ -1,17 +1,29 @@
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
 import numpy as np
 import pytest
 
+from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.packing import pack
 from elasticity_assets.fitting.stored_fits import (
     check_finite,
     check_finite_slopes,
     failures,
+    fit_record,
     new_record,
+    of_fit,
     pack_fit,
+    pack_panel,
+    panel_hash,
     readable_fit,
     record_outcomes,
     unpack_fit,
 )
+from elasticity_assets.inference.judging.split_samples import SplitSamples
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets_tests.published.test_rows import posterior, two_slopes
 
 pytestmark = pytest.mark.quick
@@ -31,6 +43,30 @@ def test_a_fit_of_another_version_is_no_fit() -> None:
     assert readable_fit(stored) is None
     with pytest.raises(ValueError, match="log_dispersion_sd"):
         unpack_fit(stored)
+
+
+def test_identities_are_read_without_the_arrays_beside_them(tmp_path: Path) -> None:
+    record, panel = (
+        new_record("hash", 7),
+        simulated_panels(Simulation(products=4, weeks=20, categories=1))[0][0],
+    )
+    store, asset = ArrayStore(folder=str(tmp_path)), dg.AssetKey("stored")
+    for arrays, read in ((pack_fit(posterior(), record), fit_record), (pack_panel(panel), panel_hash)):
+        broken = {name: np.array("no JSON") if name == "product" else array for name, array in arrays.items()}
+        store.write(asset, broken, "a")
+        assert read(store.read(asset, "a") or {}) == read(arrays)
+    assert panel_hash(pack_panel(panel)) != panel_hash(pack_panel(replace(panel, zero_truncated=True)))
+    with pytest.raises(ValueError, match="made by another version; refit"):
+        panel_hash(pack(panel))
+
+
+def test_what_was_found_of_another_fit_is_not_this_ones() -> None:
+    record, other = new_record("hash", 7), new_record("hash", 7)
+    stored = {"a": pack_fit(posterior(), record)}
+    assert of_fit(CategoryPosterior, stored, "a", record) is not None
+    assert of_fit(CategoryPosterior, stored, "a", other) is None
+    assert of_fit(CategoryPosterior, stored, "b", record) is None
+    assert of_fit(SplitSamples, stored, "a", record) is None
 
 
 def test_records_differ_and_hold_utc_seconds() -> None:
