@@ -3,7 +3,6 @@
 The library computes them, so that nothing is looked up anywhere, and the same version gives the same days.
 """
 
-import holidays
 import numpy as np
 
 HOLIDAYS = "holidays"
@@ -35,6 +34,8 @@ def holidays_of(region: str, years: np.ndarray) -> np.ndarray:
     ValueError
         If the region's holidays are not known.
     """
+    import holidays  # noqa: PLC0415  (it takes long)
+
     country, dash, subdivision = region.partition("-")
     try:
         if country not in holidays.list_supported_countries() or (dash and not subdivision):

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-import fsspec
 import yaml
 from pydantic import (
     AfterValidator,
@@ -160,7 +159,20 @@ class FitSettings(Strict):
     nuts: NutsOptions = NutsOptions()
 
 
+_CRON_FIELDS = ((0, 59), (0, 23), (1, 28), (1, 12), (0, 6))  # minute, hour, day, month, weekday
+
+
+def _is_simple_cron(cron: str) -> bool:
+    """Whether each field is a number or a star, so that Dagster, which is slow to import, need not be asked."""
+    return len(found := cron.split(" ")) == len(_CRON_FIELDS) and all(
+        field == "*" or (field.isdecimal() and field.isascii() and low <= int(field) <= high)
+        for field, (low, high) in zip(found, _CRON_FIELDS, strict=True)
+    )
+
+
 def _cron(cron: str) -> str:
+    if _is_simple_cron(cron):
+        return cron
     from dagster._utils.schedules import is_valid_cron_schedule  # noqa: PLC0415
 
     if not is_valid_cron_schedule(cron):
@@ -217,6 +229,8 @@ def _store(arrays: str) -> str:
         return arrays
     if urlsplit(arrays).password is not None:
         raise ValueError("a password does not belong in a URL; leave credentials to the environment")
+    import fsspec  # noqa: PLC0415  (it takes long, and most projects have a folder)
+
     protocol = arrays.split("://", 1)[0]
     try:
         fsspec.get_filesystem_class(protocol)

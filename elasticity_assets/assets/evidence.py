@@ -104,7 +104,7 @@ def heldout_evaluation(
     found = {category: scores.summary() for category, scores in judged}
     return dg.MaterializeResult(
         check_results=[
-            checks.evidence_was_found("heldout_evaluation", failed),
+            checks.evidence_was_found("heldout_evaluation", found, failed),
             checks.heldout_coverage(found),
             checks.heldout_coverage_by_volume(found),
             checks.heldout_coverage_by_product(found),
@@ -148,7 +148,7 @@ def split_samples(
     found = dict(judged)
     return dg.MaterializeResult(
         check_results=[
-            checks.evidence_was_found("split_samples", failed),
+            checks.evidence_was_found("split_samples", found, failed),
             checks.split_samples_agree(found),
             checks.elasticities_do_not_drift(found),
         ]

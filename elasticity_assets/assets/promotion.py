@@ -121,5 +121,7 @@ def promotion_elasticity(
             "without a fit": len(without_fit),
             "failed": len(failed),
         },
-        check_results=[checks.two_slopes_fitted(failed)],
+        check_results=[
+            checks.two_slopes_fitted(map(category_of, [*parts, *kept, *without_fit, *without_prices]), failed)
+        ],
     )

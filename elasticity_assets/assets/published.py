@@ -79,7 +79,10 @@ def published_elasticity(
     asset=published_elasticity,
     description="No category's fit is older than schedule.max_age_days, and none has stopped to have sales.",
 )
-def every_category_is_recent(settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResult:
+def every_category_is_recent(
+    settings: dg.ResourceParam[Settings],
+    warehouse: Warehouse,  # keeps what was found
+) -> dg.AssetCheckResult:
     """Look at the published file, whether a refit has just made it or not."""
     if not settings.published.exists():
         return dg.AssetCheckResult(

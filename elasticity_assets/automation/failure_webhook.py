@@ -8,7 +8,7 @@ import apprise
 import dagster as dg
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
-from elasticity_assets.automation.run_failures import failures
+from elasticity_assets.automation.run_failures import why_it_failed
 
 WEBHOOK = "ELASTICITY_WEBHOOK_URL"
 """Environment variable: where failures are told, in the words of the library apprise."""
@@ -29,9 +29,7 @@ def failure_webhook(context: dg.RunFailureSensorContext) -> dg.SkipReason | None
     if not url:
         return dg.SkipReason(f"{WEBHOOK} is not set")
     run = context.dagster_run
-    events = [entry.dagster_event for entry in context.instance.all_logs(run.run_id) if entry.dagster_event]
-    lines = failures(events) or [context.failure_event.message or "no reason was given"]
-    send(url, title(run), shortened(lines))
+    send(url, title(run), shortened(why_it_failed(context.instance, run.run_id)))
     return None
 
 

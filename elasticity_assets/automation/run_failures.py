@@ -32,6 +32,13 @@ def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
     return of_checks + of_steps
 
 
+def why_it_failed(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """Say in one line each why a run failed; at least one."""
+    events = [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]
+    ends = [event.message for event in events if event.is_job_failure and event.message]
+    return failures(events) or [in_one_line(ends[-1] if ends else "no reason was given")]
+
+
 def settings_mistakes(events: Iterable[dg.DagsterEvent]) -> list[str]:
     """Say in one line each what is wrong in the settings, as a run found out with the files in hand."""
     errors = [_cause(event) for event in events if event.is_step_failure]
@@ -58,7 +65,7 @@ def _by_category(evaluation: dg.AssetCheckEvaluation) -> list[str]:
         return []
     rows = [record.data for record in table.records]
     return [
-        f"category {row['category']!r} was not refitted, its last numbers stay: {row['reason']}"
+        f"category {row['category']!r} was not refitted, its last numbers stay: {row['message']}"
         for row in rows
-        if not row.get("refitted", True)
+        if not row.get("passed", True)
     ]

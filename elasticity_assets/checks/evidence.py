@@ -1,11 +1,11 @@
 """Checks of the evidence: predictions hold what their intervals promise, and parts of the sales tell the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from elasticity_assets.checks.result import by_category, nothing_failed
+from elasticity_assets.checks.result import result_by_category, result_of_failures
 from elasticity_assets.inference.judging.limits import (
     agreement_within_limits,
     coverage_within_limits,
@@ -77,17 +77,20 @@ NUTS_CROSS_CHECK = [
 ]
 
 
-def evidence_was_found(asset: str, failed: Mapping[str, str]) -> dg.AssetCheckResult:
+def evidence_was_found(asset: str, judged: Iterable[str], failed: Mapping[str, str]) -> dg.AssetCheckResult:
     """Warn of categories that could not be judged; their columns of evidence are NULL.
 
     Parameters
     ----------
     asset : str
         'heldout_evaluation' or 'split_samples'.
+    judged : iterable of str
+        Categories that were.
     failed : mapping of category to str
         Reasons.
     """
-    return nothing_failed(f"{asset}_succeeded", failed, "not judged", "every category was judged")
+    categories = {**dict.fromkeys(judged, ""), **failed}
+    return result_of_failures(f"{asset}_succeeded", categories, "not judged", "every category was judged")
 
 
 def heldout_coverage(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
@@ -96,11 +99,11 @@ def heldout_coverage(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult
         category: {
             "coverage": round(heldout.coverage, 4),
             "product-periods": heldout.cells,
-            "within limits": coverage_within_limits(heldout.coverage, heldout.cells),
+            "passed": coverage_within_limits(heldout.coverage, heldout.cells),
         }
         for category, heldout in found.items()
     }
-    return _result("heldout_coverage", rows, "90% intervals hold too few or too many product-periods in")
+    return _result("heldout_coverage", rows, "90% intervals hold too few or too many product-periods")
 
 
 def heldout_coverage_by_volume(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
@@ -112,14 +115,12 @@ def heldout_coverage_by_volume(found: Mapping[str, HeldOutSummary]) -> dg.AssetC
             "sells least": round(low, 4),
             "middle": round(middle, 4),
             "sells most": round(high, 4),
-            "within limits": all(
-                map(coverage_within_limits, heldout.coverage_by_third, heldout.cells_by_third)
-            ),
+            "passed": all(map(coverage_within_limits, heldout.coverage_by_third, heldout.cells_by_third)),
         }
     return _result(
         "heldout_coverage_by_volume",
         rows,
-        "90% intervals do not hold for every third of the products by volume in",
+        "90% intervals do not hold for every third of the products by volume",
     )
 
 
@@ -130,10 +131,10 @@ def heldout_coverage_by_product(found: Mapping[str, HeldOutSummary]) -> dg.Asset
         rows[category] = {
             "spread over chance": round(heldout.coverage_spread, 3),
             "lowest coverage": round(heldout.lowest_coverage, 4),
-            "within limits": spread_within_limits(heldout.coverage_spread, heldout.products),
+            "passed": spread_within_limits(heldout.coverage_spread, heldout.products),
         }
     return _result(
-        "heldout_coverage_by_product", rows, "coverage differs between products by more than chance in"
+        "heldout_coverage_by_product", rows, "coverage differs between products by more than chance"
     )
 
 
@@ -142,11 +143,11 @@ def predicts_no_worse_than_rivals(found: Mapping[str, HeldOutSummary]) -> dg.Ass
     rows = {
         category: {
             **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in heldout.leads.items()},
-            "within limits": all(lead_within_limits(*lead) for lead in heldout.leads.values()),
+            "passed": all(lead_within_limits(*lead) for lead in heldout.leads.values()),
         }
         for category, heldout in found.items()
     }
-    return _result("predicts_no_worse_than_rivals", rows, "a simpler model predicts better in")
+    return _result("predicts_no_worse_than_rivals", rows, "a simpler model predicts better")
 
 
 def split_samples_agree(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResult:
@@ -157,9 +158,9 @@ def split_samples_agree(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResul
         rows[category] = {
             "agree": round(share, 4),
             "products": len(samples.product),
-            "within limits": agreement_within_limits(share, len(samples.product)),
+            "passed": agreement_within_limits(share, len(samples.product)),
         }
-    return _result("split_samples_agree", rows, "elasticities depend on which weeks they are from in")
+    return _result("split_samples_agree", rows, "elasticities depend on which weeks they are from")
 
 
 def elasticities_do_not_drift(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResult:
@@ -173,9 +174,9 @@ def elasticities_do_not_drift(found: Mapping[str, SplitSamples]) -> dg.AssetChec
             "products": n,
             "category's change": round(samples.category_drift, 3),
             "in sds": round(sds, 2),
-            "within limits": drift_within_limits(drifting, n, sds),
+            "passed": drift_within_limits(drifting, n, sds),
         }
-    return _result("elasticities_do_not_drift", rows, "elasticities changed between the halves in")
+    return _result("elasticities_do_not_drift", rows, "elasticities changed between the halves")
 
 
 def posteriors_match_nuts(
@@ -199,25 +200,16 @@ def posteriors_match_nuts(
             "R-hat": round(check.r_hat, 3),
             "effective sample size": round(check.effective_sample_size),
             "NUTS": "converged" if decided else "did not converge: nothing is decided",
-            "within limits": decided
+            "passed": decided
             and posterior_within_limits(
                 check.mean_difference_rms, check.sd_ratio_median, check.effective_sample_size
             ),
         }
     blank = {"products": 0, "means differ by, rms": 0.0, "ratio of sds, median": 0.0, "R-hat": 0.0}
     for category, reason in (failed or {}).items():
-        rows[category] = {**blank, "effective sample size": 0, "NUTS": reason, "within limits": False}
-    return _result("posteriors_match_nuts", rows, "the posterior is not known to be NUTS's in")
+        rows[category] = {**blank, "effective sample size": 0, "NUTS": reason, "passed": False}
+    return _result("posteriors_match_nuts", rows, "the posterior is not known to be NUTS's")
 
 
 def _result(name: str, rows: Mapping[str, Mapping[str, object]], trouble: str) -> dg.AssetCheckResult:
-    beyond = [category for category, row in rows.items() if not row["within limits"]]
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=not beyond,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{trouble}: {', '.join(map(repr, beyond))}"
-        if beyond
-        else f"holds in {len(rows)} categories",
-        metadata=by_category(rows),
-    )
+    return result_by_category(name, rows, trouble, f"holds in {len(rows)} categories")

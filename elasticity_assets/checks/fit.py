@@ -1,12 +1,12 @@
 """Checks of the fits: each succeeded, each converged, and the elasticities make sense."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from elasticity_assets.checks.result import by_category, nothing_failed
+from elasticity_assets.checks.result import result_by_category, result_of_failures
 from elasticity_assets.inference.posterior import CategoryPosterior
 
 CATEGORY_POSTERIOR = [
@@ -54,26 +54,34 @@ PROMOTION_ELASTICITY = [
 ]
 
 
-def fits_succeeded(failed: Mapping[str, str]) -> dg.AssetCheckResult:
+def fits_succeeded(fitted: Iterable[str], failed: Mapping[str, str]) -> dg.AssetCheckResult:
     """Fail where a fit ended with an error; the run goes on without it.
 
     Parameters
     ----------
+    fitted : iterable of str
+        Categories that were fitted, or whose last fit is of today's sales and settings.
     failed : mapping of category to str
         Reasons.
     """
-    return nothing_failed("fits_succeeded", failed, "failed", "no fit failed", dg.AssetCheckSeverity.ERROR)
+    categories = {**dict.fromkeys(fitted, ""), **failed}
+    return result_of_failures(
+        "fits_succeeded", categories, "failed", "no fit failed", dg.AssetCheckSeverity.ERROR
+    )
 
 
-def two_slopes_fitted(failed: Mapping[str, str]) -> dg.AssetCheckResult:
+def two_slopes_fitted(others: Iterable[str], failed: Mapping[str, str]) -> dg.AssetCheckResult:
     """Warn of categories without rows in promotion_elasticity though they have regular prices.
 
     Parameters
     ----------
+    others : iterable of str
+        Categories that lack nothing.
     failed : mapping of category to str
         Reasons.
     """
-    return nothing_failed("two_slopes_fitted", failed, "without rows", "none is missing")
+    categories = {**dict.fromkeys(others, ""), **failed}
+    return result_of_failures("two_slopes_fitted", categories, "without rows", "none is missing")
 
 
 def fits_converged(posteriors: Mapping[str, CategoryPosterior]) -> dg.AssetCheckResult:
@@ -84,27 +92,16 @@ def fits_converged(posteriors: Mapping[str, CategoryPosterior]) -> dg.AssetCheck
     posteriors : mapping of category to CategoryPosterior
         What was fitted in this run.
     """
-    how = {category: posterior.diagnostics for category, posterior in posteriors.items()}
-    unfinished = [category for category, diagnostics in how.items() if not diagnostics.converged]
-    return dg.AssetCheckResult(
-        check_name="fits_converged",
-        passed=not unfinished,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"not converged: {', '.join(map(repr, unfinished))}"
-        if unfinished
-        else f"{len(how)} fits, all converged",
-        metadata=by_category(
-            {
-                category: {
-                    "converged": diagnostics.converged,
-                    "iterations": diagnostics.iterations,
-                    "seconds": round(diagnostics.seconds, 3),
-                    "warnings": "; ".join(diagnostics.warnings),
-                }
-                for category, diagnostics in how.items()
-            }
-        ),
-    )
+    rows = {
+        category: {
+            "passed": posterior.diagnostics.converged,
+            "iterations": posterior.diagnostics.iterations,
+            "seconds": round(posterior.diagnostics.seconds, 3),
+            "warnings": "; ".join(posterior.diagnostics.warnings),
+        }
+        for category, posterior in posteriors.items()
+    }
+    return result_by_category("fits_converged", rows, "not converged", f"{len(rows)} fits, all converged")
 
 
 def fits_learned(posteriors: Mapping[str, CategoryPosterior]) -> dg.AssetCheckResult:
@@ -123,17 +120,13 @@ def fits_learned(posteriors: Mapping[str, CategoryPosterior]) -> dg.AssetCheckRe
         rows[category] = {
             "sd over prior sd": round(narrowing, 3),
             "lowest shrinkage": round(float(posterior.shrinkage().min()), 3),
-            "learned": bool(narrowing < MOST_OF_PRIOR and posterior.shrinkage().min() < CATEGORY_ALONE),
+            "passed": bool(narrowing < MOST_OF_PRIOR and posterior.shrinkage().min() < CATEGORY_ALONE),
         }
-    unlearned = [category for category, row in rows.items() if not row["learned"]]
-    return dg.AssetCheckResult(
-        check_name="fits_learned",
-        passed=not unlearned,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"the sales tell nothing of prices in: {', '.join(map(repr, unlearned))}"
-        if unlearned
-        else f"{len(rows)} fits, all learned from the sales",
-        metadata=by_category(rows),
+    return result_by_category(
+        "fits_learned",
+        rows,
+        "the sales tell nothing of prices",
+        f"{len(rows)} fits, all learned from the sales",
     )
 
 
@@ -150,28 +143,23 @@ def elasticities_keep_still(rows: pd.DataFrame, before: pd.DataFrame) -> dg.Asse
     now, then, sd, sd_then = (both[name].to_numpy(np.float64) for name in columns)
     both = both.assign(sds=(now - then) / np.hypot(sd, sd_then))
     jumped = both[both["sds"].abs() > LARGEST_JUMP]
-    worst = jumped.sort_values("sds", key=np.abs).drop_duplicates("category", keep="last")
-    return dg.AssetCheckResult(
-        check_name="elasticities_keep_still",
-        passed=jumped.empty,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=(
-            f"{len(jumped)} of {len(both)} elasticities jumped since the last refit"
-            if len(jumped)
-            else f"none of {len(both)} elasticities jumped since the last refit"
-        ),
-        metadata=by_category(
-            {
-                str(row["category"]): {
-                    "products": int((jumped["category"] == row["category"]).sum()),
-                    "worst": str(row["product"]),
-                    "from": round(float(row["elasticity_before"]), 3),
-                    "to": round(float(row["elasticity"]), 3),
-                    "in combined sds": round(float(row["sds"]), 3),
-                }
-                for row in worst.to_dict("records")
-            }
-        ),
+    largest = both.sort_values("sds", key=np.abs).drop_duplicates("category", keep="last")
+    facts = {
+        str(row["category"]): {
+            "passed": bool(abs(row["sds"]) <= LARGEST_JUMP),
+            "products that jumped": int((jumped["category"] == row["category"]).sum()),
+            "largest change": str(row["product"]),
+            "from": round(float(row["elasticity_before"]), 3),
+            "to": round(float(row["elasticity"]), 3),
+            "in combined sds": round(float(row["sds"]), 3),
+        }
+        for row in largest.to_dict("records")
+    }
+    return result_by_category(
+        "elasticities_keep_still",
+        facts,
+        f"{len(jumped)} of {len(both)} elasticities jumped since the last refit",
+        f"none of {len(both)} elasticities jumped since the last refit",
     )
 
 
@@ -190,15 +178,11 @@ def elasticities_are_negative(rows: pd.DataFrame) -> dg.AssetCheckResult:
             "products": len(own),
             "positive": positive,
             "surely positive": surely,
-            "within limits": not surely and positive <= max(MOST_POSITIVE * len(own), 1.0),
+            "passed": not surely and positive <= max(MOST_POSITIVE * len(own), 1.0),
         }
-    beyond = [category for category, row in facts.items() if not row["within limits"]]
-    return dg.AssetCheckResult(
-        check_name="elasticities_are_negative",
-        passed=not beyond,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"dearer seems to sell more for some products in: {', '.join(map(repr, beyond))}"
-        if beyond
-        else f"{len(rows)} products, next to none positive",
-        metadata=by_category(facts),
+    return result_by_category(
+        "elasticities_are_negative",
+        facts,
+        "dearer seems to sell more for some products",
+        f"{len(rows)} products, next to none positive",
     )

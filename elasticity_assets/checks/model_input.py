@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 import numpy as np
 
-from elasticity_assets.checks.result import by_category
+from elasticity_assets.checks.result import result_by_category
 from elasticity_assets.inference.panel import MOSTLY, Panel
 from elasticity_assets.published.flags import ONE_PRICE
 
@@ -56,37 +56,21 @@ def facts(panel: Panel) -> PanelFacts:
 
 def prices_vary(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
     """Warn of categories in which most products have one price: their elasticities are the prior's."""
-    fixed = [name for name, panel in panels.items() if 2 * panel.n_one_price > panel.n_products]
-    return dg.AssetCheckResult(
-        check_name="prices_vary",
-        passed=not fixed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"most products have one price in: {', '.join(map(repr, fixed))}"
-        if fixed
-        else "prices vary in all",
-        metadata=by_category(
-            {
-                name: {"products": panel.n_products, "with one price": panel.n_one_price}
-                for name, panel in panels.items()
-            }
-        ),
-    )
+    rows = {
+        name: {
+            "passed": 2 * panel.n_one_price <= panel.n_products,
+            "products": panel.n_products,
+            "with one price": panel.n_one_price,
+        }
+        for name, panel in panels.items()
+    }
+    return result_by_category("prices_vary", rows, "most products have one price", "prices vary in all")
 
 
 def units_are_counts(panels: Mapping[str, PanelFacts]) -> dg.AssetCheckResult:
     """Warn of categories that sell fractions of a unit."""
-    fractional = [name for name, panel in panels.items() if not panel.whole]
-    return dg.AssetCheckResult(
-        check_name="units_are_counts",
-        passed=not fractional,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"units are fractional in: {', '.join(map(repr, fractional))}"
-        if fractional
-        else "units are whole",
-        metadata=by_category(
-            {
-                name: {"product-periods": panel.n_obs, "counted in": panel.unit}
-                for name, panel in panels.items()
-            }
-        ),
-    )
+    rows = {
+        name: {"passed": panel.whole, "product-periods": panel.n_obs, "counted in": panel.unit}
+        for name, panel in panels.items()
+    }
+    return result_by_category("units_are_counts", rows, "units are fractional", "units are whole")

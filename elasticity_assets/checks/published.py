@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from elasticity_assets.checks.result import by_category
+from elasticity_assets.checks.result import by_category, result_of_failures
 
 _MOST_PERIODS_BEHIND = 1
 
@@ -85,18 +85,13 @@ def every_category_refitted(published: Sequence[str], failed: Mapping[str, str])
     failed : mapping of category to str
         Reasons.
     """
-    return dg.AssetCheckResult(
-        check_name="every_category_refitted",
-        passed=not failed,
-        description=f"not refitted: {', '.join(map(repr, failed))}"
-        if failed
-        else f"{len(published)} categories, all refitted",
-        metadata=by_category(
-            {
-                category: {"refitted": category not in failed, "reason": failed.get(category, "")}
-                for category in sorted({*published, *failed})
-            }
-        ),
+    categories = {category: failed.get(category, "") for category in sorted({*published, *failed})}
+    return result_of_failures(
+        "every_category_refitted",
+        categories,
+        "not refitted",
+        f"{len(published)} categories, all refitted",
+        dg.AssetCheckSeverity.ERROR,
     )
 
 
@@ -125,6 +120,14 @@ def every_category_is_recent(
         description="; ".join(f"{category!r}: {why}" for category, why in old.items())
         or f"{len(ages)} categories, all fitted within {max_age_days:g} days on recent sales",
         metadata=by_category(
-            {name: {"days since fit": days, "periods behind": behind} for name, days, behind in ages}
+            {
+                name: {
+                    "passed": name not in old,
+                    "days since fit": days,
+                    "periods behind": behind,
+                    "message": old.get(name, ""),
+                }
+                for name, days, behind in ages
+            }
         ),
     )

@@ -1,32 +1,63 @@
-"""One metadata table for checks over several categories: a row each."""
+"""What every check result is made with: one verdict a category, and a metadata row that shows it."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
+CATEGORIES = "categories"
+"""Metadata entry of checks over categories."""
+
 _TYPES = {bool: "bool", int: "int", float: "float", str: "string"}
 
 
 def by_category(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dg.TableMetadataValue]:
-    """Show one row a category.
+    """Show one row a category, also where there is none, so that the check is known for one of categories.
 
     Parameters
     ----------
     rows : mapping of category to mapping of column to value
-        Every category has the same columns.
+        Of every category that was looked at: `passed`, facts, and `message`, empty where it passed.
     """
-    if not rows:
-        return {}
-    first = {"category": "", **next(iter(rows.values()))}
+    first = {"category": "", **next(iter(rows.values()), {})}
     columns = [dg.TableColumn(name, _TYPES[type(value)]) for name, value in first.items()]
     records = [dg.TableRecord({"category": category, **row}) for category, row in rows.items()]
-    return {"categories": dg.MetadataValue.table(records, dg.TableSchema(columns))}
+    return {CATEGORIES: dg.MetadataValue.table(records, dg.TableSchema(columns))}
 
 
-def nothing_failed(
+def result_by_category(
     name: str,
-    failed: Mapping[str, str],
+    rows: Mapping[str, Mapping[str, Any]],
+    trouble: str,
+    well: str,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+) -> dg.AssetCheckResult:
+    """Say in which categories a check failed; it passes where it passed in all.
+
+    Parameters
+    ----------
+    name : str
+        Of the check.
+    rows : mapping of category to mapping of column to value
+        Of every category that was looked at, and of no other: whether it `passed`, and the facts behind it. All
+        have the same columns.
+    trouble, well : str
+        What to say before the names of the categories that failed, and where there are none.
+    severity : AssetCheckSeverity
+    """
+    failed = [category for category, row in rows.items() if not row["passed"]]
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not failed,
+        severity=severity,
+        description=f"{trouble}: {', '.join(map(repr, failed))}" if failed else well,
+        metadata=by_category({category: _with_message(row, trouble) for category, row in rows.items()}),
+    )
+
+
+def result_of_failures(
+    name: str,
+    categories: Mapping[str, str],
     trouble: str,
     well: str,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
@@ -37,16 +68,17 @@ def nothing_failed(
     ----------
     name : str
         Of the check.
-    failed : mapping of category to str
-        Reasons.
+    categories : mapping of category to str
+        Of every category that was looked at: the reason of its failure, empty where it did not fail.
     trouble, well : str
-        What to say before the categories' names, and where there are none.
+        As of `result_by_category`.
     severity : AssetCheckSeverity
     """
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=not failed,
-        severity=severity,
-        description=f"{trouble}: {', '.join(map(repr, failed))}" if failed else well,
-        metadata=by_category({category: {"reason": reason} for category, reason in failed.items()}),
-    )
+    rows = {category: {"passed": not why, "message": why} for category, why in categories.items()}
+    return result_by_category(name, rows, trouble, well, severity)
+
+
+def _with_message(row: Mapping[str, Any], trouble: str) -> dict[str, Any]:
+    """Add, where a category failed, what is to be said of it alone."""
+    facts = ", ".join(f"{name} {value}" for name, value in row.items() if name != "passed")
+    return {**row, "message": row.get("message", "" if row["passed"] else f"{trouble}: {facts}")}

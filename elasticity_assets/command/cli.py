@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from elasticity_assets.settings import Settings, SettingsError, load_settings, settings_file
-from elasticity_assets.words import in_one_line
+from elasticity_assets.words import in_one_line, utc_now
 
 
 class OneLine(click.Group):
@@ -144,32 +144,29 @@ def simulate(products: int, weeks: int, categories: int, out: Path, seed: int, t
 
 @main.command()
 def status() -> None:
-    """Show what is fitted, how old it is, and which checks failed."""
+    """Show what is fitted, how old it is, which checks failed, and runs that failed, wait or are under way."""
     settings = load_settings()
 
-    import dagster as dg  # noqa: PLC0415
-
+    from elasticity_assets.command import past_runs  # noqa: PLC0415
     from elasticity_assets.command import status as status_of  # noqa: PLC0415
-    from elasticity_assets.definitions import build_definitions  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
-    from elasticity_assets.published.publish import kept_refits  # noqa: PLC0415
-    from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
+    home, now = dagster_home(), utc_now()
     if not settings.published.exists():
         click.echo(f"nothing is published yet at {settings.published}; run `elasticity refit`")
     else:
-        click.echo(
-            status_of.fits_text(settings.published, kept_refits(warehouse_of(settings), settings.published))
-        )
-    keys = build_definitions(settings).resolve_asset_graph().asset_check_keys
-    with dg.DagsterInstance.from_config(str(dagster_home())) as instance:
-        failed = status_of.failed_checks(instance, keys)
-    for key, evaluation in failed:
-        line = f"check {key.name} of {key.asset_key.to_user_string()}: {evaluation.description}"
-        click.echo(line, err=evaluation.severity == dg.AssetCheckSeverity.ERROR)
-    if not failed:
-        click.echo("no check failed")
-    if any(evaluation.severity == dg.AssetCheckSeverity.ERROR for _, evaluation in failed):
+        click.echo(status_of.fits_text(settings.published, status_of.kept_refits(settings)))
+    with status_of.reading(settings) as connection:
+        checks = status_of.failed_checks(connection) if connection else None
+    for check in checks or []:
+        click.echo(check.line(now), err=check.severity == "error")
+    if not checks:
+        click.echo("no check was made yet" if checks is None else "no check failed")
+    runs = past_runs.worth_telling(past_runs.last_runs(home))
+    failed = [run.run_id for run in runs if past_runs.state_of(run) == "failed"]
+    for line in status_of.runs_text(runs, past_runs.reasons(home, failed) if failed else {}, now):
+        click.echo(line, err=bool(failed))
+    if failed or any(check.severity == "error" for check in checks or []):
         sys.exit(1)
 
 

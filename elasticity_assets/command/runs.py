@@ -1,22 +1,41 @@
 """Runs of the two jobs in this process, quietly: what the `elasticity` command does with Dagster."""
 
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run
+from dagster._core.execution.job_execution_result import JobExecutionResult as Result
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.log_manager import get_log_record_event, has_log_record_event
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.tags import MAX_RETRIES_TAG
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from elasticity_assets.automation.jobs import NO_FOLLOW_UP, all_categories, refit_config
 from elasticity_assets.automation.run_failures import failures
+from elasticity_assets.command.past_runs import PROCESS, this_process
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.settings import Settings
 
 COMMAND = "elasticity/command"
 """Tag of the command's own runs; its value is the warehouse that they work on."""
+
+_LOCATION = ManagedGrpcPythonEnvCodeLocationOrigin(
+    LoadableTargetOrigin(executable_path=sys.executable, module_name="elasticity_assets.definitions"),
+    "elasticity_assets",
+)
+"""The code location of workspace.yaml: the UI's timeline shows runs of those that it knows, and no others."""
 
 LOGGERS: dict[str, Any] = {"loggers": {"console": {}}}
 
@@ -63,12 +82,9 @@ def end_dead_runs(settings: Settings, instance: dg.DagsterInstance) -> None:
         instance.report_run_failed(run, "The process that ran it has gone.")
 
 
-def run_ingest(settings: Settings, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+def run_ingest(settings: Settings, instance: dg.DagsterInstance) -> Result:
     """Run the job `ingest`."""
-    job = build_definitions(settings, loggers={"console": stages}).resolve_job_def("ingest")
-    return job.execute_in_process(
-        instance=instance, tags=_tags(settings), run_config=LOGGERS, raise_on_error=False
-    )
+    return _run(settings, instance, "ingest", {}, LOGGERS)
 
 
 def run_refit(
@@ -78,7 +94,7 @@ def run_refit(
     *,
     full: bool,
     categories: Sequence[str],
-) -> dg.ExecuteInProcessResult:
+) -> Result:
     """Run the job `refit` over all partitions.
 
     Parameters
@@ -92,16 +108,29 @@ def run_refit(
     categories : sequence of str
         Fit only these; empty means no restriction.
     """
-    job = build_definitions(settings, loggers={"console": stages}).resolve_job_def("refit")
-    return job.execute_in_process(
-        instance=instance,
-        tags={**_tags(settings), **all_categories(partition_keys)},
-        run_config={**LOGGERS, **refit_config(changed_only=not full, categories=categories)},
-        raise_on_error=False,
+    config = {**LOGGERS, **refit_config(changed_only=not full, categories=categories)}
+    return _run(settings, instance, "refit", all_categories(partition_keys), config)
+
+
+def _run(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    name: str,
+    tags: Mapping[str, str],
+    config: Mapping[str, Any],
+) -> Result:
+    """Run a job in this process, as a run of the code location that the UI shows."""
+    job = build_definitions(settings, loggers={"console": stages}).resolve_job_def(name)
+    run = instance.create_run_for_job(
+        job,
+        run_config=config,
+        tags={**_tags(settings), PROCESS: this_process(), MAX_RETRIES_TAG: "0", **tags},
+        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(_LOCATION, SINGLETON_REPOSITORY_NAME), name),
     )
+    return execute_run(InMemoryJob(job), run, instance)
 
 
-def what_failed(result: dg.ExecuteInProcessResult) -> list[str]:
+def what_failed(result: Result) -> list[str]:
     """Say in one line each what failed in a run; empty if nothing did."""
     lines = failures(result.all_events)
     if not result.success and not lines:

@@ -1,14 +1,25 @@
-"""What is published, how old it is, and which checks failed."""
+"""What is published, how old it is, which checks failed, and which runs did, wait or are under way.
 
-from collections.abc import Iterable, Sequence
+Imports neither Dagster nor pandas: they would take longer than the answer.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import dagster as dg
 import duckdb
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from elasticity_assets.command.past_runs import Run, state_of
+from elasticity_assets.published.kept import kept_files
+from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.sql import statement
-from elasticity_assets.words import utc_now
+from elasticity_assets.words import in_one_line, utc_now
+
+_MOST_SHOWN = 5  # categories of one check
+_SECONDS_TO_OPEN = 10.0
 
 
 def table_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -95,23 +106,113 @@ def age(now: datetime, then: datetime) -> str:
     return "just now"
 
 
-def failed_checks(
-    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
-) -> list[tuple[dg.AssetCheckKey, dg.AssetCheckEvaluation]]:
-    """Find the checks whose last result was negative, errors before warnings.
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check whose last result was negative: of everything, or of some categories.
+
+    Attributes
+    ----------
+    check, asset, severity : str
+        Severity is 'error' or 'warning'.
+    categories, messages : list of str
+        What was found in each category; of a check of everything, one category of no name.
+    since : datetime
+        When the oldest of these results was found; naive, in UTC.
+    """
+
+    check: str
+    asset: str
+    severity: str
+    categories: list[str]
+    messages: list[str]
+    since: datetime
+
+    def line(self, now: datetime) -> str:
+        """Say in one line what was found, and how long ago."""
+        found = [
+            f"{category!r} {message}" if category else message
+            for category, message in zip(self.categories, self.messages, strict=True)
+        ]
+        more = [f"and {len(found) - _MOST_SHOWN} more"] if len(found) > _MOST_SHOWN else []
+        text = in_one_line("; ".join([*found[:_MOST_SHOWN], *more]))
+        return f"{self.severity}: check {self.check} of {self.asset}, {age(now, self.since)}: {text}"
+
+
+def failed_checks(connection: duckdb.DuckDBPyConnection) -> list[FailedCheck] | None:
+    """Find the checks whose last result was negative, of any category, errors before warnings.
 
     Parameters
     ----------
-    instance : DagsterInstance
-    keys : iterable of AssetCheckKey
-        All checks.
+    connection : duckdb connection
+        To the warehouse.
+
+    Returns
+    -------
+    list of FailedCheck, or None where no check was ever made
     """
-    failed = []
-    for key in keys:
-        record = instance.get_latest_asset_check_evaluation_record(key)
-        event = record.event.dagster_event if record and record.event else None
-        if event and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            evaluation = event.asset_check_evaluation_data
-            if not evaluation.passed:
-                failed.append((key, evaluation))
-    return sorted(failed, key=lambda found: (found[1].severity != dg.AssetCheckSeverity.ERROR, found[0]))
+    try:
+        (last,) = connection.execute(statement("last_evaluation")).fetchall()[0]
+    except duckdb.CatalogException:
+        return None
+    if last is None:
+        return None
+    return [FailedCheck(*row) for row in connection.execute(statement("failed_checks")).fetchall()]
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
+    """Open the warehouse, waiting shortly where a run is writing; None where there is none yet.
+
+    A file is opened without `Warehouse`, and so without Dagster, whose import takes longer than all the rest.
+    """
+    if settings.on_ducklake:
+        from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
+
+        with warehouse_of(settings).read() as connection:
+            yield connection
+        return
+    if not settings.warehouse_file.exists():
+        yield None
+        return
+    tries = Retrying(
+        retry=retry_if_exception_type(duckdb.IOException),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(_SECONDS_TO_OPEN),
+        reraise=True,
+    )
+    with tries(duckdb.connect, str(settings.warehouse_file), read_only=True) as connection:
+        yield connection
+
+
+def kept_refits(settings: Settings) -> list[str]:
+    """Refits that can be published again, the newest first."""
+    if settings.on_ducklake:
+        from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
+
+        return warehouse_of(settings).refits()  # type: ignore[attr-defined]
+    return [file.stem for file in kept_files(settings.published)]
+
+
+def runs_text(runs: Iterable[Run], why: Mapping[str, str], now: datetime) -> list[str]:
+    """Say in one line each what is to be told of runs.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    why : mapping of run_id to str
+        Reasons of failed runs.
+    now : datetime
+    """
+    lines = []
+    for run in runs:
+        state = state_of(run)
+        told = {
+            "queued": f"waits, asked for {age(now, run.since)}",
+            "running": f"is under way, started {age(now, run.since)}",
+            "vanished": f"started {age(now, run.since)}, and its process has gone; `elasticity refit` starts anew",
+            "failed": f"failed {age(now, run.since)}: {why.get(run.run_id, 'see the UI')}",
+            "canceled": f"was canceled {age(now, run.since)}",
+        }
+        if state is not None:
+            lines.append(f"run {run.run_id} of {run.job} {told[state]}")
+    return lines

@@ -32,3 +32,20 @@ SELECT
 FROM category_elasticity AS c
 INNER JOIN fit_diagnostics AS d USING (category)
 ORDER BY c.category
+
+-- name: failed_checks
+-- Last results that were negative, errors first; of the categories of a check, those that come first by name.
+SELECT
+    "check",
+    asset,
+    severity,
+    list(category ORDER BY category) AS categories,
+    list(message ORDER BY category) AS messages,
+    min(evaluated_at) AS since
+FROM check_results
+WHERE NOT passed
+GROUP BY ALL
+ORDER BY severity, asset, "check"
+
+-- name: last_evaluation
+SELECT max(evaluated_at) FROM check_results

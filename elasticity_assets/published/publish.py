@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow as pa
 
+from elasticity_assets.published.kept import archive, kept_files
 from elasticity_assets.published.price_scenarios import select_scenarios
 from elasticity_assets.published.tables import (
     CATEGORY_ELASTICITY,
@@ -153,7 +154,7 @@ def publish(
         if isinstance(warehouse, DuckLakeWarehouse):
             warehouse.forget(keep)
         else:
-            for old in _kept_files(published)[keep:]:
+            for old in kept_files(published)[keep:]:
                 old.unlink()
     return row_counts
 
@@ -211,11 +212,7 @@ def kept_refits(warehouse: Warehouse, published: Path) -> list[str]:
     """Refits that `publish_again` can publish, the newest first."""
     if isinstance(warehouse, DuckLakeWarehouse):
         return warehouse.refits()
-    return [file.stem for file in _kept_files(published)]
-
-
-def _kept_files(published: Path) -> list[Path]:
-    return sorted(archive(published).glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    return [file.stem for file in kept_files(published)]
 
 
 def last_categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -223,11 +220,6 @@ def last_categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
     for table in (REFITS, ELASTICITY_HISTORY):
         connection.execute(create_table(table))
     return [category for (category,) in connection.execute(statement("last_categories")).fetchall()]
-
-
-def archive(published: Path) -> Path:
-    """Folder of the last published files, REFIT_ID.duckdb each."""
-    return published.with_suffix(".refits")
 
 
 def _build(

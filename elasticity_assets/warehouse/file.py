@@ -12,6 +12,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ import duckdb
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
+from elasticity_assets.warehouse.check_results import record, results_of_run
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line
@@ -112,9 +114,23 @@ class Warehouse(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
-        """Hold the warehouse's `run_lock` from a run's first step to its last."""
+        """Hold the warehouse's `run_lock` from a run's first step to its last; then keep what its checks found."""
         with self.run_lock((context.log or dg.get_dagster_logger()).info):
-            yield self
+            try:
+                yield self
+            finally:
+                self._record_checks(context)
+
+    def _record_checks(self, context: dg.InitResourceContext) -> None:
+        """Keep what a run's checks found; where that fails the run is none the worse for it."""
+        if context.instance is None or context.run is None:
+            return
+        if results := results_of_run(context.instance, context.run.run_id):
+            try:
+                self.in_transaction(partial(record, results=results))
+            except (duckdb.Error, WarehouseError) as error:
+                log = context.log or dg.get_dagster_logger()
+                log.warning(f"`elasticity status` will not show this run's checks: {in_one_line(error)}")
 
     def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
         """Keep others from runs on this warehouse; see `run_lock.run_lock`."""

@@ -132,7 +132,7 @@ CASES = {
         model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 1.0, True)}),
         model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 0.1, False)}),
     ),
-    "fits_succeeded": (fit.fits_succeeded({}), fit.fits_succeeded({"c": "no luck"})),
+    "fits_succeeded": (fit.fits_succeeded(["c"], {}), fit.fits_succeeded(["a"], {"c": "no luck"})),
     "fits_converged": (
         fit.fits_converged({"c": posterior()}),
         fit.fits_converged(
@@ -144,12 +144,12 @@ CASES = {
         fit.fits_learned({"c": replace(UNSURE, category_var=np.array([0.99 * UNSURE.prior_var]))}),
     ),
     "heldout_evaluation_succeeded": (
-        evidence.evidence_was_found("heldout_evaluation", {}),
-        evidence.evidence_was_found("heldout_evaluation", {"c": "no luck"}),
+        evidence.evidence_was_found("heldout_evaluation", ["c"], {}),
+        evidence.evidence_was_found("heldout_evaluation", ["a"], {"c": "no luck"}),
     ),
     "split_samples_succeeded": (
-        evidence.evidence_was_found("split_samples", {}),
-        evidence.evidence_was_found("split_samples", {"c": "no luck"}),
+        evidence.evidence_was_found("split_samples", ["c"], {}),
+        evidence.evidence_was_found("split_samples", ["a"], {"c": "no luck"}),
     ),
     "heldout_coverage": (
         evidence.heldout_coverage({"c": heldout()}),
@@ -187,7 +187,7 @@ CASES = {
         fit.elasticities_keep_still(products([-1.5, -2.0]), products([-1.0, -2.0])),
         fit.elasticities_keep_still(products([-1.6, -2.0]), products([-1.0, -2.0])),
     ),
-    "two_slopes_fitted": (fit.two_slopes_fitted({}), fit.two_slopes_fitted({"c": "no luck"})),
+    "two_slopes_fitted": (fit.two_slopes_fitted(["c"], {}), fit.two_slopes_fitted(["a"], {"c": "no luck"})),
     "published_tables_agree": (
         published.published_tables_agree((), {"product_elasticity": 3}),
         published.published_tables_agree(("category c: lost a product",), {}),
@@ -217,6 +217,26 @@ def test_a_check_passes_where_all_is_well_and_fails_where_not(name: str) -> None
     assert ill.description
     assert ill.description != well.description
     assert ill.metadata
+
+
+OF_EVERYTHING = {
+    "files_are_there",
+    "rows_and_units_add_up",
+    "weekly_sales_keep_their_contract",
+    "products_keep_category",
+    "published_tables_agree",
+    "no_category_went_missing",
+}
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - OF_EVERYTHING))
+def test_a_check_of_categories_tells_each_one_s_verdict(name: str) -> None:
+    for result in CASES[name]:
+        rows = [record.data for record in result.metadata["categories"].records]
+        assert result.passed == all(row["passed"] for row in rows)
+        for row in rows:
+            assert bool(row["message"]) != row["passed"]
+    assert rows, "the last one is of a category that failed"
 
 
 def test_all_checks_are_tested_and_documented(tmp_path: Path) -> None:

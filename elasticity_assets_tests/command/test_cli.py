@@ -1,11 +1,13 @@
 """The command's usage, settings and messages; whole refits are in end_to_end/test_refit.py."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import absl.logging
+import dagster as dg
 import duckdb
 import pandas as pd
 import pytest
@@ -240,3 +242,45 @@ def test_status_says_that_nothing_is_published_yet(run: Run, folder: Path) -> No
     result = run("status")
     assert result.exit_code == 0
     assert "nothing is published yet" in result.stdout
+
+
+def test_status_imports_neither_dagster_nor_pandas(folder: Path) -> None:
+    write_settings(folder)
+    program = """
+import subprocess
+import sys
+from elasticity_assets.command.cli import main
+main(["status"], standalone_mode=False)
+slow = {"dagster", "pandas", "scipy", "jax", "matplotlib", "holidays", "fsspec"} & sys.modules.keys()
+sys.exit(f"imported: {slow}" if slow else 0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_status_tells_of_a_run_that_failed(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    (folder / "sales").mkdir()
+    simulated_sales().assign(price=-1).to_csv(folder / "sales/sales.csv", index=False)
+    refitted = run("refit")
+    assert refitted.exit_code == 1
+    result = run("status")
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stderr.splitlines() if " of ingest failed" in line]
+    assert "sales.csv" in line
+    assert "no check failed" not in result.stdout
+
+
+def test_runs_of_the_command_belong_to_the_code_location_of_the_workspace(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    run("refit")  # there are no sales: one run, which fails
+    workspace = yaml.safe_load((Path(__file__).parents[2] / "workspace.yaml").read_text())
+    module = workspace["load_from"][0]["python_module"]
+    with dg.DagsterInstance.from_config(str(folder / ".dagster")) as instance:
+        of_location = {".dagster/repository": f"__repository__@{module['location_name']}"}
+        (ingest,) = instance.get_runs(dg.RunsFilter(tags=of_location))
+    origin = ingest.remote_job_origin
+    assert origin is not None
+    location = origin.repository_origin.code_location_origin
+    assert location.location_name == module["location_name"]
+    assert location.loadable_target_origin.module_name == module["module_name"]
+    assert ingest.tags["dagster/max_retries"] == "0", "it would be started again where nobody waits for it"

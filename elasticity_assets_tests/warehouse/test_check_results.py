@@ -1,0 +1,88 @@
+"""Last results of checks: a run over some categories, or one that failed, leaves the others' as they were."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from elasticity_assets.checks.result import result_of_failures
+from elasticity_assets.warehouse.file import Warehouse
+
+
+class Found(dg.Config):
+    categories: dict[str, str]
+    end: str = "well"
+
+
+@dg.asset(
+    check_specs=[dg.AssetCheckSpec("of_categories", asset="fits"), dg.AssetCheckSpec("of_all", asset="fits")]
+)
+def fits(config: Found, warehouse: Warehouse):
+    if config.end == "before its checks":
+        raise dg.Failure("no luck")
+    yield result_of_failures("of_categories", config.categories, "not well", "all well")
+    yield dg.AssetCheckResult(check_name="of_all", passed=True, description="all\nis well")
+    if config.end == "after its checks":
+        raise dg.Failure("no luck")
+    yield dg.MaterializeResult()
+
+
+@pytest.fixture
+def materialize(warehouse: Warehouse, tmp_path: Path):
+    with warehouse.write() as connection:
+        connection.execute("INSERT INTO products VALUES ('1', 'soup', ''), ('2', 'tea', '')")
+
+    def materialize(categories: dict[str, str], end: str = "well") -> dict[tuple[str, str], bool]:
+        """Run, and return whether each check and category passed when it was last looked at."""
+        result = dg.materialize(
+            [fits],
+            resources={"warehouse": warehouse},
+            run_config={"ops": {"fits": {"config": {"categories": categories, "end": end}}}},
+            instance=instance,
+            raise_on_error=False,
+        )
+        assert result.success == (end == "well")
+        with warehouse.read() as connection:
+            return {
+                (check, category): passed
+                for check, category, passed in connection.execute(
+                    'SELECT "check", category, passed FROM check_results ORDER BY ALL'
+                ).fetchall()
+            }
+
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
+        yield materialize
+
+
+def test_a_check_of_one_category_says_nothing_of_the_others(materialize) -> None:
+    every = {("of_all", ""): True, ("of_categories", "soup"): False, ("of_categories", "tea"): True}
+    assert materialize({"soup": "cold", "tea": ""}) == every
+    assert materialize({"tea": ""}) == every
+    assert materialize({}) == every
+    assert materialize({"soup": ""}) == every | {("of_categories", "soup"): True}
+
+
+def test_a_failed_run_leaves_the_results_of_checks_that_it_did_not_reach(materialize) -> None:
+    found = materialize({"soup": "cold"})
+    assert materialize({"soup": ""}, end="before its checks") == found
+    assert materialize({"soup": ""}, end="after its checks") == found | {("of_categories", "soup"): True}
+
+
+def test_a_category_without_sales_has_no_results(materialize, warehouse: Warehouse) -> None:
+    materialize({"soup": "cold", "tea": ""})
+    with warehouse.write() as connection:
+        connection.execute("DELETE FROM products WHERE category = 'soup'")
+    assert ("of_categories", "soup") not in materialize({"tea": ""})
+
+
+def test_every_column_says_what_was_found(materialize, warehouse: Warehouse) -> None:
+    materialize({"soup": "cold"})
+    with warehouse.read() as connection:
+        rows = connection.execute(
+            'SELECT "check", asset, category, passed, severity, message FROM check_results ORDER BY ALL'
+        ).fetchall()
+        assert connection.execute("SELECT count(DISTINCT refit_id) FROM check_results").fetchall() == [(1,)]
+    assert rows == [
+        ("of_all", "fits", "", True, "error", "all is well"),
+        ("of_categories", "fits", "soup", False, "warning", "cold"),
+    ]
