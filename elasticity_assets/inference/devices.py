@@ -4,13 +4,17 @@ Several processes work on one fit where each has called `jax.distributed.initial
 the same order. Each holds the whole panel, has its own devices' rows computed there, and gets the whole posterior.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+
+Leaf: TypeAlias = Any
+"""What a tree of arrays holds: arrays of jax, or of NumPy before and after they are on the devices; in trees that
+describe such a tree, their shapes or `PartitionSpec`s."""
 
 AXIS = "products"
 """The mesh axis that rows are spread over."""

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from elasticity_assets.inference.devices import Leaf
 from elasticity_assets.inference.natural_gradient.small_matrices import (
     apply,
     cholesky,
@@ -51,13 +52,13 @@ class Rows(NamedTuple):
         1, or 0 for padding.
     """
 
-    units: jax.Array
-    weight: jax.Array
-    slopes: jax.Array
-    controls: jax.Array
-    slope_mean: jax.Array
-    control_mean: jax.Array
-    real: jax.Array
+    units: Leaf
+    weight: Leaf
+    slopes: Leaf
+    controls: Leaf
+    slope_mean: Leaf
+    control_mean: Leaf
+    real: Leaf
 
 
 class Factor(NamedTuple):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from elasticity_assets.inference.devices import Leaf
 from elasticity_assets.inference.natural_gradient.state import State
 
 _LEAST_SHARE = 0.05
@@ -22,11 +23,11 @@ class OfRows(NamedTuple):
         The last steps of its level, and of the mean and variance of log r_i.
     """
 
-    variance: jax.Array
-    size: jax.Array
-    last_level: jax.Array
-    last_size: jax.Array
-    last_size_var: jax.Array
+    variance: Leaf
+    size: Leaf
+    last_level: Leaf
+    last_size: Leaf
+    last_size_var: Leaf
 
     @classmethod
     def none(cls, log_size: jax.Array) -> "OfRows":

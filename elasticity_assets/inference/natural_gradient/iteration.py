@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from elasticity_assets.inference.density.expectations import Family
-from elasticity_assets.inference.devices import AXIS
+from elasticity_assets.inference.devices import AXIS, Leaf
 from elasticity_assets.inference.natural_gradient import arrow, one_pass
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
 from elasticity_assets.inference.natural_gradient.one_pass import SCALE_TOLERANCE, varying
@@ -78,7 +78,7 @@ def iterate(
 
 
 def judge(
-    found: Found, last: Found, passes: jax.Array, gaussian: jax.Array, learning: jax.Array, max_passes: int
+    found: Found, last: Found, passes: jax.Array | int, gaussian: Leaf, learning: Leaf, max_passes: int
 ) -> tuple[Found, jax.Array]:
     """Estimate how far there is yet to go after a pass.
 
@@ -113,7 +113,9 @@ def judge(
     return found, near
 
 
-def is_moving(last: Found, passes: jax.Array, tolerance: jax.Array, max_passes: int) -> jax.Array:
+def is_moving(
+    last: Found, passes: jax.Array | int, tolerance: jax.Array | float, max_passes: int
+) -> jax.Array:
     """Whether another pass is needed, and allowed; `last` as `judge` gave it."""
     settled = (last.ahead <= tolerance) & (last.scale_move <= SCALE_TOLERANCE)
     return ~settled & jnp.isfinite(last.move) & (passes < max_passes)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from elasticity_assets.inference.devices import Leaf
 from elasticity_assets.inference.priors import Fixed, HalfNormal
 
 _LARGEST_STEP = 0.7
@@ -22,8 +23,8 @@ class ScalePriors(NamedTuple):
         1, or 0 where known.
     """
 
-    size: jax.Array
-    learned: jax.Array
+    size: Leaf
+    learned: Leaf
 
 
 class ScaleStep(NamedTuple):

@@ -5,9 +5,9 @@ Rows come in blocks of n products, products last; W periods, d numbers a product
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
+from elasticity_assets.inference.devices import Leaf
 from elasticity_assets.inference.natural_gradient import scales
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import Priors
@@ -31,12 +31,12 @@ class Hyper(NamedTuple):
         Prior of mu_r.
     """
 
-    shared_mean: jax.Array
-    shared_var: jax.Array
-    is_period: jax.Array
+    shared_mean: Leaf
+    shared_var: Leaf
+    is_period: Leaf
     scale: scales.ScalePriors
-    dispersion_mean: jax.Array
-    dispersion_sd: jax.Array
+    dispersion_mean: Leaf
+    dispersion_sd: Leaf
 
     @classmethod
     def of(cls, panel: Panel, priors: Priors, slopes: int) -> "Hyper":
@@ -77,13 +77,13 @@ class State(NamedTuple):
         mu_r.
     """
 
-    theta: jax.Array
-    var: jax.Array
-    log_size: jax.Array
-    size_var: jax.Array
-    shared: jax.Array
-    log_scale: jax.Array
-    dispersion_centre: jax.Array
+    theta: Leaf
+    var: Leaf
+    log_size: Leaf
+    size_var: Leaf
+    shared: Leaf
+    log_scale: Leaf
+    dispersion_centre: Leaf
 
 
 class Found(NamedTuple):
@@ -108,16 +108,16 @@ class Found(NamedTuple):
         Cov((c, alpha)).
     """
 
-    move: jax.Array
-    ahead: jax.Array
-    scale_move: jax.Array
-    objective: jax.Array
-    tau_gradient: jax.Array
-    tau_information: jax.Array
-    theta_cov: jax.Array
-    theta_lead: jax.Array
-    shared_var: jax.Array
-    lead_cov: jax.Array
+    move: Leaf
+    ahead: Leaf
+    scale_move: Leaf
+    objective: Leaf
+    tau_gradient: Leaf
+    tau_information: Leaf
+    theta_cov: Leaf
+    theta_lead: Leaf
+    shared_var: Leaf
+    lead_cov: Leaf
 
 
 class Run(NamedTuple):
@@ -135,5 +135,5 @@ class Run(NamedTuple):
 
     state: State
     found: Found
-    passes: jax.Array
-    trace: jax.Array
+    passes: Leaf
+    trace: Leaf

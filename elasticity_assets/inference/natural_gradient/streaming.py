@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference.density.expectations import Family
-from elasticity_assets.inference.devices import AXIS, device_mesh, to_devices
+from elasticity_assets.inference.devices import AXIS, Leaf, device_mesh, to_devices
 from elasticity_assets.inference.natural_gradient import arrow, first_state, one_pass, tau_grid
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
@@ -42,13 +42,13 @@ _BEGINNING = "beginning"  # the folder of the first state
 class _OfPart(NamedTuple):
     """What is known of the products of a part; arrays as of `State`, `OfRows` and `Found`, of NumPy."""
 
-    theta: np.ndarray
-    var: np.ndarray
-    log_size: np.ndarray
-    size_var: np.ndarray
+    theta: Leaf
+    var: Leaf
+    log_size: Leaf
+    size_var: Leaf
     damping: OfRows
-    theta_cov: np.ndarray
-    theta_lead: np.ndarray
+    theta_cov: Leaf
+    theta_lead: Leaf
 
 
 def fit(

@@ -91,7 +91,10 @@ def fit_joint(
     *,
     on_progress: Progress | None = None,
 ) -> JointPosterior:
-    """Fit all categories together, under a common beta_g and tau_c.
+    """Fit all categories together, under a common beta_g and tau_c: the article's model.
+
+    The reference for what a refit does instead, which is to fit categories one by one and pool them (`hierarchy`):
+    benchmarks/svi.py times it.
 
     Parameters
     ----------
