@@ -63,7 +63,9 @@ soak: install-dev
 
 # The UI on http://localhost:3000 (PORT=... for another), with the daemon that runs the schedule.
 dev: install
-	DAGSTER_HOME=$$($(BIN)/python -m elasticity_assets.home) $(BIN)/dagster dev -w workspace.yaml --port $(PORT)
+	@echo "the UI: http://localhost:$(PORT), in half a minute; Ctrl-C ends it"
+	DAGSTER_HOME=$$($(BIN)/python -m elasticity_assets.home) \
+		$(BIN)/dg dev -w workspace.yaml --port $(PORT) --log-level warning
 
 lint: install-dev
 	$(BIN)/ruff format --check .
