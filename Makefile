@@ -72,7 +72,7 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The figures of README.md.
+# The figures of docs/benchmarks.md that take minutes.
 bench: install
 	$(PIP) '.[bench]'
 	$(BIN)/python benchmarks/speed.py --size small

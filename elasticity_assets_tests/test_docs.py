@@ -63,7 +63,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("query", fenced("sql"))
+# Those of the tutorial need its own tables: test_tutorial.py.
+@pytest.mark.parametrize(
+    "query", fenced("sql", [document for document in DOCUMENTS if document.stem != "tutorial"])
+)
 def test_a_documents_query_runs(project, monkeypatch, query):
     monkeypatch.chdir(project)
     attaches = query.startswith("ATTACH")
@@ -77,7 +80,7 @@ def test_a_documents_query_runs(project, monkeypatch, query):
 
 
 def test_there_are_queries():
-    assert len(fenced("sql")) > 10
+    assert len(fenced("sql")) > 15
 
 
 @pytest.mark.parametrize("block", fenced("python", [ROOT / "docs" / "connect.md"]))
