@@ -30,7 +30,7 @@ LAYERS = [
     "inference",
 ]
 """From the top; a module imports nothing from a layer above its own. The other modules are below them all."""
-ABSENT = "dagster duckdb pandas pyarrow pydantic pydantic_settings click tenacity filelock matplotlib"
+ABSENT = "dagster duckdb pandas pyarrow pydantic pydantic_settings click tenacity filelock altair vl_convert jinja2"
 INDEPENDENT = {"jax", "numpyro", "optax", "numpy", "scipy"}
 
 

@@ -17,6 +17,7 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import PRESETS
 from elasticity_assets.published.rows import summary_of
 from elasticity_assets.report.files import LATEST, write_report
+from elasticity_assets.report.javascript import vega
 from elasticity_assets.report.page import MOST_SECTIONS, Report, Section, category_section, facts, render
 from elasticity_assets.report.pictures import forest
 from elasticity_assets.report.tables import (
@@ -62,17 +63,19 @@ def report(
         key = partition_key(category)
         try:
             posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
-            section = category_section(
-                posterior,
-                tables.products[tables.products["category"] == category],
-                panel=unpack(Panel, model_input[key]) if key in model_input else None,
-                heldout=of_fit(HeldOut, heldout_evaluation, key, record),
-                samples=of_fit(SplitSamples, split_samples, key, record),
-                centred_price=centred,
-            )
-        except Exception as error:  # the rest of the page is worth having
-            context.log.exception(f"the section of {category!r} could not be drawn")
-            section = Section(category, [], [], 0, [f"No pictures: {in_one_line(error)}"])
+        except (KeyError, dg.Failure) as error:  # not stored, of another version, or fitted since the pooling
+            why = "its fit is not stored" if isinstance(error, KeyError) else in_one_line(error)
+            context.log.warning(f"no charts of {category!r}: {why}")
+            sections.append(Section(category, [], [], 0, [f"No charts: {why}"]))
+            continue
+        section = category_section(
+            posterior,
+            tables.products[tables.products["category"] == category],
+            panel=_panel(model_input, key),
+            heldout=of_fit(HeldOut, heldout_evaluation, key, record),
+            samples=of_fit(SplitSamples, split_samples, key, record),
+            centred_price=centred,
+        )
         sections.append(section)
     refit_id, began = str(tables.refit["refit_id"]), tables.refit["refitted_at"]
     page = render(
@@ -85,7 +88,8 @@ def report(
             forest(list(tables.categories["category"]), summary_of(tables.categories)),
             category_cells(tables),
             sections,
-        )
+        ),
+        vega(settings.own_folder),
     )
     file = write_report(page, settings.reports, refit_id, settings.keep)
     return dg.MaterializeResult(
@@ -96,3 +100,13 @@ def report(
         },
         check_results=[checks.every_category_refitted(list(tables.categories["category"]), failed)],
     )
+
+
+def _panel(model_input: StoredArrays, key: str) -> Panel | None:
+    """Read what a category would be fitted to; None where nothing is stored that this version reads."""
+    if key not in model_input:
+        return None
+    try:
+        return unpack(Panel, model_input[key])
+    except ValueError:  # of another version
+        return None

@@ -29,7 +29,7 @@ def write_report(page: str, folder: Path, refit_id: str, keep: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{refit_id}.html"
     for target in (file, folder / LATEST):
-        _write(page, target)
+        write(page, target)
     pages = [found for found in folder.glob("*.html") if _REFIT_PAGE.fullmatch(found.name)]
     for old in sorted(pages, key=lambda found: found.stat().st_mtime_ns)[:-keep]:
         old.unlink(missing_ok=True)
@@ -41,14 +41,15 @@ def show_again(folder: Path, refit_id: str) -> bool:
     file = folder / f"{refit_id}.html"
     if not file.exists():
         return False
-    _write(file.read_text(encoding="utf-8"), folder / LATEST)
+    write(file.read_text(encoding="utf-8"), folder / LATEST)
     return True
 
 
-def _write(page: str, target: Path) -> None:
+def write(text: str, target: Path) -> None:
+    """Write a file beside its place and move it over what is there."""
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        beside.write_text(page, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

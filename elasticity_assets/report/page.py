@@ -1,12 +1,13 @@
 """The report of a refit: one HTML page that needs nothing beside itself."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from elasticity_assets.inference.demand_curve import is_fitted_to
 from elasticity_assets.inference.judging.scores import HeldOut
@@ -14,6 +15,7 @@ from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import own_data_estimates
+from elasticity_assets.report.charts import Chart
 from elasticity_assets.report.pictures import Picture, category_pictures
 from elasticity_assets.report.tables import Cell, elasticity_text, number, percent, records
 
@@ -87,12 +89,34 @@ class Report:
     categories: Mapping[str, Mapping[str, Cell]]
     sections: Sequence[Section]
 
+    def charts(self) -> Iterator[Chart]:
+        """All charts of the page."""
+        for picture in (self.forest, *(shown for section in self.sections for shown in section.pictures)):
+            yield from picture.charts
 
-def render(report: Report) -> str:
-    """Write the report as HTML, every text escaped."""
+
+def render(report: Report, javascript: str) -> str:
+    """Write the report as HTML, every text escaped.
+
+    Parameters
+    ----------
+    report : Report
+    javascript : str
+        What defines `vegaEmbed`, as from `javascript.vega`.
+    """
+    from elasticity_assets.report import vega_lite  # noqa: PLC0415 -- altair is slow
+
+    drawn = {chart.kind for chart in report.charts()}
     anchors = {section.category: f"category-{place}" for place, section in enumerate(report.sections, 1)}
     columns = list(next(iter(report.categories.values()), {}))
-    return _template().render(report=report, anchors=anchors, columns=columns)
+    return _template().render(
+        report=report,
+        anchors=anchors,
+        columns=columns,
+        specifications={kind: vega_lite.specification(kind) for kind in sorted(drawn)},
+        keys=vega_lite.KEYS,
+        javascript=Markup(javascript),  # noqa: S704 -- our own
+    )
 
 
 def category_section(
@@ -204,4 +228,9 @@ def _template() -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.policies["json.dumps_kwargs"] = {
+        "separators": (",", ":"),
+        "ensure_ascii": False,
+        "allow_nan": False,
+    }
     return environment.get_template("report.html")

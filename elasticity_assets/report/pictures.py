@@ -1,12 +1,7 @@
-"""Pictures of the report: each drawn as SVG, with a caption that says how to read it and what is a bad sign."""
+"""Pictures of the report: charts with a caption that says how to read them and what is a bad sign."""
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import matplotlib
-from matplotlib.figure import Figure
 
 from elasticity_assets.inference.demand_curve import demand_curve, is_fitted_to, most_and_least_certain
 from elasticity_assets.inference.judging.scores import HeldOut
@@ -14,24 +9,24 @@ from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary
 from elasticity_assets.inference.summaries import category_summary, own_data_estimates, product_summary
-from elasticity_assets.report import drawing
-
-_WIDTH, _HEIGHT = 6.4, 2.7  # inches
+from elasticity_assets.report import charts
+from elasticity_assets.report.charts import Chart, with_part
 
 SHRINKAGE = (
-    "Each row is a product. The white circle is what its own sales say alone, the blue dot what is published, with its "
-    "90% credible interval; the line between them shows how far the product was drawn to its category (grey line, its "
-    "90% interval as a band). The weaker a product's own evidence, the longer the way. A triangle at the edge is an "
-    "own estimate beyond it; a product without a circle has next to no evidence of its own. Left of the dotted line "
-    "at −1 a lower price brings more revenue. Bad signs: a product with much evidence far from all others, or blue "
-    "dots in two separate heaps: they may not belong to one category."
+    "Each row is a product. The orange circle is what its own sales say alone, the blue dot what is published, "
+    "with its 90% credible interval; the line between them shows how far the product was drawn to its category "
+    "(grey line, its 90% interval as a band). The weaker a product's own evidence, the longer the way. A triangle "
+    "at the edge is an own estimate beyond it; a product without a circle has next to no evidence of its own. "
+    "Left of the dotted line at −1 a lower price brings more revenue. Bad signs: a product with much evidence far "
+    "from all others, or blue dots in two separate heaps: they may not belong to one category."
 )
 DEMAND = (
-    "Line: units a period that the model expects at each price, at the product's usual level and average period and "
-    "control effects; band: where its 90% credible interval of the elasticity puts them. Points: the observed periods, "
-    "units adjusted for the effects of their period and controls; red crosses count less in the fit, since their "
-    "units are absurd. Left the product whose elasticity is known best, right the one known least. Bad signs: points "
-    "that bend away from the line at one end of the prices, or few prices that carry the whole slope."
+    "Line: units a period that the model expects at each price, at the product's usual level and average period "
+    "and control effects; band: where its 90% credible interval of the elasticity puts them. Points: the observed "
+    "periods, units adjusted for the effects of their period and controls; red crosses count less in the fit, "
+    "since their units are absurd; a triangle at the top edge lies beyond it. First the product whose elasticity "
+    "is known best, then the one known least. Bad signs: points that bend away from the line at one end of the "
+    "prices, or few prices that carry the whole slope."
 )
 TRUNCATED = (
     " The files drop periods without a sale: where a product sells less than a few units a period, the points lie "
@@ -69,18 +64,17 @@ class Picture:
     Attributes
     ----------
     title : str
-    source : str
-        The image, as a data URI.
+    charts : sequence of Chart
     caption : str
     """
 
     title: str
-    source: str
+    charts: Sequence[Chart]
     caption: str
 
 
 def forest(names: Sequence[str], summary: Summary) -> Picture:
-    """Draw the categories' elasticities.
+    """Show the categories' elasticities.
 
     Parameters
     ----------
@@ -88,9 +82,8 @@ def forest(names: Sequence[str], summary: Summary) -> Picture:
     summary : Summary
         Of C elasticities.
     """
-    figure, axes = drawing.one_axes(1.4 * _WIDTH, drawing.rows_height(len(names)))
-    drawing.draw_elasticities(axes, names, summary)
-    return Picture(drawing.with_part("Elasticities of the categories", len(names)), _svg(figure), FOREST)
+    title = with_part("Elasticities of the categories", len(names))
+    return Picture(title, [charts.elasticities(names, summary)], FOREST)
 
 
 def category_pictures(
@@ -102,7 +95,7 @@ def category_pictures(
     samples: SplitSamples | None,
     centred_price: bool,
 ) -> Iterator[Picture]:
-    """Draw one category's pictures; those whose evidence is missing are left out.
+    """Show one category; pictures whose evidence is missing are left out.
 
     Parameters
     ----------
@@ -119,39 +112,24 @@ def category_pictures(
     """
     summary = product_summary(posterior)
     own, _ = own_data_estimates(posterior)
-    figure, axes = drawing.one_axes(_WIDTH, drawing.rows_height(len(names)) + 0.3)
-    drawing.draw_shrinkage(axes, names, own, summary, category_summary(posterior))
-    yield Picture(
-        drawing.with_part("Products before and after shrinkage", len(names)), _svg(figure), SHRINKAGE
-    )
+    shrinkage = charts.shrinkage(names, own, summary, category_summary(posterior))
+    yield Picture(with_part("Products before and after shrinkage", len(names)), [shrinkage], SHRINKAGE)
     chosen = most_and_least_certain(summary)
     if chosen and panel is not None and is_fitted_to(posterior, panel):
-        curves = [demand_curve(panel, posterior, i, centred_price=centred_price) for i in chosen.values()]
-        titles = [drawing.curve_title(what, names[i], summary, i) for what, i in chosen.items()]
-        figure = drawing.demand_figure(curves, titles, _WIDTH, _HEIGHT)
-        yield Picture("Demand curves", _svg(figure), DEMAND + TRUNCATED * panel.zero_truncated)
+        curves = [
+            charts.demand(
+                demand_curve(panel, posterior, i, centred_price=centred_price), what, names[i], summary, i
+            )
+            for what, i in chosen.items()
+        ]
+        yield Picture("Demand curves", curves, DEMAND + TRUNCATED * panel.zero_truncated)
     if samples is not None:
         own_names = dict(zip(posterior.product, names, strict=True))
-        figure, axes = drawing.one_axes(_WIDTH, drawing.rows_height(len(samples.product) + 1))
-        drawing.draw_drift(axes, [own_names.get(code, str(code)) for code in samples.product], samples)
-        yield Picture(drawing.with_part("Drift", len(samples.product)), _svg(figure), DRIFT)
+        judged = [own_names.get(code, str(code)) for code in samples.product]
+        yield Picture(with_part("Drift", len(judged)), [charts.drift(judged, samples)], DRIFT)
     if heldout is not None:
         folds = heldout.folds()
-        figure, axes = drawing.one_axes(_WIDTH, _HEIGHT)
-        drawing.draw_pit(axes, folds.pit)
-        yield Picture("Held-out units among their predictions", _svg(figure), PIT)
-        figure, axes = drawing.one_axes(_WIDTH, _HEIGHT)
-        drawing.draw_coverage(axes, *folds.coverage_by_product())
-        yield Picture("Coverage by product", _svg(figure), COVERAGE)
+        yield Picture("Held-out units among their predictions", [charts.pit(folds.pit)], PIT)
+        yield Picture("Coverage by product", [charts.coverage(*folds.coverage_by_product())], COVERAGE)
     if len(posterior.trace):
-        figure, axes = drawing.one_axes(_WIDTH, _HEIGHT)
-        drawing.draw_elbo_trace(axes, posterior.trace)
-        yield Picture("The fit", _svg(figure), ELBO)
-
-
-def _svg(figure: Figure) -> str:
-    """Write a figure as a data URI; text stays text, so that the browser's fonts draw any letter."""
-    image = io.BytesIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "elasticity"}):
-        drawing.save(figure, image, format="svg", metadata={"Date": None, "Creator": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(image.getvalue()).decode()}"
+        yield Picture("The fit", [charts.elbo_trace(posterior.trace)], ELBO)

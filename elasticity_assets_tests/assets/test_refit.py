@@ -82,8 +82,20 @@ def test_one_run_fits_pools_and_publishes_all_categories(new_project: Project) -
     assert (new_project.settings.reports / "latest.html").read_text(encoding="utf-8") == html
     page = needs_nothing(html)
     assert {*CATEGORIES, *new_project.published("product_elasticity")["product"]} <= set(page.texts)
-    assert html.count("<figure>") == 1 + 2 * 6
-    assert len(html) < 1_000_000
+    kinds = [kind for kind, _ in page.charts]
+    each = ["shrinkage", "demand", "demand", "drift", "pit", "coverage", "elbo_trace"]
+    assert kinds == ["elasticities", *each, *each]
+    published = new_project.published("category_elasticity").sort_values("elasticity")
+    rows = page.data[0]["rows"]
+    assert rows["name"] == list(published["category"])
+    np.testing.assert_allclose(rows["mean"], published["elasticity"], rtol=1e-3)
+    shrunk = page.data[1]["rows"]
+    products = (
+        new_project.published("product_elasticity").query("category == @FIRST").sort_values("elasticity")
+    )
+    assert shrunk["name"] == list(products["product"])
+    np.testing.assert_allclose(shrunk["low"], products["elasticity_q05"], rtol=1e-3)
+    assert len(html) < 1_200_000
 
     # What the evidence says of so few sales is up to chance.
     evidence = {"heldout_evaluation", "split_samples"}

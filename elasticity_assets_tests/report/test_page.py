@@ -1,8 +1,11 @@
 """The page from plain data."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from elasticity_assets.report.charts import Chart
 from elasticity_assets.report.page import (
     MOST_ROWS,
     MOST_SECTIONS,
@@ -15,13 +18,18 @@ from elasticity_assets.report.page import (
 )
 from elasticity_assets.report.pictures import Picture
 from elasticity_assets.report.tables import Cell
+from elasticity_assets.report.vega_lite import specification
+from elasticity_assets_tests.report.test_charts import any_charts
 from elasticity_assets_tests.support.pages import needs_nothing
 from elasticity_assets_tests.support.projects import CATEGORIES
 from elasticity_assets_tests.support.small_warehouse import NASTY
 
 pytestmark = pytest.mark.quick
 
-PICTURE = Picture("a < b", "data:image/svg+xml;base64,AAAA", "caption & more")
+ROWS = {"name": [NASTY, "</script><!--"], "mean": [-1.5, None], "low": [-2.0, None], "high": [-1.0, None]}
+CHART = Chart("elasticities", {"rows": ROWS}, "two rows < three", title="<i>of</i>")
+PICTURE = Picture("a < b", [CHART, CHART], "caption & more")
+JAVASCRIPT = "window.vegaEmbed = async () => ({});"
 
 
 def products(n: int, description: str | None = "<b>cheap</b>") -> pd.DataFrame:
@@ -61,10 +69,15 @@ def report(n_sections: int = 1, n_categories: int = 1, failed: dict[str, str] | 
     )
 
 
+def page_of(shown: Report) -> str:
+    return render(shown, JAVASCRIPT)
+
+
 def test_names_are_escaped_and_nothing_is_loaded() -> None:
-    html = render(report(failed={CATEGORIES[1]: "no <luck>"}))
+    html = page_of(report(failed={CATEGORIES[1]: "no <luck>"}))
     page = needs_nothing(html)
-    assert "<script>" not in html
+    assert html.count("<script>") == 2  # Vega, and what calls it
+    assert "<!--" not in html
     assert NASTY in page.texts
     assert {CATEGORIES[1], ": no <luck>", "caption & more", "<b>cheap</b>", "12,345", "−3.00"} <= set(
         page.texts
@@ -73,16 +86,36 @@ def test_names_are_escaped_and_nothing_is_loaded() -> None:
     assert "<script>alert(1)</script>" in page.texts
 
 
+def test_charts_are_data_and_one_specification_a_kind() -> None:
+    page = needs_nothing(page_of(report()))
+    assert page.charts == [("elasticities", "two rows < three")] * 4
+    assert "<i>of</i>" in page.texts
+    *data, specifications = page.data
+    assert data == [{"rows": ROWS}] * 4
+    assert specifications == {"elasticities": specification("elasticities")}
+
+
+def test_what_is_no_json_is_refused() -> None:
+    chart = Chart("pit", {"rows": {"count": [float("nan")]}}, "")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        page_of(replace(report(), forest=Picture("", [chart], "")))
+
+
 def test_the_page_says_which_categories_and_products_it_leaves_out() -> None:
-    page = needs_nothing(render(report(n_sections=2, n_categories=300)))
+    page = needs_nothing(page_of(report(n_sections=2, n_categories=300)))
     assert any("the 2 categories with most revenue" in text and "298" in text for text in page.texts)
     assert any("3 more are in the published file" in text for text in page.texts)
     assert len(page.links) == 2
-    assert not any("of their own" in text for text in needs_nothing(render(report())).texts)
+    assert not any("of their own" in text for text in needs_nothing(page_of(report())).texts)
 
 
 def test_a_page_of_most_sections_stays_small() -> None:
-    assert len(render(report(n_sections=MOST_SECTIONS, n_categories=300))) < 1_000_000
+    pictures = [Picture("", [chart], "caption " * 50) for chart in [*any_charts(156), *any_charts(156)[2:3]]]
+    lines = product_lines(products(MOST_ROWS), {})
+    shown = report(n_sections=MOST_SECTIONS, n_categories=300)
+    sections = [replace(section, pictures=pictures, products=lines) for section in shown.sections]
+    vega = 900_000
+    assert len(page_of(replace(shown, sections=sections)).encode()) + vega < 3_000_000
 
 
 def test_products_with_most_revenue_come_first() -> None:

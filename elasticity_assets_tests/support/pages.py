@@ -1,42 +1,53 @@
 """HTML pages as a browser takes them: their text, and what they ask for."""
 
+import json
+import re
 from html.parser import HTMLParser
+from typing import Any
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """Text, images and links of a page whose tags are all closed.
+    """Text, links and charts of a page whose tags are all closed.
 
     Attributes
     ----------
     texts : list of str
         Of the body's elements, unescaped.
-    sources, links, ids : list of str
+    links, ids : list of str
+    charts : list of (kind, description)
+    data : list
+        What the page's JSON holds, unpacked.
     """
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.texts: list[str] = []
-        self.sources: list[str] = []
         self.links: list[str] = []
         self.ids: list[str] = []
+        self.charts: list[tuple[str | None, str | None]] = []
+        self.data: list[Any] = []
         self._open: list[str] = []
+        self._holds_json = False
         self.feed(html)
         self.close()
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag not in ("script", "link", "iframe", "object")
+        assert tag not in ("link", "iframe", "object", "img")
         if tag not in VOID:
             self._open.append(tag)
-        for name, value in attrs:
-            if name == "src":
-                self.sources.append(value or "")
-            if name == "href":
-                self.links.append(value or "")
-            if name == "id":
-                self.ids.append(value or "")
+        given = dict(attrs)
+        assert "src" not in given
+        self._holds_json = given.get("type") == "application/json"
+        if "href" in given:
+            self.links.append(given["href"] or "")
+        if "id" in given:
+            self.ids.append(given["id"] or "")
+        if given.get("class") == "chart":
+            assert given["role"] == "img"
+            self.charts.append((given["data-kind"], given["aria-label"]))
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag
@@ -45,14 +56,21 @@ class Page(HTMLParser):
         if self._open and self._open[-1] == "style":
             assert "url(" not in data
             assert "@import" not in data
+        elif self._open and self._open[-1] == "script":
+            if self._holds_json:
+                self.data.append(json.loads(data, parse_constant=_not_a_number))
         elif data.strip():
             self.texts.append(data.strip())
 
 
 def needs_nothing(html: str) -> Page:
-    """Parse a page, and check that it loads nothing from elsewhere and links only within itself."""
+    """Parse a page, and check that it names nothing elsewhere and links only within itself."""
     page = Page(html)
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
     assert all(link.removeprefix("#") in page.ids for link in page.links)
-    assert "http" not in html
+    outside_programs = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert "http" not in outside_programs.replace("https://vega.github.io/schema/", "")
     return page
+
+
+def _not_a_number(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")

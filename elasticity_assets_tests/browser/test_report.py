@@ -1,0 +1,210 @@
+"""A person reads a report: in a wide and a narrow window, and on paper. A real browser, Debian's Chromium.
+
+Screenshots are kept in the folder that SCREENSHOTS names, or else in pytest's own.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from elasticity_assets.report import charts
+from elasticity_assets.report.javascript import vega
+from elasticity_assets.report.page import ProductRow, Report, Section, render
+from elasticity_assets.report.pictures import Picture
+from elasticity_assets.report.tables import Cell
+from elasticity_assets_tests.report.test_charts import any_charts, summary_of
+from elasticity_assets_tests.support.small_warehouse import NASTY
+
+CATEGORIES = ["BAKED BREAD/BUNS/ROLLS", "FRZN MEAT/MEAT DINNERS", NASTY]
+WIDTHS = [1400, 390]
+CUT = """
+() => [...document.querySelectorAll(".chart svg")].flatMap((svg) => {
+  const box = svg.getBoundingClientRect();
+  const outside = (label) => {
+    const of = label.getBoundingClientRect();
+    return of.left < box.left - 1 || of.right > box.right + 1 || of.top < box.top - 1 || of.bottom > box.bottom + 1;
+  };
+  return [...svg.querySelectorAll("text")].filter((label) => label.textContent && outside(label))
+    .map((label) => label.textContent);
+})
+"""
+"""Labels that do not lie within their chart."""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of three categories, each with a chart of every kind."""
+    folder = tmp_path_factory.mktemp("report")
+    pictures = [Picture(chart.kind, [chart], "caption " * 40) for chart in any_charts(30)]
+    rows = [ProductRow(f"p{i}", "a description " * 5, "−1.5 (−2 to −1)", "−1", "20%", "") for i in range(30)]
+    cells = {name: Cell("−1.50 (−2.00 to −1.00)") for name in ("elasticity", "products", *"abcdefghij")}
+    shown = Report(
+        "refit-1",
+        "2026-01-05 06:00",
+        {"rows in": "12,345"},
+        "−1.5 (−2 to −1)",
+        {},
+        Picture("forest", [charts.elasticities(CATEGORIES, summary_of(3))], "caption"),
+        dict.fromkeys(CATEGORIES, cells),
+        [Section(name, pictures, rows, 3, ["a note"]) for name in CATEGORIES],
+    )
+    file = folder / "latest.html"
+    file.write_text(render(shown, vega(folder)), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the page logs, throws, or asks for beside itself."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    page = browser.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url))
+    yield page
+    page.close()
+
+
+def opened(page: Page, report: Path, complaints: list[str], width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(report.as_uri())
+    assert complaints == [report.as_uri()]
+    complaints.clear()
+
+
+def screenshot(page: Page, name: str, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"report_{name}.png")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_charts_are_drawn_as_they_come_into_view(
+    page: Page, report: Path, complaints: list[str], width: int, tmp_path: Path
+) -> None:
+    opened(page, report, complaints, width)
+    expect(page.locator(".chart").first.locator("svg")).to_be_visible()
+    assert page.locator(".chart svg").count() < page.locator(".chart").count() == 22
+    screenshot(page, f"{width}", tmp_path)
+    for chart in page.locator(".chart").all():
+        chart.scroll_into_view_if_needed()
+        expect(chart.locator("svg")).to_be_visible()
+        assert chart.locator("svg path").count() > 0
+        box = chart.bounding_box()
+        assert box is not None
+        assert box["width"] > 250
+    screenshot(page, f"{width}_end", tmp_path)
+    assert page.evaluate(CUT) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_tables_scroll_in_their_own_box(page: Page, report: Path, complaints: list[str], width: int) -> None:
+    opened(page, report, complaints, width)
+    page.locator("summary").first.click()
+    expect(page.get_by_text("a description").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    if width < 500:
+        box = page.locator(".scroll").first
+        assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+
+
+def test_a_category_is_named_in_full_beside_its_interval(
+    page: Page, report: Path, complaints: list[str]
+) -> None:
+    opened(page, report, complaints, 1400)
+    forest = page.locator(".chart").first
+    for name in CATEGORIES[:2]:
+        expect(forest.get_by_text(name, exact=True)).to_be_visible()
+    expect(forest).to_have_attribute("aria-label", charts.elasticities(CATEGORIES, summary_of(3)).description)
+
+
+def test_a_narrow_window_made_wide_has_room_for_the_names(
+    page: Page, report: Path, complaints: list[str]
+) -> None:
+    opened(page, report, complaints, 390)
+    forest = page.locator(".chart").first
+    expect(forest.get_by_text("…").first).to_be_visible()
+    page.set_viewport_size({"width": 1400, "height": 900})
+    for name in CATEGORIES[:2]:
+        expect(forest.get_by_text(name, exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_all_charts_are_there_on_paper(
+    browser: Browser, page: Page, report: Path, complaints: list[str], width: int, tmp_path: Path
+) -> None:
+    opened(page, report, complaints, width)
+    drawn = page.evaluate_handle(
+        """() => {
+          const seen = {};
+          addEventListener("afterprint", () => { seen.charts = document.querySelectorAll(".chart svg").length; });
+          return seen;
+        }"""
+    )
+    printed = page.pdf(path=tmp_path / "report.pdf", format="A4")
+    without_charts = browser.new_page(java_script_enabled=False)
+    without_charts.goto(report.as_uri())
+    assert len(printed) > 1.5 * len(without_charts.pdf(format="A4"))
+    without_charts.close()
+    assert drawn.json_value() == {"charts": 22}
+    assert complaints == []
+
+
+def test_paper_holds_two_charts_side_by_side(
+    page: Page, report: Path, complaints: list[str], tmp_path: Path
+) -> None:
+    opened(page, report, complaints, 1400)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 within its margins
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(page.locator(".chart svg")).to_have_count(22)
+    page.locator("h2").nth(1).scroll_into_view_if_needed()
+    screenshot(page, "print", tmp_path)
+    lefts = {round(figure["x"]) for figure in map(box_of, page.locator(".pictures figure").all())}
+    assert len(lefts) == 2
+    assert page.evaluate(CUT) == []
+    for chart in page.locator(".pictures .chart").all():
+        assert box_of(chart)["width"] <= 330
+        assert box_of(chart.locator("svg"))["width"] <= 330
+    assert complaints == []
+
+
+def box_of(found) -> dict[str, float]:
+    box = found.bounding_box()
+    assert box is not None
+    return box
+
+
+def test_it_reads_in_the_dark(browser: Browser, report: Path, tmp_path: Path) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(report.as_uri())
+    label = page.locator(".chart svg text").first
+    expect(label).to_be_visible()
+    ink, paper = (
+        page.evaluate("(name) => getComputedStyle(document.body)[name]", name)
+        for name in ("color", "backgroundColor")
+    )
+    assert label.evaluate("label => getComputedStyle(label).fill") == ink != paper
+    screenshot(page, "dark", tmp_path)
+    page.close()
