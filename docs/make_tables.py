@@ -1,12 +1,11 @@
 """Write docs/tables.md from the schema: python docs/make_tables.py > docs/tables.md."""
 
-from elasticity_assets.published.publish import MACRO_COMMENT
-from elasticity_assets.published.tables import published_tables
+from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 
 INTRODUCTION = """# The published tables
 
 `data/elasticity.duckdb`, a DuckDB file. Made by `python docs/make_tables.py` from
-`elasticity_assets/published/tables.py`; the same texts stand in the file as comments
+`elasticity_assets/warehouse/tables.py` and `sales_tables.py`; the same texts stand in the file as comments
 (`SELECT * FROM duckdb_columns()`).
 
 Elasticities are d log units / d log price with the rest of the category's prices unchanged: relative-price

@@ -1,7 +1,6 @@
 """product_elasticity, price_scenarios, category_elasticity: pooled posteriors as tables in the warehouse."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 import dagster as dg
 import duckdb
@@ -13,14 +12,20 @@ from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import StoredArrays
 from elasticity_assets.fitting.packing import unpack
-from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, failures, of_fit, readable_fit
+from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, of_fit, readable_fit
 from elasticity_assets.inference.hierarchy import Hierarchy, pooled
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.price_scenarios import replace_scenarios
-from elasticity_assets.published.tables import (
+from elasticity_assets.report.files import LATEST
+from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.fit_failures import fit_failures
+from elasticity_assets.warehouse.schema import Table, qualified, replace_rows
+from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
     CONTROL_EFFECT,
@@ -30,11 +35,6 @@ from elasticity_assets.published.tables import (
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
 )
-from elasticity_assets.report.files import LATEST
-from elasticity_assets.settings import Settings
-from elasticity_assets.warehouse.file import Warehouse
-from elasticity_assets.warehouse.schema import Table, create_table, qualified, replace_rows
-from elasticity_assets.warehouse.sql import statement
 
 GROUP = "4_elasticity"
 Arrays = Mapping[str, np.ndarray]
@@ -84,8 +84,8 @@ def product_elasticity(
     A category whose last fit failed keeps its last rows.
     """
     levels = unpack(Hierarchy, hierarchy)
-    keys = warehouse.in_transaction(partial(_to_write, keys=category_posterior))
     with warehouse.read() as connection:
+        keys = _to_write(connection, category_posterior)
         categories = {"categories": [category_of(key) for key in keys]}
         sold = connection.execute(statement("product_sales"), categories).df()
     of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
@@ -162,7 +162,8 @@ def category_elasticity(
     last fit failed keeps its last rows.
     """
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
-    keys = warehouse.in_transaction(partial(_to_write, keys=category_posterior))
+    with warehouse.read() as connection:
+        keys = _to_write(connection, category_posterior)
     parts: dict[Table, list[pd.DataFrame]] = {
         CATEGORY_ELASTICITY: [],
         CONTROL_EFFECT: [],
@@ -216,10 +217,8 @@ def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> lis
 
     Rows that a killed run left of different fits are none to keep: both assets write the stored fit then.
     """
-    for table in (PRODUCT_ELASTICITY, CATEGORY_ELASTICITY, FIT_DIAGNOSTICS):
-        connection.execute(create_table(table))
     found = connection.execute(statement("whole_categories")).fetchall()
-    kept = {category for (category,) in found} & failures(connection).keys()
+    kept = {category for (category,) in found} & fit_failures(connection).keys()
     return [key for key in keys if category_of(key) not in kept]
 
 
@@ -231,7 +230,6 @@ def replace_categories(
     keys: Iterable[str],
 ) -> None:
     """Replace the rows of these partitions, and drop those of categories that are partitions no more."""
-    connection.execute(create_table(table))
     present = {
         category_of(key) for key in CATEGORIES.get_partition_keys(dynamic_partitions_store=context.instance)
     }

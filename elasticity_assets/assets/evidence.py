@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
-import duckdb
 import pandas as pd
 from pydantic import Field
 
@@ -23,10 +22,10 @@ from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.published.tables import NUTS_CROSS_CHECK
 from elasticity_assets.warehouse.file import Warehouse
-from elasticity_assets.warehouse.schema import create_table, replace_rows
+from elasticity_assets.warehouse.schema import replace_rows
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.tables import NUTS_CROSS_CHECK
 from elasticity_assets.words import reason, utc_now
 
 if TYPE_CHECKING:  # it imports jax
@@ -195,7 +194,8 @@ def nuts_cross_check(
     The next refit publishes what was found.
     """
     prepare_jax(svi_fit.cache)
-    checked = warehouse.in_transaction(_when_checked)
+    with warehouse.read() as connection:
+        checked = dict(connection.execute(statement("cross_checked")).fetchall())
     keys = [key for key in category_posterior if key in model_input]
     if config.categories:
         keys = [key for key in keys if category_of(key) in config.categories]
@@ -235,12 +235,6 @@ def nuts_cross_check(
         },
         check_results=[checks.posteriors_match_nuts(found, failed)],
     )
-
-
-def _when_checked(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
-    """When each category was last held against NUTS."""
-    connection.execute(create_table(NUTS_CROSS_CHECK))
-    return dict(connection.execute(statement("cross_checked")).fetchall())
 
 
 def _judge(

@@ -22,13 +22,13 @@ from elasticity_assets.fitting.stored_fits import (
     new_record,
     pack_fit,
     panel_hash,
-    record_outcomes,
 )
 from elasticity_assets.inference.hierarchy import CategoryMessage, pool
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import category_summary
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.fit_failures import record_outcomes
 
 GROUP = "2_fit"
 

@@ -19,9 +19,9 @@ from elasticity_assets.fitting.stored_fits import fits_in, panel_hash, readable_
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import TwoSlopes
 from elasticity_assets.published import rows as rows_of
-from elasticity_assets.published.tables import PRODUCT_ELASTICITY, PROMOTION_ELASTICITY
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.tables import PRODUCT_ELASTICITY, PROMOTION_ELASTICITY
 from elasticity_assets.words import reason
 
 _COLUMNS = (
@@ -63,11 +63,8 @@ def promotion_elasticity(
     Belongs to the fits that product_elasticity shows: a category whose fit was kept, or failed, keeps its rows.
     Looks at all categories, also in a run over some of them.
     """
-    shown, present = warehouse.in_transaction(
-        lambda connection: [
-            fits_in(connection, table) for table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY)
-        ]
-    )
+    with warehouse.read() as connection:
+        shown, present = (fits_in(connection, table) for table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY))
     kept: list[str] = []
     without_fit: list[str] = []
     without_prices: list[str] = []

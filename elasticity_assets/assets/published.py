@@ -11,10 +11,11 @@ from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.automation.partitions import category_of
 from elasticity_assets.checks import published as checks
 from elasticity_assets.fitting.array_store import StoredArrays
-from elasticity_assets.fitting.stored_fits import failures, fit_record
+from elasticity_assets.fitting.stored_fits import fit_record
 from elasticity_assets.published.publish import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.fit_failures import fit_failures
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import utc_now
 
@@ -44,7 +45,8 @@ def published_elasticity(
     Who has the old file open keeps reading it until all connections of that process are closed.
     """
     failed = failed_categories(context, warehouse)
-    before = warehouse.in_transaction(last_categories)
+    with warehouse.read() as connection:
+        before = last_categories(connection)
     run = context.instance.get_run_record_by_id(context.run.run_id)
     began = run.start_time if run and run.start_time else datetime.now(UTC).timestamp()
     refit = Refit(
@@ -96,5 +98,6 @@ def every_category_is_recent(
 def failed_categories(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dict[str, str]:
     """Why the last fits of those categories failed that have sales and no newer fit, by category."""
     present = {category_of(key) for key in context.instance.get_dynamic_partitions("category")}
-    found = warehouse.in_transaction(failures)
+    with warehouse.read() as connection:
+        found = fit_failures(connection)
     return {name: why for name, (_, why) in found.items() if name in present}

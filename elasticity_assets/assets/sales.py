@@ -6,10 +6,10 @@ from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, ro
 from elasticity_assets.automation.partitions import keep_in_step
 from elasticity_assets.checks import sales as checks
 from elasticity_assets.ingestion import build_weekly_sales, categories, take_in_files
-from elasticity_assets.published.tables import REJECTED_SALES
-from elasticity_assets.published.tables import weekly_sales as weekly_sales_table
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.sales_tables import REJECTED_SALES
+from elasticity_assets.warehouse.sales_tables import weekly_sales as weekly_sales_table
 
 GROUP = "1_sales"
 

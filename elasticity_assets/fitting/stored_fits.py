@@ -1,7 +1,4 @@
-"""Stored model inputs and fits, each with its identity, and the list of categories whose last fit failed.
-
-Identities are read without the arrays beside them.
-"""
+"""Stored model inputs and fits, each with its identity, which is read without the arrays beside it."""
 
 import uuid
 from collections.abc import Mapping
@@ -11,12 +8,11 @@ from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
-import pandas as pd
 
 from elasticity_assets.fitting.packing import content_hash, holds, pack, unpack
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
-from elasticity_assets.warehouse.schema import Column, Table, create_table, qualified, replace_rows
+from elasticity_assets.warehouse.schema import Table, qualified
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import utc_now
 
@@ -64,17 +60,6 @@ class PanelRecord:
 
 POOLED_FITS = "pooled_fits"
 """Name of the array, beside a stored hierarchy's own, that holds the fit_ids pooled."""
-
-FIT_FAILURES = Table(
-    "fit_failures",
-    "One row a category whose last fit failed.",
-    ("category",),
-    (
-        Column("category", "VARCHAR", "text", "Product category, as in the sales files"),
-        Column("failed_at", "TIMESTAMP", "UTC", "When the fit failed"),
-        Column("reason", "VARCHAR", "text", "Why, in one line"),
-    ),
-)
 
 
 def pack_panel(panel: Panel) -> dict[str, np.ndarray]:
@@ -182,45 +167,10 @@ def fits_in(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, se
     Parameters
     ----------
     connection : duckdb connection
-        For writing.
     table : Table
         With the columns category and fit_id.
     """
-    connection.execute(create_table(table))
     found: dict[str, set[str]] = {}
     for category, fit_id in connection.execute(statement("fits_of_table", table=qualified(table))).fetchall():
         found.setdefault(category, set()).add(fit_id)
     return found
-
-
-def record_outcomes(
-    connection: duckdb.DuckDBPyConnection, fitted: list[str], failed: Mapping[str, str]
-) -> None:
-    """Remember which categories' last fits failed, and forget the failures of those fitted.
-
-    Parameters
-    ----------
-    connection : duckdb connection
-        For writing.
-    fitted : list of str
-        Categories that were fitted, or whose last fit is of today's sales and settings.
-    failed : mapping of str to str
-        Reasons by category.
-    """
-    rows = pd.DataFrame(
-        {"category": list(failed), "failed_at": utc_now(), "reason": list(failed.values())},
-    )
-    replace_rows(connection, FIT_FAILURES, rows, [*fitted, *failed])
-
-
-def failures(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[datetime, str]]:
-    """When and why the last fit of each failed category failed.
-
-    Parameters
-    ----------
-    connection : duckdb connection
-        For writing, or of a warehouse in which fits were recorded.
-    """
-    connection.execute(create_table(FIT_FAILURES))
-    found = connection.execute(statement("fit_failures")).fetchall()
-    return {category: (failed_at, reason) for category, failed_at, reason in found}

@@ -9,12 +9,6 @@ from elasticity_assets.ingestion.files import FileFormat
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
 
-OWN_COLUMNS = frozenset(
-    {"file_id", "line", "reason", "row", "product", "category", "store", "day", "dated", "units", "price"}
-    | {"regular_price", "description", "product_description", "period_start", "revenue", "n_rows"}
-)
-"""Column names of the warehouse's own, which no control may have."""
-
 
 def row_source(file: str, layout: FileFormat) -> tuple[dict[str, str], dict[str, Any]]:
     """Say where a file's rows come from: parts and parameters of a statement over {source}.
@@ -106,24 +100,6 @@ def control_parts(layout: FileFormat, sales: SalesSettings, row: str) -> dict[st
             "text": text_of(place, kind),
         }
     return parts
-
-
-def check_controls(sales: SalesSettings) -> None:
-    """Refuse controls named twice, or like a column of the warehouse's own.
-
-    Raises
-    ------
-    SettingsError
-    """
-    for number, name in enumerate(sales.controls):
-        if name.casefold() in {earlier.casefold() for earlier in sales.controls[:number]}:
-            raise SettingsError(
-                f"sales.controls: {name!r} is named twice; columns match without regard to case"
-            )
-        if name.casefold() in OWN_COLUMNS:
-            raise SettingsError(
-                f"sales.controls: {name!r} is a column of weekly_sales; rename it in the files"
-            )
 
 
 def not_products_pattern(connection: duckdb.DuckDBPyConnection, patterns: list[str]) -> str | None:

@@ -13,7 +13,6 @@ import duckdb
 from elasticity_assets.ingestion.accounts import FilesReport, SalesFileError
 from elasticity_assets.ingestion.files import content_hash, examine, find_files
 from elasticity_assets.ingestion.reading import (
-    check_controls,
     check_date_format,
     column_parts,
     control_parts,
@@ -21,6 +20,7 @@ from elasticity_assets.ingestion.reading import (
     row_source,
 )
 from elasticity_assets.settings import SalesSettings, SettingsError
+from elasticity_assets.warehouse.sales_tables import check_controls
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
 
@@ -63,7 +63,10 @@ def take_in_files(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
     SalesFileError
         If a file cannot be read or has no usable row. The warehouse is then as it was before.
     """
-    check_controls(sales)
+    try:
+        check_controls(sales.controls)
+    except ValueError as error:
+        raise SettingsError(f"sales.controls: {error}") from None
     check_date_format(connection, sales.date_format)
     connection.execute(statement("reading_macros"))
     connection.execute("BEGIN")

@@ -7,6 +7,8 @@ import duckdb
 from elasticity_assets.ingestion.accounts import SalesFileError, WeeklyReport
 from elasticity_assets.ingestion.category import missing_periods
 from elasticity_assets.settings import SalesSettings
+from elasticity_assets.warehouse.sales_tables import weekly_sales
+from elasticity_assets.warehouse.schema import create_anew
 from elasticity_assets.warehouse.sql import quoted, statement
 
 BATCH_ROWS = 40_000_000
@@ -72,8 +74,7 @@ def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None
     if price == "price_unit_value" and not connection.execute(statement("holds_returns")).fetchall()[0][0]:
         price = "price_unit_value_of_sales"
     names = [quoted(name) for name in sales.controls]
-    create = statement("create_weekly_sales", controls="".join(f", {name} DOUBLE" for name in names))
-    connection.execute(create)
+    connection.execute(create_anew(weekly_sales(sales.controls)))
     batches = connection.execute(statement("weekly_batches"), {"rows": BATCH_ROWS}).fetchall()
     add_up = statement(
         "weekly_sales",

@@ -165,20 +165,6 @@ SELECT EXISTS (FROM raw_sales WHERE reason IS NULL AND units <= 0)
 -- Revenue over units where all rows are sales.
 round(sum(units * price), 6) / round(sum(units), 9)
 
--- name: create_weekly_sales
-CREATE OR REPLACE TABLE weekly_sales (
-    category VARCHAR,
-    product VARCHAR,
-    period_start DATE,
-    units DOUBLE,
-    revenue DOUBLE,
-    price DOUBLE,
-    regular_price DOUBLE,
-    n_rows BIGINT,
-    category_hash UBIGINT
-    {controls}
-)
-
 -- name: weekly_batches
 -- Product codes in batches of about as many rows: the first code of each.
 SELECT min(code) AS first_code

@@ -5,9 +5,9 @@ Units change by (1 + p)^beta - 1 and revenue by (1 + p)^(1 + beta) - 1 at a pric
 
 import duckdb
 
-from elasticity_assets.published.tables import CATEGORY_MOVE_ELASTICITY, PRICE_SCENARIOS, PRODUCT_ELASTICITY
-from elasticity_assets.warehouse.schema import bring_up_to_date, create_table, qualified
+from elasticity_assets.warehouse.schema import qualified
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.tables import CATEGORY_MOVE_ELASTICITY, PRICE_SCENARIOS, PRODUCT_ELASTICITY
 
 
 def select_scenarios(changes: str, database: str | None = None) -> str:
@@ -33,8 +33,6 @@ def replace_scenarios(connection: duckdb.DuckDBPyConnection) -> int:
 
     DuckDB works it out without all rows in memory. The caller begins and commits the transaction.
     """
-    connection.execute(create_table(CATEGORY_MOVE_ELASTICITY))
-    bring_up_to_date(connection, PRICE_SCENARIOS)
     table = qualified(PRICE_SCENARIOS)
     connection.execute(statement("delete_rows", table=table))
     source = f"({select_scenarios(statement('price_changes'))})"

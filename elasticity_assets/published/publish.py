@@ -21,7 +21,21 @@ import pyarrow as pa
 
 from elasticity_assets.published.kept import archive, kept_files
 from elasticity_assets.published.price_scenarios import select_scenarios
-from elasticity_assets.published.tables import (
+from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
+from elasticity_assets.settings import database_name
+from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
+from elasticity_assets.warehouse.file import STORAGE_VERSION, Say, Warehouse
+from elasticity_assets.warehouse.sales_tables import weekly_sales
+from elasticity_assets.warehouse.schema import (
+    Table,
+    columns_there,
+    comment_statements,
+    create_table,
+    qualified,
+    typed_columns,
+)
+from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
     CONTROL_EFFECT,
@@ -32,26 +46,9 @@ from elasticity_assets.published.tables import (
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
     REFITS,
-    published_tables,
-    weekly_sales,
 )
-from elasticity_assets.settings import database_name
-from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
-from elasticity_assets.warehouse.file import STORAGE_VERSION, Say, Warehouse
-from elasticity_assets.warehouse.schema import (
-    Table,
-    comment_statements,
-    create_table,
-    qualified,
-    typed_columns,
-)
-from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
 
-MACRO_COMMENT = (
-    "What units and revenue of a product do at any price change above -1 [fraction of the price]: of this product "
-    "alone, and of its whole category; flagged beyond the prices observed. Columns as in price_scenarios"
-)
 PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax", "numpy", "scipy")
 """Packages whose versions `refits` names, beside Python's."""
 WRITTEN_BY_CATEGORY = (
@@ -217,8 +214,6 @@ def kept_refits(warehouse: Warehouse, published: Path) -> list[str]:
 
 def last_categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Categories that the last refit published, sorted; none before the first."""
-    for table in (REFITS, ELASTICITY_HISTORY):
-        connection.execute(create_table(table))
     return [category for (category,) in connection.execute(statement("last_categories")).fetchall()]
 
 
@@ -237,7 +232,7 @@ def _build(
     connection.execute("BEGIN")  # one commit, not one for each comment
     try:
         tables = published_tables(controls)
-        present = {found for (found,) in connection.execute(statement("tables_there")).fetchall()}
+        present = columns_there(connection)
         row_counts = dict.fromkeys((table.name for table in tables), 0)
         for table in tables:
             connection.execute(create_table(table, database))
@@ -270,14 +265,13 @@ def _build(
 
 def _controls(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Control columns of the warehouse's `weekly_sales`."""
-    plain = {"n_rows", "category_hash", *(column.name for column in weekly_sales().columns)}
-    found = connection.execute(statement("table_columns"), {"table": weekly_sales().name}).fetchall()
-    return [name for (name,) in found if name not in plain]
+    plain = {column.name for column in weekly_sales().columns}
+    return [name for name in columns_there(connection)[weekly_sales().name] if name not in plain]
 
 
 def _sources(table: Table, *, exists: bool) -> list[str]:
     """List what the published table is copied from: tables, or queries in brackets."""
-    own = [qualified(table)] if exists else []  # history does not exist before the first refit
+    own = [qualified(table)] if exists else []  # a snapshot of an earlier version has fewer tables
     earlier = [f"({statement('earlier_refits', table=name)})" for name in own]
     if table is REFITS:
         return [*earlier, "this_refit"]
@@ -346,7 +340,6 @@ def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
             (REFITS, "this_refit"),
             (ELASTICITY_HISTORY, f"({statement('history_of_refit')})"),
         ):
-            connection.execute(create_table(table))
             name, columns = qualified(table), typed_columns(table)
             connection.execute(statement("delete_refit", table=name), {"refit_id": refit.refit_id})
             connection.execute(statement("insert_rows", table=name, columns=columns, source=source))

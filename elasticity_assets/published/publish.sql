@@ -39,11 +39,6 @@ ORDER BY category
 -- name: attach_new_file
 ATTACH {file} AS {database} (READ_WRITE, STORAGE_VERSION {version})
 
--- name: tables_there
-SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()
-UNION ALL
-SELECT view_name FROM duckdb_views() WHERE database_name = current_database()
-
 -- name: copy_table
 INSERT INTO {target} BY NAME SELECT {columns} FROM {source} ORDER BY {key}
 

@@ -13,8 +13,8 @@ from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
 from elasticity_assets.inference.summaries import category_move_summary, category_summary, product_summary
 from elasticity_assets.published.flags import ONE_PRICE, flags
-from elasticity_assets.published.tables import CATEGORY_MOVE_ELASTICITY, HELDOUT_SCORES
 from elasticity_assets.warehouse.schema import Table
+from elasticity_assets.warehouse.tables import CATEGORY_MOVE_ELASTICITY, HELDOUT_SCORES
 
 
 def product_rows(

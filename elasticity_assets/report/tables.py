@@ -16,7 +16,9 @@ from elasticity_assets.inference.judging.limits import (
     lead_within_limits,
 )
 from elasticity_assets.inference.judging.scores import MODEL
-from elasticity_assets.published.tables import (
+from elasticity_assets.warehouse.schema import qualified
+from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     FIT_DIAGNOSTICS,
     GLOBAL_ELASTICITY,
@@ -24,8 +26,6 @@ from elasticity_assets.published.tables import (
     PRODUCT_ELASTICITY,
     REFITS,
 )
-from elasticity_assets.warehouse.schema import qualified
-from elasticity_assets.warehouse.sql import statement
 
 
 @dataclass(frozen=True)

@@ -11,25 +11,9 @@ from datetime import UTC, datetime
 import dagster as dg
 import duckdb
 
-from elasticity_assets.warehouse.schema import Column, Table, bring_up_to_date
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.tables import CHECK_RESULTS
 from elasticity_assets.words import in_one_line
-
-CHECK_RESULTS = Table(
-    "check_results",
-    "One row a check and category: its last result. A check of everything at once has one row, of no category.",
-    ("check", "asset", "category"),
-    (
-        Column("check", "VARCHAR", "text", "Name of the check"),
-        Column("asset", "VARCHAR", "text", "Asset that it checks"),
-        Column("category", "VARCHAR", "text", "Product category; empty for a check of everything at once"),
-        Column("passed", "BOOLEAN", "true or false", "Whether the check passed"),
-        Column("severity", "VARCHAR", "error or warning", "What it means where it did not pass"),
-        Column("message", "VARCHAR", "text", "What was found, in one line; empty for a category that passed"),
-        Column("evaluated_at", "TIMESTAMP", "UTC", "When the check was made"),
-        Column("refit_id", "VARCHAR", "text", "Run that made it; a refit's run is the refit"),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -90,7 +74,6 @@ def record(connection: duckdb.DuckDBPyConnection, results: Sequence[CheckResult]
     results : sequence of CheckResult
         Each check and category once.
     """
-    bring_up_to_date(connection, CHECK_RESULTS)
     rows = [asdict(result) for result in results]
     columns = {field.name: [row[field.name] for row in rows] for field in fields(CheckResult)}
     key = {name: columns[name] for name in CHECK_RESULTS.key}

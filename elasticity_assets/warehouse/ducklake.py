@@ -27,14 +27,7 @@ from tenacity import (
 )
 
 from elasticity_assets.settings import DUCKLAKE
-from elasticity_assets.warehouse.file import (
-    SCHEMA_VERSION,
-    Result,
-    Say,
-    Warehouse,
-    WarehouseError,
-    version_of_tables,
-)
+from elasticity_assets.warehouse.file import Result, Say, Warehouse, WarehouseError
 from elasticity_assets.warehouse.postgres_lock import postgres_lock
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
@@ -126,12 +119,12 @@ class DuckLakeWarehouse(Warehouse):
             connection.execute(statement("ducklake_use", database=quoted(DATABASE)))
             yield connection
 
-    def _is_up_to_date(self) -> bool:
+    def _exists(self) -> bool:
         try:
-            with self._connection(read_only=True) as connection:
-                return version_of_tables(connection) == SCHEMA_VERSION
+            self._instance(read_only=True)
         except WarehouseError:  # there is no lake yet; or what is wrong shows when it is opened for writing
             return False
+        return True
 
     @contextmanager
     def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -22,12 +22,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.check_results import record, results_of_run
+from elasticity_assets.warehouse.migration import SCHEMA_VERSION, migrate, version_of_tables
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line
-
-SCHEMA_VERSION = 2
-"""Version of the tables in sql/schema.sql. When it rises, `_bring_up_to_date` says how older files follow."""
 
 STORAGE_VERSION = "v1.2.0"
 """DuckDB's file format: clients from 1.2 on read it."""
@@ -165,8 +163,12 @@ class Warehouse(dg.ConfigurableResource):
         WarehouseError
             If another version of the project wrote it.
         """
-        if not self._is_up_to_date():
-            self.in_transaction(lambda connection: None)  # opening for writing creates or migrates the tables
+        if self._exists():
+            with self._connection(read_only=True) as connection:
+                if version_of_tables(connection) == SCHEMA_VERSION:
+                    yield connection
+                    return
+        self.in_transaction(lambda connection: None)  # opening for writing creates or migrates the tables
         with self._connection(read_only=True) as connection:
             yield connection
 
@@ -188,11 +190,8 @@ class Warehouse(dg.ConfigurableResource):
             _bring_up_to_date(connection, self.path)
             yield connection
 
-    def _is_up_to_date(self) -> bool:
-        if not Path(self.path).exists():
-            return False
-        with self._connection(read_only=True) as connection:
-            return version_of_tables(connection) == SCHEMA_VERSION
+    def _exists(self) -> bool:
+        return Path(self.path).exists()
 
     @contextmanager
     def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -236,15 +235,6 @@ class Warehouse(dg.ConfigurableResource):
             raise WarehouseError(f"{path} cannot be opened: {in_one_line(error)}") from None
 
 
-def version_of_tables(connection: duckdb.DuckDBPyConnection) -> int:
-    """Version of a warehouse's tables, 0 for a new one."""
-    try:
-        row = connection.execute(statement("schema_version")).fetchone()
-    except duckdb.CatalogException:
-        return 0
-    return row[0] if row else 0
-
-
 def _bring_up_to_date(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     version = version_of_tables(connection)
     if version > SCHEMA_VERSION:
@@ -253,10 +243,7 @@ def _bring_up_to_date(connection: duckdb.DuckDBPyConnection, path: str) -> None:
             f"known up to {SCHEMA_VERSION}); update elasticity_assets"
         )
     if version < SCHEMA_VERSION:
-        connection.execute("BEGIN")
-        connection.execute(statement("schema"))
-        connection.execute(statement("set_schema_version"), [SCHEMA_VERSION])
-        connection.execute("COMMIT")
+        migrate(connection)
 
 
 def _remove_temporary(path: str) -> None:

@@ -1,7 +1,7 @@
 """What a table's schema is, and the statements that follow from it: create, comment, replace rows."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pandas as pd
@@ -25,7 +25,9 @@ class Column:
     nullable : bool
         Whether NULL occurs; `meaning` says when.
     before : str
-        SQL literal that rows have which were written before the table had this column.
+        SQL literal that rows have which were written before the table had this column; by default NULL.
+    published : bool
+        Whether analysts get it; else it is the warehouse's own.
     """
 
     name: str
@@ -33,7 +35,8 @@ class Column:
     unit: str
     meaning: str
     nullable: bool = False
-    before: str = "NULL"
+    before: str = ""
+    published: bool = True
 
     @property
     def comment(self) -> str:
@@ -60,6 +63,14 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
 
+    def with_columns(self, more: Iterable[Column]) -> "Table":
+        """Give the table with further columns."""
+        return replace(self, columns=(*self.columns, *more))
+
+    def published(self) -> "Table":
+        """Give the table as analysts get it."""
+        return replace(self, columns=tuple(column for column in self.columns if column.published))
+
 
 def qualified(table: Table, database: str | None = None) -> str:
     """Quoted name of a table, in an attached database where one is given."""
@@ -78,29 +89,47 @@ def typed_columns(table: Table, names: Iterable[str] | None = None) -> str:
 
 def create_table(table: Table, database: str | None = None) -> str:
     """Statement that creates the table if it is not there, in an attached database where one is given."""
-    columns = ", ".join(
+    return statement("create_table", table=qualified(table, database), columns=_declared_columns(table))
+
+
+def create_anew(table: Table) -> str:
+    """Statement that creates the table, empty, in place of the one that is there."""
+    return statement("create_table_anew", table=qualified(table), columns=_declared_columns(table))
+
+
+def _declared_columns(table: Table) -> str:
+    return ", ".join(
         f"{quoted(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
         for column in table.columns
     )
-    return statement("create_table", table=qualified(table, database), columns=columns)
 
 
-def bring_up_to_date(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Create the table, or add the columns that it lacks since an earlier version made it."""
-    connection.execute(create_table(table))
-    found = connection.execute(statement("table_columns"), {"table": table.name}).fetchall()
-    present = {name for (name,) in found}
-    for column in table.columns:
-        if column.name not in present:
-            connection.execute(
-                statement(
-                    "add_column",
-                    table=qualified(table),
-                    column=quoted(column.name),
-                    type=column.type,
-                    default=column.before,
+def columns_there(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Names of the columns of each table and view that the current database has."""
+    found: dict[str, list[str]] = {}
+    for table, column in connection.execute(statement("columns_there")).fetchall():
+        found.setdefault(table, []).append(column)
+    return found
+
+
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Create the tables that are missing, and add the columns that others lack since an earlier version made them."""
+    present = columns_there(connection)
+    for table in tables:
+        if table.name not in present:
+            connection.execute(create_table(table))
+            continue
+        for column in table.columns:
+            if column.name not in present[table.name]:
+                connection.execute(
+                    statement(
+                        "add_column",
+                        table=qualified(table),
+                        column=quoted(column.name),
+                        type=column.type,
+                        default=f"DEFAULT {column.before}" if column.before else "",
+                    )
                 )
-            )
 
 
 def comment_statements(table: Table, database: str | None = None) -> list[str]:
@@ -120,7 +149,7 @@ def replace_rows(
     rows: pd.DataFrame,
     categories: Iterable[str] | None = None,
 ) -> None:
-    """Replace the table's rows of some categories, or all its rows; create the table where it is missing.
+    """Replace the table's rows of some categories, or all its rows.
 
     Tables that belong together go into one transaction: the caller begins and commits it.
 
@@ -144,7 +173,6 @@ def replace_rows(
     if missing or unknown:
         raise ValueError(f"table {table.name}: columns missing: {missing}, unknown: {unknown}")
     name = qualified(table)
-    bring_up_to_date(connection, table)
     if categories is None:
         connection.execute(statement("delete_rows", table=name))
     else:

@@ -1,11 +1,18 @@
 -- name: create_table
 CREATE TABLE IF NOT EXISTS {table} ({columns})
 
--- name: table_columns
-SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() AND table_name = $table
+-- name: create_table_anew
+CREATE OR REPLACE TABLE {table} ({columns})
+
+-- name: columns_there
+-- Of all tables and views.
+SELECT table_name, column_name
+FROM duckdb_columns()
+WHERE database_name = current_database()
+ORDER BY table_name, column_index
 
 -- name: add_column
-ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {type} DEFAULT {default}
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {type} {default}
 
 -- name: comment_on_table
 COMMENT ON TABLE {table} IS {comment}

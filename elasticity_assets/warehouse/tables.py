@@ -1,15 +1,20 @@
-"""The published tables: every column's type, unit and meaning, once.
+"""The tables that fits and refits write, every column's type, unit and meaning, once; and all of a warehouse's tables.
 
 The warehouse creates its tables from them, the published file takes its comments from them, and the UI and
-`docs/tables.md` show them.
+`docs/tables.md` show them. What ingestion writes is in `sales_tables`.
 """
 
-from collections.abc import Sequence
-
+from elasticity_assets.warehouse.sales_tables import (
+    CATEGORY,
+    PRODUCT,
+    PRODUCTS,
+    RAW_SALES,
+    SALES_FILES,
+    UNUSED_SALES,
+    weekly_sales,
+)
 from elasticity_assets.warehouse.schema import Column, Table
 
-CATEGORY = Column("category", "VARCHAR", "text", "Product category, as in the sales files")
-PRODUCT = Column("product", "VARCHAR", "text", "Product code, as in the sales files")
 FIT_ID = Column("fit_id", "VARCHAR", "id", "Names one category's fit")
 FITTED_AT = Column("fitted_at", "TIMESTAMP", "UTC", "When that fit ended")
 REFIT_ID = Column("refit_id", "VARCHAR", "id", "Names one publication of these tables")
@@ -544,24 +549,6 @@ ELASTICITY_HISTORY = Table(
     ),
 )
 
-REJECTED_SALES = Table(
-    "rejected_sales",
-    "One row a rejected row of the sales files: nothing is dropped in silence.",
-    ("file", "line"),
-    (
-        Column("file", "VARCHAR", "path", "The file it came in"),
-        Column(
-            "line",
-            "BIGINT",
-            "rows",
-            "Its place in the file: a CSV file's header is 1, a Parquet file's first row 1",
-        ),
-        Column("reason", "VARCHAR", "text", "Why it was rejected, in words"),
-        Column("row", "VARCHAR", "JSON", "The row as delivered, by column"),
-        Column("units", "DOUBLE", "units sold", "Its units; NULL where they could not be read", True),
-    ),
-)
-
 REFITS = Table(
     "refits",
     "One row a refit that published these tables.",
@@ -589,71 +576,52 @@ REFITS = Table(
 )
 
 
-def weekly_sales(controls: Sequence[str] = ()) -> Table:
-    """Give the schema of weekly_sales, whose last columns are the controls that the settings name.
-
-    Raises
-    ------
-    ValueError
-        If a control has the name of another column.
-    """
-    fixed = (
+FIT_FAILURES = Table(
+    "fit_failures",
+    "One row a category whose last fit failed.",
+    ("category",),
+    (
         CATEGORY,
-        PRODUCT,
-        Column("period_start", "DATE", "date", "First day of the day, week or month"),
-        Column("units", "DOUBLE", "units sold", "Units sold in the period, net of returns"),
-        Column("revenue", "DOUBLE", "currency of the files", "Revenue of the period"),
-        Column("price", "DOUBLE", "currency a unit", "Price of the period by the settings' price_rule"),
-        Column(
-            "regular_price",
-            "DOUBLE",
-            "currency a unit",
-            "Price without promotion; NULL where the files give none",
-            True,
-        ),
-    )
-    taken = {column.name for column in fixed}
-    for control in controls:
-        if control.lower() in taken:
-            raise ValueError(
-                f"control {control!r} has the name of another column of weekly_sales; rename it in the files"
-            )
-        taken.add(control.lower())
-    return Table(
-        "weekly_sales",
-        "One row a product and period: the sales that the fits saw.",
-        ("category", "product", "period_start"),
-        (
-            *fixed,
-            *(
-                Column(
-                    name,
-                    "DOUBLE",
-                    "as in the files",
-                    f"Control {name}, mean of the period; NULL where not given",
-                    True,
-                )
-                for name in controls
-            ),
-        ),
-    )
+        Column("failed_at", "TIMESTAMP", "UTC", "When the fit failed"),
+        Column("reason", "VARCHAR", "text", "Why, in one line"),
+    ),
+)
 
+CHECK_RESULTS = Table(
+    "check_results",
+    "One row a check and category: its last result. A check of everything at once has one row, of no category.",
+    ("check", "asset", "category"),
+    (
+        Column("check", "VARCHAR", "text", "Name of the check"),
+        Column("asset", "VARCHAR", "text", "Asset that it checks"),
+        Column("category", "VARCHAR", "text", "Product category; empty for a check of everything at once"),
+        Column("passed", "BOOLEAN", "true or false", "Whether the check passed"),
+        Column("severity", "VARCHAR", "error or warning", "What it means where it did not pass"),
+        Column("message", "VARCHAR", "text", "What was found, in one line; empty for a category that passed"),
+        Column("evaluated_at", "TIMESTAMP", "UTC", "When the check was made"),
+        Column("refit_id", "VARCHAR", "text", "Run that made it; a refit's run is the refit"),
+    ),
+)
 
-def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
-    """All published tables, for these controls."""
-    return (
-        PRODUCT_ELASTICITY,
-        CATEGORY_MOVE_ELASTICITY,
-        CATEGORY_ELASTICITY,
-        GLOBAL_ELASTICITY,
-        CONTROL_EFFECT,
-        FIT_DIAGNOSTICS,
-        HELDOUT_SCORES,
-        NUTS_CROSS_CHECK,
-        PRICE_SCENARIOS,
-        PROMOTION_ELASTICITY,
-        ELASTICITY_HISTORY,
-        weekly_sales(controls),
-        REJECTED_SALES,
-        REFITS,
-    )
+WAREHOUSE_TABLES = (
+    SALES_FILES,
+    RAW_SALES,
+    UNUSED_SALES,
+    PRODUCTS,
+    weekly_sales(),
+    FIT_FAILURES,
+    CHECK_RESULTS,
+    PRODUCT_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
+    CATEGORY_ELASTICITY,
+    GLOBAL_ELASTICITY,
+    CONTROL_EFFECT,
+    FIT_DIAGNOSTICS,
+    HELDOUT_SCORES,
+    NUTS_CROSS_CHECK,
+    PRICE_SCENARIOS,
+    PROMOTION_ELASTICITY,
+    ELASTICITY_HISTORY,
+    REFITS,
+)
+"""All tables that a warehouse is made with; the controls join raw_sales and weekly_sales as files are taken in."""

@@ -16,8 +16,8 @@ import yaml
 
 from elasticity_assets.automation.run_failures import failures
 from elasticity_assets.fitting import ray_tasks
-from elasticity_assets.published import tables
 from elasticity_assets.settings import load_settings
+from elasticity_assets.warehouse import tables
 from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
 from elasticity_assets_tests.support import ray_cluster
 from elasticity_assets_tests.support.ports import free_port

@@ -10,7 +10,6 @@ from elasticity_assets.fitting.packing import pack
 from elasticity_assets.fitting.stored_fits import (
     check_finite,
     check_finite_slopes,
-    failures,
     fit_record,
     new_record,
     of_fit,
@@ -18,7 +17,6 @@ from elasticity_assets.fitting.stored_fits import (
     pack_panel,
     panel_hash,
     readable_fit,
-    record_outcomes,
     unpack_fit,
 )
 from elasticity_assets.inference.judging.split_samples import SplitSamples
@@ -89,10 +87,3 @@ def test_slopes_that_are_not_finite_are_refused() -> None:
     bad.promotion.sd[0] = np.inf
     with pytest.raises(FloatingPointError, match="promotion slope"):
         check_finite_slopes(bad)
-
-
-def test_failures_stay_until_the_category_is_fitted(connection) -> None:
-    assert failures(connection) == {}
-    record_outcomes(connection, ["a"], {"b": "no", "c'": "never"})
-    record_outcomes(connection, ["a", "b"], {})
-    assert {name: reason for name, (_, reason) in failures(connection).items()} == {"c'": "never"}

@@ -7,19 +7,21 @@ import pytest
 
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.published import rows as rows_of
-from elasticity_assets.published import tables
 from elasticity_assets.published.price_scenarios import replace_scenarios
-from elasticity_assets.warehouse.schema import replace_rows
+from elasticity_assets.warehouse import tables
+from elasticity_assets.warehouse.schema import bring_up_to_date, replace_rows
 from elasticity_assets_tests.published.test_rows import RECORD, assert_fits, posterior, sales
 
 pytestmark = pytest.mark.quick
 
+SCENARIO_TABLES = (tables.PRODUCT_ELASTICITY, tables.CATEGORY_MOVE_ELASTICITY, tables.PRICE_SCENARIOS)
 NO_MOVES = rows_of.concatenated([], tables.CATEGORY_MOVE_ELASTICITY)
 
 
 def scenario_rows(products: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
     """Rows of price_scenarios as DuckDB works them out."""
     with duckdb.connect() as connection:
+        bring_up_to_date(connection, SCENARIO_TABLES)
         replace_rows(connection, tables.PRODUCT_ELASTICITY, products)
         replace_rows(connection, tables.CATEGORY_MOVE_ELASTICITY, moves)
         for _ in range(2):  # what was there is replaced
@@ -112,8 +114,9 @@ def test_no_products_have_no_scenarios() -> None:
 def test_products_that_are_gone_have_no_scenarios_any_more() -> None:
     two = rows_of.product_rows(posterior(), RECORD, sales(), min_periods=8)
     with duckdb.connect() as connection:
+        bring_up_to_date(connection, SCENARIO_TABLES)
         for products in (two, two.iloc[:1]):
             replace_rows(connection, tables.PRODUCT_ELASTICITY, products)
-            assert replace_scenarios(connection) == 9 * len(products)  # without category_move_elasticity
+            assert replace_scenarios(connection) == 9 * len(products)
         left = connection.sql("SELECT DISTINCT product FROM price_scenarios").fetchall()
     assert left == [(two["product"].iloc[0],)]

@@ -19,7 +19,7 @@ from elasticity_assets.published.publish import (
     publish,
     publish_again,
 )
-from elasticity_assets.published.tables import published_tables
+from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.sql import quoted
 from elasticity_assets_tests.support.small_warehouse import CONTROLS, NASTY, fill, refit
@@ -88,7 +88,7 @@ def test_publishes_every_table_with_the_schemas_columns_and_comments(warehouse, 
             (name, comment, nullable) for owner, name, comment, nullable in columns if owner == table.name
         ]
         assert found == [(c.name, c.comment, c.nullable) for c in table.columns]
-    assert macro == (module.MACRO_COMMENT,)
+    assert macro == (MACRO_COMMENT,)
     counts = {name: len(rows) for name, rows in contents(published).items()}
     assert counts == row_counts
     assert counts["price_scenarios"] == 9 * 5

@@ -12,7 +12,7 @@ from elasticity_assets.inference.hierarchy import message, pool
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics, Summary, TwoSlopes
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.published import rows as rows_of
-from elasticity_assets.published import tables
+from elasticity_assets.warehouse import tables
 
 pytestmark = pytest.mark.quick
 

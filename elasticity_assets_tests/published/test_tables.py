@@ -1,20 +1,13 @@
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-import pandas as pd
 import pytest
 
-from elasticity_assets.published.tables import REFITS, published_tables, weekly_sales
-from elasticity_assets.warehouse.schema import (
-    Column,
-    Table,
-    comment_statements,
-    create_table,
-    replace_rows,
-)
+from elasticity_assets.published.tables import published_tables
+from elasticity_assets.warehouse.schema import create_table
+from elasticity_assets.warehouse.tables import WAREHOUSE_TABLES
 
 pytestmark = pytest.mark.quick
 
@@ -54,33 +47,6 @@ COLUMNS = {
         failed versions""",
 }
 
-NASTY = 'it\'s "odd"; DROP TABLE x; --\n😀'
-SHELF = Table(
-    NASTY,
-    f"Comment {NASTY}",
-    ("category",),
-    (
-        Column("category", "VARCHAR", "text", "The category"),
-        Column(NASTY, "DOUBLE", "units", f"Meaning {NASTY}"),
-        Column("note", "VARCHAR", "text", "A note", nullable=True),
-    ),
-)
-
-
-@pytest.fixture
-def memory():
-    with duckdb.connect() as connection:
-        yield connection
-
-
-def rows(**values: list) -> pd.DataFrame:
-    return pd.DataFrame({"category": values["category"], NASTY: values["number"]})
-
-
-def contents(connection: duckdb.DuckDBPyConnection) -> list[tuple]:
-    name = NASTY.replace('"', '""')
-    return connection.execute(f'FROM "{name}" ORDER BY ALL').fetchall()
-
 
 def test_tables_and_columns_have_the_promised_names():
     found = {table.name: [column.name for column in table.columns] for table in published_tables(["display"])}
@@ -88,7 +54,7 @@ def test_tables_and_columns_have_the_promised_names():
 
 
 def test_every_comment_says_meaning_and_unit():
-    for table in published_tables(["display"]):
+    for table in (*published_tables(["display"]), *WAREHOUSE_TABLES):
         assert table.comment.endswith(".")
         assert set(table.key) <= {column.name for column in table.columns}
         for column in table.columns:
@@ -107,86 +73,14 @@ def test_elasticities_say_that_they_are_relative_price_elasticities():
                 assert "relative-price elasticity" in column.comment
 
 
-def test_statements_create_and_comment_what_the_schema_says(memory):
-    memory.execute(create_table(SHELF))
-    memory.execute(create_table(SHELF))  # twice does no harm
-    for statement in comment_statements(SHELF):
-        memory.execute(statement)
-    found = memory.execute(
-        "SELECT column_name, data_type, comment, is_nullable FROM duckdb_columns() WHERE NOT internal"
-    ).fetchall()
-    assert found == [(column.name, column.type, column.comment, column.nullable) for column in SHELF.columns]
-    assert memory.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall() == [
-        (NASTY, SHELF.comment)
-    ]
-
-
-def test_every_published_table_can_be_created(memory):
-    memory.execute("ATTACH ':memory:' AS other")
-    for table in published_tables(["display", NASTY]):
-        memory.execute(create_table(table, "other"))
-    found = memory.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'other'").fetchall()
+def test_every_published_table_can_be_created():
+    with duckdb.connect() as memory:
+        memory.execute("ATTACH ':memory:' AS other")
+        for table in published_tables(["display", 'it\'s "odd"']):
+            memory.execute(create_table(table, "other"))
+        tables = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'other'"
+        found = memory.execute(tables).fetchall()
     assert {name for (name,) in found} == set(COLUMNS)
-
-
-def test_replace_rows_replaces_only_the_named_categories(memory):
-    replace_rows(memory, SHELF, rows(category=["a", "b", NASTY], number=[1, 2, 3]))
-    replace_rows(memory, SHELF, rows(category=["a", NASTY], number=[10, 30]), ["a", NASTY, "gone"])
-    assert contents(memory) == [("a", 10.0, None), ("b", 2.0, None), (NASTY, 30.0, None)]
-    replace_rows(memory, SHELF, rows(category=[], number=[]), ["b"])
-    assert [row[0] for row in contents(memory)] == ["a", NASTY]
-    replace_rows(memory, SHELF, rows(category=["c"], number=[5]))
-    assert contents(memory) == [("c", 5.0, None)]
-
-
-def test_replace_rows_rolls_back_with_the_callers_transaction(memory):
-    replace_rows(memory, SHELF, rows(category=["a"], number=[1]))
-    memory.execute("BEGIN")
-    replace_rows(memory, SHELF, rows(category=["a"], number=[2]))
-    memory.execute("ROLLBACK")
-    assert contents(memory) == [("a", 1.0, None)]
-
-
-def test_replace_rows_refuses_what_does_not_fit(memory):
-    with pytest.raises(ValueError, match=r"columns missing: \['category'\], unknown: \['other'\]"):
-        replace_rows(memory, SHELF, pd.DataFrame({NASTY: [1.0], "other": [1]}))
-    with pytest.raises(ValueError, match=r"rows of other categories: \['b'\]"):
-        replace_rows(memory, SHELF, rows(category=["a", "b"], number=[1, 2]), ["a"])
-    with pytest.raises(duckdb.ConstraintException):
-        replace_rows(memory, SHELF, rows(category=["a"], number=[None]).astype({NASTY: float}))
-
-
-def test_a_table_of_an_earlier_version_gains_its_new_columns(memory):
-    replace_rows(memory, SHELF, rows(category=["a", "b"], number=[1, 2]))
-    newer = replace(SHELF, columns=(*SHELF.columns, Column("n", "BIGINT", "shelves", "How many", before="7")))
-    memory.execute("BEGIN")
-    replace_rows(memory, newer, rows(category=["a"], number=[3]).assign(n=9), ["a"])
-    memory.execute("COMMIT")
-    assert contents(memory) == [("a", 3.0, None, 9), ("b", 2.0, None, 7)]
-
-
-def test_lists_and_maps_are_stored(memory):
-    row = pd.DataFrame(
-        {
-            "refit_id": ["r"],
-            "refitted_at": pd.Timestamp("2026-01-05 06:00"),
-            "seconds": 1.5,
-            "failed": [[NASTY]],
-        }
-        | dict.fromkeys(["n_files", "rows_in", "rows_used", "rows_rejected", "n_categories", "n_products"], 1)
-    ).assign(versions=[{"jax": "1", NASTY: "2"}])
-    replace_rows(memory, REFITS, row)
-    found = memory.execute("SELECT failed, versions, refitted_at FROM refits").fetchone()
-    assert found == ([NASTY], {"jax": "1", NASTY: "2"}, row["refitted_at"][0].to_pydatetime())
-
-
-def test_a_control_may_not_take_another_columns_name():
-    assert [column.name for column in weekly_sales(["display"]).columns][-1] == "display"
-    for name in ("price", "Units"):
-        with pytest.raises(ValueError, match=f"control '{name}' has the name of another column"):
-            weekly_sales([name])
-    with pytest.raises(ValueError, match="rename it"):
-        weekly_sales(["display", "DISPLAY"])
 
 
 def test_document_is_in_step_with_the_schema():

@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from elasticity_assets.ingestion.category import category_hash
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.published.publish import Refit
-from elasticity_assets.published.tables import (
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.schema import replace_rows
+from elasticity_assets.warehouse.sql import quoted
+from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
     CONTROL_EFFECT,
@@ -16,9 +20,6 @@ from elasticity_assets.published.tables import (
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
 )
-from elasticity_assets.warehouse.file import Warehouse
-from elasticity_assets.warehouse.schema import replace_rows
-from elasticity_assets.warehouse.sql import quoted
 
 NASTY = 'Käse\'; DROP TABLE refits; --\n"🧀" {x}'
 CATALOGUE = {"soup": ["1", "2", "3"], NASTY: ["1", NASTY]}
@@ -121,6 +122,7 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
             pd.DataFrame({"period_start": pd.to_datetime(["2026-01-05", "2026-01-12"])}), how="cross"
         )
         sales = periods.assign(units=15.0, revenue=30.0, price=2.0, n_rows=1, **dict.fromkeys(CONTROLS, 0.25))
+        sales["category_hash"] = [category_hash(category) for category in sales["category"]]
         connection.register("sales", sales)
         connection.execute("INSERT INTO weekly_sales BY NAME FROM sales")
         connection.execute(

@@ -13,7 +13,8 @@ from elasticity_assets.settings import DUCKLAKE
 from elasticity_assets.warehouse import ducklake as module
 from elasticity_assets.warehouse import postgres_lock as lock_module
 from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse, close_connections
-from elasticity_assets.warehouse.file import SCHEMA_VERSION, WarehouseError
+from elasticity_assets.warehouse.file import WarehouseError
+from elasticity_assets.warehouse.migration import SCHEMA_VERSION
 from elasticity_assets.warehouse.postgres_lock import postgres_lock
 from elasticity_assets.warehouse.run_lock import RunLockError
 from elasticity_assets_tests.support.ports import free_port

@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from elasticity_assets.command.runs import what_failed
-from elasticity_assets.ingestion.category import category_hash
 from elasticity_assets.warehouse import file as module
-from elasticity_assets.warehouse.file import SCHEMA_VERSION, Warehouse, WarehouseError
+from elasticity_assets.warehouse.file import Warehouse, WarehouseError
+from elasticity_assets.warehouse.migration import SCHEMA_VERSION
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -207,18 +207,6 @@ def test_a_file_of_a_newer_version_is_refused(warehouse_file: Warehouse) -> None
         connection.execute("INSERT INTO schema_version (version) VALUES (?)", [SCHEMA_VERSION + 1])
     with pytest.raises(WarehouseError, match="newer version"), warehouse_file.write():
         pass
-
-
-def test_tables_of_version_1_gain_the_hash_by_which_categories_are_found(warehouse_file: Warehouse) -> None:
-    with warehouse_file.write() as connection:
-        connection.execute("ALTER TABLE weekly_sales DROP COLUMN category_hash")
-        connection.execute("INSERT INTO weekly_sales (category, product, units) VALUES ('soup', 'a', 1)")
-        connection.execute("UPDATE schema_version SET version = 1")
-    with warehouse_file.read() as connection:
-        assert connection.execute("SELECT category_hash FROM weekly_sales").fetchone() == (
-            category_hash("soup"),
-        )
-        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (SCHEMA_VERSION,)
 
 
 def test_a_file_that_is_no_database_is_refused(warehouse_file: Warehouse) -> None:

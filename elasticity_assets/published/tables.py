@@ -1,0 +1,45 @@
+"""What the published file holds: tables of the warehouse, and a macro."""
+
+from collections.abc import Sequence
+
+from elasticity_assets.warehouse.sales_tables import REJECTED_SALES, weekly_sales
+from elasticity_assets.warehouse.schema import Table
+from elasticity_assets.warehouse.tables import (
+    CATEGORY_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
+    CONTROL_EFFECT,
+    ELASTICITY_HISTORY,
+    FIT_DIAGNOSTICS,
+    GLOBAL_ELASTICITY,
+    HELDOUT_SCORES,
+    NUTS_CROSS_CHECK,
+    PRICE_SCENARIOS,
+    PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
+    REFITS,
+)
+
+MACRO_COMMENT = (
+    "What units and revenue of a product do at any price change above -1 [fraction of the price]: of this product "
+    "alone, and of its whole category; flagged beyond the prices observed. Columns as in price_scenarios"
+)
+
+
+def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
+    """All published tables, for these controls."""
+    return (
+        PRODUCT_ELASTICITY,
+        CATEGORY_MOVE_ELASTICITY,
+        CATEGORY_ELASTICITY,
+        GLOBAL_ELASTICITY,
+        CONTROL_EFFECT,
+        FIT_DIAGNOSTICS,
+        HELDOUT_SCORES,
+        NUTS_CROSS_CHECK,
+        PRICE_SCENARIOS,
+        PROMOTION_ELASTICITY,
+        ELASTICITY_HISTORY,
+        weekly_sales(controls).published(),
+        REJECTED_SALES,
+        REFITS,
+    )

@@ -1,0 +1,36 @@
+-- name: schema_version
+SELECT max(version) FROM schema_version
+
+-- name: create_schema_version
+CREATE TABLE IF NOT EXISTS schema_version (
+    version INTEGER NOT NULL,
+    since TIMESTAMP NOT NULL DEFAULT current_localtimestamp()
+)
+
+-- name: set_schema_version
+INSERT INTO schema_version (version) VALUES ($version)
+
+-- name: rejected_sales
+-- Every row left out: "row" is JSON, as delivered if the row cannot be used, else as read.
+CREATE OR REPLACE VIEW rejected_sales AS
+SELECT f.file, r.line, r.reason, r."row", r.units
+FROM raw_sales AS r
+JOIN sales_files AS f ON f.file_id = r.file_id
+WHERE r.reason IS NOT NULL
+UNION ALL
+SELECT
+    f.file,
+    u.line,
+    u.reason,
+    CAST(to_json(struct_pack(
+        product := r.product, category := r.category, store := r.store, day := r.day, units := r.units,
+        price := r.price, regular_price := r.regular_price, description := r.description
+    )) AS VARCHAR) AS "row",
+    r.units
+FROM unused_sales AS u
+JOIN raw_sales AS r ON r.file_id = u.file_id AND r.line = u.line
+JOIN sales_files AS f ON f.file_id = u.file_id
+
+-- name: hash_categories
+-- Tables of version 1 had no hash.
+UPDATE weekly_sales SET category_hash = md5_number_lower(category) WHERE category_hash IS NULL
