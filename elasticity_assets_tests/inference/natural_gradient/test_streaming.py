@@ -111,7 +111,7 @@ def test_parts_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
 MEMORY = """
 import json, resource, sys
 from pathlib import Path
-from elasticity_assets.inference import streaming
+from elasticity_assets.inference.natural_gradient import streaming
 from elasticity_assets.inference.options import NaturalGradientOptions
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.simulate import Simulation, simulate_categories, simulated_panels
