@@ -37,6 +37,7 @@ LAYERS = (
             "settings": "YAML, validated",
             "holiday_control": "public holidays",
             "words": "errors in a line",
+            "atomic_write": "whole files",
         },
     ),
     ("numbers only: jax, numpy, scipy", {"inference": "the model, its engines, and what a fit is worth"}),

@@ -8,6 +8,7 @@ import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from elasticity_assets.atomic_write import atomic_write
 from elasticity_assets.settings import settings_file
 
 
@@ -26,10 +27,9 @@ def dagster_home() -> Path:
     if not os.access(folder, os.W_OK):  # SQLite would tell it in a page
         raise PermissionError(f"{folder} cannot be written; make it writable, or set DAGSTER_HOME")
     if not (folder / "dagster.yaml").exists():
-        with as_file(files("elasticity_assets") / "dagster.yaml") as template:
-            beside = folder / f".dagster.yaml.{os.getpid()}.tmp"  # a kill must not leave half of it
-            shutil.copyfile(template, beside)
-            beside.replace(folder / "dagster.yaml")
+        template = files("elasticity_assets") / "dagster.yaml"
+        with as_file(template) as source, atomic_write(folder / "dagster.yaml") as beside:
+            shutil.copyfile(source, beside)
     return folder
 
 

@@ -27,6 +27,7 @@ LAYERS = [
     "settings",
     "holiday_control",
     "words",
+    "atomic_write",
     "inference",
 ]
 """From the top; a module imports nothing from a layer above its own. The other modules are below them all."""

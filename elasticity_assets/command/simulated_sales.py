@@ -1,14 +1,14 @@
 """Simulated sales as files: one category drawn and written at a time, so that any size fits in memory."""
 
-import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from elasticity_assets.atomic_write import atomic_write
 from elasticity_assets.inference.simulate import Simulation, Truth, simulate_categories
 
 SUFFIXES = (".csv", ".parquet")
@@ -88,12 +88,5 @@ def _writer(file: Path) -> Iterator[_Writer]:
     if file.suffix not in SUFFIXES:
         raise ValueError(f"{file}: the name must end in {' or '.join(SUFFIXES)}")
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    writer = _Writer(beside, file.suffix)
-    try:
+    with atomic_write(file) as beside, closing(_Writer(beside, file.suffix)) as writer:
         yield writer
-        writer.close()
-        beside.replace(file)
-    finally:
-        writer.close()
-        beside.unlink(missing_ok=True)

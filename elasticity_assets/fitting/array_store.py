@@ -6,7 +6,6 @@ neither a killed run nor many categories cost more than a few categories' work o
 
 import hashlib
 import io
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ import numpy as np
 from upath import UPath
 from upath.implementations.local import LocalPath
 
+from elasticity_assets.atomic_write import atomic_write
 from elasticity_assets.words import in_one_line
 
 Arrays = Mapping[str, np.ndarray]
@@ -129,16 +129,11 @@ def _read(file: UPath) -> Arrays:
 
 def _write_beside_and_move(file: Path, arrays: Arrays) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(f".{os.getpid()}.tmp")
-    for left in file.parent.glob(f"{file.stem}.*.tmp"):  # by a killed run
+    for left in file.parent.glob(f".{file.name}.*.tmp"):  # by a killed run
         if left.stat().st_mtime < time.time() - STALE_SECONDS:
             left.unlink(missing_ok=True)
-    try:
-        with beside.open("wb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_write(file) as beside, beside.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 def _fetch(file: UPath) -> io.BytesIO:

@@ -5,7 +5,6 @@ the file open keeps the old tables until all connections of that process are clo
 """
 
 import glob
-import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow as pa
 
+from elasticity_assets.atomic_write import move_over
 from elasticity_assets.published.kept import archive, kept_files
 from elasticity_assets.published.price_scenarios import select_scenarios
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
@@ -365,22 +365,15 @@ def _copy(source: Path, target: Path) -> None:
 
 def _move(new: Path, target: Path) -> None:
     """Put a file in another's place in one step that survives a power cut."""
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
     # Left by a reader who opened the old file for writing; it would be replayed into the new one.
     target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
-    os.replace(new, target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    move_over(new, target)
 
 
 def _remove_leftovers(published: Path) -> None:
     """Remove half-written files, of this publication or of one that was killed."""
     for folder, pattern in (
-        (published.parent, f".{glob.escape(published.name)}*.tmp*"),
+        (published.parent, f".{glob.escape(published.name)}.*.tmp*"),
         (archive(published), ".*.tmp"),
     ):
         for file in folder.glob(pattern):

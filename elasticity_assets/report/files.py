@@ -1,8 +1,9 @@
 """The reports' files: the last few refits' pages, and a copy of the newest."""
 
 import re
-import uuid
 from pathlib import Path
+
+from elasticity_assets.atomic_write import atomic_write
 
 LATEST = "latest.html"
 _REFIT_PAGE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.html")
@@ -47,9 +48,5 @@ def show_again(folder: Path, refit_id: str) -> bool:
 
 def write(text: str, target: Path) -> None:
     """Write a file beside its place and move it over what is there."""
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
+    with atomic_write(target) as beside:
         beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -134,7 +134,9 @@ class DuckLakeWarehouse(Warehouse):
             cursor.execute(statement("no_progress_bar"))
             yield cursor
         except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException):
-            if broken := _instances.pop((self.path, self.files, read_only), None):
+            with _instances_lock:
+                broken = _instances.pop((self.path, self.files, read_only), None)
+            if broken:
                 broken.ends.close()  # the next block connects anew
             raise
         finally:

@@ -103,7 +103,7 @@ def test_a_write_that_fails_midway_leaves_the_old_file_alone(
 def test_files_that_a_killed_run_left_are_removed_once_stale(tmp_path: Path) -> None:
     store = ArrayStore(folder=str(tmp_path))
     file = store.write(ASSET, {"n": np.arange(3)}, "a")
-    fresh, stale = file.with_suffix(".1.tmp"), file.with_suffix(".2.tmp")
+    fresh, stale = (file.with_name(f".{file.name}.{number}.tmp") for number in (1, 2))
     for left in (fresh, stale):
         left.write_bytes(b"half")
     os.utime(stale, (time.time() - 7200,) * 2)
