@@ -24,6 +24,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from elasticity_assets.automation.jobs import NO_FOLLOW_UP, all_categories, refit_config
 from elasticity_assets.automation.run_failures import failures
+from elasticity_assets.command.event_log import with_files_kept_open
 from elasticity_assets.command.past_runs import PROCESS, this_process
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.settings import Settings
@@ -70,9 +71,8 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         "module": "dagster._core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
     }
-    return dg.DagsterInstance.from_ref(
-        InstanceRef.from_dir(str(home), overrides={"compute_logs": uncaptured})
-    )
+    here = InstanceRef.from_dir(str(home), overrides={"compute_logs": uncaptured})
+    return dg.DagsterInstance.from_ref(with_files_kept_open(here))
 
 
 def end_dead_runs(settings: Settings, instance: dg.DagsterInstance) -> None:

@@ -41,8 +41,15 @@ def pack(record: Any) -> dict[str, np.ndarray]:
 
 
 def holds(cls: type[Any], packed: Mapping[str, np.ndarray]) -> bool:
-    """Whether all fields of a dataclass are there; nothing is read."""
-    return all(field.name in packed for field in dataclasses.fields(cls))
+    """Whether `unpack` can rebuild a dataclass, without reading its arrays."""
+    return all(
+        field.name in packed
+        and (
+            not dataclasses.is_dataclass(field.type)
+            or _has_fields_of(field.type, json.loads(packed[field.name].item()))
+        )
+        for field in dataclasses.fields(cls)
+    )
 
 
 def content_hash(packed: Mapping[str, np.ndarray]) -> str:
@@ -72,10 +79,14 @@ def unpack(cls: type[T], packed: Mapping[str, np.ndarray]) -> T:
             continue
         value = json.loads(stored.item())
         if dataclasses.is_dataclass(field.type):
-            if value.keys() != {inner.name for inner in dataclasses.fields(field.type)}:
+            if not _has_fields_of(field.type, value):
                 raise ValueError(f"another {field.name!r} in the stored {cls.__name__}: {_OTHER_VERSION}")
             value = field.type(**value)  # type: ignore[operator]
         elif isinstance(value, list):
             value = tuple(value)
         values[field.name] = value
     return cls(**values)
+
+
+def _has_fields_of(cls: Any, value: Mapping[str, Any]) -> bool:
+    return value.keys() == {field.name for field in dataclasses.fields(cls)}

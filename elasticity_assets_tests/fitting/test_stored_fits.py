@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def test_a_fit_is_stored_and_read_back() -> None:
 def test_a_fit_of_another_version_is_no_fit() -> None:
     stored = pack_fit(posterior(), new_record("hash", 7))
     assert readable_fit(stored) is not None
+    how = json.loads(stored["diagnostics"].item())
+    del how["zero_truncated"]
+    assert readable_fit({**stored, "diagnostics": np.array(json.dumps(how))}) is None
     del stored["log_dispersion_sd"]
     assert readable_fit(stored) is None
     with pytest.raises(ValueError, match="log_dispersion_sd"):

@@ -1,0 +1,58 @@
+"""The command's event log: Dagster's own files, opened once."""
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.instance.ref import InstanceRef
+
+from elasticity_assets.command.event_log import EventLog, with_files_kept_open
+
+pytestmark = pytest.mark.quick
+
+
+def event_types(instance: dg.DagsterInstance, run_id: str) -> Counter[str]:
+    return Counter(str(entry.dagster_event_type) for entry in instance.all_logs(run_id))
+
+
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+def test_dagster_reads_what_was_logged_and_goes_on_with_it(tmp_path: Path) -> None:
+    partitions = dg.StaticPartitionsDefinition(["a", "b"])
+
+    @dg.asset(
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[dg.AssetCheckSpec("fine", asset="numbers")],
+    )
+    def numbers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        for key in context.partition_keys:
+            context.add_asset_metadata({"key": key}, partition_key=key)
+        return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True, check_name="fine")])
+
+    job = dg.Definitions([numbers], jobs=[dg.define_asset_job("all")]).resolve_job_def("all")
+    tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "b"}
+    own = InstanceRef.from_dir(str(tmp_path))
+    with dg.DagsterInstance.from_ref(with_files_kept_open(own)) as instance:
+        assert isinstance(instance.event_log_storage, EventLog)
+        first = job.execute_in_process(instance=instance, tags=tags)
+    with dg.DagsterInstance.from_ref(own) as instance:
+        assert not isinstance(instance.event_log_storage, EventLog)
+        second = job.execute_in_process(instance=instance, tags=tags)
+        assert event_types(instance, first.run_id) == event_types(instance, second.run_id)
+        found = instance.fetch_materializations(numbers.key, limit=10).records
+        assert sorted((record.run_id, record.partition_key) for record in found) == sorted(
+            (run, key) for run in (first.run_id, second.run_id) for key in ("a", "b")
+        )
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS] * 2
+    with sqlite3.connect(tmp_path / "history" / "runs" / "index.db") as index:
+        assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_storage_that_is_not_sqlite_stays(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text(
+        "storage: {custom: {module: dagster._core.storage.noop, class: Other, config: {}}}"
+    )
+    own = InstanceRef.from_dir(str(tmp_path))
+    assert with_files_kept_open(own) == own
