@@ -1,22 +1,21 @@
 """product_elasticity, price_scenarios, category_elasticity: pooled posteriors as tables in the warehouse."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import dagster as dg
 import duckdb
-import numpy as np
 import pandas as pd
 
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, sample_rows, stored_rows
+from elasticity_assets.assets.stored import pooled_fit, replace_categories
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.fitting.array_store import StoredArrays
+from elasticity_assets.fitting.array_store import Arrays, StoredArrays
 from elasticity_assets.fitting.packing import unpack
-from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, of_fit, readable_fit
-from elasticity_assets.inference.hierarchy import Hierarchy, pooled
+from elasticity_assets.fitting.stored_fits import FitRecord, of_fit
+from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
-from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.report.files import LATEST
@@ -37,7 +36,6 @@ from elasticity_assets.warehouse.tables import (
 )
 
 GROUP = "4_elasticity"
-Arrays = Mapping[str, np.ndarray]
 _INTERVAL = ("elasticity", "elasticity_q05", "elasticity_q95")
 _PRODUCT_COLUMNS = (
     "product",
@@ -194,24 +192,6 @@ def category_elasticity(
     return dg.MaterializeResult(metadata={**row_count(len(categories)), **rows})
 
 
-def pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[CategoryPosterior, FitRecord]:
-    """Rebuild one category's fit, pooled by what is stored of the hierarchy; `levels` is that, unpacked."""
-    found = readable_fit(arrays)
-    if found is None:
-        raise dg.Failure(
-            "a stored fit is of another version, and its category has no rows to keep; fit it anew: "
-            "elasticity refit --full",
-            allow_retries=False,
-        )
-    posterior, record = found
-    if record.fit_id not in hierarchy.get(POOLED_FITS, ()):
-        raise dg.Failure(
-            f"{posterior.category!r} was fitted after the pooling; pool again: materialize hierarchy",
-            allow_retries=False,
-        )
-    return pooled(posterior, levels), record
-
-
 def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> list[str]:
     """Partition keys to write: all but those that keep their last rows because their fit failed.
 
@@ -220,19 +200,3 @@ def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> lis
     found = connection.execute(statement("whole_categories")).fetchall()
     kept = {category for (category,) in found} & fit_failures(connection).keys()
     return [key for key in keys if category_of(key) not in kept]
-
-
-def replace_categories(
-    context: dg.AssetExecutionContext,
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    rows: pd.DataFrame,
-    keys: Iterable[str],
-) -> None:
-    """Replace the rows of these partitions, and drop those of categories that are partitions no more."""
-    present = {
-        category_of(key) for key in CATEGORIES.get_partition_keys(dynamic_partitions_store=context.instance)
-    }
-    found = connection.execute(statement("table_categories", table=qualified(table))).fetchall()
-    gone = {category for (category,) in found} - present
-    replace_rows(connection, table, rows, [*map(category_of, keys), *gone])

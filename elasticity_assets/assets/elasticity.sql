@@ -37,8 +37,3 @@ FROM (
 ) AS p
 INNER JOIN category_elasticity AS c ON p.category = c.category AND p.fit_id = c.fit_id
 INNER JOIN fit_diagnostics AS d ON p.category = d.category AND p.fit_id = d.fit_id
-
--- name: table_categories
--- The categories that have rows in a table.
-SELECT DISTINCT category
-FROM {table}

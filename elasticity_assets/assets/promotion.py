@@ -7,8 +7,9 @@ import dagster as dg
 import duckdb
 import pandas as pd
 
-from elasticity_assets.assets.elasticity import GROUP, product_elasticity, replace_categories
+from elasticity_assets.assets.elasticity import GROUP, product_elasticity
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, stored_rows
+from elasticity_assets.assets.stored import replace_categories
 from elasticity_assets.automation.partitions import category_of, partition_key
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import StoredArrays

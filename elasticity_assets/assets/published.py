@@ -8,6 +8,7 @@ import duckdb
 
 from elasticity_assets.assets.metadata import OWNERS, row_count
 from elasticity_assets.assets.sales import weekly_sales
+from elasticity_assets.assets.stored import failed_categories
 from elasticity_assets.automation.partitions import category_of
 from elasticity_assets.checks import published as checks
 from elasticity_assets.fitting.array_store import StoredArrays
@@ -15,7 +16,6 @@ from elasticity_assets.fitting.stored_fits import fit_record
 from elasticity_assets.published.publish import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
-from elasticity_assets.warehouse.fit_failures import fit_failures
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import utc_now
 
@@ -93,11 +93,3 @@ def every_category_is_recent(
     with duckdb.connect(str(settings.published), read_only=True) as connection:
         ages = connection.execute(statement("published_ages"), {"now": utc_now()}).fetchall()
     return checks.every_category_is_recent(ages, settings.schedule.max_age_days)
-
-
-def failed_categories(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dict[str, str]:
-    """Why the last fits of those categories failed that have sales and no newer fit, by category."""
-    present = {category_of(key) for key in context.instance.get_dynamic_partitions("category")}
-    with warehouse.read() as connection:
-        found = fit_failures(connection)
-    return {name: why for name, (_, why) in found.items() if name in present}

@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from elasticity_assets.assets.elasticity import Arrays, pooled_fit
 from elasticity_assets.assets.metadata import OWNERS
-from elasticity_assets.assets.published import failed_categories, published_elasticity
+from elasticity_assets.assets.published import published_elasticity
+from elasticity_assets.assets.stored import failed_categories, pooled_fit
 from elasticity_assets.automation.partitions import partition_key
 from elasticity_assets.checks import published as checks
-from elasticity_assets.fitting.array_store import StoredArrays
+from elasticity_assets.fitting.array_store import Arrays, StoredArrays
 from elasticity_assets.fitting.packing import unpack
 from elasticity_assets.fitting.stored_fits import of_fit
 from elasticity_assets.inference.hierarchy import Hierarchy

@@ -1,0 +1,59 @@
+"""What several assets ask of what is stored: a pooled fit, a table's rows by category, which fits failed."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+import duckdb
+import pandas as pd
+
+from elasticity_assets.automation.partitions import CATEGORIES, category_of
+from elasticity_assets.fitting.array_store import Arrays
+from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, readable_fit
+from elasticity_assets.inference.hierarchy import Hierarchy, pooled
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.fit_failures import fit_failures
+from elasticity_assets.warehouse.schema import Table, qualified, replace_rows
+from elasticity_assets.warehouse.sql import statement
+
+
+def pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[CategoryPosterior, FitRecord]:
+    """Rebuild one category's fit, pooled by what is stored of the hierarchy; `levels` is that, unpacked."""
+    found = readable_fit(arrays)
+    if found is None:
+        raise dg.Failure(
+            "a stored fit is of another version, and its category has no rows to keep; fit it anew: "
+            "elasticity refit --full",
+            allow_retries=False,
+        )
+    posterior, record = found
+    if record.fit_id not in hierarchy.get(POOLED_FITS, ()):
+        raise dg.Failure(
+            f"{posterior.category!r} was fitted after the pooling; pool again: materialize hierarchy",
+            allow_retries=False,
+        )
+    return pooled(posterior, levels), record
+
+
+def replace_categories(
+    context: dg.AssetExecutionContext,
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: pd.DataFrame,
+    keys: Iterable[str],
+) -> None:
+    """Replace the rows of these partitions, and drop those of categories that are partitions no more."""
+    present = {
+        category_of(key) for key in CATEGORIES.get_partition_keys(dynamic_partitions_store=context.instance)
+    }
+    found = connection.execute(statement("table_categories", table=qualified(table))).fetchall()
+    gone = {category for (category,) in found} - present
+    replace_rows(connection, table, rows, [*map(category_of, keys), *gone])
+
+
+def failed_categories(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dict[str, str]:
+    """Why the last fits of those categories failed that have sales and no newer fit, by category."""
+    present = {category_of(key) for key in context.instance.get_dynamic_partitions("category")}
+    with warehouse.read() as connection:
+        found = fit_failures(connection)
+    return {name: why for name, (_, why) in found.items() if name in present}

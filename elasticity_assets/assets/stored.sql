@@ -1,0 +1,4 @@
+-- name: table_categories
+-- The categories that have rows in a table.
+SELECT DISTINCT category
+FROM {table}
