@@ -107,7 +107,8 @@ def product_elasticity(
     moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
 
     def replace(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-        before = connection.table(PRODUCT_ELASTICITY.name).df()
+        written = {"categories": [category_of(key) for key in keys]}
+        before = connection.execute(statement("elasticities_before"), written).df()
         replace_categories(context, connection, PRODUCT_ELASTICITY, rows, keys)
         replace_categories(context, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
         return before

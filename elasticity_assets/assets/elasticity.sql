@@ -37,3 +37,13 @@ FROM (
 ) AS p
 INNER JOIN category_elasticity AS c ON p.category = c.category AND p.fit_id = c.fit_id
 INNER JOIN fit_diagnostics AS d ON p.category = d.category AND p.fit_id = d.fit_id
+
+-- name: elasticities_before
+-- What the last refit left of the elasticities of some categories' products.
+SELECT
+    category,
+    product,
+    elasticity,
+    elasticity_sd
+FROM product_elasticity
+WHERE category IN (SELECT unnest($categories::VARCHAR[]))

@@ -136,7 +136,8 @@ def elasticities_keep_still(rows: pd.DataFrame, before: pd.DataFrame) -> dg.Asse
     Parameters
     ----------
     rows, before : DataFrame
-        Rows of product_elasticity, now and as the last refit left them.
+        category, product, elasticity and elasticity_sd of rows of product_elasticity, now and as the last refit left
+        them.
     """
     both = rows.merge(before, on=["category", "product"], suffixes=("", "_before"))
     columns = ("elasticity", "elasticity_before", "elasticity_sd", "elasticity_sd_before")

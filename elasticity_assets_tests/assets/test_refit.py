@@ -533,7 +533,7 @@ def test_a_jump_since_the_last_refit_is_told(project: Project) -> None:
         )
     check = checks(project.refit())["elasticities_keep_still"]
     assert not check.passed
-    assert check.description == "4 of 8 elasticities jumped since the last refit"
+    assert check.description == f"4 of 8 elasticities jumped since the last refit: {SECOND!r}"
 
 
 def test_a_category_that_cannot_be_judged_is_published_without_evidence(
