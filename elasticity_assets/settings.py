@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,7 +30,7 @@ from pydantic_settings import SettingsError as EnvironmentValueError
 from elasticity_assets.holiday_control import HOLIDAYS, check_region
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
-from elasticity_assets.words import in_one_line
+from elasticity_assets.yaml_file import YamlFileError, read_yaml
 
 DEFAULT_FILE = "elasticity.yaml"
 
@@ -102,6 +101,18 @@ class Columns(Strict):
             raise ValueError("name a price or a revenue column")
         return self
 
+    @model_validator(mode="after")
+    def _each_its_own(self) -> "Columns":
+        roles: dict[str, str] = {}
+        for role, column in self:
+            # A product's description may be its code, or its category.
+            if role == "description" or column is None:
+                continue
+            other = roles.setdefault(column.strip().casefold(), role)
+            if other != role:
+                raise ValueError(f"{other} and {role} are both the column {column!r}; name each one's own")
+        return self
+
 
 class SalesSettings(Strict):
     """Where the sales are, and how to read them."""
@@ -135,6 +146,22 @@ class SalesSettings(Strict):
     def _are_no_index(cls, controls: list[str]) -> list[str]:
         # Whatever else bore this name would be published as the index.
         return _without(CATEGORY_PRICE_INDEX, controls)
+
+    @field_validator("controls")
+    @classmethod
+    def _are_no_sales(cls, controls: list[str], info: ValidationInfo) -> list[str]:
+        columns = info.data.get("columns")
+        named = dict(columns) if columns else {}
+        taken = {
+            named[role].strip().casefold(): f"column {role}"
+            for role in ("product", "period", "units", "price", "revenue")
+            if named.get(role)
+        }
+        for number, name in enumerate(controls, start=1):
+            other = taken.setdefault(name.strip().casefold(), f"control number {number}")
+            if other != f"control number {number}":
+                raise ValueError(f"{name!r} is {other} already; remove it here")
+        return controls
 
     @field_validator("holidays")
     @classmethod
@@ -293,6 +320,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _databases_differ(self) -> "Settings":
+        if os.path.normpath(self.warehouse_file) == os.path.normpath(self.published):
+            raise ValueError(
+                f"warehouse and published are both {str(self.published)!r}; give each a file of its own, such as "
+                "data/warehouse.duckdb and data/elasticity.duckdb"
+            )
         names = [database_name(file) for file in (self.warehouse_file, self.published)]
         if {name.casefold() for name in names} & RESERVED_NAMES or len({*map(str.casefold, names)}) < len(
             names
@@ -361,19 +393,19 @@ def load_settings(file: Path | None = None) -> Settings:
     """
     file = file or settings_file()
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = read_yaml(file)
     except FileNotFoundError:
         raise SettingsError(
             f"{file}: no such file; `elasticity init SALES_FILE` writes one, ELASTICITY_CONFIG names another"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{file}: cannot be read: {in_one_line(error)}") from None
+    except YamlFileError as error:
+        raise SettingsError(f"{file}: {error}") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{file}: expected keys such as `sales:`, found {type(content).__name__}")
     try:
         settings = Settings(**content)
     except ValidationError as error:
-        raise SettingsError(f"{file}: {_in_one_line(error)}") from None
+        raise SettingsError(f"{file}: {_mistakes(error)}") from None
     except EnvironmentValueError:
         names = [
             name for name in sorted(os.environ) if re.match("ELASTICITY_(?!CONFIG$)", name, re.IGNORECASE)
@@ -387,7 +419,7 @@ def load_settings(file: Path | None = None) -> Settings:
     lake_files = settings.ducklake_files
     sales = settings.sales.model_copy(update={"path": [str(folder / path) for path in settings.sales.path]})
     arrays = settings.arrays
-    return settings.model_copy(
+    placed = settings.model_copy(
         update={
             "sales": sales,
             "arrays": arrays if arrays is None or _is_url(arrays) else str(folder / arrays),
@@ -396,9 +428,34 @@ def load_settings(file: Path | None = None) -> Settings:
             "published": folder / settings.published,
         }
     )
+    if mistake := _misplaced(placed):
+        raise SettingsError(f"{file}: {mistake}")
+    return placed
 
 
-def _in_one_line(error: ValidationError) -> str:
+def _misplaced(settings: Settings) -> str | None:
+    """Say which path is of the wrong kind, or inside a folder whose files are not for others."""
+    files = {"published": settings.published}
+    if not settings.on_ducklake:
+        files["warehouse"] = settings.warehouse_file
+    folders = {} if _is_url(settings.arrays_folder) else {"arrays": Path(settings.arrays_folder)}
+    if settings.on_ducklake and not _is_url(settings.ducklake_files):
+        folders["ducklake_files"] = Path(settings.ducklake_files)
+    for key, path in files.items():
+        if path.is_dir():
+            return f"{key}: {path} is a folder; name a file, such as {path / f'{key}.duckdb'}"
+    for key, path in folders.items():
+        if path.is_file():
+            return f"{key}: {path} is a file; name a folder for it alone"
+        for other, inside in {**files, "the reports": settings.reports}.items():
+            if Path(os.path.normpath(inside)).is_relative_to(os.path.normpath(path)):
+                return (
+                    f"{key}: {path} has to be a folder for it alone, and {other} is at {inside}; name another"
+                )
+    return None
+
+
+def _mistakes(error: ValidationError) -> str:
     parts = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "settings"
@@ -406,6 +463,10 @@ def _in_one_line(error: ValidationError) -> str:
             parts.append(f"unknown key {key}; remove it or correct its name")
         elif problem["type"] == "missing":
             parts.append(f"key {key} is missing")
+        elif problem["type"] in ("byte_size", "byte_size_unit"):
+            parts.append(f"{key}: {problem['input']!r} is no size; write one such as 4GB or 800MB")
+        elif key == "warehouse_memory" and problem["type"] == "greater_than_equal":
+            parts.append(f"{key}: {problem['input']!r} is too little; give 500MB or more, such as 4GB")
         else:
             parts.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)

@@ -26,6 +26,7 @@ LAYERS = [
     "home",
     "settings",
     "holiday_control",
+    "yaml_file",
     "words",
     "atomic_write",
     "inference",

@@ -165,7 +165,7 @@ MISTAKES = {
     "a name of DuckDB's own": (changed("published", "memory.duckdb"), "give the files different names"),
     "not a mapping": ("- sales\n", "expected keys such as `sales:`, found list"),
     "empty": ("", "expected keys such as `sales:`, found NoneType"),
-    "not YAML": ("sales: [\n", "cannot be read: "),
+    "not YAML": ("sales: [\n", "cannot be read as YAML: "),
     "a key that is no text": ("1: 2\n", ""),
     "two mistakes": (changed("keep", 0) | {"colour": 1}, "unknown key colour"),
 }
@@ -187,9 +187,9 @@ def test_a_missing_or_unreadable_file_says_what_to_do(tmp_path):
         load_settings(tmp_path / "none.yaml")
     file = tmp_path / "latin.yaml"
     file.write_bytes("sales: Käse".encode("latin-1"))
-    with pytest.raises(SettingsError, match=re.escape(f"{file}: cannot be read")):
+    with pytest.raises(SettingsError, match=re.escape(f"{file}: line 1: cannot be read")):
         load_settings(file)
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="is a folder; name the file"):
         load_settings(tmp_path)
 
 
@@ -306,3 +306,60 @@ def test_a_ducklake_needs_postgresql_and_holds_no_secret(tmp_path: Path, warehou
     with pytest.raises(SettingsError, match=why) as error:
         load_settings(write(tmp_path, changed("warehouse", warehouse)))
     assert "hunter2" not in str(error.value)
+
+
+TEXTS = {
+    "a key twice": ("sales:\n  path: a\nkeep: 3\nkeep: 4\n", "line 4: key keep is there already, on line 3"),
+    "a key of a section twice": (
+        "sales:\n  path: a\n  path: b\n",
+        "line 3: key path is there already, on line 2",
+    ),
+    "no YAML": ("sales: [\n  path: a\n  b: c\n", "cannot be read as YAML: "),
+    "a tab": ("sales:\n\tpath: a\n", "line 2, column 1: cannot be read as YAML"),
+    "a control character": ("sales: \x00\n", "cannot be read as YAML: "),
+    "memory that is no size": (
+        changed("warehouse_memory", "lots"),
+        "warehouse_memory: 'lots' is no size; write one",
+    ),
+    "little memory": (
+        changed("warehouse_memory", "1MB"),
+        "warehouse_memory: '1MB' is too little; give 500MB or more",
+    ),
+    "one file for both databases": (
+        changed("warehouse", "./a.duckdb") | {"published": "a.duckdb"},
+        "warehouse and published are both 'a.duckdb'; give each a file of its own",
+    ),
+    "a column for two": (
+        changed("sales.columns.price", "Qty"),
+        "units and price are both the column 'Qty'",
+    ),
+    "a control that is a price": (
+        {"sales": MINIMAL["sales"] | {"controls": [MINIMAL["sales"]["columns"]["price"]]}},
+        "is column price already; remove it here",
+    ),
+    "a control twice": (
+        {"sales": MINIMAL["sales"] | {"controls": ["display", "Display"]}},
+        "'Display' is control number 1 already; remove it here",
+    ),
+    "published in the arrays' folder": (
+        changed("arrays", "data"),
+        "data has to be a folder for it alone, and published is at",
+    ),
+    "a folder for a file": (
+        changed("published", "/tmp"),
+        "published: /tmp is a folder; name a file, such as",
+    ),
+    "a file for a folder": (changed("arrays", "elasticity.yaml"), "elasticity.yaml is a file; name a folder"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), TEXTS.values(), ids=TEXTS.keys())
+def test_a_mistake_names_the_line_or_the_key_and_what_to_do(tmp_path, content, reason):
+    test_a_mistake_is_one_line_that_names_file_and_key(tmp_path, content, reason)
+
+
+def test_a_file_that_is_not_utf_8_names_the_line(tmp_path):
+    file = tmp_path / "latin.yaml"
+    file.write_bytes("sales:\n  path: Käse\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match="line 2: cannot be read as UTF-8; save the file as UTF-8"):
+        load_settings(file)
