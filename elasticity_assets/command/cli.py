@@ -1,5 +1,6 @@
 """The `elasticity` command: thin, on top of the same definitions that Dagster loads."""
 
+import errno
 import functools
 import os
 import sys
@@ -31,7 +32,7 @@ class OneLine(click.Group):
         except Exception as error:
             if not _is_of_the_world(error):
                 raise
-            click.echo(in_one_line(error), err=True)
+            click.echo(_what_to_do(error) if isinstance(error, OSError) else in_one_line(error), err=True)
             ctx.exit(1)
 
 
@@ -87,31 +88,23 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     if full and categories:
         raise SettingsError("--full and --category exclude each other; name categories or refit all")
 
-    from elasticity_assets.automation.partitions import category_of  # noqa: PLC0415
-    from elasticity_assets.automation.run_failures import settings_mistakes  # noqa: PLC0415
     from elasticity_assets.command import runs  # noqa: PLC0415
     from elasticity_assets.command import status as status_of  # noqa: PLC0415
+    from elasticity_assets.command.interrupts import interruptible  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.report.files import LATEST  # noqa: PLC0415
-    from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
-    say = functools.partial(click.echo, err=True)
-    with runs.open_instance(dagster_home()) as instance, warehouse_of(settings).run_lock(say):
-        runs.end_dead_runs(settings, instance)
-        result = runs.run_ingest(settings, instance)
-        if mistakes := settings_mistakes(result.all_events):
-            raise SettingsError("; ".join(mistakes))
-        _exit_if(runs.what_failed(result))
-        keys = instance.get_dynamic_partitions("category")
-        known = [category_of(key) for key in keys]
-        if unknown := sorted(set(categories) - set(known)):
-            raise SettingsError(
-                f"--category: no sales of {', '.join(map(repr, unknown))}; "
-                f"known are {', '.join(map(repr, sorted(known)))}"
-            )
-        result = runs.run_refit(settings, instance, keys, full=full, categories=categories)
-        failed = runs.what_failed(result)
-    if result.success or any(line.startswith("category ") for line in failed):
+    home, say = dagster_home(), functools.partial(click.echo, err=True)
+
+    def tell_interrupted() -> None:
+        say(
+            "interrupted; what is published stays as it is, and the next `elasticity refit` goes on from here"
+        )
+        runs.end_own_runs(home)
+
+    refitted = functools.partial(runs.ingest_and_refit, settings, home, categories, full=full, say=say)
+    published, failed = interruptible(refitted, tell_interrupted)
+    if published:
         click.echo(status_of.elasticities_text(settings.published))
         click.echo(f"tables: {settings.published}")
         click.echo(f"report: {settings.reports / LATEST}")
@@ -179,7 +172,7 @@ def rollback(refit_id: str) -> None:
     """
     settings = load_settings()
 
-    from elasticity_assets.published.publish import PublishError, publish_again  # noqa: PLC0415
+    from elasticity_assets.published.publish import PublishError, UnknownRefitError, publish_again  # noqa: PLC0415
     from elasticity_assets.report.files import LATEST, show_again  # noqa: PLC0415
     from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
@@ -187,6 +180,8 @@ def rollback(refit_id: str) -> None:
         publish_again(
             warehouse_of(settings), settings.published, refit_id, functools.partial(click.echo, err=True)
         )
+    except UnknownRefitError as error:
+        raise SettingsError(f"REFIT_ID: {error}") from None
     except PublishError as error:
         _exit_if([str(error)])
     click.echo(f"tables of refit {refit_id}: {settings.published}")
@@ -215,6 +210,22 @@ def _is_of_the_world(error: Exception) -> bool:
     from elasticity_assets.warehouse.run_lock import RunLockError  # noqa: PLC0415
 
     return isinstance(error, OSError | duckdb.Error | RunLockError | WarehouseError)
+
+
+def _what_to_do(error: OSError) -> str:
+    """Say in one line which file the system refused, and what helps."""
+    if error.filename is None or error.strerror is None:
+        return in_one_line(error)
+    helps = {
+        errno.EACCES: "make it readable and writable for this user, or name another place in the settings",
+        errno.EPERM: "make it writable for this user, or name another place in the settings",
+        errno.EROFS: "the disk is read-only; name another place in the settings",
+        errno.ENOSPC: "the disk is full; free some of it and run again",
+        errno.ENOTDIR: "a part of that path is a file; name another place in the settings",
+        errno.EISDIR: "it is a folder; name a file",
+    }
+    told = f"{error.filename}: {error.strerror.lower()}"
+    return in_one_line("; ".join([told, *([helps[error.errno]] if error.errno in helps else [])]))
 
 
 def _exit_if(failed: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from elasticity_assets.automation.jobs import NO_FOLLOW_UP, all_categories, refit_config
-from elasticity_assets.automation.run_failures import failures
+from elasticity_assets.automation.partitions import category_of
+from elasticity_assets.automation.run_failures import failures, settings_mistakes
 from elasticity_assets.command.event_log import with_files_kept_open
 from elasticity_assets.command.past_runs import PROCESS, this_process
 from elasticity_assets.definitions import build_definitions
-from elasticity_assets.settings import Settings
+from elasticity_assets.settings import Settings, SettingsError
+from elasticity_assets.warehouse.file import Say
+from elasticity_assets.warehouse.of_settings import warehouse_of
 
 COMMAND = "elasticity/command"
 """Tag of the command's own runs; its value is the warehouse that they work on."""
@@ -80,6 +84,72 @@ def end_dead_runs(settings: Settings, instance: dg.DagsterInstance) -> None:
     unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
     for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags=_tags(settings))):
         instance.report_run_failed(run, "The process that ran it has gone.")
+
+
+def end_own_runs(home: Path) -> None:
+    """Mark this process's unfinished runs as canceled; one that cannot be marked the next run marks as failed."""
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
+    own = dg.RunsFilter(statuses=unfinished, tags={PROCESS: this_process()})
+    with suppress(Exception), open_instance(home) as instance:  # the process ends, whatever happens here
+        for run in instance.get_runs(own):
+            instance.report_run_canceled(run, "Interrupted at the terminal.")
+
+
+def ingest_and_refit(
+    settings: Settings, home: Path, categories: Sequence[str], *, full: bool, say: Say
+) -> tuple[bool, list[str]]:
+    """Take in sales files, and refit.
+
+    Parameters
+    ----------
+    settings : Settings
+    home : Path
+        DAGSTER_HOME.
+    categories : sequence of str
+        Fit only these; empty means no restriction.
+    full : bool
+        Fit every category anew.
+    say : callable
+        Takes one line for a person to read.
+
+    Returns
+    -------
+    published : bool
+        Whether the tables are of this refit.
+    failed : list of str
+        What failed, in one line each.
+
+    Raises
+    ------
+    SettingsError
+        If the settings do not suit the files, or no sales are of one of the categories.
+    """
+    with open_instance(home) as instance:
+        known = _known_categories(instance)
+        if known and (unknown := sorted(set(categories) - set(known))):
+            say(f"{_no_sales_of(unknown, known)}; looking for them in the sales files")
+        with warehouse_of(settings).run_lock(say):
+            end_dead_runs(settings, instance)
+            result = run_ingest(settings, instance)
+            if mistakes := settings_mistakes(result.all_events):
+                raise SettingsError("; ".join(mistakes))
+            if failed := what_failed(result):
+                return False, failed
+            known = _known_categories(instance)
+            if unknown := sorted(set(categories) - set(known)):
+                raise SettingsError(f"--category: {_no_sales_of(unknown, known)}")
+            keys = instance.get_dynamic_partitions("category")
+            result = run_refit(settings, instance, keys, full=full, categories=categories)
+            failed = what_failed(result)
+    return result.success or any(line.startswith("category ") for line in failed), failed
+
+
+def _known_categories(instance: dg.DagsterInstance) -> list[str]:
+    return sorted(map(category_of, instance.get_dynamic_partitions("category")))
+
+
+def _no_sales_of(unknown: Sequence[str], known: Sequence[str]) -> str:
+    return f"no sales of {', '.join(map(repr, unknown))}; known are {', '.join(map(repr, known))}"
 
 
 def run_ingest(settings: Settings, instance: dg.DagsterInstance) -> Result:

@@ -35,7 +35,7 @@ def write_simulated_sales(simulation: Simulation, seed: int, out: Path, truth: P
     Raises
     ------
     ValueError
-        If a file's name ends otherwise.
+        If a file's name ends otherwise, or its folder is missing.
     """
     n_rows = 0
     with ExitStack() as stack:
@@ -87,6 +87,7 @@ def _writer(file: Path) -> Iterator[_Writer]:
     """Write beside the file, and move it there once all is written."""
     if file.suffix not in SUFFIXES:
         raise ValueError(f"{file}: the name must end in {' or '.join(SUFFIXES)}")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.parent.is_dir():
+        raise ValueError(f"{file}: there is no folder {file.parent}; make it, or name another file")
     with atomic_write(file) as beside, closing(_Writer(beside, file.suffix)) as writer:
         yield writer

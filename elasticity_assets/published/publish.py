@@ -68,6 +68,10 @@ class PublishError(Exception):
     """The tables were not published; the published file is as it was. Told in one line."""
 
 
+class UnknownRefitError(PublishError):
+    """That refit is not among those kept."""
+
+
 class TablesDisagreeError(PublishError):
     """The new file does not stand its checks."""
 
@@ -171,16 +175,16 @@ def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say
 
     Raises
     ------
+    UnknownRefitError
+        If that refit is not kept.
     PublishError
-        If that refit is not kept, or cannot be read or put there.
+        If it cannot be read or put there.
     RunLockError
         If a run has the warehouse.
     """
+    _check_kept(warehouse, published, refit_id)  # before a run is waited for
     with warehouse.run_lock(say), _stays_as_it_was(published):
-        kept = kept_refits(warehouse, published)
-        if refit_id not in kept:
-            known = f"kept are, newest first: {', '.join(kept)}" if kept else "none is kept"
-            raise PublishError(f"no tables of refit {refit_id!r}; {known}")
+        _check_kept(warehouse, published, refit_id)
         if isinstance(warehouse, DuckLakeWarehouse):
             new = _beside(published, refit_id)
             with warehouse.as_of(refit_id) as connection:
@@ -192,6 +196,13 @@ def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say
         with duckdb.connect(str(file), read_only=True) as connection:
             connection.execute(statement("last_refit"))  # or it is no file of ours
         _copy(file, published)
+
+
+def _check_kept(warehouse: Warehouse, published: Path, refit_id: str) -> None:
+    kept = kept_refits(warehouse, published)
+    if refit_id not in kept:
+        known = f"kept are, newest first: {', '.join(kept)}" if kept else "none is kept"
+        raise UnknownRefitError(f"no tables of refit {refit_id!r}; {known}")
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """The command's usage, settings and messages; whole refits are in end_to_end/test_refit.py."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +17,9 @@ import pytest
 import yaml
 
 from elasticity_assets.command.cli import _with_sales, main
+from elasticity_assets.command.past_runs import last_runs
 from elasticity_assets.settings import load_settings
+from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets_tests.support.projects import settings_dict, simulated_sales
 
 
@@ -80,6 +85,11 @@ def test_without_settings_one_line_says_how_to_get_them(run: Run, folder: Path, 
         (["refit", "--nonsense"], "--nonsense"),
         (["simulate"], "--products"),
         (["init", "nowhere.csv"], "nowhere.csv"),
+        (
+            ["simulate", "--products", "2", "--weeks", "3", "--categories", "1", "--out", "no/where/s.csv"],
+            "there is no folder no/where; make it",
+        ),
+        (["rollback", "no-such-refit"], "REFIT_ID: no tables of refit 'no-such-refit'; none is kept"),
     ],
 )
 def test_wrong_usage_ends_with_status_2_and_names_the_mistake(
@@ -158,6 +168,7 @@ def test_init_says_which_column_it_cannot_tell(run: Run, folder: Path) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_simulate_writes_sales_and_truth(run: Run, folder: Path, suffix: str) -> None:
     arguments = ["simulate", "--products", "7", "--weeks", "5", "--categories", "2", "--seed", "3"]
+    (folder / "new").mkdir()
     result = run(*arguments, "--out", f"new/sales.{suffix}", "--truth", f"truth.{suffix}")
     assert result.exit_code == 0
     sales = duckdb.sql(f"FROM 'new/sales.{suffix}'").df()
@@ -198,7 +209,7 @@ def test_what_cannot_be_written_is_named_in_one_line(
     if arguments[0] == "init":
         monkeypatch.setenv("ELASTICITY_CONFIG", "/dev/null/elasticity.yaml")
     result = run(*arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == (2 if arguments[0] == "simulate" else 1)
     assert result.stderr.count("\n") == 1
     assert "/dev/null" in result.stderr
 
@@ -284,3 +295,69 @@ def test_runs_of_the_command_belong_to_the_code_location_of_the_workspace(run: R
     assert location.location_name == module["location_name"]
     assert location.loadable_target_origin.module_name == module["module_name"]
     assert ingest.tags["dagster/max_retries"] == "0", "it would be started again where nobody waits for it"
+
+
+def test_a_refit_that_is_not_kept_is_refused_though_a_run_has_the_warehouse(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    with run_lock(folder / "data/warehouse.duckdb"):
+        program = "from elasticity_assets.command.cli import main; main(['rollback', 'no-such-refit'])"
+        ended = subprocess.run(
+            [sys.executable, "-c", program], check=False, timeout=60, capture_output=True, text=True
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [
+        (errno.EACCES, "permission denied; make it readable and writable"),
+        (errno.EROFS, "the disk is read-only; name another place"),
+        (errno.ENOSPC, "the disk is full; free some of it"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_what_helps(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, what: str
+) -> None:
+    def refused() -> None:
+        raise OSError(number, os.strerror(number), "/somewhere")
+
+    monkeypatch.setattr("elasticity_assets.command.cli.load_settings", refused)
+    result = run("status")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("/somewhere: ")
+    assert what in result.stderr
+    assert "Errno" not in result.stderr
+
+
+def test_ctrl_c_ends_a_refit_at_once_and_leaves_no_run_under_way(folder: Path) -> None:
+    write_settings(folder)
+    (folder / "sales").mkdir()
+    simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
+    program = """
+import time
+from elasticity_assets.command.cli import main
+from elasticity_assets.fitting.fitter import Fitter
+
+def fit(*_, **__):
+    print("fitting", flush=True)
+    time.sleep(300)
+
+Fitter.fit = fit
+main(["refit"])
+"""
+    refit = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert refit.stdout is not None
+        assert refit.stdout.readline() == "fitting\n"
+        refit.send_signal(signal.SIGINT)
+        _, errors = refit.communicate(timeout=60)  # the fit would take five minutes
+    finally:
+        refit.kill()
+    assert refit.returncode == 130
+    assert errors.splitlines()[-1].startswith("interrupted; what is published stays as it is")
+    assert "Traceback" not in errors
+    runs = last_runs(folder / ".dagster")
+    assert [(run.job, run.status) for run in runs] == [("refit", "CANCELED"), ("ingest", "SUCCESS")]

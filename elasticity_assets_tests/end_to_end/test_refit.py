@@ -122,7 +122,7 @@ def test_rollback_publishes_an_earlier_refit_until_the_next(folder: Path) -> Non
     assert refitted.returncode == 0, refitted.stderr
     newest = dict(published(folder))
     assert not newest["product_elasticity"].equals(before["product_elasticity"])
-    assert (unknown := elasticity(folder, "rollback", "no-such-refit")).returncode == 1
+    assert (unknown := elasticity(folder, "rollback", "no-such-refit")).returncode == 2
     assert (
         f"no tables of refit 'no-such-refit'; kept are, newest first: {newest_kept(folder)}" in unknown.stderr
     )
