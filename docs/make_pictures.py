@@ -36,6 +36,7 @@ LAYERS = (
             "home": "DAGSTER_HOME",
             "settings": "YAML, validated",
             "holiday_control": "public holidays",
+            "yaml_file": "mistakes by line",
             "words": "errors in a line",
             "atomic_write": "whole files",
         },
