@@ -5,6 +5,7 @@ import runpy
 from itertools import zip_longest
 from pathlib import Path
 
+import duckdb
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,28 @@ def test_the_tutorial_prints_what_it_says(tmp_path):
     now = tutorial["carried_out"](text, project)
     differing = [pair for pair in zip_longest(words(text), words(now)) if not alike(*pair)]
     assert differing[:5] == [], "python docs/make_tutorial.py writes the tutorial anew"
+    the_row_on_its_journey_ends_as_drawn(project / "data" / "elasticity.duckdb")
+
+
+def the_row_on_its_journey_ends_as_drawn(published: Path) -> None:
+    """Hold the picture in docs/architecture.md to what was published of the sample."""
+    journey = runpy.run_path(str(ROOT / "docs" / "make_pictures.py"))["JOURNEY"]
+    product = journey[0][2].split(",")[0]
+    with duckdb.connect(str(published), read_only=True) as connection:
+        row = connection.execute(
+            "SELECT elasticity, elasticity_q05, elasticity_q95, shrinkage FROM product_elasticity WHERE product = $1",
+            [product],
+        ).fetchone()
+        change = connection.execute(
+            "SELECT 100 * units_change, 100 * units_change_q05, 100 * units_change_q95 "
+            "FROM price_scenarios WHERE product = $1 AND price_change = -0.10",
+            [product],
+        ).fetchone()
+    drawn = {asset: re.findall(r"−?\d+\.?\d*", text) for asset, _, text in journey}
+    assert [f"{number:.2f}".replace("-", "−") for number in row] == [
+        drawn["product_elasticity"][place] for place in (0, 2, 3, 4)
+    ]
+    assert [f"{number:.0f}" for number in change] == drawn["price_scenarios"][1:]
 
 
 @pytest.mark.quick
