@@ -163,6 +163,18 @@ def test_a_picture_is_drawn_anew_after_a_change(pictures, name):
         assert word in text, f"{word}: run python docs/make_pictures.py"
 
 
+def test_checks_document_names_every_check_and_its_asset():
+    text = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(\w+)`(?: \(red\))? \| (\w+) \|", text, re.MULTILINE))
+    code = "".join(file.read_text(encoding="utf-8") for file in (PACKAGE / "checks").glob("*.py"))
+    specified = set(re.findall(r'AssetCheckSpec\(\s*"(\w+)",\s*asset="(\w+)"', code))
+    assert specified <= documented
+    others = {name for name, _ in documented - specified}
+    assets = "".join(file.read_text(encoding="utf-8") for file in (PACKAGE / "assets").glob("*.py"))
+    assert all(re.search(rf"\b{name}\b", code + assets) for name in others)
+    assert len(specified) > 20
+
+
 @pytest.mark.parametrize("engine", ["natural_gradient", "svi", "nuts"])
 def test_settings_document_names_every_option_and_its_default(engine):
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
