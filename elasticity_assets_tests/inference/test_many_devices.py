@@ -5,10 +5,13 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 
 from elasticity_assets_tests.support import on_devices
 
@@ -52,15 +55,42 @@ def assert_same(found: dict[str, np.ndarray], reference: dict[str, np.ndarray], 
     np.testing.assert_allclose(found["elbo"], reference["elbo"], rtol=0, atol=allowed["elbo"])
 
 
-@pytest.mark.parametrize("case", on_devices.CASES)
-def test_device_count_changes_nothing(case: str, tmp_path: Path) -> None:
-    found = {}
-    for devices in (1, 2, 4, 8):
-        file = tmp_path / f"{devices}.npz"
-        finish(process(devices, "fit", case, str(file)))
-        found[devices] = dict(np.load(file))
-        assert str(found[devices]["device"]) == f"cpu x{devices}"
-        assert_same(found[devices], found[1], case)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives what one process with eight devices wrote of an engine's fits and programs."""
+
+    @cache
+    def of(engine: str) -> Path:
+        folder = tmp_path_factory.mktemp(engine)
+        finish(process(max(on_devices.DEVICE_COUNTS), "alone", engine, str(folder)))
+        return folder
+
+    return of
+
+
+def fitted(folder: Path, case: str, devices: int) -> dict[str, np.ndarray]:
+    fit = dict(np.load(folder / f"{case} x{devices}.npz"))
+    assert str(fit["device"]) == f"cpu x{devices}"
+    return fit
+
+
+def engine_of(name: str) -> str:
+    """Of a case or program."""
+    return name.split(",", maxsplit=1)[0]
+
+
+def cases(names: Iterable[str]) -> list[ParameterSet]:
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if engine_of(name) == "svi" else []) for name in names
+    ]
+
+
+@pytest.mark.parametrize("case", cases(on_devices.CASES))
+def test_device_count_changes_nothing(case: str, written: Callable[[str], Path]) -> None:
+    folder = written(engine_of(case))
+    one = fitted(folder, case, 1)
+    for devices in on_devices.DEVICE_COUNTS[1:]:
+        assert_same(fitted(folder, case, devices), one, case)
 
 
 def two_processes(case: str, folder: Path) -> list[subprocess.Popen[str]]:
@@ -68,13 +98,12 @@ def two_processes(case: str, folder: Path) -> list[subprocess.Popen[str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    return [process(2, "fit", case, str(folder / f"{k}.npz"), address, "2", str(k)) for k in range(2)]
+    return [process(2, "with-others", case, str(folder / f"{k}.npz"), address, "2", str(k)) for k in range(2)]
 
 
-def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
+def test_two_processes_give_what_one_gives(written: Callable[[str], Path], tmp_path: Path) -> None:
     """Each has half of the devices, and ends with the whole posterior."""
     case = "natural_gradient"
-    finish(process(4, "fit", case, str(tmp_path / "one.npz")))
     both = two_processes(case, tmp_path)
     try:
         for running in both:
@@ -83,8 +112,9 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
         for running in both:  # where one failed the other waits for it
             running.kill()
             running.wait()
-    one, first, second = (dict(np.load(tmp_path / f"{name}.npz")) for name in ("one", "0", "1"))
-    assert str(first["device"]) == str(one["device"]) == "cpu x4"
+    one = fitted(written(case), case, 4)
+    first, second = (dict(np.load(tmp_path / f"{process}.npz")) for process in range(2))
+    assert str(first["device"]) == "cpu x4"
     assert_same(first, one, case)
     for name, value in first.items():
         np.testing.assert_array_equal(second[name], value)
@@ -95,14 +125,6 @@ def test_svi_over_several_processes_is_refused(tmp_path: Path) -> None:
         _, errors = running.communicate(timeout=600)
         assert running.returncode != 0
         assert "engine svi fits in one process" in errors
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What XLA made of the programs, by name, over four devices."""
-    folder = tmp_path_factory.mktemp("programs")
-    finish(process(4, "programs", str(folder)))
-    return {file.stem: file.read_text() for file in folder.iterdir()}
 
 
 def moved(program: str) -> dict[str, list[int]]:
@@ -128,15 +150,15 @@ def moved(program: str) -> dict[str, list[int]]:
 
 
 def a_devices_rows() -> int:
-    """The fewest rows that one of four devices works on at once; any array of the data is as long."""
-    return min(on_devices.BLOCK, on_devices.BATCH // 4)
+    """The fewest rows that one of the devices works on at once; any array of the data is as long."""
+    return min(on_devices.BLOCK, on_devices.BATCH // on_devices.PROGRAM_DEVICES)
 
 
-@pytest.mark.parametrize("name", ENGINES_PROGRAMS)
-def test_only_sums_of_the_shared_size_cross_devices(name: str, programs: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", cases(ENGINES_PROGRAMS))
+def test_only_sums_of_the_shared_size_cross_devices(name: str, written: Callable[[str], Path]) -> None:
     shared = 2 + 1 + on_devices.FEW_WEEKS  # elasticity, level, control, period effects
     assert shared**2 < a_devices_rows()
-    sizes = moved(programs[name])
+    sizes = moved((written(engine_of(name)) / f"{name}.txt").read_text())
     assert "all-reduce" in sizes  # the devices do work together
     assert max(map(max, sizes.values())) <= shared**2, sizes
     if name.startswith("natural_gradient"):
@@ -150,6 +172,6 @@ def test_only_sums_of_the_shared_size_cross_devices(name: str, programs: dict[st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_program_that_moves_rows_is_caught(kind: str, programs: dict[str, str]) -> None:
-    sizes = moved(programs[f"moves rows, {kind}"])
+def test_a_program_that_moves_rows_is_caught(kind: str, written: Callable[[str], Path]) -> None:
+    sizes = moved((written("natural_gradient") / f"moves rows, {kind}.txt").read_text())
     assert max(sizes[kind]) >= a_devices_rows(), sizes

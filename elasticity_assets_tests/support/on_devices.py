@@ -1,16 +1,17 @@
 """One small category fitted in a process of its own, over the devices that XLA_FLAGS asks for.
 
-    python -m elasticity_assets_tests.support.on_devices fit CASE FILE.npz [ADDRESS PROCESSES PROCESS]
-    python -m elasticity_assets_tests.support.on_devices programs FOLDER
+    python -m elasticity_assets_tests.support.on_devices alone ENGINE FOLDER
+    python -m elasticity_assets_tests.support.on_devices with-others CASE FILE.npz ADDRESS PROCESSES PROCESS
 
-`fit` keeps what is compared of one of `CASES`; one of several processes meets the others at ADDRESS. `programs` writes
-FOLDER/NAME.txt: what XLA made of each program that the engines run on the devices, and of programs that do what the
-engines' must not.
+`alone` writes FOLDER/CASE xDEVICES.npz: what is compared of each of the engine's `CASES` over each of `DEVICE_COUNTS`,
+the first so many of the process's devices; and FOLDER/NAME.txt: what XLA made over `PROGRAM_DEVICES` of each program that
+the engine runs on the devices, and of programs that do what the engines' must not. `with-others` fits one of `CASES`
+together with other processes, which meet at ADDRESS.
 """
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -31,6 +32,8 @@ from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets.inference.svi import optimize
 
+DEVICE_COUNTS = (1, 2, 4, 8)
+PROGRAM_DEVICES = 4
 PRODUCTS, WEEKS = 61, 30  # of the fits; devices have unequal numbers of products
 # Of the programs: a device's rows of a block are more than the shared vector's length squared.
 MORE_PRODUCTS, FEW_WEEKS, BLOCK, BATCH = 2048, 8, 256, 1024
@@ -76,8 +79,8 @@ class _CaughtError(Exception):
     """A program has been compiled; there is no need to run it."""
 
 
-def programs() -> dict[str, str]:
-    """Texts of the optimized programs, by name."""
+def programs_of_natural_gradient() -> dict[str, str]:
+    """Texts of the optimized programs, by name; and of programs that move rows."""
     panel = category(MORE_PRODUCTS, FEW_WEEKS)
     found = {}
     with mock.patch.object(blocks, "_BLOCK_ON_CPU", BLOCK):
@@ -88,6 +91,13 @@ def programs() -> dict[str, str]:
     found["natural_gradient, run"] = run.compile().as_text()
     covariance = engine._covariance.lower(problem.rows, problem.hyper, state, **known)
     found["natural_gradient, covariance"] = covariance.compile().as_text()
+    return found | programs_that_move_rows(problem.mesh)
+
+
+def programs_of_svi() -> dict[str, str]:
+    """Texts of the optimized programs, by name."""
+    panel = category(MORE_PRODUCTS, FEW_WEEKS)
+    found: dict[str, str] = {}
     for name, choice in (
         ("svi", EXACT),
         ("svi, mini-batches", SviOptions(num_particles=2, batch_products=BATCH)),
@@ -100,7 +110,7 @@ def programs() -> dict[str, str]:
 
         with mock.patch.object(optimize, "_run_chunk", catch), contextlib.suppress(_CaughtError):
             svi.fit(panel, DEFAULT, "poisson", choice)
-    return found | programs_that_move_rows(problem.mesh)
+    return found
 
 
 def programs_that_move_rows(mesh: Mesh) -> dict[str, str]:
@@ -120,13 +130,34 @@ def programs_that_move_rows(mesh: Mesh) -> dict[str, str]:
     return found
 
 
-if __name__ == "__main__":
-    if sys.argv[1] == "fit":
-        if sys.argv[4:]:
-            address, processes, process = sys.argv[4:]
-            jax.config.update("jax_cpu_collectives_implementation", "gloo")
-            jax.distributed.initialize(address, int(processes), int(process))
-        np.savez(sys.argv[3], **compared(CASES[sys.argv[2]](category(PRODUCTS, WEEKS))))
-    else:
+@contextlib.contextmanager
+def first_devices(count: int) -> Iterator[None]:
+    """Let the engines know of so many devices alone."""
+    with (
+        mock.patch.object(jax, "devices", return_value=jax.devices()[:count]),
+        mock.patch.object(jax, "device_count", return_value=count),
+    ):
+        yield
+
+
+def alone(engine: str, folder: Path) -> None:
+    """Fit the engine's cases over all numbers of devices, and keep its programs."""
+    panel = category(PRODUCTS, WEEKS)
+    for case in (name for name in CASES if name.startswith(engine)):
+        for count in DEVICE_COUNTS:
+            with first_devices(count):
+                np.savez(folder / f"{case} x{count}.npz", **compared(CASES[case](panel)))
+    programs = {"natural_gradient": programs_of_natural_gradient, "svi": programs_of_svi}[engine]
+    with first_devices(PROGRAM_DEVICES):
         for name, text in programs().items():
-            (Path(sys.argv[2]) / f"{name}.txt").write_text(text)
+            (folder / f"{name}.txt").write_text(text)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "alone":
+        alone(sys.argv[2], Path(sys.argv[3]))
+    else:
+        _, _, case, file, address, processes, process = sys.argv
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        jax.distributed.initialize(address, int(processes), int(process))
+        np.savez(file, **compared(CASES[case](category(PRODUCTS, WEEKS))))

@@ -48,8 +48,15 @@ def whole_of(parts: list[CategoryPosterior]) -> CategoryPosterior:
     return replace(parts[0], **joined)
 
 
-@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
-@pytest.mark.parametrize("controls", [(), (0.4, -0.2)])
+@pytest.mark.parametrize(
+    ("likelihood", "controls"),
+    [
+        ("negative_binomial", (0.4, -0.2)),
+        pytest.param("negative_binomial", (), marks=pytest.mark.slow),
+        pytest.param("poisson", (0.4, -0.2), marks=pytest.mark.slow),
+        pytest.param("poisson", (), marks=pytest.mark.slow),
+    ],
+)
 def test_parts_give_the_posterior_of_the_whole(
     tmp_path: Path, likelihood: Likelihood, controls: tuple[float, ...]
 ) -> None:
@@ -133,6 +140,7 @@ def renamed(panel: Panel, count: int) -> Iterator[Panel]:
         yield replace(panel, product=np.char.add(panel.product, f"_{part}"))
 
 
+@pytest.mark.slow
 def test_more_parts_take_no_more_memory(tmp_path: Path) -> None:
     peaks = {}
     for count in (4, 64):
