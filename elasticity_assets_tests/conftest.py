@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import os
+import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from elasticity_assets.fitting.compiled import COMPILED_BYTES, forget_unfinished
 from elasticity_assets.settings import DUCKLAKE
 from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse, close_connections
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets_tests.support.both_warehouses import BOTH
 from elasticity_assets_tests.support.postgres import PASSWORD, Server, running_server
 
 if TYPE_CHECKING:  # it imports Dagster
@@ -61,15 +63,43 @@ def new_ducklake(
     close_connections()
 
 
+@pytest.fixture(scope="session")
+def empty_ducklake(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: Server
+) -> Iterator[DuckLakeWarehouse]:
+    """Make a DuckLake with all tables, for others to be copies of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGPASSWORD", PASSWORD)
+        folder = tmp_path_factory.mktemp("empty-ducklake")
+        lake = DuckLakeWarehouse(
+            path=f"{DUCKLAKE}{postgres_server.create_database('empty')}", files=str(folder)
+        )
+        with lake.write():
+            pass
+        close_connections()  # PostgreSQL copies what nobody is connected to
+        yield lake
+
+
 @pytest.fixture
-def ducklake(new_ducklake: Callable[[], DuckLakeWarehouse]) -> DuckLakeWarehouse:
+def ducklake(
+    tmp_path: Path,
+    postgres_server: Server,
+    empty_ducklake: DuckLakeWarehouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[DuckLakeWarehouse]:
     """A warehouse that is a DuckLake, its catalog in PostgreSQL."""
-    return new_ducklake()
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    folder = tmp_path / "ducklake"
+    shutil.copytree(empty_ducklake.files, folder)
+    catalog = postgres_server.create_database(uuid.uuid4().hex, template="empty")
+    postgres_server.execute(
+        catalog, "UPDATE ducklake_metadata SET value = %s WHERE key = 'data_path'", f"{folder}/"
+    )
+    yield DuckLakeWarehouse(path=f"{DUCKLAKE}{catalog}", files=str(folder), wait_seconds=60)
+    close_connections()
 
 
-@pytest.fixture(
-    params=["warehouse_file", pytest.param("ducklake", marks=[pytest.mark.server, pytest.mark.slow])]
-)
+@pytest.fixture(params=BOTH)
 def warehouse(request: pytest.FixtureRequest) -> Warehouse:
     """A warehouse of either kind."""
     return request.getfixturevalue(request.param)

@@ -25,6 +25,7 @@ from elasticity_assets.ingestion import (
 )
 from elasticity_assets.ingestion import weekly as adding_up
 from elasticity_assets.settings import SalesSettings, SettingsError, load_settings
+from elasticity_assets_tests.support.both_warehouses import on_both
 from elasticity_assets_tests.support.sales_files import (
     REPOSITORY,
     ingest,
@@ -82,6 +83,7 @@ def test_a_bad_row_is_rejected_with_its_reason(
     json.loads(found[3])
 
 
+@on_both
 def test_the_rejected_row_is_kept_as_delivered(connection, tmp_path: Path) -> None:
     path = write_lines(
         tmp_path / "sales.csv",
@@ -380,6 +382,7 @@ def test_sales_without_a_whole_period_fail_with_one_line(connection, tmp_path: P
         build_weekly_sales(connection, sales_settings(path, period="month"))
 
 
+@on_both
 def test_only_new_and_changed_files_are_read(connection, tmp_path: Path) -> None:
     one, two = write_lines(tmp_path / "1.csv", GOOD), write_lines(tmp_path / "2.csv", "A,2024-01-08,1,1")
     settings = sales_settings(tmp_path / "*.csv")
@@ -654,6 +657,7 @@ def test_parts_of_a_category_add_up_to_the_whole(connection, tmp_path: Path) -> 
     assert all(np.array_equal(part.periods, whole.periods) for part in parts)
 
 
+@on_both
 def test_names_with_quotes_newlines_and_emoji(connection, tmp_path: Path) -> None:
     name = "a\"b'; DROP TABLE raw_sales; --\n😀{x}"
     frame = pd.DataFrame(
@@ -706,6 +710,7 @@ def test_one_category_is_read_as_a_panel_takes_it(connection, tmp_path: Path) ->
     assert (panel.n_products, panel.n_periods, panel.n_obs) == (2, 3, 3)
 
 
+@on_both
 def test_the_sample_is_used_whole(connection) -> None:
     settings = load_settings(REPOSITORY / "elasticity.yaml").sales
     files, weekly = ingest(connection, settings)

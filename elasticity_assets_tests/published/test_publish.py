@@ -22,6 +22,7 @@ from elasticity_assets.published.publish import (
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.sql import quoted
+from elasticity_assets_tests.support.both_warehouses import BOTH, on_both
 from elasticity_assets_tests.support.small_warehouse import CONTROLS, NASTY, fill, refit
 
 
@@ -41,7 +42,7 @@ def warehouse_file(template: Path, tmp_path: Path) -> Warehouse:
     return Warehouse(path=str(tmp_path / "warehouse.duckdb"))
 
 
-@pytest.fixture(params=["warehouse_file", "ducklake"])
+@pytest.fixture(params=BOTH)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
     """A warehouse of either kind, published once."""
     warehouse = request.getfixturevalue(request.param)
@@ -71,6 +72,7 @@ def files(folder: Path) -> set[str]:
     }
 
 
+@on_both
 def test_publishes_every_table_with_the_schemas_columns_and_comments(warehouse, published):
     row_counts = publish(warehouse, published, refit(1), controls=CONTROLS)  # again, as a retry does
     with duckdb.connect(published, read_only=True) as connection:
@@ -96,6 +98,7 @@ def test_publishes_every_table_with_the_schemas_columns_and_comments(warehouse, 
     assert not [name for name in files(published.parent) if "tmp" in name]
 
 
+@on_both
 def test_nasty_names_arrive_unharmed(warehouse, published):
     tables = contents(published)
     assert (NASTY, NASTY) in {row[:2] for row in tables["product_elasticity"]}
@@ -179,6 +182,7 @@ def test_refits_row_accounts_for_the_files(warehouse, published):
     assert row["versions"]["duckdb"] == duckdb.__version__
 
 
+@on_both
 def test_failed_category_keeps_its_rows_flagged_as_old(warehouse, published):
     publish(warehouse, published, refit(1, failed=("soup",)), controls=CONTROLS)
     with duckdb.connect(published, read_only=True) as connection:
@@ -331,6 +335,7 @@ def test_a_files_refits_are_kept_as_copies(warehouse_file, published):
     assert contents(archive(published) / "refit-4.duckdb") == contents(published)
 
 
+@on_both
 def test_a_kept_refit_is_published_again_and_the_next_refit_knows_all_refits(warehouse, published):
     tables = {}
     for number in range(1, 4):

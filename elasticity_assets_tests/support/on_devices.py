@@ -4,9 +4,9 @@
     python -m elasticity_assets_tests.support.on_devices with-others CASE FILE.npz ADDRESS PROCESSES PROCESS
 
 `alone` writes FOLDER/CASE xDEVICES.npz: what is compared of each of the engine's `CASES` over each of `DEVICE_COUNTS`,
-the first so many of the process's devices; and FOLDER/NAME.txt: what XLA made over `PROGRAM_DEVICES` of each program that
-the engine runs on the devices, and of programs that do what the engines' must not. `with-others` fits one of `CASES`
-together with other processes, which meet at ADDRESS.
+the first so many of the process's devices; and FOLDER/NAME.txt: what XLA made over `PROGRAM_DEVICES` of each program
+that the engine runs on the devices, and of programs that do what the engines' must not. `with-others` fits one of
+`CASES` together with other processes, which meet at ADDRESS.
 """
 
 import contextlib

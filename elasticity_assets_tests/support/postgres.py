@@ -25,13 +25,17 @@ class Server:
     port: int
     folder: Path
 
-    def create_database(self, name: str) -> str:
-        """Make a database; return its connection string, without the password."""
-        session = psycopg2.connect(self.connection_string("postgres"), password=PASSWORD)
-        session.autocommit = True
-        session.cursor().execute(f'CREATE DATABASE "{name}"')
-        session.close()
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Make a database, a copy of `template`; return its connection string, without the password."""
+        self.execute(self.connection_string("postgres"), f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.connection_string(name)
+
+    def execute(self, database: str, statement: str, *values: str) -> None:
+        """Run one statement in the database of a connection string."""
+        session = psycopg2.connect(database, password=PASSWORD)
+        session.autocommit = True
+        session.cursor().execute(statement, values)
+        session.close()
 
     def connection_string(self, database: str) -> str:
         return f"host=127.0.0.1 port={self.port} user={USER} dbname={database}"
