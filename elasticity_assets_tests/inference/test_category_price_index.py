@@ -105,6 +105,7 @@ def test_elasticities_alone_and_of_the_categorys_move_are_recovered() -> None:
     assert 0.85 < np.mean(moved) < 0.95
 
 
+@pytest.mark.slow
 def test_the_sum_has_the_moments_that_nuts_draws() -> None:
     """In a small category elasticities and the index's effect go together; so do both engines' moments of them."""
     rng = np.random.default_rng(2)

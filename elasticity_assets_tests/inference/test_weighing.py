@@ -38,7 +38,7 @@ def test_whole_weights_count_like_repeated_cells() -> None:
     assert np.median(ratio) == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize("engine", ["natural_gradient", "svi"])
+@pytest.mark.parametrize("engine", ["natural_gradient", pytest.param("svi", marks=pytest.mark.slow)])
 def test_engines_agree_on_weighted_cells(clean: Panel, engine: str) -> None:
     weight = clean.weight * np.random.default_rng(0).choice([0.0, 0.4, 1.0], clean.weight.shape)
     panel = replace(clean, weight=weight.astype(np.float32))

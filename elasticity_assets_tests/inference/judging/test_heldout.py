@@ -94,6 +94,7 @@ def test_short_histories_have_no_forecast(panel: Panel) -> None:
     assert 0.8 < scores.folds().coverage() < 1.0
 
 
+@pytest.mark.slow
 def test_truncated_and_fractional_sales_are_predicted_too() -> None:
     dropped = simulated_panels(replace(SIMULATION, level_mean=0.5, drop_zeros=True), seed=4)[0][0]
     scores = evaluate(dropped, DEFAULT, "negative_binomial", rivals=False).folds()

@@ -96,6 +96,7 @@ def test_parts_give_the_posterior_of_the_whole(
     assert seen[-1][0] >= found.diagnostics.iterations
 
 
+@pytest.mark.slow
 def test_one_part_is_the_whole(tmp_path: Path) -> None:
     panel = category()
     (part,) = streaming.fit([panel], DEFAULT, NEGATIVE_BINOMIAL, OPTIONS, tmp_path)

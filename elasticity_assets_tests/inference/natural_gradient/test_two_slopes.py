@@ -105,6 +105,7 @@ def density(units: jax.Array, regular: jax.Array, discount: jax.Array) -> None:
     numpyro.sample("units", dist.NegativeBinomial2(jnp.exp(eta), jnp.exp(log_r)[:, None]), obs=units)
 
 
+@pytest.mark.slow
 def test_agrees_with_nuts() -> None:
     panel, _, _ = draw(0)
     slopes = fitted(panel)

@@ -55,7 +55,7 @@ def padded(panel: Panel, rows: int, columns: int) -> Panel:
     return replace(panel, **{name: pad(getattr(panel, name)) for name in names})
 
 
-@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize("truncated", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_recovers_elasticities(truncated: bool) -> None:
     simulation = Simulation(
         products=80, weeks=104, categories=1, control_effects=(0.8,), level_mean=1.0, drop_zeros=truncated
@@ -100,9 +100,9 @@ def test_padding_changes_nothing(soft_drinks: Panel) -> None:
     "choice",
     [
         SviOptions(),
-        SviOptions(guide="product_block"),
-        SviOptions(guide="low_rank"),
-        SviOptions(loss="renyi"),
+        pytest.param(SviOptions(guide="product_block"), marks=pytest.mark.slow),
+        pytest.param(SviOptions(guide="low_rank"), marks=pytest.mark.slow),
+        pytest.param(SviOptions(loss="renyi"), marks=pytest.mark.slow),
         SviOptions(batch_products=8),
     ],
     ids=["mean_field", "product_block", "low_rank", "renyi", "mini-batches"],
@@ -174,7 +174,7 @@ def unlike() -> dict[str, np.ndarray]:
     return {"units": units, "price": price}
 
 
-@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+@pytest.mark.parametrize("likelihood", ["poisson", pytest.param("negative_binomial", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "cells",
     [one_product(), {k: v[:, :1] for k, v in grid().items()}, grid(), grid(units=0.0), unlike()],
