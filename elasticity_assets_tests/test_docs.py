@@ -144,6 +144,15 @@ def test_architecture_names_every_room_and_no_other():
     assert named == modules - {"__init__", "__pycache__"}
 
 
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: f"{document.parent.name}-{document.stem}")
+def test_a_documents_modules_are_there(document):
+    named = re.findall(r"`((?:\w+/)*\w+\.(?:py|sql))`", document.read_text(encoding="utf-8"))
+    files = {
+        f"/{path.relative_to(ROOT).as_posix()}" for path in ROOT.rglob("*") if path.suffix in (".py", ".sql")
+    }
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in files)] == []
+
+
 def test_the_row_on_its_journey_meets_assets_and_modules_that_are_there(pictures):
     assets = "".join(file.read_text(encoding="utf-8") for file in (PACKAGE / "assets").glob("*.py"))
     for asset, module, _ in pictures["JOURNEY"][1:]:
