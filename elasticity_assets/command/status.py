@@ -13,8 +13,8 @@ import duckdb
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from elasticity_assets.command.past_runs import Run, state_of
-from elasticity_assets.published.kept import kept_files
 from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.kept import kept_files
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line, utc_now
 
@@ -189,7 +189,7 @@ def kept_refits(settings: Settings) -> list[str]:
     if settings.on_ducklake:
         from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
-        return warehouse_of(settings).refits()  # type: ignore[attr-defined]
+        return warehouse_of(settings).refits(settings.published)
     return [file.stem for file in kept_files(settings.published)]
 
 

@@ -6,7 +6,6 @@ the file open keeps the old tables until all connections of that process are clo
 
 import glob
 import platform
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,12 +18,11 @@ import duckdb
 import pyarrow as pa
 
 from elasticity_assets.atomic_write import move_over
-from elasticity_assets.published.kept import archive, kept_files
 from elasticity_assets.published.price_scenarios import select_scenarios
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.settings import database_name
-from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
 from elasticity_assets.warehouse.file import STORAGE_VERSION, Say, Warehouse
+from elasticity_assets.warehouse.kept import archive
 from elasticity_assets.warehouse.sales_tables import weekly_sales
 from elasticity_assets.warehouse.schema import (
     Table,
@@ -120,7 +118,7 @@ def publish(
     controls : sequence of str
         Control columns of `weekly_sales`.
     keep : int
-        How many published files stay in `archive(published)`.
+        How many refits stay to be published again.
 
     Returns
     -------
@@ -148,15 +146,10 @@ def publish(
                 row_counts = _build(new, database_name(published), connection, row, controls)
             if problems := _problems(new, database_name(published), refit, warehouse.memory_bytes):
                 raise TablesDisagreeError(published, problems)
-            if not isinstance(warehouse, DuckLakeWarehouse):
-                _copy(new, archive(published) / f"{refit.refit_id}.duckdb")
+            warehouse.keep_refit(new, published, refit.refit_id)
             _record(warehouse, refit, row)
             _move(new, published)
-        if isinstance(warehouse, DuckLakeWarehouse):
-            warehouse.forget(keep)
-        else:
-            for old in kept_files(published)[keep:]:
-                old.unlink()
+        warehouse.forget_refits(published, keep)
     return row_counts
 
 
@@ -185,21 +178,20 @@ def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say
     _check_kept(warehouse, published, refit_id)  # before a run is waited for
     with warehouse.run_lock(say), _stays_as_it_was(published):
         _check_kept(warehouse, published, refit_id)
-        if isinstance(warehouse, DuckLakeWarehouse):
-            new = _beside(published, refit_id)
-            with warehouse.as_of(refit_id) as connection:
-                row = connection.sql(statement("refit"), params={"refit_id": refit_id}).to_arrow_table()
-                _build(new, database_name(published), connection, row, _controls(connection))
-            _move(new, published)
-            return
-        file = archive(published) / f"{refit_id}.duckdb"
-        with duckdb.connect(str(file), read_only=True) as connection:
+        new = _beside(published, refit_id)
+
+        def build(connection: duckdb.DuckDBPyConnection) -> None:
+            row = connection.sql(statement("refit"), params={"refit_id": refit_id}).to_arrow_table()
+            _build(new, database_name(published), connection, row, _controls(connection))
+
+        warehouse.restore_refit(refit_id, published, new, build)
+        with duckdb.connect(str(new), read_only=True) as connection:
             connection.execute(statement("last_refit"))  # or it is no file of ours
-        _copy(file, published)
+        _move(new, published)
 
 
 def _check_kept(warehouse: Warehouse, published: Path, refit_id: str) -> None:
-    kept = kept_refits(warehouse, published)
+    kept = warehouse.refits(published)
     if refit_id not in kept:
         known = f"kept are, newest first: {', '.join(kept)}" if kept else "none is kept"
         raise UnknownRefitError(f"no tables of refit {refit_id!r}; {known}")
@@ -214,13 +206,6 @@ def _stays_as_it_was(published: Path) -> Iterator[None]:
         raise PublishError(f"{published} stays as it was: {in_one_line(error)}") from error
     finally:
         _remove_leftovers(published)
-
-
-def kept_refits(warehouse: Warehouse, published: Path) -> list[str]:
-    """Refits that `publish_again` can publish, the newest first."""
-    if isinstance(warehouse, DuckLakeWarehouse):
-        return warehouse.refits()
-    return [file.stem for file in kept_files(published)]
 
 
 def last_categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -355,8 +340,7 @@ def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
             connection.execute(statement("delete_refit", table=name), {"refit_id": refit.refit_id})
             connection.execute(statement("insert_rows", table=name, columns=columns, source=source))
         connection.unregister("this_refit")
-        if isinstance(warehouse, DuckLakeWarehouse):
-            warehouse.remember(connection, refit.refit_id)
+        warehouse.name_refit(connection, refit.refit_id)
 
     warehouse.in_transaction(record)
 
@@ -364,14 +348,6 @@ def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
 def _beside(published: Path, refit_id: str) -> Path:
     """Where a refit's file is built, until it is moved."""
     return published.with_name(f".{published.name}.{refit_id}.tmp")
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy to a kept file or back: not a link, since a reader may open the published file for writing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, partial)
-    _move(partial, target)
 
 
 def _move(new: Path, target: Path) -> None:

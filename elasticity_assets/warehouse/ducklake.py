@@ -27,7 +27,7 @@ from tenacity import (
 )
 
 from elasticity_assets.settings import DUCKLAKE
-from elasticity_assets.warehouse.file import Result, Say, Warehouse, WarehouseError
+from elasticity_assets.warehouse.file import Build, Result, Say, Warehouse, WarehouseError
 from elasticity_assets.warehouse.postgres_lock import postgres_lock
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
@@ -77,28 +77,36 @@ class DuckLakeWarehouse(Warehouse):
         )
         return tries(super().in_transaction, work)
 
-    def refits(self) -> list[str]:
+    def refits(self, published: Path) -> list[str]:
         """Refits whose tables can be shown as they were, the newest first."""
         with self.read() as connection:
             return [refit_id for refit_id, _ in _refits(connection)]
 
-    def remember(self, connection: duckdb.DuckDBPyConnection, refit_id: str) -> None:
+    def name_refit(self, connection: duckdb.DuckDBPyConnection, refit_id: str) -> None:
         """Name the snapshot that this transaction will leave."""
         connection.execute(
             statement("ducklake_message", database=quoted(DATABASE)), {"message": f"{_OF_REFIT}{refit_id}"}
         )
 
-    def forget(self, keep: int) -> None:
+    def keep_refit(self, new: Path, published: Path, refit_id: str) -> None:
+        """Keep no copy: the snapshot is the refit."""
+
+    def restore_refit(self, refit_id: str, published: Path, new: Path, build: Build) -> None:
+        """Make the file of a refit anew from its snapshot, one of `refits`."""
+        with self.as_of(refit_id) as connection:
+            build(connection)
+
+    def forget_refits(self, published: Path, keep: int) -> None:
         """Drop all snapshots but those of the last `keep` refits and the present one, and files that none needs.
 
         What cannot be dropped is logged: a refit is published all the same, and the next one tries again.
         """
         try:
-            self._forget(keep)
+            self._expire(keep)
         except (duckdb.Error, WarehouseError) as error:
             dg.get_dagster_logger().warning("old snapshots of %s are left: %s", self.path, in_one_line(error))
 
-    def _forget(self, keep: int) -> None:
+    def _expire(self, keep: int) -> None:
         lake, name = quoted(DATABASE), quoted(DATABASE, "'")
         with self.write() as connection:
             kept = [snapshot for _, snapshot in _refits(connection)[:keep]]

@@ -22,6 +22,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.check_results import record, results_of_run
+from elasticity_assets.warehouse.kept import archive, copy_whole, kept_files
 from elasticity_assets.warehouse.migration import SCHEMA_VERSION, migrate, version_of_tables
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets.warehouse.sql import statement
@@ -37,6 +38,7 @@ LONGEST_PAUSE = 2.0
 """Seconds between two tries at a file that another process holds."""
 
 Say = Callable[[str], object]
+Build = Callable[[duckdb.DuckDBPyConnection], None]
 """Takes one line for a person to read."""
 
 Result = TypeVar("Result")
@@ -151,6 +153,41 @@ class Warehouse(dg.ConfigurableResource):
             result = work(connection)
             connection.commit()
         return result
+
+    def refits(self, published: Path) -> list[str]:
+        """Refits whose tables can be published again, the newest first.
+
+        Parameters
+        ----------
+        published : Path
+            The file that analysts read.
+        """
+        return [file.stem for file in kept_files(published)]
+
+    def name_refit(self, connection: duckdb.DuckDBPyConnection, refit_id: str) -> None:
+        """Name what this transaction leaves as a refit's, where the warehouse keeps its own states; a file does not."""
+
+    def keep_refit(self, new: Path, published: Path, refit_id: str) -> None:
+        """Keep a new file that is about to be published as `published`, if that is how refits are kept."""
+        copy_whole(new, archive(published) / f"{refit_id}.duckdb")
+
+    def forget_refits(self, published: Path, keep: int) -> None:
+        """Keep only the last `keep` refits."""
+        for old in kept_files(published)[keep:]:
+            old.unlink()
+
+    def restore_refit(self, refit_id: str, published: Path, new: Path, build: Build) -> None:
+        """Make the file of a refit anew, one of `refits`.
+
+        Parameters
+        ----------
+        refit_id : str
+        published, new : Path
+            The file that analysts read, and the one to make.
+        build : callable
+            Makes it from a connection to the warehouse as it was, where no copy is kept.
+        """
+        copy_whole(archive(published) / f"{refit_id}.duckdb", new)
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -77,7 +77,7 @@ def test_the_catalogs_dump_and_files_copied_after_it_are_a_backup(
     publish_again(ducklake, published, "refit-1")
     assert published_refits(published) == {"refit-1"}
     publish_refits(ducklake, published, 5)
-    assert ducklake.refits() == ["refit-5", "refit-2", "refit-1"]
+    assert ducklake.refits(published) == ["refit-5", "refit-2", "refit-1"]
 
 
 def test_files_that_the_document_names_are_there() -> None:

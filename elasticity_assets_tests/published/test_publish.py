@@ -14,13 +14,12 @@ from elasticity_assets.published import publish as module
 from elasticity_assets.published.publish import (
     PublishError,
     Refit,
-    archive,
-    kept_refits,
     publish,
     publish_again,
 )
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.kept import archive
 from elasticity_assets.warehouse.sql import quoted
 from elasticity_assets_tests.support.both_warehouses import BOTH, on_both
 from elasticity_assets_tests.support.small_warehouse import CONTROLS, NASTY, fill, refit
@@ -322,7 +321,7 @@ def test_keeps_the_last_refits_for_rollback(warehouse, published):
     for number in range(1, 5):
         fill(warehouse, shift=-0.1 * number)
         publish(warehouse, published, refit(number), controls=CONTROLS, keep=2)
-    assert kept_refits(warehouse, published) == ["refit-4", "refit-3"]
+    assert warehouse.refits(published) == ["refit-4", "refit-3"]
 
 
 def test_a_files_refits_are_kept_as_copies(warehouse_file, published):
@@ -344,7 +343,7 @@ def test_a_kept_refit_is_published_again_and_the_next_refit_knows_all_refits(war
         tables[number] = contents(published)
     publish_again(warehouse, published, "refit-2")
     assert contents(published) == tables[2]
-    assert kept_refits(warehouse, published) == ["refit-3", "refit-2", "refit-1"]
+    assert warehouse.refits(published) == ["refit-3", "refit-2", "refit-1"]
     assert not list(published.parent.glob(".*.tmp"))
     publish(warehouse, published, refit(4), controls=CONTROLS)
     assert [row[0] for row in contents(published)["refits"]] == [f"refit-{number}" for number in range(1, 5)]
@@ -410,11 +409,13 @@ KILLED = textwrap.dedent("""
     import os, signal, sys
     from pathlib import Path
     from elasticity_assets.published import publish
+    from elasticity_assets.warehouse import file
     from elasticity_assets.warehouse.file import Warehouse
     from elasticity_assets_tests.support.small_warehouse import CONTROLS, refit
 
     where, before = sys.argv[3], sys.argv[4] == "before"
-    original = getattr(publish, where)
+    module = publish if hasattr(publish, where) else file
+    original = getattr(module, where)
 
     def dies(*args):
         if before:
@@ -422,14 +423,14 @@ KILLED = textwrap.dedent("""
         original(*args)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(publish, where, dies)
+    setattr(module, where, dies)
     publish.publish(Warehouse(path=sys.argv[1]), Path(sys.argv[2]), refit(2), controls=CONTROLS)
 """)
 
 
 @pytest.mark.parametrize(
     ("where", "when"),
-    [("_problems", "before"), ("_copy", "after"), ("_record", "after"), ("_move", "before")],
+    [("_problems", "before"), ("copy_whole", "after"), ("_record", "after"), ("_move", "before")],
 )
 def test_a_kill_leaves_the_old_file_whole_and_the_next_refit_completes(
     warehouse_file, published, where, when

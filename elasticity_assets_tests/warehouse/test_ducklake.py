@@ -173,13 +173,14 @@ def test_only_the_last_refits_snapshots_and_the_present_one_are_kept(ducklake: D
 
         def add(connection: duckdb.DuckDBPyConnection, number: int = number) -> None:
             connection.execute("INSERT INTO products VALUES (?, 'b', 'c')", [str(number)])
-            ducklake.remember(connection, f"refit-{number}")
+            ducklake.name_refit(connection, f"refit-{number}")
 
         ducklake.in_transaction(add)
     with ducklake.write() as connection:
         connection.execute("DELETE FROM products")
-    ducklake.forget(keep=2)
-    assert ducklake.refits() == ["refit-3", "refit-2"]
+    published = Path("none.duckdb")  # of which nothing is asked
+    ducklake.forget_refits(published, keep=2)
+    assert ducklake.refits(published) == ["refit-3", "refit-2"]
     with ducklake.read() as connection:
         (n_snapshots,) = connection.execute("SELECT count(*) FROM warehouse.snapshots()").fetchone()
         assert connection.execute("SELECT count(*) FROM products").fetchone() == (0,)
@@ -263,7 +264,7 @@ def test_a_refit_publishes_what_it_does_on_a_file(ducklake: DuckLakeWarehouse, t
         "weekly_sales",
     ):
         assert same_numbers(of_file.published(table), of_lake.published(table)), table
-    assert len(ducklake.refits()) == 2
+    assert len(ducklake.refits(of_lake.settings.published)) == 2
     with ducklake.read() as connection:
         (rows,) = connection.execute("SELECT count(*) FROM product_elasticity").fetchone()
     assert rows == len(of_lake.published("product_elasticity"))
