@@ -390,7 +390,7 @@ def test_a_category_that_never_was_fitted_is_named_and_the_others_are_published(
     page = needs_nothing((new_project.settings.reports / "latest.html").read_text(encoding="utf-8"))
     assert FIRST in page.texts
     assert any("no luck" in text for text in page.texts)
-    assert page.ids == ["category-1"]
+    assert [name for name in page.ids if name.startswith("category-")] == ["category-1"]
 
 
 def test_a_category_without_sales_any_more_leaves_the_tables(project: Project) -> None:
