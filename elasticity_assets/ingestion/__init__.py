@@ -7,11 +7,11 @@
     read_category_in_parts(connection, category, controls, ..., products=...) -> iterator of CategorySales
     find_files(patterns) -> dict[str, int]
 
-`connection` is a DuckDB connection to the warehouse (`resources.warehouse.Warehouse`), `sales` the
-`SalesSettings`. `sql/schema.sql` describes the tables. `rejected_sales` is a view of all rows left out:
+`connection` is a DuckDB connection to the warehouse (`warehouse.file.Warehouse`), `sales` the
+`SalesSettings`. `warehouse/file.sql` describes the tables. `rejected_sales` is a view of all rows left out:
 those that cannot be used (`raw_sales` with a reason) and those that `weekly_sales` leaves out.
 
-How rows are understood (`sql/reading_macros.sql`, `sql/read_file.sql`):
+How rows are understood (`reading.sql`, `reading.py`, and `read_file` in `take_in.sql`):
 
 - A date is ISO, 20240131 or in `date_format`; sales are added up to ISO weeks, from Monday, or to months.
 - A label such as 2024-W05, 2024-05 or 202405 is an ISO week or a month, as `sales.period` says.

@@ -14,7 +14,7 @@ import yaml
 
 from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.ingestion.files import FileFormat, examine
-from elasticity_assets.ingestion.reading import is_date, row_source, text_of
+from elasticity_assets.ingestion.reading import DeliveredColumn, row_source
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
 
@@ -170,9 +170,9 @@ def _layout(connection: duckdb.DuckDBPyConnection, file: str) -> tuple[FileForma
 def _profile(connection: duckdb.DuckDBPyConnection, name: str, kind: str) -> _Profile:
     literals = [quoted(date_format, "'") for date_format in DATE_FORMATS]
     formats = ", ".join(f"count(try_strptime(x, {literal}))" for literal in literals)
-    column = f"sampled_rows.{quoted(name)}"
-    date = f"CAST({column} AS DATE)" if is_date(kind) else "CAST(NULL AS DATE)"
-    profile = statement("profile_column", text=text_of(column, kind), date=date, formats=f"[{formats}]")
+    column = DeliveredColumn(f"sampled_rows.{quoted(name)}", kind)
+    date = f"CAST({column.place} AS DATE)" if column.is_date else "CAST(NULL AS DATE)"
+    profile = statement("profile_column", text=column.text, date=date, formats=f"[{formats}]")
     return _Profile(*(connection.execute(profile).fetchone() or ()))
 
 
@@ -215,7 +215,7 @@ def _charges(
     if not 0.95 * profile.n <= profile.n_with_digit:
         return []
     source, values = row_source(file, layout)
-    text = text_of(f"{source['row']}.{quoted(name)}", layout.columns[name])
+    text = DeliveredColumn(f"{source['row']}.{quoted(name)}", layout.columns[name]).text
     parts = {"source": source["source"], "row": source["row"], "text": text}
     return [
         row[0] for row in connection.execute(statement("codes_without_digit", **parts), values).fetchall()
@@ -249,7 +249,11 @@ def _guess(
     profile = profiles[columns["period"]]
     sales["period"], sentence = _period(profile, columns["period"])
     sentences.append(sentence)
-    if not profile.n_dates and profile.date_format and not is_date(layout.columns[columns["period"]]):
+    if (
+        not profile.n_dates
+        and profile.date_format
+        and not DeliveredColumn(columns["period"], layout.columns[columns["period"]]).is_date
+    ):
         sales["date_format"] = profile.date_format
         fitting = [
             form for form, n in zip(DATE_FORMATS, profile.n_by_format, strict=True) if profile.mostly(n)

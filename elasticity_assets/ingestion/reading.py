@@ -1,6 +1,8 @@
 """How the rows of one file are read: its columns, by the names in the settings, as SQL expressions."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -32,13 +34,82 @@ def row_source(file: str, layout: FileFormat) -> tuple[dict[str, str], dict[str,
     }
 
 
-def column_parts(file: str, layout: FileFormat, sales: SalesSettings, row: str) -> dict[str, str]:
-    """Express what `read_file.sql` reads by the file's own columns.
+@dataclass(frozen=True)
+class DeliveredColumn:
+    """A column of a sales file, and how its values are understood: SQL expressions, by macros of `reading.sql`.
+
+    Attributes
+    ----------
+    place : str
+        The column as SQL names it.
+    kind : str
+        Its DuckDB type.
+    decimal : str
+        Decimal sign of numbers that are text.
+    """
+
+    place: str
+    kind: str
+    decimal: str = "."
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text."""
+        return self.kind == "VARCHAR" or self.kind.startswith("ENUM")
+
+    @property
+    def is_date(self) -> bool:
+        """Whether it holds dates."""
+        return self.kind == "DATE" or self.kind.startswith("TIMESTAMP")
+
+    @property
+    def given(self) -> str:
+        """Whether there is a value at all, readable or not."""
+        if self.is_text:
+            return f"(trimmed({self.place}) IS NOT NULL)"
+        if self.kind in ("FLOAT", "DOUBLE"):
+            return f"({self.place} IS NOT NULL AND NOT isnan({self.place}))"
+        return f"({self.place} IS NOT NULL)"
+
+    @property
+    def text(self) -> str:
+        """Values as trimmed text, blank as NULL."""
+        if self.kind in ("FLOAT", "DOUBLE") or self.kind.startswith("DECIMAL"):
+            return f"text_of_fraction(CAST({self.place} AS DOUBLE))"
+        return f"trimmed({self.place})"
+
+    @property
+    def number(self) -> str:
+        """Values as finite numbers."""
+        if self.is_text:
+            macro = "number_with_comma" if self.decimal == "," else "number_with_point"
+            return f"{macro}({self.place})"
+        return f"finite(TRY_CAST({self.place} AS DOUBLE))"
+
+    @property
+    def number_or_flag(self) -> str:
+        """Values as numbers, yes and no as 1 and 0."""
+        return f"coalesce({self.number}, yes_or_no({self.place}))" if self.is_text else self.number
+
+    def period(self, date_format: str | None) -> tuple[str, str]:
+        """Values as dates as delivered and, where they may be such, as periods' labels or numbers."""
+        if self.is_date:
+            return f"sensible_day({self.place})", "CAST(NULL AS VARCHAR)"
+        if date_format is not None:
+            literal = quoted(date_format, "'")
+            return f"sensible_day(try_strptime({self.text}, {literal}))", "CAST(NULL AS VARCHAR)"
+        return f"iso_date({self.text})", self.text
+
+
+def delivered_columns(
+    file: str, layout: FileFormat, sales: SalesSettings, row: str
+) -> dict[str, DeliveredColumn]:
+    """Find the columns that the settings name: by their key in `sales.columns`, and controls as `controls.NAME`.
 
     Raises
     ------
     SettingsError
-        If the file lacks a column that the settings name.
+        If the file lacks one.
     """
     named = {f"columns.{key}": name for key, name in sales.columns.model_dump().items() if name is not None}
     named |= {f"controls.{name}": name for name in sales.controls}
@@ -49,24 +120,29 @@ def column_parts(file: str, layout: FileFormat, sales: SalesSettings, row: str) 
             raise SettingsError(
                 f"sales.{key}: {file} has no column {name!r}; it has {', '.join(layout.columns)}"
             )
-        columns[key.removeprefix("columns.")] = (f"{row}.{quoted(column)}", layout.columns[column])
+        place = f"{row}.{quoted(column)}"
+        columns[key.removeprefix("columns.")] = DeliveredColumn(place, layout.columns[column], sales.decimal)
+    return columns
+
+
+def column_parts(columns: dict[str, DeliveredColumn], sales: SalesSettings) -> dict[str, str]:
+    """Express what the statement `read_file` reads by the file's own columns."""
 
     def text(key: str, absent: str = "CAST(NULL AS VARCHAR)") -> str:
-        return text_of(*columns[key]) if key in columns else absent
+        return columns[key].text if key in columns else absent
 
     def number(key: str) -> str:
-        return _number(*columns[key], sales.decimal) if key in columns else "CAST(NULL AS DOUBLE)"
+        return columns[key].number if key in columns else "CAST(NULL AS DOUBLE)"
 
     units = number("units")
     if "price" in columns:
-        price, price_given = number("price"), _given(*columns["price"])
+        price, price_given = number("price"), columns["price"].given
     else:
         price = f"{number('revenue')} / nullif({units}, 0)"
-        price_given = f"({_given(*columns['revenue'])} AND {units} IS DISTINCT FROM 0)"
-    date, label = _period(*columns["period"], sales.date_format)
+        price_given = f"({columns['revenue'].given} AND {units} IS DISTINCT FROM 0)"
+    date, label = columns["period"].period(sales.date_format)
     controls = [
-        f", {_number_or_flag(*columns[f'controls.{name}'], sales.decimal)} AS {quoted(name)}"
-        for name in sales.controls
+        f", {columns[f'controls.{name}'].number_or_flag} AS {quoted(name)}" for name in sales.controls
     ]
     return {
         "product": text("product"),
@@ -74,9 +150,9 @@ def column_parts(file: str, layout: FileFormat, sales: SalesSettings, row: str) 
         "store": text("store"),
         "date": date,
         "label": label,
-        "period_given": _given(*columns["period"]),
+        "period_given": columns["period"].given,
         "units": units,
-        "units_given": _given(*columns["units"]),
+        "units_given": columns["units"].given,
         "price": price,
         "price_given": price_given,
         "regular_price": number("regular_price"),
@@ -85,21 +161,12 @@ def column_parts(file: str, layout: FileFormat, sales: SalesSettings, row: str) 
     }
 
 
-def control_parts(layout: FileFormat, sales: SalesSettings, row: str) -> dict[str, dict[str, str]]:
-    """Express what `unreadable_control.sql` reads: the settings' controls, by name.
-
-    `column_parts` has found that the file has them.
-    """
-    parts = {}
-    for name in sales.controls:
-        column = layout.find(name) or name
-        kind, place = layout.columns[column], f"{row}.{quoted(column)}"
-        parts[name] = {
-            "given": _given(place, kind),
-            "number": _number_or_flag(place, kind, sales.decimal),
-            "text": text_of(place, kind),
-        }
-    return parts
+def readability(columns: dict[str, DeliveredColumn], controls: Sequence[str]) -> str:
+    """Express how many values of each control are given and how many of them cannot be read."""
+    of_controls = [columns[f"controls.{name}"] for name in controls]
+    return ", ".join(
+        f"readability({control.given}, {control.number_or_flag}, {control.text})" for control in of_controls
+    )
 
 
 def not_products_pattern(connection: duckdb.DuckDBPyConnection, patterns: list[str]) -> str | None:
@@ -131,51 +198,3 @@ def check_date_format(connection: duckdb.DuckDBPyConnection, date_format: str | 
     except duckdb.Error as error:
         problem = re.sub(r"\s+", " ", str(error))
         raise SettingsError(f"sales.date_format: {date_format!r} cannot be used: {problem}") from None
-
-
-def is_date(kind: str) -> bool:
-    """Whether a column of this DuckDB type holds dates."""
-    return kind == "DATE" or kind.startswith("TIMESTAMP")
-
-
-def _is_text(kind: str) -> bool:
-    return kind == "VARCHAR" or kind.startswith("ENUM")
-
-
-def text_of(column: str, kind: str) -> str:
-    """Express a column's values as trimmed text, blank as NULL."""
-    if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
-        return f"text_of_fraction(CAST({column} AS DOUBLE))"
-    return f"trimmed({column})"
-
-
-def _number(column: str, kind: str, decimal: str) -> str:
-    if _is_text(kind):
-        return f"number_with_comma({column})" if decimal == "," else f"number_with_point({column})"
-    return f"finite(TRY_CAST({column} AS DOUBLE))"
-
-
-def _number_or_flag(column: str, kind: str, decimal: str) -> str:
-    """Express a column's values as numbers, yes and no as 1 and 0."""
-    number = _number(column, kind, decimal)
-    return f"coalesce({number}, yes_or_no({column}))" if _is_text(kind) else number
-
-
-def _given(column: str, kind: str) -> str:
-    """Whether there is a value at all, readable or not."""
-    if _is_text(kind):
-        return f"(trimmed({column}) IS NOT NULL)"
-    if kind in ("FLOAT", "DOUBLE"):
-        return f"({column} IS NOT NULL AND NOT isnan({column}))"
-    return f"({column} IS NOT NULL)"
-
-
-def _period(column: str, kind: str, date_format: str | None) -> tuple[str, str]:
-    """Expressions of the date as delivered and, where it may be one, of a period's label or number."""
-    if is_date(kind):
-        return f"sensible_day({column})", "CAST(NULL AS VARCHAR)"
-    text = text_of(column, kind)
-    if date_format is not None:
-        literal = quoted(date_format, "'")
-        return f"sensible_day(try_strptime({text}, {literal}))", "CAST(NULL AS VARCHAR)"
-    return f"iso_date({text})", text

@@ -83,3 +83,11 @@ CREATE OR REPLACE TEMP MACRO start_of_label(x, period) AS
         CASE period WHEN 'week' THEN week_of_label(x) WHEN 'month' THEN month_of_label(x) END,
         CASE WHEN regexp_full_match(x, '-?\d{1,4}') THEN start_of_number(CAST(x AS INTEGER), period) END
     ));
+
+-- Of a column: how many values are given, how many of them cannot be read, and one of these.
+CREATE OR REPLACE TEMP MACRO readability(given, understood, x) AS
+    struct_pack(
+        n_given := count(*) FILTER (WHERE given),
+        n_unreadable := count(*) FILTER (WHERE given AND understood IS NULL),
+        example := min(x) FILTER (WHERE given AND understood IS NULL)
+    );

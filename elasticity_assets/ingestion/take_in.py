@@ -5,8 +5,9 @@ taken in. All files are taken in together or, if one cannot be used, none.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -15,8 +16,9 @@ from elasticity_assets.ingestion.files import content_hash, examine, find_files
 from elasticity_assets.ingestion.reading import (
     check_date_format,
     column_parts,
-    control_parts,
+    delivered_columns,
     not_products_pattern,
+    readability,
     row_source,
 )
 from elasticity_assets.settings import SalesSettings, SettingsError
@@ -156,20 +158,16 @@ def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales:
     wanted = [name for name in sales.columns.model_dump().values() if name]
     layout = examine(connection, file, encoding=sales.encoding, delimiter=sales.delimiter, wanted=wanted)
     source, of_source = row_source(file, layout)
-    columns = column_parts(file, layout, sales, source["row"])
+    columns = delivered_columns(file, layout, sales, source["row"])
     not_products = not_products_pattern(connection, sales.not_products)
     values = {"file_id": file_id, "period": sales.period, "not_products": not_products, **of_source}
     try:
-        for name, control in control_parts(layout, sales, source["row"]).items():
-            parts = {"source": source["source"], "row": source["row"], **control}
-            unreadable = statement("unreadable_control", **parts)
-            given, unread, example = connection.execute(unreadable, of_source).fetchall()[0]
-            if unread > MOST_UNREADABLE * given:
-                raise SettingsError(
-                    f"sales.controls: {name!r} has {unread} values in {file} that are neither numbers nor yes or no, "
-                    f"such as {example!r}; leave it out, or deliver numbers"
-                )
-        connection.execute(statement("read_file", **source, **columns), values)
+        connection.execute(statement("read_file", **source, **column_parts(columns, sales)), values)
+        suspects = _scarce_controls(connection, file_id, sales.controls)
+        if suspects:
+            ask = statement("readability_of_controls", **source, controls=readability(columns, suspects))
+            found = connection.execute(ask, of_source).fetchall()[0]
+            _refuse_unreadable(file, dict(zip(suspects, found, strict=True)))
         if _has_duplicates(connection, file_id):
             connection.execute(statement("reject_duplicates", **source), {"file_id": file_id, **of_source})
     except duckdb.Error as error:
@@ -182,6 +180,31 @@ def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales:
     if not n_usable:
         reasons = ", ".join(f"{n} {reason}" for reason, n in _reasons(connection, file_id).items())
         raise SalesFileError(f"{file} has no usable row of {n_rows}" + (f": {reasons}" if reasons else ""))
+
+
+def _scarce_controls(
+    connection: duckdb.DuckDBPyConnection, file_id: int, controls: Sequence[str]
+) -> list[str]:
+    """Name the controls that so many rows of a file lack that too many of their values may be unreadable.
+
+    Only these are worth a second scan of the file, which tells values not given from those unreadable.
+    """
+    if not controls:
+        return []
+    counts = ", ".join(f"count({quoted(name)})" for name in controls)
+    filled = statement("filled_controls", counts=counts)
+    n_rows, n_filled = connection.execute(filled, {"file_id": file_id}).fetchall()[0]
+    return [name for name, n in zip(controls, n_filled, strict=True) if n_rows - n > MOST_UNREADABLE * n]
+
+
+def _refuse_unreadable(file: str, readability_of: dict[str, dict[str, Any]]) -> None:
+    """Refuse the first control with too many values that are neither numbers nor yes or no."""
+    for name, found in readability_of.items():
+        if found["n_unreadable"] > MOST_UNREADABLE * found["n_given"]:
+            raise SettingsError(
+                f"sales.controls: {name!r} has {found['n_unreadable']} values in {file} that are neither numbers "
+                f"nor yes or no, such as {found['example']!r}; leave it out, or deliver numbers"
+            )
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, file_id: int) -> None:

@@ -30,13 +30,12 @@ WHERE file_id = $file_id
 -- name: rows_of_files
 SELECT coalesce(sum(rows_in), 0), coalesce(sum(units_in), 0) FROM sales_files
 
--- name: unreadable_control
--- Of one control in one file: values given, those that are neither numbers nor yes or no, and one of these.
-SELECT
-    count(*) FILTER (WHERE {given}) AS n_given,
-    count(*) FILTER (WHERE {given} AND {number} IS NULL) AS n_unreadable,
-    min({text}) FILTER (WHERE {given} AND {number} IS NULL) AS example
-FROM {source} AS {row}
+-- name: filled_controls
+-- Of one file: its rows, and those with a value of each control.
+SELECT count(*), [{counts}] FROM raw_sales WHERE file_id = $file_id
+
+-- name: readability_of_controls
+SELECT {controls} FROM {source} AS {row}
 
 -- name: read_file
 INSERT INTO raw_sales BY NAME
