@@ -1,15 +1,16 @@
 """Simulated sales as files: one category drawn and written at a time, so that any size fits in memory."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+import duckdb
+import pandas as pd
 
 from elasticity_assets.atomic_write import atomic_write
 from elasticity_assets.inference.simulate import Simulation, Truth, simulate_categories
+from elasticity_assets.warehouse.sql import quoted, statement
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -42,17 +43,17 @@ def write_simulated_sales(simulation: Simulation, seed: int, out: Path, truth: P
         sales_writer = stack.enter_context(_writer(out))
         truth_writer = stack.enter_context(_writer(truth)) if truth else None
         for sales, drawn in simulate_categories(simulation, seed):
-            table = pa.table(sales)
-            sales_writer.write(table)
-            n_rows += table.num_rows
+            rows = pd.DataFrame(sales)
+            sales_writer.write(rows)
+            n_rows += len(rows)
             if truth_writer:
                 truth_writer.write(_truth_table(drawn))
     return n_rows
 
 
-def _truth_table(drawn: Truth) -> pa.Table:
+def _truth_table(drawn: Truth) -> pd.DataFrame:
     by_category = dict(zip(drawn.category_name, drawn.category_elasticity, strict=True))
-    return pa.table(
+    return pd.DataFrame(
         {
             "category": drawn.category,
             "product": drawn.product,
@@ -65,21 +66,22 @@ def _truth_table(drawn: Truth) -> pa.Table:
 
 
 class _Writer:
-    """Writes tables of one schema to a CSV or Parquet file."""
+    """Collects rows in a DuckDB file among the temporary ones, and writes them out at the end."""
 
-    def __init__(self, file: Path, kind: str):
-        self._file, self._kind = file, kind
-        self._writer: pyarrow.csv.CSVWriter | pyarrow.parquet.ParquetWriter | None = None
+    def __init__(self, connection: duckdb.DuckDBPyConnection):
+        self._connection, self._begun = connection, False
 
-    def write(self, table: pa.Table) -> None:
-        if self._writer is None:
-            open_ = pyarrow.csv.CSVWriter if self._kind == ".csv" else pyarrow.parquet.ParquetWriter
-            self._writer = open_(str(self._file), table.schema)
-        self._writer.write_table(table)
+    def write(self, rows: pd.DataFrame) -> None:
+        """Add rows; all have the columns of the first."""
+        self._connection.register("rows", rows)
+        self._connection.execute(statement("add_rows" if self._begun else "first_rows"))
+        if not self._begun and "week" in rows:  # pandas knows times only
+            self._connection.execute(statement("weeks_are_dates"))
+        self._begun = True
 
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+    def copy_to(self, file: Path, kind: str) -> None:
+        """Write all rows to a file of this kind, 'csv' or 'parquet'."""
+        self._connection.execute(statement(f"write_{kind}", file=quoted(str(file), "'")))
 
 
 @contextmanager
@@ -89,5 +91,11 @@ def _writer(file: Path) -> Iterator[_Writer]:
         raise ValueError(f"{file}: the name must end in {' or '.join(SUFFIXES)}")
     if not file.parent.is_dir():
         raise ValueError(f"{file}: there is no folder {file.parent}; make it, or name another file")
-    with atomic_write(file) as beside, closing(_Writer(beside, file.suffix)) as writer:
+    with (
+        TemporaryDirectory(prefix="elasticity_simulation.") as folder,
+        atomic_write(file) as beside,
+        duckdb.connect(str(Path(folder) / "rows.duckdb")) as connection,
+    ):
+        writer = _Writer(connection)
         yield writer
+        writer.copy_to(beside, file.suffix.removeprefix("."))

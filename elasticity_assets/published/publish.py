@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-import pyarrow as pa
 
 from elasticity_assets.atomic_write import move_over
 from elasticity_assets.published.price_scenarios import select_scenarios
@@ -141,13 +140,14 @@ def publish(
         published.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(published)
         with _stays_as_it_was(published):
+            values = _refit_values(refit)
             with warehouse.read() as connection:
-                row = connection.sql(statement("row_of_refit"), params=_refit_values(refit)).to_arrow_table()
-                row_counts = _build(new, database_name(published), connection, row, controls)
+                connection.execute(statement("this_refit", row=statement("row_of_refit")), values)
+                row_counts = _build(new, database_name(published), connection, controls)
             if problems := _problems(new, database_name(published), refit, warehouse.memory_bytes):
                 raise TablesDisagreeError(published, problems)
             warehouse.keep_refit(new, published, refit.refit_id)
-            _record(warehouse, refit, row)
+            _record(warehouse, refit.refit_id, values)
             _move(new, published)
         warehouse.forget_refits(published, keep)
     return row_counts
@@ -181,8 +181,8 @@ def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say
         new = _beside(published, refit_id)
 
         def build(connection: duckdb.DuckDBPyConnection) -> None:
-            row = connection.sql(statement("refit"), params={"refit_id": refit_id}).to_arrow_table()
-            _build(new, database_name(published), connection, row, _controls(connection))
+            connection.execute(statement("this_refit", row=statement("refit")), {"refit_id": refit_id})
+            _build(new, database_name(published), connection, _controls(connection))
 
         warehouse.restore_refit(refit_id, published, new, build)
         with duckdb.connect(str(new), read_only=True) as connection:
@@ -214,12 +214,11 @@ def last_categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _build(
-    new: Path, database: str, connection: duckdb.DuckDBPyConnection, refit: pa.Table, controls: Sequence[str]
+    new: Path, database: str, connection: duckdb.DuckDBPyConnection, controls: Sequence[str]
 ) -> dict[str, int]:
-    """Write the new file from the warehouse's tables and the refit's row of `refits`; return its row counts."""
+    """Write the new file from the warehouse's tables and `this_refit`, a row of `refits`; return its row counts."""
     name = quoted(database)
     new.unlink(missing_ok=True)
-    connection.register("this_refit", refit)
     connection.execute(
         statement(
             "attach_new_file", file=quoted(str(new), "'"), database=name, version=quoted(STORAGE_VERSION, "'")
@@ -255,7 +254,6 @@ def _build(
         raise
     finally:
         connection.execute(statement("detach", database=name))
-        connection.unregister("this_refit")
     return row_counts
 
 
@@ -327,20 +325,19 @@ def _problems(new: Path, database: str, refit: Refit, memory_bytes: int) -> list
     return problems
 
 
-def _record(warehouse: Warehouse, refit: Refit, row: pa.Table) -> None:
+def _record(warehouse: Warehouse, refit_id: str, values: Mapping[str, object]) -> None:
     """Append the refit to the warehouse's history, so that the next publication holds it too."""
 
     def record(connection: duckdb.DuckDBPyConnection) -> None:
-        connection.register("this_refit", row)
+        connection.execute(statement("this_refit", row=statement("row_of_refit")), values)
         for table, source in (
             (REFITS, "this_refit"),
             (ELASTICITY_HISTORY, f"({statement('history_of_refit')})"),
         ):
             name, columns = qualified(table), typed_columns(table)
-            connection.execute(statement("delete_refit", table=name), {"refit_id": refit.refit_id})
+            connection.execute(statement("delete_refit", table=name), {"refit_id": refit_id})
             connection.execute(statement("insert_rows", table=name, columns=columns, source=source))
-        connection.unregister("this_refit")
-        warehouse.name_refit(connection, refit.refit_id)
+        warehouse.name_refit(connection, refit_id)
 
     warehouse.in_transaction(record)
 

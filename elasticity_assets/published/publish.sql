@@ -13,6 +13,10 @@ SELECT
     $failed::VARCHAR[] AS failed,
     map($packages::VARCHAR[], $versions::VARCHAR[]) AS versions
 
+-- name: this_refit
+-- The row of refits that is being published, for the statements below.
+CREATE OR REPLACE TEMP TABLE this_refit AS {row}
+
 -- name: refit
 SELECT * FROM refits WHERE refit_id = $refit_id
 
