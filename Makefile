@@ -4,30 +4,34 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PORT ?= 3000
 
-.PHONY: demo example quick test test-slow test-all torture soak dev lint bench install install-dev clean
+.PHONY: demo example quick test test-slow test-all torture soak dev lint bench install install-ui install-dev clean
 
 # Bytecode is written when a module is first imported: most modules of most packages never are.
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e
 
-# What the command, the UI and `make demo` need, and on top of it what tests, lint and types need. Each is installed anew
+# What the command needs, and on top of it what the UI needs, and what tests, lint and types need. Each is installed anew
 # when the packages or their versions change.
 install: .venv/installed
+install-ui: .venv/installed-ui
 install-dev: .venv/installed-dev
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(PIP) '.[demo]'
+	$(PIP) .
+	@touch $@
+
+.venv/installed-ui: .venv/installed
+	$(PIP) '.[ui]'
 	@touch $@
 
 .venv/installed-dev: .venv/installed
 	$(PIP) '.[dev]'
 	@touch $@
 
-# Published tables from the sample, and how they compare with a regression.
+# Published tables from the sample.
 demo: install
 	$(BIN)/elasticity refit
-	$(BIN)/python benchmarks/regression.py
 
 # All of a real grocer's transactions: 1.47 million lines, 68,509 products in 302 categories.
 example: install
@@ -62,7 +66,7 @@ soak: install-dev
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/soak
 
 # The UI on http://localhost:3000 (PORT=... for another), with the daemon that runs the schedule.
-dev: install
+dev: install-ui
 	@echo "the UI: http://localhost:$(PORT), in half a minute; Ctrl-C ends it"
 	DAGSTER_HOME=$$($(BIN)/python -m elasticity_assets.home) \
 		$(BIN)/dg dev -w workspace.yaml --port $(PORT) --log-level warning
