@@ -79,6 +79,7 @@ lint: install-dev
 # The figures of docs/benchmarks.md that take minutes.
 bench: install
 	$(PIP) '.[bench]'
+	$(BIN)/python benchmarks/regression.py
 	$(BIN)/python benchmarks/speed.py --size small
 	$(BIN)/python benchmarks/speed.py --size small --likelihood negative_binomial
 	$(BIN)/python benchmarks/speed.py --glmmtmb
