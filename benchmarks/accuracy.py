@@ -34,7 +34,7 @@ from elasticity_assets.inference.density.model import Model, stack_panels
 from elasticity_assets.inference.hierarchy import message, pool, pooled
 from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
-from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import DEFAULT, Fixed, HalfNormal, Priors
 from elasticity_assets.inference.simulate import Simulation, simulated_panels, simulated_prices
@@ -51,12 +51,14 @@ def sample_panels(controls: tuple[str, ...]) -> dict[str, Panel]:
     panels = {}
     for category, rows in sales.groupby("category"):
         panels[str(category)] = panel_from_sales(
-            str(category),
-            rows["product"].to_numpy().astype(str),
-            rows["week"].to_numpy("datetime64[D]"),
-            rows["units"].to_numpy(),
-            rows["price"].to_numpy(),
-            {name: rows[name].to_numpy() for name in controls},
+            CategorySales(
+                str(category),
+                rows["product"].to_numpy().astype(str),
+                rows["week"].to_numpy("datetime64[D]"),
+                rows["units"].to_numpy(),
+                rows["price"].to_numpy(),
+                {name: rows[name].to_numpy() for name in controls},
+            )
         )
     return panels
 
@@ -205,11 +207,13 @@ def draw_from_priors(rng: np.random.Generator, priors: Priors, products: int, we
     units = rng.poisson(rng.gamma(r[:, None], mean / r[:, None]))
     product, week = np.divmod(np.arange(products * weeks), weeks)
     panel = panel_from_sales(
-        "drawn",
-        np.char.zfill(product.astype(str), 3),
-        np.datetime64("2024-01-01") + 7 * week,
-        units.ravel(),
-        price.ravel(),
+        CategorySales(
+            "drawn",
+            np.char.zfill(product.astype(str), 3),
+            np.datetime64("2024-01-01") + 7 * week,
+            units.ravel(),
+            price.ravel(),
+        )
     )
     return Drawn(panel, beta, beta_c, tau)
 

@@ -27,7 +27,7 @@ from elasticity_assets.inference import engines, natural_gradient
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.judging import heldout, split_samples
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
-from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.simulate import FIRST_PERIOD, Simulation, simulated_panels, simulated_prices
@@ -133,11 +133,13 @@ def noisy_sales(
     units = rng.poisson(np.exp(eta)) * unit
     product, week = np.nonzero(np.ones((n, weeks)))
     panel = panel_from_sales(
-        "simulated",
-        np.char.add("p", np.char.zfill(product.astype(str), 3)),
-        FIRST_PERIOD + 7 * week,
-        units[product, week],
-        np.exp(log_price)[product, week],
+        CategorySales(
+            "simulated",
+            np.char.add("p", np.char.zfill(product.astype(str), 3)),
+            FIRST_PERIOD + 7 * week,
+            units[product, week],
+            np.exp(log_price)[product, week],
+        )
     )
     return panel, truth
 
@@ -246,12 +248,14 @@ def sample_panels() -> Iterator[Panel]:
     sales = pd.read_csv(SAMPLE, dtype={"product": str})
     for category, rows in sales.groupby("category"):
         yield panel_from_sales(
-            str(category),
-            rows["product"].to_numpy(str),
-            rows["week"].to_numpy("datetime64[D]"),
-            rows["units"].to_numpy(),
-            rows["price"].to_numpy(),
-            {name: rows[name].to_numpy() for name in ("display", "mailer")},
+            CategorySales(
+                str(category),
+                rows["product"].to_numpy(str),
+                rows["week"].to_numpy("datetime64[D]"),
+                rows["units"].to_numpy(),
+                rows["price"].to_numpy(),
+                {name: rows[name].to_numpy() for name in ("display", "mailer")},
+            )
         )
 
 
@@ -267,12 +271,14 @@ def retail(file: Path) -> None:
     ).df()
     for absent in ("unobserved", "truncated"):
         panel = panel_from_sales(
-            "all",
-            lines["product"].to_numpy(str),
-            lines["week"].to_numpy("datetime64[D]"),
-            lines["units"].to_numpy(),
-            lines["price"].to_numpy(),
-            missing_periods=absent,
+            CategorySales(
+                "all",
+                lines["product"].to_numpy(str),
+                lines["week"].to_numpy("datetime64[D]"),
+                lines["units"].to_numpy(),
+                lines["price"].to_numpy(),
+                missing_periods=absent,
+            )
         )
         for name, options in (("plain", FitOptions()), ("robust, widened", OPTIONS)):
             fitted = engines.fit(panel, DEFAULT, options)

@@ -18,7 +18,7 @@ import statsmodels.api as sm
 
 from elasticity_assets.inference import engines
 from elasticity_assets.inference.hierarchy import message, pool, pooled
-from elasticity_assets.inference.panel import panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, panel_from_sales
 from elasticity_assets.inference.posterior import summarize
 from elasticity_assets.inference.priors import DEFAULT
 
@@ -56,12 +56,14 @@ def elasticities(sales: pd.DataFrame, truncated: set[str]) -> dict[str, tuple[fl
     fits = [
         engines.fit(
             panel_from_sales(
-                str(category),
-                rows["product"].to_numpy(str),
-                rows["period_start"].to_numpy("datetime64[D]"),
-                rows["units"].to_numpy(),
-                rows["price"].to_numpy(),
-                missing_periods="truncated" if category in truncated else "unobserved",
+                CategorySales(
+                    str(category),
+                    rows["product"].to_numpy(str),
+                    rows["period_start"].to_numpy("datetime64[D]"),
+                    rows["units"].to_numpy(),
+                    rows["price"].to_numpy(),
+                    missing_periods="truncated" if category in truncated else "unobserved",
+                )
             )
         )
         for category, rows in sales.groupby("category")

@@ -95,9 +95,7 @@ def panels(pattern: str, folder: Path) -> dict[str, float]:
         periods = all_periods(connection)
         for category in categories(connection):
             sales = read_category(connection, category, (), periods=periods, missing_periods="unobserved")
-            panel = panel_from_sales(
-                category, sales.product, sales.period, sales.units, sales.price, periods=periods
-            )
+            panel = panel_from_sales(sales)
             products += panel.n_products
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "products a second": products / seconds}

@@ -1,7 +1,7 @@
 """One category's model input: a padded panel of products by periods."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -172,37 +172,47 @@ def padded_products(n_products: int) -> int:
     return padded_size(n_products) if n_products > 1024 else max(1 << (n_products - 1).bit_length(), 8)
 
 
-def panel_from_sales(
-    category: str,
-    product: np.ndarray,
-    period: np.ndarray,
-    units: np.ndarray,
-    price: np.ndarray,
-    controls: Mapping[str, np.ndarray] | None = None,
-    *,
-    periods: np.ndarray | None = None,
-    missing_periods: str = "unobserved",
-    unit: float | None = None,
-    regular_price: np.ndarray | None = None,
-) -> Panel:
-    """Lay one category's sales, one row a product-period, out as a padded panel.
+@dataclass(frozen=True)
+class CategorySales:
+    """One category's sales, one row a product-period.
+
+    Attributes
+    ----------
+    category : str
+    product : array of str, shape (rows,)
+    period : array of datetime64[D], shape (rows,)
+        First day of the period.
+    units, price : float64 arrays, shape (rows,)
+        Units sold, returns netted; price paid a unit, positive.
+    controls : mapping of str to float64 array of shape (rows,)
+        NaN where unknown, which counts as 0.
+    periods : array of datetime64[D], shape (T,), or None
+        Every period of the panel, ascending; None for those that occur in `period`.
+    missing_periods : {'unobserved', 'truncated', 'zero'}
+        What an absent product-period means. 'zero': nothing was sold, at the last price before it; filled from a
+        product's first to its last period.
+    regular_price : float64 array, shape (rows,), or None
+        Price a unit without promotion, None where files have none. Where it is missing (NaN) or below the price
+        paid, it counts as the price paid: no promotion is known there.
+    """
+
+    category: str
+    product: np.ndarray
+    period: np.ndarray
+    units: np.ndarray
+    price: np.ndarray
+    controls: Mapping[str, np.ndarray] = field(default_factory=dict)
+    periods: np.ndarray | None = None
+    missing_periods: str = "unobserved"
+    regular_price: np.ndarray | None = None
+
+
+def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Panel:
+    """Lay one category's sales out as a padded panel.
 
     Parameters
     ----------
-    category : str
-    product, period, units, price : arrays, shape (rows,)
-        One entry a product-period; no product-period twice. Prices are positive.
-    controls : mapping of name to array of shape (rows,), optional
-        A missing value (NaN) counts as 0.
-    periods : array of datetime64[D], optional
-        All periods of the panel; by default those that occur in `period`.
-    missing_periods : {'unobserved', 'truncated', 'zero'}
-        What an absent product-period means. 'zero': nothing was sold, at the last price before it;
-        filled from a product's first to its last period.
-    regular_price : array, shape (rows,), optional
-        Price without promotion. Where it is missing (NaN) or below the price paid, it counts as the price paid: no
-        promotion is known there.
-
+    sales : CategorySales
     unit : float, optional
         What to count in; by default `counting_unit` chooses. Poisson takes 1: it has no dispersion to make up for it.
 
@@ -215,16 +225,16 @@ def panel_from_sales(
     ValueError
         If a product-period occurs twice, or a price is not positive.
     """
+    category, missing_periods, controls = sales.category, sales.missing_periods, dict(sales.controls)
     if missing_periods not in ("unobserved", "truncated", "zero"):
         raise ValueError(f"missing_periods is {missing_periods!r}; use unobserved, truncated or zero")
-    controls = dict(controls or {})
-    period = np.asarray(period, dtype="datetime64[D]")
-    units = np.asarray(units, dtype=np.float64)
-    price = np.asarray(price, dtype=np.float64)
+    period = np.asarray(sales.period, dtype="datetime64[D]")
+    units = np.asarray(sales.units, dtype=np.float64)
+    price = np.asarray(sales.price, dtype=np.float64)
     if not (price > 0).all():
         raise ValueError(f"category {category!r}: a price is not positive")
-    codes, row = np.unique(np.asarray(product, dtype=str), return_inverse=True)
-    days = np.unique(period if periods is None else np.asarray(periods, dtype="datetime64[D]"))
+    codes, row = np.unique(np.asarray(sales.product, dtype=str), return_inverse=True)
+    days = np.unique(period if sales.periods is None else np.asarray(sales.periods, dtype="datetime64[D]"))
     column = np.searchsorted(days, period)
     if len(row) and (column.max() >= len(days) or (days[column] != period).any()):
         raise ValueError(f"category {category!r}: a sale lies in a period that is not among `periods`")
@@ -235,13 +245,13 @@ def panel_from_sales(
     if unit is None:
         unit = counting_unit(units) if len(units) else 1.0
     panel_units, log_price = np.zeros(shape), np.zeros(shape)
-    log_regular_price = np.zeros(shape if regular_price is not None else (0, 0))
+    log_regular_price = np.zeros(shape if sales.regular_price is not None else (0, 0))
     observed = np.zeros(shape, dtype=bool)
     values = np.zeros((*shape, len(controls)), dtype=np.float32)
     panel_units[row, column] = units / unit
     log_price[row, column] = np.log(price)
-    if regular_price is not None:
-        known = np.asarray(regular_price, dtype=np.float64)
+    if sales.regular_price is not None:
+        known = np.asarray(sales.regular_price, dtype=np.float64)
         known = np.where(np.isfinite(known), np.maximum(known, price), price)
         log_regular_price[row, column] = np.log(known)
     observed[row, column] = True

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elasticity_assets.inference.options import Likelihood
-from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 
 FIRST_PERIOD = np.datetime64("2023-01-02")  # a Monday
 
@@ -143,13 +143,15 @@ def simulated_panels(simulation: Simulation, seed: int = 0) -> tuple[list[Panel]
         truths.append(truth)
         panels.append(
             panel_from_sales(
-                str(truth.category_name[0]),
-                sales["product"],
-                sales["week"],
-                sales["units"],
-                sales["price"],
-                {name: sales[name] for name in names},
-                missing_periods="truncated" if simulation.drop_zeros else "unobserved",
+                CategorySales(
+                    str(truth.category_name[0]),
+                    sales["product"],
+                    sales["week"],
+                    sales["units"],
+                    sales["price"],
+                    {name: sales[name] for name in names},
+                    missing_periods="truncated" if simulation.drop_zeros else "unobserved",
+                )
             )
         )
     return panels, _together(truths)

@@ -24,7 +24,7 @@ How rows are understood (`reading.sql`, `reading.py`, and `read_file` in `take_i
 Mistakes in the settings raise `SettingsError`, unusable files `SalesFileError`; both are one line.
 """
 
-from elasticity_assets.ingestion.accounts import CategorySales, FilesReport, SalesFileError, WeeklyReport
+from elasticity_assets.ingestion.accounts import FilesReport, SalesFileError, WeeklyReport
 from elasticity_assets.ingestion.category import (
     all_periods,
     categories,
@@ -37,7 +37,6 @@ from elasticity_assets.ingestion.take_in import take_in_files
 from elasticity_assets.ingestion.weekly import build_weekly_sales
 
 __all__ = [
-    "CategorySales",
     "FilesReport",
     "SalesFileError",
     "WeeklyReport",

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
-
 
 class SalesFileError(Exception):
     """A sales file that cannot be used, told in one line."""
@@ -97,36 +95,3 @@ class WeeklyReport:
         gap = abs(self.units_in - self.units_used - self.units_rejected)
         scale = max(abs(self.units_in), abs(self.units_used), abs(self.units_rejected), 1.0)
         return self.rows_in == self.rows_used + self.rows_rejected and gap <= 1e-9 * scale
-
-
-@dataclass(frozen=True)
-class CategorySales:
-    """One category's rows of `weekly_sales`, in the order of product and period.
-
-    The fields are arguments of `elasticity_assets.inference.panel.panel_from_sales`.
-
-    Attributes
-    ----------
-    category : str
-    product : array of str, shape (rows,)
-    period : array of datetime64[D], shape (rows,)
-        First day of the period.
-    units, price, regular_price : float64 arrays, shape (rows,)
-        Units sold, returns netted; price paid a unit; regular price a unit (NaN where unknown).
-    controls : dict of str to float64 array of shape (rows,)
-        NaN where unknown.
-    periods : array of datetime64[D], shape (T,)
-        Every period in which the retailer sold anything, ascending.
-    missing_periods : str
-        What an absent product-period means: truncated, zero or unobserved.
-    """
-
-    category: str
-    product: np.ndarray
-    period: np.ndarray
-    units: np.ndarray
-    price: np.ndarray
-    regular_price: np.ndarray
-    controls: dict[str, np.ndarray]
-    periods: np.ndarray
-    missing_periods: str

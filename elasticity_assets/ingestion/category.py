@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import numpy as np
 
-from elasticity_assets.ingestion.accounts import CategorySales
+from elasticity_assets.inference.panel import CategorySales
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.warehouse.sql import quoted, statement
 

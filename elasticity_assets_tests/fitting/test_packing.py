@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from elasticity_assets.fitting.packing import pack, unpack
-from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 
 pytestmark = pytest.mark.quick
@@ -51,7 +51,9 @@ def posterior() -> CategoryPosterior:
 def panel() -> Panel:
     days = np.array(["2026-01-05", "2026-01-12"], "datetime64[D]")
     return panel_from_sales(
-        "c", np.array(["p", "p"]), days, np.array([1.0, 2]), np.array([1.0, 2]), {"k": np.ones(2)}
+        CategorySales(
+            "c", np.array(["p", "p"]), days, np.array([1.0, 2]), np.array([1.0, 2]), {"k": np.ones(2)}
+        )
     )
 
 

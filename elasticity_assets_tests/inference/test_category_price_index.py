@@ -7,7 +7,7 @@ from elasticity_assets.inference import nuts
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX, category_price_index
 from elasticity_assets.inference.natural_gradient.engine import fit
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
-from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, with_control
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.summaries import category_move_summary, product_summary
 
@@ -21,13 +21,15 @@ def panel_of(
     row, week = np.nonzero(seen)
     names = np.char.add("p", np.char.zfill(row.astype(str), 3))
     return panel_from_sales(
-        "c",
-        names,
-        WEEKS[week],
-        units[seen],
-        np.exp(log_price[seen]),
-        periods=WEEKS[: units.shape[1]],
-        missing_periods=missing,
+        CategorySales(
+            "c",
+            names,
+            WEEKS[week],
+            units[seen],
+            np.exp(log_price[seen]),
+            periods=WEEKS[: units.shape[1]],
+            missing_periods=missing,
+        )
     )
 
 

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elasticity_assets.inference.panel import counting_unit, padded_products, padded_size, panel_from_sales
+from elasticity_assets.inference.panel import (
+    CategorySales,
+    counting_unit,
+    padded_products,
+    padded_size,
+    panel_from_sales,
+)
 
 pytestmark = pytest.mark.quick
 
@@ -21,7 +27,9 @@ def sales() -> dict[str, np.ndarray]:
 
 
 def test_sales_are_laid_out_products_down_and_periods_across():
-    panel = panel_from_sales("c", **sales(), controls={"display": np.array([0.5, np.nan, 0.25, 1.0])})
+    panel = panel_from_sales(
+        CategorySales("c", **sales(), controls={"display": np.array([0.5, np.nan, 0.25, 1.0])})
+    )
     assert (panel.n_products, panel.n_periods, panel.n_obs) == (2, 4, 4)
     assert list(panel.product) == ["a", "b"]
     np.testing.assert_array_equal(panel.period, WEEKS)
@@ -40,7 +48,7 @@ def test_sales_are_laid_out_products_down_and_periods_across():
 
 
 def test_prices_are_centred_by_product():
-    panel = panel_from_sales("c", **sales())
+    panel = panel_from_sales(CategorySales("c", **sales()))
     centred = panel.centred_log_price()
     np.testing.assert_allclose(centred[1, [0, 2, 3]], np.log([4, 2, 8]) - np.log(4), atol=1e-6)
     assert centred[0, 1] == 0  # one price only
@@ -49,7 +57,7 @@ def test_prices_are_centred_by_product():
 
 
 def test_zeros_are_filled_between_first_and_last_sale_at_the_last_price():
-    panel = panel_from_sales("c", **sales(), missing_periods="zero")
+    panel = panel_from_sales(CategorySales("c", **sales(), missing_periods="zero"))
     np.testing.assert_array_equal(panel.observed[1, :4], True)
     np.testing.assert_array_equal(panel.units[1, :4] * np.float32(panel.unit), [4, 0, 3, 5])
     np.testing.assert_allclose(panel.log_price[1, 1], np.log(4), rtol=1e-6)
@@ -60,7 +68,7 @@ def test_zeros_are_filled_between_first_and_last_sale_at_the_last_price():
 
 def test_a_regular_price_is_the_price_paid_where_it_is_unknown_or_lower():
     rows = sales()
-    panel = panel_from_sales("c", **rows, regular_price=np.array([2.5, 2.0, np.nan, 4.0]))
+    panel = panel_from_sales(CategorySales("c", **rows, regular_price=np.array([2.5, 2.0, np.nan, 4.0])))
     assert panel.has_regular_price
     np.testing.assert_allclose(panel.log_regular_price[1, [0, 2, 3]], np.log([4, 2.5, 8]), rtol=1e-6)
     np.testing.assert_allclose(
@@ -68,20 +76,22 @@ def test_a_regular_price_is_the_price_paid_where_it_is_unknown_or_lower():
     )
     assert panel.log_regular_price.dtype == np.float32
     assert not panel.log_regular_price[~panel.observed].any()
-    filled = panel_from_sales("c", **rows, regular_price=rows["price"] * 2, missing_periods="zero")
+    filled = panel_from_sales(
+        CategorySales("c", **rows, regular_price=rows["price"] * 2, missing_periods="zero")
+    )
     np.testing.assert_allclose(filled.log_regular_price[1, 1], np.log(8), rtol=1e-6)  # as the price before it
-    assert not panel_from_sales("c", **rows).has_regular_price
+    assert not panel_from_sales(CategorySales("c", **rows)).has_regular_price
 
 
 def test_truncated_panels_say_so_and_stay_as_they_are():
-    panel = panel_from_sales("c", **sales(), missing_periods="truncated")
+    panel = panel_from_sales(CategorySales("c", **sales(), missing_periods="truncated"))
     assert panel.zero_truncated
     assert panel.n_obs == 4
 
 
 def test_more_periods_can_be_asked_for_than_were_sold_in():
     periods = np.datetime64("2026-01-05") + 7 * np.arange(6)
-    panel = panel_from_sales("c", **sales(), periods=periods)
+    panel = panel_from_sales(CategorySales("c", **sales(), periods=periods))
     assert panel.n_periods == 6
     assert panel.n_obs == 4
 
@@ -98,12 +108,15 @@ def test_more_periods_can_be_asked_for_than_were_sold_in():
 )
 def test_what_cannot_be_a_panel_is_refused(change, reason):
     with pytest.raises(ValueError, match=reason):
-        panel_from_sales("c", **(sales() | change))
+        panel_from_sales(CategorySales("c", **sales() | change))
 
 
 def test_the_order_of_rows_does_not_matter():
     shuffled = {name: values[[3, 1, 0, 2]] for name, values in sales().items()}
-    first, second = panel_from_sales("c", **sales()), panel_from_sales("c", **shuffled)
+    first, second = (
+        panel_from_sales(CategorySales("c", **sales())),
+        panel_from_sales(CategorySales("c", **shuffled)),
+    )
     for name in ("product", "period", "units", "log_price", "observed"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from elasticity_assets.inference import engines, natural_gradient
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
-from elasticity_assets.inference.panel import Panel, panel_from_sales, some_products
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import DEFAULT
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
@@ -128,11 +128,13 @@ def _correlated(prices: str, seed: int, n: int = 24, T: int = 78) -> tuple[Panel
     eta = rng.normal(3.0, 1.0, (n, 1)) + truth[:, None] * log_price + noise + rng.normal(0.0, 0.2, T)
     product, week = np.nonzero(np.ones((n, T)))
     return panel_from_sales(
-        "correlated",
-        np.char.add("p", np.char.zfill(product.astype(str), 3)),
-        np.datetime64("2023-01-02") + 7 * week,
-        rng.poisson(np.exp(eta))[product, week],
-        np.exp(log_price)[product, week],
+        CategorySales(
+            "correlated",
+            np.char.add("p", np.char.zfill(product.astype(str), 3)),
+            np.datetime64("2023-01-02") + 7 * week,
+            rng.poisson(np.exp(eta))[product, week],
+            np.exp(log_price)[product, week],
+        )
     ), truth
 
 

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from elasticity_assets.inference.panel import panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, panel_from_sales
 from elasticity_assets.inference.simulate import Simulation, simulate
 from elasticity_assets.ingestion import (
-    CategorySales,
     SalesFileError,
     all_periods,
     build_weekly_sales,
@@ -698,10 +697,7 @@ def test_one_category_is_read_as_a_panel_takes_it(connection, tmp_path: Path) ->
     np.testing.assert_array_equal(sales.regular_price, [np.nan, np.nan, 2])
     np.testing.assert_array_equal(sales.controls["display"], [np.nan, 0, 1])
     assert len(sales.periods) == 3, "all periods of the retailer"
-    panel = panel_from_sales(
-        sales.category, sales.product, sales.period, sales.units, sales.price, sales.controls,
-        periods=sales.periods, missing_periods=sales.missing_periods,
-    )  # fmt: skip
+    panel = panel_from_sales(sales)
     assert (panel.n_products, panel.n_periods, panel.n_obs) == (2, 3, 3)
 
 

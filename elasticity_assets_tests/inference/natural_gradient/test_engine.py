@@ -10,7 +10,7 @@ from elasticity_assets.inference import nuts
 from elasticity_assets.inference.natural_gradient import engine, result
 from elasticity_assets.inference.natural_gradient.engine import fit, with_arrow_covariances
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
-from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
@@ -41,13 +41,15 @@ def panel_of(
         else {f"control_{k}": controls[product, period, k] for k in range(controls.shape[2])}
     )
     return panel_from_sales(
-        "category",
-        np.char.add("p", np.char.zfill(product.astype(str), 3)),
-        np.datetime64("2024-01-01") + 7 * period,
-        units[product, period],
-        np.exp(log_price[product, period]),
-        names,
-        missing_periods="truncated" if truncated else "unobserved",
+        CategorySales(
+            "category",
+            np.char.add("p", np.char.zfill(product.astype(str), 3)),
+            np.datetime64("2024-01-01") + 7 * period,
+            units[product, period],
+            np.exp(log_price[product, period]),
+            names,
+            missing_periods="truncated" if truncated else "unobserved",
+        )
     )
 
 

@@ -14,7 +14,7 @@ from numpyro.infer.reparam import LocScaleReparam
 from elasticity_assets.inference import natural_gradient
 from elasticity_assets.inference.natural_gradient import two_slopes
 from elasticity_assets.inference.options import NaturalGradientOptions
-from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import TwoSlopes
 from elasticity_assets.inference.priors import DEFAULT
 
@@ -36,12 +36,14 @@ def draw(seed: int, *, discounts: bool = True) -> tuple[Panel, np.ndarray, np.nd
     units = rng.poisson(np.exp(eta) * rng.gamma(size, 1 / size, (N, T)))
     product, period = np.indices((N, T)).reshape(2, -1)
     panel = panel_from_sales(
-        "category",
-        np.char.add("p", np.char.zfill(product.astype(str), 3)),
-        np.datetime64("2024-01-01") + 7 * period,
-        units.ravel(),
-        np.exp(regular + discount).ravel(),
-        regular_price=np.exp(regular).ravel(),
+        CategorySales(
+            "category",
+            np.char.add("p", np.char.zfill(product.astype(str), 3)),
+            np.datetime64("2024-01-01") + 7 * period,
+            units.ravel(),
+            np.exp(regular + discount).ravel(),
+            regular_price=np.exp(regular).ravel(),
+        )
     )
     return panel, beta, phi
 

@@ -11,7 +11,7 @@ import pytest
 from elasticity_assets.inference import options, svi
 from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import SviOptions
-from elasticity_assets.inference.panel import Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
@@ -25,12 +25,14 @@ def soft_drinks() -> Panel:
     sales = pd.read_csv(SAMPLE, parse_dates=["week"]).query("category == 'SOFT DRINKS'")
     controls = {name: sales[name].to_numpy() for name in ("display", "mailer")}
     return panel_from_sales(
-        "SOFT DRINKS",
-        sales["product"].to_numpy(),
-        sales["week"].to_numpy("datetime64[D]"),
-        sales["units"].to_numpy(),
-        sales["price"].to_numpy(),
-        controls,
+        CategorySales(
+            "SOFT DRINKS",
+            sales["product"].to_numpy(),
+            sales["week"].to_numpy("datetime64[D]"),
+            sales["units"].to_numpy(),
+            sales["price"].to_numpy(),
+            controls,
+        )
     )
 
 
@@ -184,10 +186,12 @@ def test_extremes(cells: dict[str, np.ndarray], likelihood: str) -> None:
     n, T = cells["units"].shape
     product, week = np.meshgrid(np.arange(n).astype(str), np.arange(T) * 7, indexing="ij")
     panel = panel_from_sales(
-        "odd",
-        product.ravel(),
-        week.ravel().astype("datetime64[D]"),
-        *(cells[k].ravel() for k in ("units", "price")),
+        CategorySales(
+            "odd",
+            product.ravel(),
+            week.ravel().astype("datetime64[D]"),
+            *(cells[k].ravel() for k in ("units", "price")),
+        )
     )
     fit = svi.fit(panel, DEFAULT, likelihood, SviOptions(max_steps=3000))
     found = summarize(fit.weight, fit.product_mean, fit.product_var)

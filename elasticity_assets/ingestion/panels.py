@@ -1,0 +1,43 @@
+"""Categories' panels, from the warehouse and the settings."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import duckdb
+
+from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
+from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX, category_price_index
+from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
+from elasticity_assets.ingestion.category import all_periods, missing_periods, read_category
+from elasticity_assets.settings import FitSettings, SalesSettings
+
+
+def category_panels(
+    connection: duckdb.DuckDBPyConnection, sales: SalesSettings, fit: FitSettings, categories: Sequence[str]
+) -> Generator[Panel, None, None]:
+    """Lay out one category after the other, with the controls that the settings ask for.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+        To the warehouse, open until the last panel is there.
+    sales : SalesSettings
+    fit : FitSettings
+    categories : sequence of str
+    """
+    # Poisson has no dispersion that could make up for what is counted.
+    unit = 1.0 if fit.likelihood == "poisson" or fit.preset == "article" else None
+    periods, absent = all_periods(connection), missing_periods(connection, sales)
+    holidays = None
+    if sales.holidays is not None:
+        holidays = holidays_in_periods(sales.holidays, periods, sales.period)
+    for category in categories:
+        found = read_category(connection, category, sales.controls, periods=periods, missing_periods=absent)
+        if sales.columns.regular_price is None:  # the column is there, and empty
+            found = replace(found, regular_price=None)
+        panel = panel_from_sales(found, unit=unit)
+        if holidays is not None:
+            panel = with_control(panel, HOLIDAYS, holidays)
+        if sales.category_price_index:
+            panel = with_control(panel, CATEGORY_PRICE_INDEX, category_price_index(panel))
+        yield panel
