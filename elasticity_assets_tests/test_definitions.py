@@ -40,7 +40,12 @@ def test_the_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> 
             "split_samples",
             "hierarchy",
             "product_elasticity",
+            "category_move_elasticity",
             "category_elasticity",
+            "global_elasticity",
+            "control_effect",
+            "fit_diagnostics",
+            "heldout_scores",
             "price_scenarios",
             "promotion_elasticity",
             "published_elasticity",
@@ -72,6 +77,7 @@ def test_partitioned_assets_run_all_their_partitions_in_one_run(definitions: dg.
         "heldout_evaluation",
         "split_samples",
         "product_elasticity",
+        "category_move_elasticity",
     }
     for key in partitioned:
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
@@ -82,6 +88,25 @@ def test_the_flow_goes_one_way_from_sales_to_the_report(definitions: dg.Definiti
     order = [key.to_user_string() for level in graph.toposorted_asset_keys_by_level for key in sorted(level)]
     assert order[:4] == ["raw_sales", "weekly_sales", "model_input", "category_posterior"]
     assert order[-2:] == ["published_elasticity", "report"]
+
+
+def test_tables_of_one_step_say_what_each_is_made_of(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    parents = {
+        name: {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys}
+        for name in ("category_move_elasticity", "global_elasticity", "control_effect", "price_scenarios")
+    }
+    assert parents == {
+        "category_move_elasticity": {"category_posterior", "hierarchy"},
+        "global_elasticity": {"hierarchy", "category_elasticity"},
+        "control_effect": {"category_posterior", "hierarchy"},
+        "price_scenarios": {"product_elasticity", "category_move_elasticity"},
+    }
+    assert {key.to_user_string() for key in graph.get(dg.AssetKey("published_elasticity")).parent_keys} >= {
+        key.to_user_string()
+        for key in graph.get_all_asset_keys()
+        if graph.get(key).group_name == "4_elasticity"
+    }
 
 
 def test_the_last_check_blocks_and_all_describe_themselves(definitions: dg.Definitions) -> None:
@@ -98,8 +123,10 @@ def test_the_last_check_blocks_and_all_describe_themselves(definitions: dg.Defin
 
 def test_tables_show_their_columns_before_they_are_materialized(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    for name in ("product_elasticity", "category_elasticity", "price_scenarios", "promotion_elasticity"):
-        schema = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
+    tables = [key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "4_elasticity"]
+    assert len(tables) == 9
+    for key in tables:
+        schema = graph.get(key).metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableColumn | dg.TableSchema)
         assert all(column.description for column in schema.columns)
 

@@ -1,12 +1,20 @@
-"""product_elasticity, price_scenarios, category_elasticity: pooled posteriors as tables in the warehouse."""
+"""Tables of products, of categories, and price_scenarios: pooled posteriors as tables in the warehouse."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import dagster as dg
 import duckdb
 import pandas as pd
 
-from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, sample_rows, stored_rows
+from elasticity_assets.assets.metadata import (
+    OWNERS,
+    column_schema,
+    row_count,
+    sample_rows,
+    stored_rows,
+    table_spec,
+)
 from elasticity_assets.assets.stored import pooled_fit, replace_categories
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import fit as checks
@@ -22,7 +30,7 @@ from elasticity_assets.report.files import LATEST
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.fit_failures import fit_failures
-from elasticity_assets.warehouse.schema import Table, qualified, replace_rows
+from elasticity_assets.warehouse.schema import Table, qualified, replace_rows, typed_columns
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
@@ -36,6 +44,7 @@ from elasticity_assets.warehouse.tables import (
 )
 
 GROUP = "4_elasticity"
+_POOLED_FITS = ("category_posterior", "hierarchy")
 _INTERVAL = ("elasticity", "elasticity_q05", "elasticity_q95")
 _PRODUCT_COLUMNS = (
     "product",
@@ -46,7 +55,24 @@ _PRODUCT_COLUMNS = (
     "revenue",
     "flag",
 )
-_CATEGORY_COLUMNS = ("category", *_INTERVAL, "product_spread", "n_products", "n_periods")
+_CATEGORY_MOVE_COLUMNS = ("product", *_INTERVAL)
+_CATEGORY_TABLES = {
+    CATEGORY_ELASTICITY: ("category", *_INTERVAL, "product_spread", "n_products", "n_periods"),
+    GLOBAL_ELASTICITY: (*_INTERVAL, "category_spread", "product_spread", "n_categories", "n_products"),
+    CONTROL_EFFECT: ("category", "control", "effect", "effect_q05", "effect_q95"),
+    FIT_DIAGNOSTICS: (
+        "category",
+        "engine",
+        "likelihood",
+        "iterations",
+        "converged",
+        "heldout_coverage_90",
+        "heldout_wape",
+        "forecast_wape",
+    ),
+    HELDOUT_SCORES: ("category", "cells", "model", "log_score", "wape", "n_cells"),
+}
+"""The tables of categories, each with the columns that its materialization shows."""
 _SCENARIO_COLUMNS = (
     "category",
     "product",
@@ -59,27 +85,26 @@ _SCENARIO_COLUMNS = (
 )
 
 
-@dg.asset(
-    group_name=GROUP,
-    kinds={"duckdb"},
-    owners=OWNERS,
+@dg.multi_asset(
+    specs=[
+        table_spec(PRODUCT_ELASTICITY, GROUP, [*_POOLED_FITS, "split_samples"]),
+        table_spec(CATEGORY_MOVE_ELASTICITY, GROUP, _POOLED_FITS),
+    ],
     partitions_def=CATEGORIES,
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=checks.PRODUCT_ELASTICITY,
-    metadata=column_schema(PRODUCT_ELASTICITY),
 )
-def product_elasticity(
+def product_tables(
     context: dg.AssetExecutionContext,
     category_posterior: StoredArrays,
     split_samples: StoredArrays,
     hierarchy: Arrays,
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """Give every product its price elasticity, pooled within its category and over all categories.
 
-    Writes product_elasticity and category_move_elasticity, which is empty without the category's price index.
-    A category whose last fit failed keeps its last rows.
+    One transaction replaces the rows of both tables. A category whose last fit failed keeps its last rows.
     """
     levels = unpack(Hierarchy, hierarchy)
     with warehouse.read() as connection:
@@ -101,64 +126,94 @@ def product_elasticity(
                 **sample_rows(PRODUCT_ELASTICITY, best_sold, _PRODUCT_COLUMNS),
                 "charts of the last report": page,
             },
-            partition_key=key,
+            PRODUCT_ELASTICITY.name,
+            key,
+        )
+        context.add_asset_metadata(
+            {
+                **row_count(len(moves[-1])),
+                **sample_rows(CATEGORY_MOVE_ELASTICITY, moves[-1], _CATEGORY_MOVE_COLUMNS),
+            },
+            CATEGORY_MOVE_ELASTICITY.name,
+            key,
         )
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
 
     def replace(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-        written = {"categories": [category_of(key) for key in keys]}
-        before = connection.execute(statement("elasticities_before"), written).df()
+        changes = changes_since_last_refit(connection, rows)
         replace_categories(context, connection, PRODUCT_ELASTICITY, rows, keys)
         replace_categories(context, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
-        return before
+        return changes
 
-    before = warehouse.in_transaction(replace)
-    return dg.MaterializeResult(
-        check_results=[
-            checks.elasticities_are_negative(rows),
-            checks.elasticities_keep_still(rows, before),
-        ]
+    changes = warehouse.in_transaction(replace)
+    yield dg.MaterializeResult(
+        asset_key=PRODUCT_ELASTICITY.name,
+        check_results=[checks.elasticities_are_negative(rows), checks.elasticities_keep_still(changes)],
     )
+    yield dg.MaterializeResult(asset_key=CATEGORY_MOVE_ELASTICITY.name)
+
+
+def changes_since_last_refit(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare new rows of product_elasticity with those that stand in the warehouse.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+    rows : DataFrame
+        The new rows, not yet written.
+
+    Returns
+    -------
+    DataFrame
+        One row a category that has products in both: as `checks.elasticities_keep_still` takes them.
+    """
+    columns = typed_columns(PRODUCT_ELASTICITY, ("category", "product", "elasticity", "elasticity_sd"))
+    connection.register("new_rows", rows)
+    try:
+        select = statement("changes_since_last_refit", columns=columns)
+        return connection.execute(select, {"limit": checks.LARGEST_JUMP}).df()
+    finally:
+        connection.unregister("new_rows")
 
 
 @dg.asset(
     group_name=GROUP,
     kinds={"duckdb"},
     owners=OWNERS,
-    deps=[dg.AssetDep(product_elasticity, partition_mapping=dg.AllPartitionMapping())],
+    deps=[
+        dg.AssetDep(table.name, partition_mapping=dg.AllPartitionMapping())
+        for table in (PRODUCT_ELASTICITY, CATEGORY_MOVE_ELASTICITY)
+    ],
     metadata=column_schema(PRICE_SCENARIOS),
 )
 def price_scenarios(warehouse: Warehouse) -> dg.MaterializeResult:
     """Work out what units and revenue of every product do if its price, or its category's, changes by up to 20%."""
-    n_rows = warehouse.in_transaction(replace_scenarios)
+    warehouse.in_transaction(replace_scenarios)
     with warehouse.read() as connection:
-        rows = stored_rows(connection, PRICE_SCENARIOS, _SCENARIO_COLUMNS)
-    return dg.MaterializeResult(metadata={**row_count(n_rows), **rows})
+        return dg.MaterializeResult(metadata=stored_rows(connection, PRICE_SCENARIOS, _SCENARIO_COLUMNS))
 
 
-@dg.asset(
-    group_name=GROUP,
-    kinds={"duckdb"},
-    owners=OWNERS,
-    ins={
-        name: dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
-        for name in ("category_posterior", "heldout_evaluation", "split_samples")
-    },
-    metadata=column_schema(CATEGORY_ELASTICITY),
+@dg.multi_asset(
+    specs=[
+        table_spec(CATEGORY_ELASTICITY, GROUP, _POOLED_FITS),
+        table_spec(GLOBAL_ELASTICITY, GROUP, ["hierarchy", CATEGORY_ELASTICITY.name]),
+        table_spec(CONTROL_EFFECT, GROUP, _POOLED_FITS),
+        table_spec(FIT_DIAGNOSTICS, GROUP, [*_POOLED_FITS, "heldout_evaluation", "split_samples"]),
+        table_spec(HELDOUT_SCORES, GROUP, [*_POOLED_FITS, "heldout_evaluation"]),
+    ],
 )
-def category_elasticity(
+def category_tables(
     context: dg.AssetExecutionContext,
     category_posterior: StoredArrays,
     heldout_evaluation: StoredArrays,
     split_samples: StoredArrays,
     hierarchy: Arrays,
     warehouse: Warehouse,
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """Give every category its elasticity, beside the global one, controls' effects and fits' diagnostics.
 
-    Writes category_elasticity, global_elasticity, control_effect, fit_diagnostics and heldout_scores. A category whose
-    last fit failed keeps its last rows.
+    One transaction replaces the rows of all five tables. A category whose last fit failed keeps its last rows.
     """
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
     with warehouse.read() as connection:
@@ -179,24 +234,25 @@ def category_elasticity(
         if heldout is not None:
             parts[HELDOUT_SCORES].append(rows_of.heldout_rows(heldout, record))
 
-    def replace(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    def replace(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
         for table, rows in parts.items():
             replace_categories(context, connection, table, rows_of.concatenated(rows, table), keys)
         every = {"categories": [str(category) for category in levels.category]}
         select = statement("categories_rows", table=qualified(CATEGORY_ELASTICITY))
         categories = connection.execute(select, every).df()
         replace_rows(connection, GLOBAL_ELASTICITY, rows_of.global_row(levels, pooling, categories))
-        return categories
+        return {
+            table.name: stored_rows(connection, table, columns) for table, columns in _CATEGORY_TABLES.items()
+        }
 
-    categories = warehouse.in_transaction(replace)
-    rows = sample_rows(CATEGORY_ELASTICITY, categories, _CATEGORY_COLUMNS)
-    return dg.MaterializeResult(metadata={**row_count(len(categories)), **rows})
+    for name, rows in warehouse.in_transaction(replace).items():
+        yield dg.MaterializeResult(asset_key=name, metadata=rows)
 
 
 def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> list[str]:
     """Partition keys to write: all but those that keep their last rows because their fit failed.
 
-    Rows that a killed run left of different fits are none to keep: both assets write the stored fit then.
+    Rows that a killed run left of different fits are none to keep: both steps write the stored fit then.
     """
     found = connection.execute(statement("whole_categories")).fetchall()
     kept = {category for (category,) in found} & fit_failures(connection).keys()

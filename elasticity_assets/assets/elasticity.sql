@@ -38,12 +38,25 @@ FROM (
 INNER JOIN category_elasticity AS c ON p.category = c.category AND p.fit_id = c.fit_id
 INNER JOIN fit_diagnostics AS d ON p.category = d.category AND p.fit_id = d.fit_id
 
--- name: elasticities_before
--- What the last refit left of the elasticities of some categories' products.
+-- name: changes_since_last_refit
+-- By category, how many elasticities moved by more than a limit since the last refit, and the one that moved most.
 SELECT
     category,
-    product,
-    elasticity,
-    elasticity_sd
-FROM product_elasticity
-WHERE category IN (SELECT unnest($categories::VARCHAR[]))
+    count(*) AS n_products,
+    count(*) FILTER (abs(sds) > $limit) AS n_jumped,
+    arg_max(product, abs(sds)) AS product,
+    arg_max(elasticity_before, abs(sds)) AS elasticity_before,
+    arg_max(elasticity, abs(sds)) AS elasticity,
+    arg_max(sds, abs(sds)) AS sds
+FROM (
+    SELECT
+        n.category,
+        n.product,
+        b.elasticity AS elasticity_before,
+        n.elasticity,
+        (n.elasticity - b.elasticity) / sqrt(n.elasticity_sd ** 2 + b.elasticity_sd ** 2) AS sds
+    FROM (SELECT {columns} FROM new_rows) AS n
+    INNER JOIN product_elasticity AS b ON n.category = b.category AND n.product = b.product
+)
+GROUP BY category
+ORDER BY category

@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
-from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, row_count, stored_rows
+from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, stored_rows
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import evidence as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
@@ -230,7 +230,6 @@ def nuts_cross_check(
     return dg.MaterializeResult(
         metadata={
             "categories": ", ".join(check.category for check in found),
-            **row_count(len(found)),
             **rows,
         },
         check_results=[checks.posteriors_match_nuts(found, failed)],

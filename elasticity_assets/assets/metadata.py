@@ -37,6 +37,19 @@ def column_schema(table: Table) -> dict[str, Any]:
     return {"dagster/column_schema": dg.TableSchema(columns), "dagster/table_name": table.name}
 
 
+def table_spec(table: Table, group: str, deps: Sequence[str]) -> dg.AssetSpec:
+    """Describe the asset that is one of the tables of a step; `deps` are the assets that its rows are made of."""
+    return dg.AssetSpec(
+        table.name,
+        deps=deps,
+        description=table.comment,
+        group_name=group,
+        kinds={"duckdb"},
+        owners=OWNERS,
+        metadata=column_schema(table),
+    )
+
+
 def row_count(n_rows: int) -> dict[str, Any]:
     """Metadata of a materialization: rows written."""
     return {"dagster/row_count": int(n_rows)}
@@ -75,8 +88,10 @@ def sample_rows(table: Table, rows: pd.DataFrame, columns: Sequence[str]) -> dic
 def stored_rows(
     connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[str]
 ) -> dict[str, Any]:
-    """Metadata of a materialization: some rows of a table as it stands in the warehouse."""
-    return sample_rows(table, connection.table(table.name).limit(MOST_ROWS).df(), columns)
+    """Metadata of a materialization: how many rows a table has in the warehouse, and some of them."""
+    stored = connection.table(table.name)
+    (count,) = stored.count("*").fetchall()[0]
+    return {**row_count(count), **sample_rows(table, stored.limit(MOST_ROWS).df(), columns)}
 
 
 def _shown(value: Any) -> str | int | float | bool | None:

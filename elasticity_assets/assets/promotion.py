@@ -7,8 +7,8 @@ import dagster as dg
 import duckdb
 import pandas as pd
 
-from elasticity_assets.assets.elasticity import GROUP, product_elasticity
-from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, stored_rows
+from elasticity_assets.assets.elasticity import GROUP
+from elasticity_assets.assets.metadata import OWNERS, column_schema, stored_rows
 from elasticity_assets.assets.stored import replace_categories
 from elasticity_assets.automation.partitions import category_of, partition_key
 from elasticity_assets.checks import fit as checks
@@ -47,7 +47,7 @@ _COLUMNS = (
         for name in ("model_input", "category_posterior")
     },
     pool="gpu",
-    deps=[dg.AssetDep(product_elasticity, partition_mapping=dg.AllPartitionMapping())],
+    deps=[dg.AssetDep(PRODUCT_ELASTICITY.name, partition_mapping=dg.AllPartitionMapping())],
     check_specs=checks.PROMOTION_ELASTICITY,
     metadata=column_schema(PROMOTION_ELASTICITY),
 )
@@ -107,8 +107,7 @@ def promotion_elasticity(
 
     def replace(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         replace_categories(context, connection, PROMOTION_ELASTICITY, rows, keys)
-        (count,) = connection.table(PROMOTION_ELASTICITY.name).count("*").fetchall()[0]
-        return {**row_count(count), **stored_rows(connection, PROMOTION_ELASTICITY, _COLUMNS)}
+        return stored_rows(connection, PROMOTION_ELASTICITY, _COLUMNS)
 
     return dg.MaterializeResult(
         metadata={

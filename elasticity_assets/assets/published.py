@@ -27,10 +27,17 @@ from elasticity_assets.words import utc_now
     ins={"category_posterior": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
     deps=[
         weekly_sales,
-        dg.AssetDep("product_elasticity", partition_mapping=dg.AllPartitionMapping()),
+        *(
+            dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
+            for name in ("product_elasticity", "category_move_elasticity")
+        ),
         "price_scenarios",
         "promotion_elasticity",
         "category_elasticity",
+        "global_elasticity",
+        "control_effect",
+        "fit_diagnostics",
+        "heldout_scores",
     ],
     check_specs=checks.PUBLISHED_ELASTICITY,
 )

@@ -6,10 +6,12 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
+from elasticity_assets.assets.elasticity import changes_since_last_refit
 from elasticity_assets.checks import evidence, fit, model_input, published, sales
 from elasticity_assets.checks.model_input import PanelFacts
 from elasticity_assets.definitions import build_definitions
@@ -103,6 +105,15 @@ def products(elasticity: list[float], sd: float = 0.1) -> pd.DataFrame:
     )
 
 
+def changes(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    with duckdb.connect() as connection:
+        columns = "category VARCHAR, product VARCHAR, elasticity DOUBLE, elasticity_sd DOUBLE"
+        connection.execute(f"CREATE TABLE product_elasticity ({columns})")
+        connection.register("before", before.drop(columns="elasticity_q05"))
+        connection.execute("INSERT INTO product_elasticity BY NAME FROM before")
+        return changes_since_last_refit(connection, now)
+
+
 HALF = np.where(np.arange(PRODUCTS) % 2 == 0, 1.0, 1.6)
 LOW_THIRD = np.where(np.arange(PRODUCTS) < 20, 1.15, 1.0)
 QUIET = np.linspace(-1.6, 1.6, 50)
@@ -184,8 +195,8 @@ CASES = {
         fit.elasticities_are_negative(products([-1.0] * 20 + [0.3])),
     ),
     "elasticities_keep_still": (
-        fit.elasticities_keep_still(products([-1.5, -2.0]), products([-1.0, -2.0])),
-        fit.elasticities_keep_still(products([-1.6, -2.0]), products([-1.0, -2.0])),
+        fit.elasticities_keep_still(changes(products([-1.5, -2.0]), products([-1.0, -2.0]))),
+        fit.elasticities_keep_still(changes(products([-1.6, -2.0]), products([-1.0, -2.0]))),
     ),
     "two_slopes_fitted": (fit.two_slopes_fitted(["c"], {}), fit.two_slopes_fitted(["a"], {"c": "no luck"})),
     "published_tables_agree": (
@@ -275,7 +286,8 @@ LIMITS = {
         False,
     ),
     "two of three positive": (fit.elasticities_are_negative(products([0.01, 0.01, -1.0])), False),
-    "no refit before": (fit.elasticities_keep_still(products([-1.0]), products([])), True),
+    "no refit before": (fit.elasticities_keep_still(changes(products([-1.0]), products([]))), True),
+    "no new rows": (fit.elasticities_keep_still(changes(products([]), products([-1.0]))), True),
     "nothing judged": (evidence.heldout_coverage({}), True),
     "nothing fitted": (fit.fits_learned({}), True),
 }

@@ -59,8 +59,10 @@ class Project:
         partition_key: str | None = None,
         assets: Sequence[str] = (),
     ) -> dg.ExecuteInProcessResult:
-        """Run `refit` over all categories, or over one partition; whole, or some of its assets."""
-        job = build_definitions(self.settings, resources).resolve_job_def("refit")
+        """Run `refit` over all categories, or over one partition; whole, or some assets and those made with them."""
+        definitions = build_definitions(self.settings, resources)
+        job = definitions.resolve_job_def("refit")
+        wanted = dg.AssetSelection.assets(*assets).required_multi_asset_neighbors()
         keys = self.instance.get_dynamic_partitions("category")
         return job.execute_in_process(
             instance=self.instance,
@@ -69,7 +71,7 @@ class Project:
             run_config=refit_config(changed_only=changed_only, categories=categories)
             if not assets or "category_posterior" in assets
             else None,
-            asset_selection=[dg.AssetKey(name) for name in assets] or None,
+            asset_selection=list(wanted.resolve(definitions.resolve_asset_graph())) if assets else None,
             raise_on_error=False,
         )
 
