@@ -3,6 +3,7 @@
 import multiprocessing
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -220,10 +221,10 @@ def test_files_in_another_folder_than_the_catalogs_are_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_files_may_lie_in_an_object_store(ducklake: DuckLakeWarehouse, bucket: str, tmp_path: Path) -> None:
+def test_files_may_lie_in_an_object_store(new_ducklake: Callable[[], DuckLakeWarehouse], bucket: str) -> None:
     import boto3
 
-    in_s3 = ducklake.model_copy(update={"files": f"s3://{bucket}/lake/"})
+    in_s3 = new_ducklake().model_copy(update={"files": f"s3://{bucket}/lake/"})
     for statement in (
         "INSERT INTO products SELECT i, 'b', 'c' FROM range(10000) AS numbers(i)",
         "DELETE FROM products WHERE CAST(product AS INTEGER) < 4000",
