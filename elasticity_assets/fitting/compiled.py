@@ -9,28 +9,46 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from elasticity_assets.words import reason
+
 COMPILED_BYTES = 1024**3
 """Some 4,000 programs: a first refit adds ten megabytes, an upgrade makes all anew. jax looks at all of
 them for each that it writes, which in a larger folder would take longer than compiling does."""
 
+LOCK_SECONDS = 10.0
+"""How long the folder's lock is waited for: as long as jax waits."""
+
 
 def keep_compiled(folder: str) -> None:
-    """Let jax keep compiled programs.
+    """Let jax keep compiled programs; where the folder cannot be used, warn, and let it compile anew.
 
     Parameters
     ----------
     folder : str
-        Their folder, unless JAX_COMPILATION_CACHE_DIR names another.
+        Their folder, unless JAX_COMPILATION_CACHE_DIR names another. That one may hold other programs' entries, so
+        that it is left to jax: its size too.
     """
     import jax  # noqa: PLC0415
 
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", folder)
-    jax.config.update("jax_compilation_cache_dir", folder)
-    if "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ:
-        jax.config.update("jax_compilation_cache_max_size", COMPILED_BYTES)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    if "://" not in folder:
-        forget_unfinished(Path(folder))
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    ours_to_limit = "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if ours_to_limit:  # by any other limit, an entry without a time of use may be whole
+            forget_unfinished(Path(folder))
+    except OSError as error:  # the lock's Timeout is one
+        import dagster as dg  # noqa: PLC0415
+
+        dg.get_dagster_logger().warning(
+            f"compiled programs are not kept: {folder} cannot be used ({reason(error)}); "
+            "make it writable, or set JAX_COMPILATION_CACHE_DIR"
+        )
+        return
+    jax.config.update("jax_compilation_cache_dir", folder)
+    if ours_to_limit:
+        jax.config.update("jax_compilation_cache_max_size", COMPILED_BYTES)
 
 
 def forget_unfinished(folder: Path) -> None:
@@ -42,9 +60,14 @@ def forget_unfinished(folder: Path) -> None:
     ----------
     folder : Path
         Made where it is missing.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or if another process keeps its lock for LOCK_SECONDS.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lockfile"):  # jax's own
+    with FileLock(folder / ".lockfile", timeout=LOCK_SECONDS):  # jax's own
         for entry in folder.glob("*-cache"):
             if not entry.with_name(f"{entry.name.removesuffix('-cache')}-atime").exists():
                 entry.unlink()

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import Protocol, TypeVar
 
@@ -158,11 +158,14 @@ def _at_once() -> int:
     return cores() if jax.default_backend() == "cpu" and jax.device_count() == 1 else 1
 
 
-def _in_worker(work: Callable[[Task], Result], cache: str, task: Task, *, on_gpu: bool) -> Result:
+_prepare_jax_once = cache(prepare_jax)
+
+
+def _in_worker(work: Callable[[Task], Result], compiled: str, task: Task, *, on_gpu: bool) -> Result:
     """Do `work` on one task in a worker of Ray, which hides no GPU from who asked for none."""
     if not on_gpu:
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    prepare_jax(cache)
+    _prepare_jax_once(compiled)
     return work(task)
 
 

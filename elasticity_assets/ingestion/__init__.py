@@ -8,7 +8,7 @@
     find_files(patterns) -> dict[str, int]
 
 `connection` is a DuckDB connection to the warehouse (`warehouse.file.Warehouse`), `sales` the
-`SalesSettings`. `warehouse/file.sql` describes the tables. `rejected_sales` is a view of all rows left out:
+`SalesSettings`. `warehouse/sales_tables.py` describes the tables. `rejected_sales` is a view of all rows left out:
 those that cannot be used (`raw_sales` with a reason) and those that `weekly_sales` leaves out.
 
 How rows are understood (`reading.sql`, `reading.py`, and `read_file` in `take_in.sql`):

@@ -87,7 +87,7 @@ class SalesFileGuess:
 
 @dataclass(frozen=True)
 class _Profile:
-    """A column's values: counts among the sampled rows, as named in profile_column.sql."""
+    """A column's values: counts among the sampled rows, as named by `profile_column` in `guess.sql`."""
 
     n: int
     n_distinct: int

@@ -5,31 +5,36 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from filelock import FileLock
+
 COMPILE = """
 import sys
 import warnings
 warnings.simplefilter("error")
-from elasticity_assets.fitting.compiled import keep_compiled
-keep_compiled(sys.argv[1])
+from elasticity_assets.fitting import compiled
+compiled.LOCK_SECONDS = 0.0 if "--at-once" in sys.argv else compiled.LOCK_SECONDS
+compiled.keep_compiled(sys.argv[1])
 import jax
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.jit(lambda x: x * {factor})(1.0)
 """
 
 
-def start(folder: Path, factor: float) -> subprocess.Popen[str]:
+def start(folder: Path, factor: float, *arguments: str, **variables: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     return subprocess.Popen(
-        [sys.executable, "-c", COMPILE.format(factor=factor), str(folder)],
-        env=environment | {"JAX_PLATFORMS": "cpu"},
+        [sys.executable, "-c", COMPILE.format(factor=factor), str(folder), *arguments],
+        env=environment | {"JAX_PLATFORMS": "cpu"} | variables,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def finish(process: subprocess.Popen[str]) -> None:
+def finish(process: subprocess.Popen[str]) -> str:
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
+    return errors
 
 
 def entries(folder: Path, kind: str) -> set[str]:
@@ -50,3 +55,30 @@ def test_an_entry_that_a_killed_process_left_stops_nothing(tmp_path: Path) -> No
     finish(start(tmp_path, 2.0))
     assert not unfinished.exists()
     assert entries(tmp_path, "-atime") == entries(tmp_path, "-cache") != set()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_was_compiled_under_another_limit_or_by_others_stays(tmp_path: Path, shared: bool) -> None:
+    others = tmp_path / "jit_f-0-cache"
+    others.write_bytes(b"whole")
+    if shared:
+        finish(start(tmp_path / "ours", 2.0, JAX_COMPILATION_CACHE_DIR=str(tmp_path)))
+        assert not (tmp_path / "ours").exists()
+    else:
+        finish(start(tmp_path, 2.0, JAX_COMPILATION_CACHE_MAX_SIZE="-1"))
+    assert others.read_bytes() == b"whole"
+    assert len(entries(tmp_path, "-cache")) >= 2
+
+
+def test_a_folder_that_cannot_be_used_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told = finish(start(tmp_path / "file" / "compiled", 2.0))
+    assert "compiled programs are not kept: " in told
+    assert "Traceback" not in told
+
+
+def test_a_lock_that_another_process_keeps_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".lockfile"):
+        told = finish(start(tmp_path, 2.0, "--at-once"))
+    assert "compiled programs are not kept: " in told
+    assert entries(tmp_path, "-cache") == set()

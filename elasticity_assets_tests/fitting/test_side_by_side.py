@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from elasticity_assets.fitting import side_by_side
 from elasticity_assets.fitting.fitter import Fitter
 from elasticity_assets.fitting.side_by_side import fit_errors, work_on_each
 from elasticity_assets_tests.support.projects import make_project
@@ -83,3 +84,11 @@ def test_no_category_no_jax_and_no_cluster(fitter: Fitter, monkeypatch: pytest.M
 def test_rays_errors_are_a_categorys() -> None:
     ray = pytest.importorskip("ray")
     assert ray.exceptions.RayError in fit_errors()
+
+
+def test_a_worker_makes_jax_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_ready: list[str] = []
+    monkeypatch.setattr(side_by_side, "keep_compiled", made_ready.append)
+    side_by_side._prepare_jax_once.cache_clear()
+    assert [side_by_side._in_worker(work, "folder", task(name), on_gpu=True) for name in "ab"] == ["A", "B"]
+    assert made_ready == ["folder"]
