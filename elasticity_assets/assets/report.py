@@ -28,7 +28,7 @@ from elasticity_assets.report.tables import (
 )
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
-from elasticity_assets.words import in_one_line
+from elasticity_assets.words import in_one_line, reason
 
 
 @dg.asset(
@@ -58,25 +58,27 @@ def report(
     """
     tables, failed = read_published(settings.published), failed_categories(context, warehouse)
     levels, centred = unpack(Hierarchy, hierarchy), PRESETS[settings.fit.preset].centred_price
-    sections = []
+    sections: dict[str, Section] = {}
+    not_made: dict[str, str] = {}
     for category in largest_categories(tables, MOST_SECTIONS):
         key = partition_key(category)
         try:
-            posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
-        except (KeyError, dg.Failure) as error:  # not stored, of another version, or fitted since the pooling
-            why = "its fit is not stored" if isinstance(error, KeyError) else in_one_line(error)
-            context.log.warning(f"no charts of {category!r}: {why}")
-            sections.append(Section(category, [], [], 0, [f"No charts: {why}"]))
-            continue
-        section = category_section(
-            posterior,
-            tables.products[tables.products["category"] == category],
-            panel=_panel(model_input, key),
-            heldout=of_fit(HeldOut, heldout_evaluation, key, record),
-            samples=of_fit(SplitSamples, split_samples, key, record),
-            centred_price=centred,
-        )
-        sections.append(section)
+            stored = category_posterior.get(key)
+            if stored is None:
+                raise dg.Failure("its fit is not stored")
+            posterior, record = pooled_fit(stored, hierarchy, levels)
+            sections[category] = category_section(
+                posterior,
+                tables.products[tables.products["category"] == category],
+                panel=_panel(model_input, key),
+                heldout=of_fit(HeldOut, heldout_evaluation, key, record),
+                samples=of_fit(SplitSamples, split_samples, key, record),
+                centred_price=centred,
+            )
+        except Exception as error:  # the rest of the page, and the last check, are worth having
+            context.log.exception(f"no section of {category!r} in the report")
+            not_made[category] = in_one_line(error) if isinstance(error, dg.Failure) else reason(error)
+            sections[category] = Section(category, [], [], 0, [f"No charts: {not_made[category]}"])
     refit_id, began = str(tables.refit["refit_id"]), tables.refit["refitted_at"]
     page = render(
         Report(
@@ -87,7 +89,7 @@ def report(
             failed,
             forest(list(tables.categories["category"]), summary_of(tables.categories)),
             category_cells(tables),
-            sections,
+            list(sections.values()),
         ),
         vega(settings.own_folder),
     )
@@ -97,8 +99,12 @@ def report(
             "report": dg.MetadataValue.path(str(file)),
             "latest report": dg.MetadataValue.path(str(file.with_name(LATEST))),
             "bytes": len(page.encode()),
+            **({"sections not made": ", ".join(map(repr, not_made))} if not_made else {}),
         },
-        check_results=[checks.every_category_refitted(list(tables.categories["category"]), failed)],
+        check_results=[
+            checks.every_section_made(list(sections), not_made),
+            checks.every_category_refitted(list(tables.categories["category"]), failed),
+        ],
     )
 
 

@@ -21,8 +21,13 @@ PUBLISHED_ELASTICITY = [
         description="Every category of the last refit is in this one.",
     ),
 ]
-# Of the last asset: nothing that comes after its own asset is made where it fails.
 REPORT = [
+    dg.AssetCheckSpec(
+        "every_section_made",
+        asset="report",
+        description="The report has a section of every category that should have one.",
+    ),
+    # Of the last asset: nothing that comes after its own asset is made where it fails.
     dg.AssetCheckSpec(
         "every_category_refitted",
         asset="report",
@@ -72,6 +77,24 @@ def no_category_went_missing(before: Sequence[str], now: Sequence[str]) -> dg.As
         if missing
         else f"all {len({*before})} categories of the last refit are there",
         metadata={"missing": ", ".join(missing)} if missing else {},
+    )
+
+
+def every_section_made(categories: Sequence[str], not_made: Mapping[str, str]) -> dg.AssetCheckResult:
+    """Warn of categories whose section of the report could not be made.
+
+    Parameters
+    ----------
+    categories : sequence of str
+        That should have a section.
+    not_made : mapping of category to str
+        Reasons.
+    """
+    return result_of_failures(
+        "every_section_made",
+        {category: not_made.get(category, "") for category in categories},
+        "no section in the report",
+        f"{len(categories)} sections",
     )
 
 

@@ -1,7 +1,7 @@
 """The report's charts as plain data: what each one shows, in rows and in words; `vega_lite` says how it is drawn.
 
 Everything is worked out here, so that a specification is the same for all charts of its kind: long lists are thinned,
-absurd values are moved to the edge and marked, and numbers are rounded to what can be seen.
+outlying values are moved to the edge and marked, and numbers are rounded to what can be seen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class Chart:
     Attributes
     ----------
     kind : str
-        Key of `vega_lite.SPECIFICATIONS`.
+        Key of `vega_lite.LAYERS`.
     data : mapping of str to Columns
         The data sets that its specification names, each by columns of equal length; None where a value is missing.
     description : str
@@ -97,7 +97,7 @@ def elasticities(names: Sequence[str], summary: Summary) -> Chart:
 def shrinkage(names: Sequence[str], own: np.ndarray, summary: Summary, category: Summary) -> Chart:
     """Show products' elasticities by their own data alone and as published, and their category's.
 
-    Estimates by own data may be absurd; those far outside are moved to the edge.
+    Outlying estimates by own data are moved to the edge.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def demand(curve: DemandCurve, certainty: str, name: str, summary: Summary, numb
     number : int
         Index of the product.
     """
-    # A single absurd period must not press all others flat.
+    # A single outlying period must not press all others flat.
     highest = np.max(curve.high, initial=0.0)
     if len(curve.observed_units):
         usual = min(np.max(curve.observed_units), 3.0 * np.quantile(curve.observed_units, 0.95))

@@ -9,8 +9,6 @@ from typing import Any
 
 import altair as alt
 
-from elasticity_assets.report.charts import Chart
-
 Specification = dict[str, Any]
 
 _OURS, _OTHERS, _ALARM, _GREY = "#3b7fc4", "#d9822b", "#d1392b", "#8a94a3"
@@ -50,23 +48,9 @@ KEYS = {
 def specification(kind: str) -> Specification:
     """Give the specification of a kind of chart."""
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
-    chart = alt.layer(*_LAYERS[kind]()).properties(width="container", autosize=fit)
+    chart = alt.layer(*LAYERS[kind]()).properties(width="container", autosize=fit)
     with alt.data_transformers.enable(consolidate_datasets=False):  # the page's data sets are the only ones
         return {**chart.to_dict(validate=False), "config": THEME}
-
-
-def with_data(chart: Chart) -> Specification:
-    """Give the specification of one chart with its data, as any of Vega-Lite's programs draws it."""
-    datasets = {
-        name: [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        for name, columns in chart.data.items()
-    }
-    return {
-        **specification(chart.kind),
-        "height": chart.height,
-        "datasets": datasets,
-        "description": chart.description,
-    }
 
 
 def _elasticities() -> list[alt.Chart]:
@@ -225,7 +209,7 @@ def _line_at(value: float, channel: str = "x") -> alt.Chart:
     return one_row.mark_rule(strokeDash=[2, 3], color=_GREY).encode(**{channel: alt.datum(value)})
 
 
-_LAYERS: dict[str, Callable[[], list[alt.Chart]]] = {
+LAYERS: dict[str, Callable[[], list[alt.Chart]]] = {
     "elasticities": _elasticities,
     "shrinkage": _shrinkage,
     "demand": _demand,
@@ -234,5 +218,4 @@ _LAYERS: dict[str, Callable[[], list[alt.Chart]]] = {
     "coverage": _coverage,
     "elbo_trace": _elbo_trace,
 }
-KINDS = tuple(_LAYERS)
-"""Kinds of charts."""
+"""What a kind of chart is drawn of, by its name."""

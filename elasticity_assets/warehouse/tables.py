@@ -288,7 +288,7 @@ FIT_DIAGNOSTICS = Table(
             "n_discounted",
             "BIGINT",
             "product-periods",
-            "Product-periods that count less or not at all, since their units are absurd (fit.robust)",
+            "Product-periods that count less or not at all, since their units are outlying (fit.robust)",
             before="0",
         ),
         Column(

@@ -18,6 +18,7 @@ from elasticity_assets.inference import engines
 from elasticity_assets.inference.judging import heldout
 from elasticity_assets.inference.judging.cross_check import CrossCheck
 from elasticity_assets.inference.natural_gradient import two_slopes
+from elasticity_assets.report import charts
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets_tests.support.pages import needs_nothing
 from elasticity_assets_tests.support.projects import (
@@ -391,6 +392,34 @@ def test_a_category_that_never_was_fitted_is_named_and_the_others_are_published(
     assert FIRST in page.texts
     assert any("no luck" in text for text in page.texts)
     assert [name for name in page.ids if name.startswith("category-")] == ["category-1"]
+
+
+def test_a_chart_that_cannot_be_drawn_costs_its_section_and_nothing_else(
+    project: Project, break_category, monkeypatch
+) -> None:
+    sales = simulated_sales()
+    project.write_sales(sales.assign(units=sales["units"] + 1))
+    assert project.ingest().success
+    break_category()
+
+    def broken(*args):
+        raise ValueError("no\npaper")
+
+    monkeypatch.setattr(charts, "elbo_trace", broken)
+    result = project.refit()
+    why = "ValueError: no paper"
+    section = checks(result)["every_section_made"]
+    assert not section.passed
+    assert section.severity == dg.AssetCheckSeverity.WARN
+    assert {record.data["message"] for record in section.metadata["categories"].records} == {why}
+    (made,) = result.asset_materializations_for_node("report")
+    assert made.metadata["sections not made"].value == section.description.removeprefix(
+        "no section in the report: "
+    )
+    assert checks(result)["every_category_refitted"].description == f"not refitted: {FIRST!r}"
+    page = needs_nothing((project.settings.reports / "latest.html").read_text(encoding="utf-8"))
+    assert page.texts.count(f"No charts: {why}") == 2
+    assert any("no luck" in text for text in page.texts)
 
 
 def test_a_category_without_sales_any_more_leaves_the_tables(project: Project) -> None:

@@ -211,6 +211,10 @@ CASES = {
         published.every_category_is_recent([("c", 7.9, 1)], 8.0),
         published.every_category_is_recent([("c", 7.9, 2)], 8.0),
     ),
+    "every_section_made": (
+        published.every_section_made(["a", "b"], {}),
+        published.every_section_made(["a", "b"], {"b": "no luck"}),
+    ),
     "every_category_refitted": (
         published.every_category_refitted(["a"], {}),
         published.every_category_refitted(["a"], {"b": "no luck"}),

@@ -15,6 +15,7 @@ ODD = "two\nlines\r"
     [
         fit.fits_succeeded([], {ODD: "no luck"}),
         fit.two_slopes_fitted([], {ODD: "no luck"}),
+        published.every_section_made([ODD], {ODD: "no luck"}),
         published.every_category_refitted([], {ODD: "no luck"}),
         model_input.prices_vary(
             {ODD: PanelFacts(n_products=2, n_one_price=2, n_obs=4, unit=1.0, whole=True)}
