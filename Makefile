@@ -96,5 +96,5 @@ bench: install
 # What is made again by itself. What users made stays: the warehouse, its arrays and reports, the published file and the
 # refits kept of it, and Dagster's history.
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info data/compiled test-artifacts
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info data/compiled data/report-vega-*.js test-artifacts
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +

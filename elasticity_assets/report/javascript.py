@@ -2,10 +2,15 @@
 
 import re
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
 from elasticity_assets.report.files import write
+
+_SNIPPET = "window.vegaEmbed = vegaEmbed;"
+# Neither may stand inside a script element; within a string of JavaScript the backslash changes nothing.
+_ENDS_SCRIPT, _ESCAPED = r"<(/script|!--)", r"<\\\1"
 
 
 def vega(folder: Path) -> str:
@@ -14,12 +19,16 @@ def vega(folder: Path) -> str:
     Parameters
     ----------
     folder : Path
-        Where it is kept between processes: to put it together takes a second.
+        Where it is kept between processes, as report-vega-VERSION-HASH.js: to put it together takes a second.
     """
-    file = folder / f"vega-{version('vl-convert-python')}.js"
+    made_by = sha256("\n".join((_SNIPPET, _ENDS_SCRIPT, _ESCAPED)).encode()).hexdigest()[:8]
+    file = folder / f"report-vega-{version('vl-convert-python')}-{made_by}.js"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         write(_bundle(), file)
+        for old in folder.glob("report-vega-*.js"):
+            if old != file:
+                old.unlink(missing_ok=True)
     return file.read_text(encoding="utf-8")
 
 
@@ -27,6 +36,4 @@ def vega(folder: Path) -> str:
 def _bundle() -> str:
     import vl_convert  # noqa: PLC0415 -- large, and only needed here
 
-    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    # Neither may stand inside a script element; within a string of JavaScript the backslash changes nothing.
-    return re.sub(r"<(/script|!--)", r"<\\\1", script, flags=re.IGNORECASE)
+    return re.sub(_ENDS_SCRIPT, _ESCAPED, vl_convert.javascript_bundle(_SNIPPET), flags=re.IGNORECASE)
