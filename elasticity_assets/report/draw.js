@@ -1,4 +1,5 @@
-// Draws each chart when it comes into view, and all of them before the page is printed.
+// Draws each chart when it comes into view, and the others while the browser has nothing else to do: a page on paper
+// holds what is drawn by then.
 "use strict";
 (() => {
   const specifications = JSON.parse(document.getElementById("specifications").textContent);
@@ -10,9 +11,7 @@
     return columns[names[0]].map((_, row) => Object.fromEntries(names.map((name) => [name, columns[name][row]])));
   };
 
-  const draw = async (chart) => {
-    if (drawn.has(chart)) return;
-    drawn.set(chart, null);
+  const drawing = async (chart) => {
     const data = JSON.parse(chart.nextElementSibling.textContent);
     const datasets = Object.fromEntries(Object.entries(data).map(([name, columns]) => [name, rows(columns)]));
     const specification = {
@@ -22,8 +21,20 @@
       datasets,
     };
     const { view } = await vegaEmbed(chart, specification, { renderer: "svg", actions: false });
-    chart.style.minHeight = "";
     drawn.set(chart, view);
+  };
+
+  const draw = async (chart) => {
+    if (drawn.has(chart)) return;
+    drawn.set(chart, null);
+    try {
+      await drawing(chart);
+    } catch (error) {
+      chart.removeAttribute("role"); // no image, but a text to be read
+      chart.textContent = `This chart could not be drawn: ${error.message}`;
+      console.error(error);
+    }
+    chart.style.minHeight = "";
   };
 
   const watcher = new IntersectionObserver(
@@ -32,7 +43,16 @@
   );
   charts.forEach((chart) => watcher.observe(chart));
 
-  // Paper has another width than the window, and a browser does not wait for what is drawn later.
+  const whenIdle = window.requestIdleCallback ?? ((then) => setTimeout(then, 50)); // Safari has none
+  const drawNext = async () => {
+    const next = charts.find((chart) => !drawn.has(chart));
+    if (!next) return;
+    await draw(next);
+    whenIdle(drawNext);
+  };
+  addEventListener("load", () => whenIdle(drawNext));
+
+  // Paper has another width than the window. What is not drawn yet is begun, though a browser need not wait for it.
   const print = (printing) => {
     document.body.classList.toggle("printing", printing);
     drawn.forEach((view, chart) => view?.width(chart.clientWidth).run());

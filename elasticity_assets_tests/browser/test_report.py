@@ -6,6 +6,7 @@ Screenshots are kept in the folder that SCREENSHOTS names, or else in pytest's o
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,18 @@ CUT = """
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of three categories, each with a chart of every kind."""
-    folder = tmp_path_factory.mktemp("report")
+    return written(tmp_path_factory.mktemp("report"), CATEGORIES)
+
+
+def written(folder: Path, categories: list[str], broken: str = "") -> Path:
+    """Write a page of categories with a chart of every kind, where `broken` names the kind without its data."""
     pictures = [Picture(chart.kind, [chart], "caption " * 40) for chart in any_charts(30)]
+    pictures = [
+        replace(shown, charts=[replace(shown.charts[0], data={"rows": {}})])
+        if shown.title == broken
+        else shown
+        for shown in pictures
+    ]
     rows = [ProductRow(f"p{i}", "a description " * 5, "−1.5 (−2 to −1)", "−1", "20%", "") for i in range(30)]
     cells = {name: Cell("−1.50 (−2.00 to −1.00)") for name in ("elasticity", "products", *"abcdefghij")}
     shown = Report(
@@ -48,9 +59,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"rows in": "12,345"},
         "−1.5 (−2 to −1)",
         {},
-        Picture("forest", [charts.elasticities(CATEGORIES, summary_of(3))], "caption"),
-        dict.fromkeys(CATEGORIES, cells),
-        [Section(name, pictures, rows, 3, ["a note"]) for name in CATEGORIES],
+        Picture("forest", [charts.elasticities(categories, summary_of(len(categories)))], "caption"),
+        dict.fromkeys(categories, cells),
+        [Section(name, pictures, rows, 3, ["a note"]) for name in categories],
     )
     file = folder / "latest.html"
     file.write_text(render(shown, vega(folder)), encoding="utf-8")
@@ -101,6 +112,9 @@ def screenshot(page: Page, name: str, tmp_path: Path) -> None:
 def test_charts_are_drawn_as_they_come_into_view(
     page: Page, report: Path, complaints: list[str], width: int, tmp_path: Path
 ) -> None:
+    page.add_init_script(
+        "window.requestIdleCallback = () => {};"
+    )  # a browser that always has something to do
     opened(page, report, complaints, width)
     expect(page.locator(".chart").first.locator("svg")).to_be_visible()
     assert page.locator(".chart svg").count() < page.locator(".chart").count() == 22
@@ -116,6 +130,28 @@ def test_charts_are_drawn_as_they_come_into_view(
     assert page.evaluate(CUT) == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert complaints == []
+
+
+@pytest.mark.parametrize("has_idle_time", [True, False], ids=["idle time", "Safari"])
+def test_all_charts_are_drawn_without_being_scrolled_to(
+    page: Page, report: Path, complaints: list[str], has_idle_time: bool
+) -> None:
+    if not has_idle_time:
+        page.add_init_script("window.requestIdleCallback = undefined;")
+    opened(page, report, complaints, 390)
+    expect(page.locator(".chart svg")).to_have_count(22)
+    assert page.evaluate("scrollY") == 0
+    assert page.evaluate(CUT) == []
+    assert complaints == []
+
+
+def test_a_chart_that_cannot_be_drawn_says_so(page: Page, complaints: list[str], tmp_path: Path) -> None:
+    opened(page, written(tmp_path, CATEGORIES, broken="drift"), complaints, 1400)
+    expect(page.locator(".chart svg")).to_have_count(22 - 3)
+    expect(page.get_by_text("This chart could not be drawn: ")).to_have_count(3)
+    for chart in page.locator(".chart:not(:has(svg))").all():
+        assert box_of(chart)["height"] < 100
+    assert len(complaints) == 3
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -169,6 +205,15 @@ def test_all_charts_are_there_on_paper(
     without_charts.close()
     assert drawn.json_value() == {"charts": 22}
     assert complaints == []
+
+
+def test_a_tall_page_printed_at_once_has_all_its_charts(page: Page, tmp_path: Path) -> None:
+    tall = written(tmp_path, [f"category {i}" for i in range(12)])
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.goto(tall.as_uri(), wait_until="domcontentloaded")
+    at_once = page.pdf(format="A4")
+    expect(page.locator(".chart svg")).to_have_count(85)
+    assert len(at_once) > 0.98 * len(page.pdf(format="A4"))
 
 
 def test_paper_holds_two_charts_side_by_side(
