@@ -37,6 +37,7 @@ LAYERS = (
             "settings": "YAML, validated",
             "holiday_control": "public holidays",
             "yaml_file": "mistakes by line",
+            "processes": "still there or gone",
             "words": "errors in a line",
             "atomic_write": "whole files",
         },

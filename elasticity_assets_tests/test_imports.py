@@ -28,6 +28,7 @@ LAYERS = [
     "holiday_control",
     "yaml_file",
     "words",
+    "processes",
     "atomic_write",
     "inference",
 ]

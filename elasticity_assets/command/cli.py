@@ -96,14 +96,14 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
 
     home, say = dagster_home(), functools.partial(click.echo, err=True)
 
-    def tell_interrupted() -> None:
+    def say_interrupted() -> None:
         say(
             "interrupted; what is published stays as it is, and the next `elasticity refit` goes on from here"
         )
         runs.end_own_runs(home)
 
     refitted = functools.partial(runs.ingest_and_refit, settings, home, categories, full=full, say=say)
-    published, failed = interruptible(refitted, tell_interrupted)
+    published, failed = interruptible(refitted, say_interrupted)
     if published:
         click.echo(status_of.elasticities_text(settings.published))
         click.echo(f"tables: {settings.published}")
@@ -149,13 +149,18 @@ def status() -> None:
         click.echo(f"nothing is published yet at {settings.published}; run `elasticity refit`")
     else:
         click.echo(status_of.fits_text(settings.published, status_of.kept_refits(settings)))
-    with status_of.reading(settings) as connection:
-        checks = status_of.failed_checks(connection) if connection else None
-    for check in checks or []:
-        click.echo(check.line(now), err=check.severity == "error")
-    if not checks:
-        click.echo("no check was made yet" if checks is None else "no check failed")
-    runs = past_runs.worth_telling(past_runs.last_runs(home))
+    checks: list[status_of.FailedCheck] | None = []
+    try:
+        with status_of.reading(settings) as connection:
+            checks = status_of.failed_checks(connection) if connection else None
+    except status_of.BeingWrittenError as error:
+        click.echo(f"checks: {error}")
+    else:
+        for check in checks or []:
+            click.echo(check.line(now), err=check.severity == "error")
+        if not checks:
+            click.echo("no check was made yet" if checks is None else "no check failed")
+    runs = past_runs.worth_showing(past_runs.last_runs(home))
     failed = [run.run_id for run in runs if past_runs.state_of(run) == "failed"]
     for line in status_of.runs_text(runs, past_runs.reasons(home, failed) if failed else {}, now):
         click.echo(line, err=bool(failed))
@@ -206,10 +211,11 @@ def _is_of_the_world(error: Exception) -> bool:
     """Whether it comes from files, servers or locks, and not from a mistake in the program."""
     import duckdb  # noqa: PLC0415
 
+    from elasticity_assets.command.past_runs import RunHistoryError  # noqa: PLC0415
     from elasticity_assets.warehouse.file import WarehouseError  # noqa: PLC0415
     from elasticity_assets.warehouse.run_lock import RunLockError  # noqa: PLC0415
 
-    return isinstance(error, OSError | duckdb.Error | RunLockError | WarehouseError)
+    return isinstance(error, OSError | duckdb.Error | RunHistoryError | RunLockError | WarehouseError)
 
 
 def _what_to_do(error: OSError) -> str:
@@ -224,8 +230,8 @@ def _what_to_do(error: OSError) -> str:
         errno.ENOTDIR: "a part of that path is a file; name another place in the settings",
         errno.EISDIR: "it is a folder; name a file",
     }
-    told = f"{error.filename}: {error.strerror.lower()}"
-    return in_one_line("; ".join([told, *([helps[error.errno]] if error.errno in helps else [])]))
+    refusal = f"{error.filename}: {error.strerror.lower()}"
+    return in_one_line("; ".join([refusal, *([helps[error.errno]] if error.errno in helps else [])]))
 
 
 def _exit_if(failed: Sequence[str]) -> None:

@@ -1,28 +1,37 @@
-"""Runs that `elasticity status` tells of: those under way, those that wait, and failed ones."""
+"""Runs that `elasticity status` shows: those under way, those that wait, and failed ones."""
 
 import os
 import socket
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import yaml
-
+from elasticity_assets.processes import has_gone
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import in_one_line
+from elasticity_assets.yaml_file import YamlFileError, read_yaml
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 PROCESS = "elasticity/process"
 """Tag of the command's own runs: the machine and process that they are in."""
 
 _MOST = 200  # runs looked at, the newest
 _STORAGES = ("storage", "run_storage", "event_log_storage")
+_AD_HOC = "__ASSET_JOB"  # Dagster's name of what materializes assets that somebody chose in the UI
 _QUEUED, _ENDED = ("NOT_STARTED", "QUEUED"), ("SUCCESS", "FAILURE", "CANCELED")
 
 State = Literal["queued", "running", "vanished", "failed", "canceled"]
 """`vanished`: it has not ended, but its process has gone."""
+
+
+class RunHistoryError(Exception):
+    """Dagster's record of the runs cannot be read, said in one line."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,11 @@ class Run:
     since: datetime
     process: str | None
 
+    @property
+    def process_is_known(self) -> bool:
+        """Whether it is in a process of this machine; of others, the UI's and the daemon's only Dagster knows."""
+        return _number_here(self.process) is not None
+
 
 def this_process() -> str:
     """Value of the tag `PROCESS` of runs of this process."""
@@ -53,17 +67,20 @@ def this_process() -> str:
 
 
 def state_of(run: Run) -> State | None:
-    """Say what is to be told of a run; nothing of one that succeeded."""
-    if run.status in _QUEUED:
-        return "queued"
+    """Say what to show of a run; nothing of one that succeeded."""
     if run.status in _ENDED:
         states: dict[str, State] = {"FAILURE": "failed", "CANCELED": "canceled"}
         return states.get(run.status)
-    return "vanished" if _has_gone(run.process) else "running"
+    number = _number_here(run.process)
+    if number is not None and has_gone(number):
+        return "vanished"
+    return "queued" if run.status in _QUEUED else "running"
 
 
-def worth_telling(runs: Iterable[Run]) -> list[Run]:
+def worth_showing(runs: Iterable[Run]) -> list[Run]:
     """Choose the runs that have not ended, and of each job the last that did unless it succeeded.
+
+    Of materializations of chosen assets, none before the last refit that succeeded, which made all assets anew.
 
     Parameters
     ----------
@@ -75,15 +92,17 @@ def worth_telling(runs: Iterable[Run]) -> list[Run]:
     list of Run
         The newest first.
     """
-    told, ended = [], set()
+    shown, ended = [], set()
     for run in runs:
         if run.status in _ENDED:
             if run.job in ended:
                 continue
             ended.add(run.job)
+            if (run.job, run.status) == ("refit", "SUCCESS"):
+                ended.add(_AD_HOC)
         if state_of(run) is not None:
-            told.append(run)
-    return told
+            shown.append(run)
+    return shown
 
 
 def last_runs(home: Path) -> list[Run]:
@@ -95,29 +114,49 @@ def last_runs(home: Path) -> list[Run]:
     ----------
     home : Path
         DAGSTER_HOME.
+
+    Raises
+    ------
+    RunHistoryError
+        If dagster.yaml or the storage cannot be read.
     """
     settings = home / "dagster.yaml"
-    known = yaml.safe_load(settings.read_text(encoding="utf-8")) if settings.exists() else None
-    if any(name in (known or {}) for name in _STORAGES):
+    try:
+        known = (read_yaml(settings) if settings.exists() else None) or {}
+    except YamlFileError as error:
+        raise RunHistoryError(f"{settings}: {error}") from None
+    if not isinstance(known, dict):
+        raise RunHistoryError(f"{settings}: no settings of Dagster's; remove it, and it is written anew")
+    if any(name in known for name in _STORAGES):
         return _runs_by_dagster(home)
     file = home / "history" / "runs.db"
     return _runs_in(file) if file.exists() else []
 
 
 def reasons(home: Path, run_ids: Sequence[str]) -> dict[str, str]:
-    """Read why runs failed, in one line each, by run_id."""
-    import dagster as dg  # noqa: PLC0415
+    """Read why runs failed, in one line each, by run_id.
 
+    Raises
+    ------
+    RunHistoryError
+        If Dagster's storage cannot be read.
+    """
     from elasticity_assets.automation.run_failures import why_it_failed  # noqa: PLC0415
 
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with _instance(home) as instance:
         return {run_id: "; ".join(why_it_failed(instance, run_id)) for run_id in run_ids}
 
 
 def _runs_in(file: Path) -> list[Run]:
     """Read them from Dagster's own SQLite file."""
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
-        rows = connection.execute(statement("dagster_runs"), (PROCESS, _MOST)).fetchall()
+    address = f"{file.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=30)) as connection:
+            rows = connection.execute(statement("dagster_runs"), (PROCESS, _MOST)).fetchall()
+    except sqlite3.Error as error:
+        if "no such table" in str(error):  # Dagster is just making the file
+            return []
+        raise RunHistoryError(f"{file}: {in_one_line(error)}; {_remedy(file.parents[1])}") from None
     return [
         Run(run_id, job, status, _utc(since) if since else datetime.fromisoformat(created), process)
         for run_id, job, status, since, created, process in rows
@@ -125,9 +164,7 @@ def _runs_in(file: Path) -> list[Run]:
 
 
 def _runs_by_dagster(home: Path) -> list[Run]:
-    import dagster as dg  # noqa: PLC0415
-
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with _instance(home) as instance:
         records = instance.get_run_records(limit=_MOST)
     return [
         Run(
@@ -141,19 +178,32 @@ def _runs_by_dagster(home: Path) -> list[Run]:
     ]
 
 
+@contextmanager
+def _instance(home: Path) -> Iterator["dg.DagsterInstance"]:
+    """Open Dagster's instance to read from it."""
+    import dagster as dg  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    try:
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            yield instance
+    except dg.DagsterInvalidConfigError as error:
+        raise RunHistoryError(f"{home / 'dagster.yaml'}: {in_one_line(error)}") from None
+    except (dg.DagsterError, SQLAlchemyError, sqlite3.Error) as error:
+        raise RunHistoryError(
+            f"{home}: Dagster's record of the runs cannot be read: {in_one_line(error)}; {_remedy(home)}"
+        ) from None
+
+
+def _remedy(home: Path) -> str:
+    return f"move {home} away: only the runs' history is lost, and which schedules are on"
+
+
 def _utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
-def _has_gone(process: str | None) -> bool:
-    """Whether a process of this machine is there no more; of other machines' nothing is known."""
+def _number_here(process: str | None) -> int | None:
+    """Give the number of a process of this machine; of other machines nothing is known."""
     host, _, number = (process or "").rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return int(number) if host == socket.gethostname() else None

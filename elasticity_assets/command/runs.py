@@ -122,7 +122,7 @@ def ingest_and_refit(
     Raises
     ------
     SettingsError
-        If the settings do not suit the files, or no sales are of one of the categories.
+        If the settings contradict the files, or no sales are of one of the categories.
     """
     with open_instance(home) as instance:
         known = _known_categories(instance)

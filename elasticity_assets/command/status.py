@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from elasticity_assets.command.past_runs import Run, state_of
 from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.held import holder, is_held
 from elasticity_assets.warehouse.kept import kept_files
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line, utc_now
@@ -159,11 +160,20 @@ def failed_checks(connection: duckdb.DuckDBPyConnection) -> list[FailedCheck] | 
     return [FailedCheck(*row) for row in connection.execute(statement("failed_checks")).fetchall()]
 
 
+class BeingWrittenError(Exception):
+    """Another process writes the warehouse, said in one line."""
+
+
 @contextmanager
 def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
     """Open the warehouse, waiting shortly where a run is writing; None where there is none yet.
 
     A file is opened without `Warehouse`, and so without Dagster, whose import takes longer than all the rest.
+
+    Raises
+    ------
+    BeingWrittenError
+        If a run writes all the time.
     """
     if settings.on_ducklake:
         from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
@@ -175,12 +185,20 @@ def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
         yield None
         return
     tries = Retrying(
-        retry=retry_if_exception_type(duckdb.IOException),
+        retry=retry_if_exception(is_held),
         wait=wait_fixed(0.1),
         stop=stop_after_delay(_SECONDS_TO_OPEN),
         reraise=True,
     )
-    with tries(duckdb.connect, str(settings.warehouse_file), read_only=True) as connection:
+    try:
+        opened = tries(duckdb.connect, str(settings.warehouse_file), read_only=True)
+    except duckdb.IOException as error:
+        if is_held(error):
+            raise BeingWrittenError(
+                f"the warehouse is being written by {holder(error)}; for its checks, try again later"
+            ) from None
+        raise
+    with opened as connection:
         yield connection
 
 
@@ -194,7 +212,7 @@ def kept_refits(settings: Settings) -> list[str]:
 
 
 def runs_text(runs: Iterable[Run], why: Mapping[str, str], now: datetime) -> list[str]:
-    """Say in one line each what is to be told of runs.
+    """Say in one line each how runs ended or where they are.
 
     Parameters
     ----------
@@ -206,13 +224,14 @@ def runs_text(runs: Iterable[Run], why: Mapping[str, str], now: datetime) -> lis
     lines = []
     for run in runs:
         state = state_of(run)
-        told = {
-            "queued": f"waits, asked for {age(now, run.since)}",
-            "running": f"is under way, started {age(now, run.since)}",
+        record = "" if run.process_is_known else " by Dagster's record"
+        how = {
+            "queued": f"waits{record}, asked for {age(now, run.since)}",
+            "running": f"is under way{record}, started {age(now, run.since)}",
             "vanished": f"started {age(now, run.since)}, and its process has gone; `elasticity refit` starts anew",
             "failed": f"failed {age(now, run.since)}: {why.get(run.run_id, 'see the UI')}",
             "canceled": f"was canceled {age(now, run.since)}",
         }
         if state is not None:
-            lines.append(f"run {run.run_id} of {run.job} {told[state]}")
+            lines.append(f"run {run.run_id} of {run.job} {how[state]}")
     return lines

@@ -6,13 +6,14 @@ another's is done again. The catalog keeps the snapshot that each refit left, so
 
 import atexit
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from elasticity_assets.processes import has_gone
 from elasticity_assets.settings import DUCKLAKE
 from elasticity_assets.warehouse.file import Build, Result, Say, Warehouse, WarehouseError
 from elasticity_assets.warehouse.postgres_lock import postgres_lock
@@ -38,6 +40,7 @@ DATABASE = "warehouse"
 _EXTENSIONS = ["ducklake", "postgres_scanner"]
 _OF_OBJECT_STORE = ["httpfs"]
 _OF_REFIT = "refit "
+_SPILLS = "elasticity_warehouse."  # and the process's number
 _SECONDS_TO_MAKE = 10.0
 _REMEDY = "install them with pip install 'elasticity_assets[ducklake]', or let DuckDB download them"
 
@@ -165,8 +168,9 @@ class DuckLakeWarehouse(Warehouse):
     @contextmanager
     def _attached(self, *options: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a new connection to the lake."""
+        _remove_spills()
         # A folder of its own: DuckDB names its files there alike in each instance.
-        with TemporaryDirectory(prefix="elasticity_warehouse.", ignore_cleanup_errors=True) as spills:
+        with TemporaryDirectory(prefix=f"{_SPILLS}{os.getpid()}.", ignore_cleanup_errors=True) as spills:
             connection = duckdb.connect(
                 config={"memory_limit": f"{self.memory_bytes}B", "temp_directory": spills}
             )
@@ -229,6 +233,14 @@ def close_connections() -> None:
         for instance in _instances.values():
             instance.ends.close()
         _instances.clear()
+
+
+def _remove_spills() -> None:
+    """Remove the folders of processes that ended without closing: killed, or by Ctrl-C."""
+    for folder in Path(gettempdir()).glob(f"{_SPILLS}*.*"):
+        number = folder.name.removeprefix(_SPILLS).partition(".")[0]
+        if number.isdecimal() and has_gone(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_being_made(error: BaseException) -> bool:

@@ -7,7 +7,6 @@ threads take turns: many may read, or one may write.
 
 import glob
 import os
-import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -22,11 +21,12 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.check_results import record, results_of_run
+from elasticity_assets.warehouse.held import holder, is_held
 from elasticity_assets.warehouse.kept import archive, copy_whole, kept_files
 from elasticity_assets.warehouse.migration import SCHEMA_VERSION, migrate, version_of_tables
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets.warehouse.sql import statement
-from elasticity_assets.words import in_one_line
+from elasticity_assets.words import in_one_line, reason
 
 STORAGE_VERSION = "v1.2.0"
 """DuckDB's file format: clients from 1.2 on read it."""
@@ -38,8 +38,10 @@ LONGEST_PAUSE = 2.0
 """Seconds between two tries at a file that another process holds."""
 
 Say = Callable[[str], object]
-Build = Callable[[duckdb.DuckDBPyConnection], None]
 """Takes one line for a person to read."""
+
+Build = Callable[[duckdb.DuckDBPyConnection], None]
+"""Makes a published file from a connection to the warehouse."""
 
 Result = TypeVar("Result")
 
@@ -125,12 +127,12 @@ class Warehouse(dg.ConfigurableResource):
         """Keep what a run's checks found; where that fails the run is none the worse for it."""
         if context.instance is None or context.run is None:
             return
-        if results := results_of_run(context.instance, context.run.run_id):
-            try:
+        try:
+            if results := results_of_run(context.instance, context.run.run_id):
                 self.in_transaction(partial(record, results=results))
-            except (duckdb.Error, WarehouseError) as error:
-                log = context.log or dg.get_dagster_logger()
-                log.warning(f"`elasticity status` will not show this run's checks: {in_one_line(error)}")
+        except Exception as error:  # whatever it is, it must not take the place of the run's own
+            log = context.log or dg.get_dagster_logger()
+            log.warning(f"`elasticity status` will not show this run's checks: {reason(error)}")
 
     def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
         """Keep others from runs on this warehouse; see `run_lock.run_lock`."""
@@ -257,7 +259,7 @@ class Warehouse(dg.ConfigurableResource):
         if not read_only:
             config["storage_compatibility_version"] = STORAGE_VERSION
         tries = Retrying(
-            retry=retry_if_exception(_is_held),
+            retry=retry_if_exception(is_held),
             wait=wait_random_exponential(multiplier=0.02, max=LONGEST_PAUSE),
             stop=stop_after_delay(self.wait_seconds),
             before_sleep=_log_holder,
@@ -266,8 +268,8 @@ class Warehouse(dg.ConfigurableResource):
         try:
             return tries(duckdb.connect, path, read_only=read_only, config=config)
         except duckdb.Error as error:
-            if _is_held(error):
-                held = f"{path} is held by {_holder(error)}; waited {self.wait_seconds:g} s, try again"
+            if is_held(error):
+                held = f"{path} is held by {holder(error)}; waited {self.wait_seconds:g} s, try again"
                 raise WarehouseHeldError(held) from WarehouseError(held)
             raise WarehouseError(f"{path} cannot be opened: {in_one_line(error)}") from None
 
@@ -289,16 +291,6 @@ def _remove_temporary(path: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_held(error: BaseException) -> bool:
-    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
-
-
-def _holder(error: BaseException) -> str:
-    """Name of the process that holds the file, from DuckDB's message."""
-    found = re.search(r"Conflicting lock is held in (.+?\(PID \d+\))", str(error))
-    return found.group(1) if found else "another process"
-
-
 def _log_holder(state: RetryCallState) -> None:
     """Log who is waited for: at once, and then at each power of two of tries."""
     number = state.attempt_number
@@ -306,5 +298,5 @@ def _log_holder(state: RetryCallState) -> None:
     if error is not None and number & (number - 1) == 0:
         waited = state.seconds_since_start or 0.0
         dg.get_dagster_logger().info(
-            "%s is held by %s; waiting, %.1f s so far", state.args[0], _holder(error), waited
+            "%s is held by %s; waiting, %.1f s so far", state.args[0], holder(error), waited
         )

@@ -281,6 +281,44 @@ def test_status_tells_of_a_run_that_failed(run: Run, folder: Path) -> None:
     assert "no check failed" not in result.stdout
 
 
+def test_status_goes_on_to_the_runs_while_another_process_writes_the_warehouse(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_settings(folder)
+    run("refit")  # there are no sales: a run that fails
+    monkeypatch.setattr("elasticity_assets.command.status._SECONDS_TO_OPEN", 0.2)
+    program = """
+import sys
+import duckdb
+with duckdb.connect("data/warehouse.duckdb"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    (folder / "data").mkdir(exist_ok=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "held\n"
+        result = run("status")
+        writer.communicate("", timeout=60)
+    assert result.exit_code == 1, "because of the run that failed"
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("checks: ")]
+    assert "the warehouse is being written by " in line
+    assert f"(PID {writer.pid})" in line
+    assert " of ingest failed" in result.stderr
+
+
+def test_a_damaged_record_of_runs_is_named_in_one_line(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    (folder / ".dagster/history").mkdir(parents=True)
+    (folder / ".dagster/history/runs.db").write_bytes(b"no database" * 1000)
+    result = run("status")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert f"move {folder / '.dagster'} away" in result.stderr
+
+
 def test_runs_of_the_command_belong_to_the_code_location_of_the_workspace(run: Run, folder: Path) -> None:
     write_settings(folder)
     run("refit")  # there are no sales: one run, which fails

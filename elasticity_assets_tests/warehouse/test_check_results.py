@@ -86,3 +86,15 @@ def test_every_column_says_what_was_found(materialize, warehouse: Warehouse) -> 
         ("of_all", "fits", "", True, "error", "all is well"),
         ("of_categories", "fits", "soup", False, "warning", "cold"),
     ]
+
+
+@pytest.mark.parametrize("end", ["well", "after its checks"])
+def test_where_results_cannot_be_read_a_run_ends_as_it_would(
+    materialize, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("no event log")
+
+    found = materialize({"soup": ""})
+    monkeypatch.setattr("elasticity_assets.warehouse.file.results_of_run", broken)
+    assert materialize({"soup": "cold"}, end) == found

@@ -1,6 +1,7 @@
 """A warehouse that many machines share: the run's lock, snapshots, and what is said when something is missing."""
 
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -269,3 +270,30 @@ def test_a_refit_publishes_what_it_does_on_a_file(ducklake: DuckLakeWarehouse, t
     with ducklake.read() as connection:
         (rows,) = connection.execute("SELECT count(*) FROM product_elasticity").fetchone()
     assert rows == len(of_lake.published("product_elasticity"))
+
+
+def end_at_once(path: str, files: str) -> None:
+    """End as Ctrl-C ends the command."""
+    with DuckLakeWarehouse(path=path, files=files).read():
+        os._exit(130)
+
+
+def test_spill_folders_of_processes_that_have_gone_are_removed(
+    ducklake: DuckLakeWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    process = spawn.Process(target=end_at_once, args=(ducklake.path, ducklake.files))
+    process.start()
+    process.join(60)
+    (left,) = temporary.glob("elasticity_warehouse.*")
+    with ducklake.read() as connection:
+        connection.execute("FROM products")
+        own = set(temporary.glob("elasticity_warehouse.*"))
+        assert len(own) == 1
+        assert left not in own
+        with ducklake.write():
+            assert own < set(temporary.glob("elasticity_warehouse.*")), "whose process is there stays"
+    close_connections()
