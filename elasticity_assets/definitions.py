@@ -46,13 +46,14 @@ def build_definitions(
     ----------
     settings : Settings
     resource_overrides : mapping of str to resource, optional
-        Instead of those that the settings describe: settings, warehouse, array_store, svi_fit.
+        Instead of those that the settings describe: settings, warehouse, unlocked_warehouse, array_store, svi_fit.
     loggers : mapping of str to LoggerDefinition, optional
         Instead of Dagster's own.
     """
     resources = {
         "settings": settings,
         "warehouse": warehouse_of(settings),
+        "unlocked_warehouse": warehouse_of(settings, locks_runs=False),
         "array_store": ArrayStore(folder=settings.arrays_folder),
         "svi_fit": fitter_resource(settings),
     }

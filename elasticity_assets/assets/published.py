@@ -90,7 +90,7 @@ def published_elasticity(
 )
 def every_category_is_recent(
     settings: dg.ResourceParam[Settings],
-    warehouse: Warehouse,  # keeps what was found
+    unlocked_warehouse: Warehouse,  # keeps what was found, and waits for no run
 ) -> dg.AssetCheckResult:
     """Look at the published file, whether a refit has just made it or not."""
     if not settings.published.exists():

@@ -1,10 +1,11 @@
 -- name: forget_check_results
--- What other results come for, and what belongs to categories that have no sales any more.
+-- What other results come for, what belongs to categories that have no sales any more, and of a check that was of
+-- everything and now is of categories, or the other way round, what it was.
 DELETE FROM check_results AS r
 WHERE EXISTS (
         SELECT 1
         FROM (SELECT unnest($check::VARCHAR[]) AS "check", unnest($asset::VARCHAR[]) AS asset, unnest($category::VARCHAR[]) AS category) AS new
-        WHERE new."check" = r."check" AND new.asset = r.asset AND new.category = r.category
+        WHERE new."check" = r."check" AND new.asset = r.asset AND (new.category = r.category OR (new.category = '') <> (r.category = ''))
     )
     OR (r.category <> '' AND NOT EXISTS (SELECT 1 FROM products AS p WHERE p.category = r.category))
 

@@ -62,6 +62,8 @@ class DuckLakeWarehouse(Warehouse):
         How long transactions are tried again that meet others' changes.
     memory_bytes : int
         Memory that DuckDB may use; what needs more goes to a folder among this machine's temporary files.
+    locks_runs : bool
+        As of `Warehouse`.
     """
 
     files: str

@@ -5,9 +5,21 @@ from elasticity_assets.warehouse.ducklake import DuckLakeWarehouse
 from elasticity_assets.warehouse.file import Warehouse
 
 
-def warehouse_of(settings: Settings) -> Warehouse:
-    """Describe the warehouse that the settings name; nothing is opened."""
+def warehouse_of(settings: Settings, *, locks_runs: bool = True) -> Warehouse:
+    """Describe the warehouse that the settings name; nothing is opened.
+
+    Parameters
+    ----------
+    settings : Settings
+    locks_runs : bool
+        As of `Warehouse`.
+    """
     memory = int(settings.warehouse_memory)
     if settings.on_ducklake:
-        return DuckLakeWarehouse(path=settings.warehouse, files=settings.ducklake_files, memory_bytes=memory)
-    return Warehouse(path=settings.warehouse, memory_bytes=memory)
+        return DuckLakeWarehouse(
+            path=settings.warehouse,
+            files=settings.ducklake_files,
+            memory_bytes=memory,
+            locks_runs=locks_runs,
+        )
+    return Warehouse(path=settings.warehouse, memory_bytes=memory, locks_runs=locks_runs)

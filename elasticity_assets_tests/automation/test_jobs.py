@@ -6,6 +6,7 @@ import pytest
 
 from elasticity_assets.automation.jobs import NO_FOLLOW_UP, RANGE_END, RANGE_START, refit_after_ingest
 from elasticity_assets.definitions import build_definitions
+from elasticity_assets_tests.support.locks import held_elsewhere
 from elasticity_assets_tests.support.projects import (
     CATEGORIES,
     Project,
@@ -134,6 +135,15 @@ def test_the_age_check_before_the_first_refit_warns(project: Project) -> None:
     job = build_definitions(project.settings).resolve_job_def("check_ages")
     check = checks(job.execute_in_process(instance=project.instance))["every_category_is_recent"]
     assert (check.passed, check.description) == (False, "nothing is published yet")
+
+
+def test_the_age_check_waits_for_no_run_and_its_result_is_kept(project: Project) -> None:
+    job = build_definitions(project.settings).resolve_job_def("check_ages")
+    with held_elsewhere(project.settings.warehouse_file):
+        assert job.execute_in_process(instance=project.instance).success
+    with duckdb.connect(str(project.settings.warehouse_file), read_only=True) as connection:
+        kept = connection.execute('SELECT "check", category, passed, message FROM check_results').fetchall()
+    assert kept == [("every_category_is_recent", "", False, "nothing is published yet")]
 
 
 def test_a_folder_without_files_is_told_and_starts_nothing(project: Project) -> None:

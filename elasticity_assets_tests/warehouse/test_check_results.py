@@ -1,12 +1,15 @@
 """Last results of checks: a run over some categories, or one that failed, leaves the others' as they were."""
 
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from elasticity_assets.checks.result import result_of_failures
+from elasticity_assets.warehouse.check_results import CheckResult, record
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.words import utc_now
 
 
 class Found(dg.Config):
@@ -98,3 +101,21 @@ def test_where_results_cannot_be_read_a_run_ends_as_it_would(
     found = materialize({"soup": ""})
     monkeypatch.setattr("elasticity_assets.warehouse.file.results_of_run", broken)
     assert materialize({"soup": "cold"}, end) == found
+
+
+def test_a_check_of_everything_takes_the_place_of_its_results_of_categories_and_they_of_its(
+    warehouse: Warehouse,
+) -> None:
+    def found(*categories: str, check: str = "ages") -> list[CheckResult]:
+        return [CheckResult(check, "fits", name, False, "warning", "", utc_now(), "r") for name in categories]
+
+    def kept() -> list[tuple[str, str]]:
+        with warehouse.read() as connection:
+            return connection.execute('SELECT "check", category FROM check_results ORDER BY ALL').fetchall()
+
+    with warehouse.write() as connection:
+        connection.execute("INSERT INTO products VALUES ('1', 'soup', ''), ('2', 'tea', '')")
+    warehouse.in_transaction(partial(record, results=found("", check="other")))
+    for categories in ([""], ["soup", "tea"], [""]):
+        warehouse.in_transaction(partial(record, results=found(*categories)))
+        assert kept() == [*[("ages", category) for category in categories], ("other", "")]

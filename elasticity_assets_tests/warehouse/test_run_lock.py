@@ -3,10 +3,7 @@
 import os
 import subprocess
 import sys
-import textwrap
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -14,33 +11,7 @@ import pytest
 
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.run_lock import RunLockError, run_lock
-
-HOLDER = textwrap.dedent("""
-    import sys
-    from pathlib import Path
-    from elasticity_assets.warehouse.run_lock import run_lock
-    with run_lock(Path(sys.argv[1]), 10):
-        print("held", flush=True)
-        sys.stdin.readline()
-""")
-
-
-@contextmanager
-def held_elsewhere(warehouse: Path) -> Iterator[subprocess.Popen[str]]:
-    """Let another process hold the lock, until it reads a line."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(warehouse)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert holder.stdout
-        assert holder.stdout.readline().strip() == "held"
-        yield holder
-    finally:
-        holder.kill()
-        holder.communicate()
+from elasticity_assets_tests.support.locks import HOLDER, held_elsewhere
 
 
 def test_another_process_is_waited_for_by_name_and_given_up_in_one_line(tmp_path: Path) -> None:
