@@ -30,6 +30,7 @@ THEME: Specification = {
         "labelFontSize": 11,
         "titleFontSize": 11,
     },
+    "axisX": {"labelFlush": 15},  # pixels from the edge, where half a label has no room
 }
 """Vega-Lite's `config`, of all charts."""
 KEYS = {

@@ -42,18 +42,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("report"), CATEGORIES)
 
 
-def written(folder: Path, categories: list[str], broken: str = "") -> Path:
-    """Write a page of categories with a chart of every kind, where `broken` names the kind without its data."""
-    pictures = [Picture(chart.kind, [chart], "caption " * 40) for chart in any_charts(30)]
-    pictures = [
-        replace(shown, charts=[replace(shown.charts[0], data={"rows": {}})])
-        if shown.title == broken
-        else shown
-        for shown in pictures
-    ]
+def written(folder: Path, categories: list[str], shown: list[charts.Chart] | None = None) -> Path:
+    """Write a page of categories, each with these charts, or else one of every kind."""
+    pictures = [Picture(chart.kind, [chart], "caption " * 40) for chart in shown or any_charts(30)]
     rows = [ProductRow(f"p{i}", "a description " * 5, "−1.5 (−2 to −1)", "−1", "20%", "") for i in range(30)]
     cells = {name: Cell("−1.50 (−2.00 to −1.00)") for name in ("elasticity", "products", *"abcdefghij")}
-    shown = Report(
+    report = Report(
         "refit-1",
         "2026-01-05 06:00",
         {"rows in": "12,345"},
@@ -64,7 +58,7 @@ def written(folder: Path, categories: list[str], broken: str = "") -> Path:
         [Section(name, pictures, rows, 3, ["a note"]) for name in categories],
     )
     file = folder / "latest.html"
-    file.write_text(render(shown, vega(folder)), encoding="utf-8")
+    file.write_text(render(report, vega(folder)), encoding="utf-8")
     return file
 
 
@@ -145,8 +139,27 @@ def test_all_charts_are_drawn_without_being_scrolled_to(
     assert complaints == []
 
 
+def test_the_last_price_is_whole_wherever_it_falls(page: Page, complaints: list[str], tmp_path: Path) -> None:
+    of_prices = any_charts(30)[2]
+
+    def to(highest: float) -> charts.Chart:
+        moved = {
+            name: [2 + (highest - 2) * (price - 1) for price in columns["price"]]
+            for name, columns in of_prices.data.items()
+        }
+        data = {name: {**columns, "price": moved[name]} for name, columns in of_prices.data.items()}
+        return replace(of_prices, data=data)
+
+    opened(page, written(tmp_path, ["a"], [to(2.3 + 0.01 * i) for i in range(20)]), complaints, 390)
+    expect(page.locator(".chart svg")).to_have_count(21)
+    assert page.evaluate(CUT) == []
+
+
 def test_a_chart_that_cannot_be_drawn_says_so(page: Page, complaints: list[str], tmp_path: Path) -> None:
-    opened(page, written(tmp_path, CATEGORIES, broken="drift"), complaints, 1400)
+    broken = [
+        replace(chart, data={"rows": {}}) if chart.kind == "drift" else chart for chart in any_charts(30)
+    ]
+    opened(page, written(tmp_path, CATEGORIES, broken), complaints, 1400)
     expect(page.locator(".chart svg")).to_have_count(22 - 3)
     expect(page.get_by_text("This chart could not be drawn: ")).to_have_count(3)
     for chart in page.locator(".chart:not(:has(svg))").all():
