@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from elasticity_assets.checks.every_check import EVERY_CHECK
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.settings import load_settings
 from elasticity_assets_tests.support.projects import settings_dict
@@ -154,3 +155,12 @@ def test_command_lines_find_nothing_wrong(command: list[str], tmp_path: Path) ->
     assert done.returncode == 0, said
     # Dagster calls its own command superseded.
     assert all("SupersessionWarning" in line for line in said.splitlines() if "Warning" in line), said
+
+
+def test_every_check_is_known_to_what_forgets_the_others(definitions: dg.Definitions) -> None:
+    made = {
+        (key.name, key.asset_key.to_user_string())
+        for key in definitions.resolve_asset_graph().asset_check_keys
+    }
+    assert made == set(EVERY_CHECK)
+    assert len(made) == len(EVERY_CHECK)

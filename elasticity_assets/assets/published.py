@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 import duckdb
@@ -11,10 +12,12 @@ from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.assets.stored import failed_categories
 from elasticity_assets.automation.partitions import category_of
 from elasticity_assets.checks import published as checks
+from elasticity_assets.checks.every_check import EVERY_CHECK
 from elasticity_assets.fitting.array_store import StoredArrays
 from elasticity_assets.fitting.stored_fits import fit_record
 from elasticity_assets.published.publish import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.check_results import forget_other_checks
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import utc_now
@@ -52,6 +55,7 @@ def published_elasticity(
     Who has the old file open keeps reading it until all connections of that process are closed.
     """
     failed = failed_categories(context, warehouse)
+    warehouse.in_transaction(partial(forget_other_checks, known=EVERY_CHECK))
     with warehouse.read() as connection:
         before = last_categories(connection)
     run = context.instance.get_run_record_by_id(context.run.run_id)

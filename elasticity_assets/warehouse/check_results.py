@@ -79,3 +79,17 @@ def record(connection: duckdb.DuckDBPyConnection, results: Sequence[CheckResult]
     key = {name: columns[name] for name in CHECK_RESULTS.key}
     connection.execute(statement("forget_check_results"), key)
     connection.execute(statement("insert_check_results"), columns)
+
+
+def forget_other_checks(connection: duckdb.DuckDBPyConnection, known: Sequence[tuple[str, str]]) -> None:
+    """Drop results of checks that are made no more: renamed, or of an asset that was.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+        For writing.
+    known : sequence of (str, str)
+        Names and assets of all checks that are made.
+    """
+    checks, assets = zip(*known, strict=True)
+    connection.execute(statement("forget_other_checks"), {"checks": [*checks], "assets": [*assets]})

@@ -20,3 +20,8 @@ SELECT
     unnest($message::VARCHAR[]) AS message,
     unnest($evaluated_at::TIMESTAMP[]) AS evaluated_at,
     unnest($refit_id::VARCHAR[]) AS refit_id
+
+-- name: forget_other_checks
+-- Results of checks that are not among these.
+DELETE FROM check_results
+WHERE ("check", asset) NOT IN (SELECT (unnest($checks::VARCHAR[]), unnest($assets::VARCHAR[])))

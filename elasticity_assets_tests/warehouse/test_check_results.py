@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from elasticity_assets.checks.result import result_of_failures
-from elasticity_assets.warehouse.check_results import CheckResult, record
+from elasticity_assets.warehouse.check_results import CheckResult, forget_other_checks, record
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.words import utc_now
 
@@ -119,3 +119,14 @@ def test_a_check_of_everything_takes_the_place_of_its_results_of_categories_and_
     for categories in ([""], ["soup", "tea"], [""]):
         warehouse.in_transaction(partial(record, results=found(*categories)))
         assert kept() == [*[("ages", category) for category in categories], ("other", "")]
+
+
+def test_results_of_checks_that_are_made_no_more_are_dropped(materialize, warehouse: Warehouse) -> None:
+    materialize({"soup": "cold"})
+    warehouse.in_transaction(
+        partial(forget_other_checks, known=[("of_all", "fits"), ("of_categories", "another asset")])
+    )
+    with warehouse.read() as connection:
+        assert connection.execute('SELECT "check", asset FROM check_results').fetchall() == [
+            ("of_all", "fits")
+        ]
