@@ -115,7 +115,7 @@ def product_tables(
     sales = {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
     parts, moves, page = [], [], dg.MetadataValue.path(str(settings.reports / LATEST))
     for key in keys:
-        posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
+        posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
         samples = of_fit(SplitSamples, split_samples, key, record)
         parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
@@ -225,7 +225,7 @@ def category_tables(
         HELDOUT_SCORES: [],
     }
     for key in keys:
-        posterior, record = pooled_fit(category_posterior[key], hierarchy, levels)
+        posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
         parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record))
         parts[CONTROL_EFFECT].append(rows_of.control_rows(posterior))
         heldout = of_fit(HeldOut, heldout_evaluation, key, record)

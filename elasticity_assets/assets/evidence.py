@@ -13,7 +13,7 @@ from pydantic import Field
 from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, stored_rows
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import evidence as checks
-from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays
+from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays, UnreadableArraysError
 from elasticity_assets.fitting.fitter import FittedCategory, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.side_by_side import fit_errors, prepare_jax, work_on_each
@@ -55,10 +55,12 @@ def fitted_panel(model_input: StoredArrays, key: str, record: FitRecord, svi_fit
     Raises
     ------
     NotOfThisFitError
-        If sales or settings have changed since, or another version stored the input.
+        If sales or settings have changed since, or the input is missing, unreadable, or of another version.
     """
-    given = model_input[key]
+    if key not in model_input:
+        raise NotOfThisFitError("no model input is stored; materialize model_input")
     try:
+        given = model_input[key]
         panel, inputs_hash = unpack(Panel, given), svi_fit.inputs_hash(panel_hash(given))
     except ValueError as error:
         raise NotOfThisFitError(str(error)) from None
@@ -260,19 +262,20 @@ def _judge(
 
     def to_judge() -> Iterator[FittedCategory]:
         for key in context.partition_keys:
-            fit = category_posterior.get(key, {})
-            record = fit_record(fit)
-            if record is None:
-                continue  # never fitted
-            if is_of_fit(kind, array_store.read(context.asset_key, key) or {}, record):
-                found[category_of(key)] = key
-                continue
             try:
+                fit = category_posterior.get(key, {})
+                record = fit_record(fit)
+                if record is None:
+                    continue  # never fitted
+                if is_of_fit(kind, array_store.read(context.asset_key, key) or {}, record):
+                    found[category_of(key)] = key
+                    continue
                 panel = fitted_panel(model_input, key, record, svi_fit)
-            except NotOfThisFitError as error:
+                posterior = unpack(CategoryPosterior, fit)
+            except (NotOfThisFitError, UnreadableArraysError) as error:
                 failed[category_of(key)] = reason(error)
                 continue
-            yield FittedCategory(key, panel, unpack(CategoryPosterior, fit), record)
+            yield FittedCategory(key, panel, posterior, record)
 
     def keep(task: FittedCategory, judged: Judged) -> None:
         array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)

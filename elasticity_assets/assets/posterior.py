@@ -11,7 +11,7 @@ from pydantic import Field
 from elasticity_assets.assets.metadata import OWNERS, elasticity_text, model_graph, rounded
 from elasticity_assets.automation.partitions import CATEGORIES, category_of, partition_key
 from elasticity_assets.checks import fit as checks
-from elasticity_assets.fitting.array_store import Arrays, ArrayStore, StoredArrays
+from elasticity_assets.fitting.array_store import Arrays, ArrayStore, StoredArrays, UnreadableArraysError
 from elasticity_assets.fitting.fitter import CategoryToFit, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.side_by_side import work_on_each
@@ -29,6 +29,7 @@ from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import category_summary
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.fit_failures import record_outcomes
+from elasticity_assets.words import reason
 
 GROUP = "2_fit"
 
@@ -80,12 +81,20 @@ def category_posterior(
 
     def to_fit() -> Iterator[CategoryToFit]:
         for key in keys:
-            given, stored = model_input[key], array_store.read(context.asset_key, key) or {}
-            inputs_hash, last = svi_fit.inputs_hash(panel_hash(given)), fit_record(stored)
-            changed = last is None or last.inputs_hash != inputs_hash
-            if last is None or _wanted(config, key, given, stored, changed=changed):
-                start = unpack(CategoryPosterior, stored) if last and config.changed_only else None
-                yield CategoryToFit(key, unpack(Panel, given), start, inputs_hash)
+            try:
+                given, stored = model_input.get(key, {}), array_store.read(context.asset_key, key) or {}
+                inputs_hash, last = svi_fit.inputs_hash(_panel_hash(given)), fit_record(stored)
+                changed = last is None or last.inputs_hash != inputs_hash
+                wanted = last is None or _wanted(config, key, given, stored, changed=changed)
+                panel = unpack(Panel, given) if wanted else None
+                start = unpack(CategoryPosterior, stored) if wanted and last and config.changed_only else None
+            except (
+                ValueError
+            ) as error:  # what is stored of this category is unreadable, or of another version
+                failed[category_of(key)] = reason(error)
+                continue
+            if panel is not None:
+                yield CategoryToFit(key, panel, start, inputs_hash)
                 continue
             kept.append(category_of(key))
             if changed:
@@ -107,7 +116,7 @@ def category_posterior(
     for category, why in failed.items():
         context.add_asset_metadata({"fit": f"failed: {why}"}, partition_key=partition_key(category))
     warehouse.in_transaction(partial(record_outcomes, fitted=[*fitted, *up_to_date], failed=failed))
-    if failed and all(array_store.read(context.asset_key, key) is None for key in keys):
+    if failed and not any(_has_fit(array_store, context.asset_key, key) for key in keys):
         name, why = next(iter(failed.items()))
         raise dg.Failure(f"no category could be fitted; {name!r}: {why}", allow_retries=False)
     return dg.MaterializeResult(
@@ -118,6 +127,25 @@ def category_posterior(
             checks.fits_learned(fitted),
         ],
     )
+
+
+def _has_fit(array_store: ArrayStore, asset: dg.AssetKey, key: str) -> bool:
+    try:
+        return array_store.read(asset, key) is not None
+    except UnreadableArraysError:
+        return False
+
+
+def _panel_hash(given: Arrays) -> str:
+    """Read which panel is stored; ValueError, with what to do first, if none is that this version reads."""
+    try:
+        return panel_hash(given)
+    except UnreadableArraysError:
+        raise
+    except ValueError:
+        raise ValueError(
+            "its model input is missing, or of an earlier version; materialize model_input first, or run the job refit"
+        ) from None
 
 
 def _wanted(config: FitConfig, key: str, given: Arrays, stored: Arrays, *, changed: bool) -> bool:

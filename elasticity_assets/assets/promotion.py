@@ -79,13 +79,13 @@ def promotion_elasticity(
             if shown.get(category) and shown.get(category) == present.get(category):
                 kept.append(key)
                 continue
-            given = model_input[key]
             try:
+                given = model_input[key]
                 panel, inputs_hash = unpack(Panel, given), svi_fit.inputs_hash(panel_hash(given))
-            except ValueError as error:  # stored by another version
+                fit = readable_fit(category_posterior.get(key, {}))
+            except ValueError as error:  # stored by another version, or unreadable
                 failed[category] = reason(error)
                 continue
-            fit = readable_fit(category_posterior[key]) if key in category_posterior else None
             if not panel.has_regular_price:
                 without_prices.append(key)
             elif fit is None:

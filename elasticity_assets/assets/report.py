@@ -66,7 +66,7 @@ def report(
             stored = category_posterior.get(key)
             if stored is None:
                 raise dg.Failure("its fit is not stored")
-            posterior, record = pooled_fit(stored, hierarchy, levels)
+            posterior, record = pooled_fit(category, stored, hierarchy, levels)
             sections[category] = category_section(
                 posterior,
                 tables.products[tables.products["category"] == category],

@@ -17,19 +17,20 @@ from elasticity_assets.warehouse.schema import Table, qualified, replace_rows
 from elasticity_assets.warehouse.sql import statement
 
 
-def pooled_fit(arrays: Arrays, hierarchy: Arrays, levels: Hierarchy) -> tuple[CategoryPosterior, FitRecord]:
+def pooled_fit(
+    category: str, arrays: Arrays, hierarchy: Arrays, levels: Hierarchy
+) -> tuple[CategoryPosterior, FitRecord]:
     """Rebuild one category's fit, pooled by what is stored of the hierarchy; `levels` is that, unpacked."""
     found = readable_fit(arrays)
     if found is None:
         raise dg.Failure(
-            "a stored fit is of another version, and its category has no rows to keep; fit it anew: "
-            "elasticity refit --full",
+            f"the stored fit of {category!r} is of another version; run elasticity refit",
             allow_retries=False,
         )
     posterior, record = found
     if record.fit_id not in hierarchy.get(POOLED_FITS, ()):
         raise dg.Failure(
-            f"{posterior.category!r} was fitted after the pooling; pool again: materialize hierarchy",
+            f"{category!r} was fitted after the pooling; pool again: materialize hierarchy",
             allow_retries=False,
         )
     return pooled(posterior, levels), record

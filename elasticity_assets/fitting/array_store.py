@@ -8,22 +8,62 @@ import hashlib
 import io
 import re
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from upath import UPath
 from upath.implementations.local import LocalPath
 
 from elasticity_assets.atomic_write import atomic_write
-from elasticity_assets.words import in_one_line
+from elasticity_assets.words import in_one_line, reason
 
 Arrays = Mapping[str, np.ndarray]
 
 STALE_SECONDS = 3600
 """Age at which another process's unfinished file counts as left behind."""
+
+
+class UnreadableArraysError(ValueError):
+    """A stored file is damaged, may not be read, or is gone: that of one category, as a rule."""
+
+
+class LazyArrays(Mapping[str, np.ndarray]):
+    """The arrays of one file, each read when it is asked for.
+
+    Raises
+    ------
+    UnreadableArraysError
+        On reading one that is damaged.
+    """
+
+    def __init__(self, file: UPath, arrays: Arrays):
+        self._file = file
+        self._arrays = arrays
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Read one array; KeyError where the file has none of this name."""
+        if name not in self._arrays:
+            raise KeyError(name)
+        with _unreadable(self._file):
+            return self._arrays[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such an array; none is read."""
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the arrays' names."""
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        """Count the arrays."""
+        return len(self._arrays)
 
 
 class StoredArrays(Mapping[str, Arrays]):
@@ -36,8 +76,18 @@ class StoredArrays(Mapping[str, Arrays]):
         self._files = files
 
     def __getitem__(self, key: str) -> Arrays:
-        """Open one partition; each of its arrays is read when it is asked for."""
-        return _read(self._files[key])
+        """Open one partition; each of its arrays is read when it is asked for.
+
+        Raises
+        ------
+        UnreadableArraysError
+            If its file is damaged, may not be read, or is gone since the names were listed.
+        """
+        file = self._files[key]
+        try:
+            return _read(file)
+        except FileNotFoundError as error:
+            raise _told(file, error) from None
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the partition keys."""
@@ -71,7 +121,13 @@ class ArrayStore(dg.ConfigurableIOManager):
         return file
 
     def read(self, asset: dg.AssetKey, partition: str | None = None) -> Arrays | None:
-        """Open one dict of arrays, each read when it is asked for; None if it was never stored."""
+        """Open one dict of arrays, each read when it is asked for; None if it was never stored.
+
+        Raises
+        ------
+        UnreadableArraysError
+            If its file is damaged, or may not be read.
+        """
         try:
             return _read(self._file(asset, partition))
         except FileNotFoundError:
@@ -123,8 +179,36 @@ def _write(file: UPath, arrays: Arrays) -> None:
 
 def _read(file: UPath) -> Arrays:
     """Open one file; FileNotFoundError if there is none. Each array is read when it is asked for."""
-    opened: Arrays = np.load(file if isinstance(file, Path) else _fetch(file), allow_pickle=False)
-    return opened
+    with _unreadable(file, FileNotFoundError), ExitStack() as on_error:
+        stream = on_error.enter_context(file.open("rb") if isinstance(file, Path) else _fetch(file))
+        opened = LazyArrays(file, NpzFile(stream, own_fid=True, allow_pickle=False))
+        on_error.pop_all()  # from here on the arrays' end closes it
+        return opened
+
+
+@contextmanager
+def _unreadable(file: UPath, *passed: type[Exception]) -> Iterator[None]:
+    """Tell as one error, in one line, what numpy and zipfile raise for a file that cannot be read."""
+    try:
+        yield
+    except passed:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        OSError,
+        ValueError,
+    ) as error:
+        raise _told(file, error) from None
+
+
+def _told(file: UPath, error: Exception) -> UnreadableArraysError:
+    return UnreadableArraysError(
+        f"{file} cannot be read ({reason(error)}); make it readable, or delete it and run elasticity refit"
+    )
 
 
 def _write_beside_and_move(file: Path, arrays: Arrays) -> None:

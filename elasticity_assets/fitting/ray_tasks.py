@@ -41,6 +41,10 @@ _REACH_SECONDS = 10.0
 _JOIN_SECONDS = 120.0
 
 
+class NotSentError(Exception):
+    """What a task raised on a worker, in words: the error itself cannot be pickled."""
+
+
 def connect(address: str) -> bool:
     """Connect this process to a Ray cluster; return False if it was connected already.
 
@@ -254,6 +258,6 @@ def _sendable(error: Exception) -> Exception:
     try:
         pickle.loads(cloudpickle.dumps(error))  # noqa: S301
     except Exception:
-        error = RuntimeError(f"{type(error).__name__}: {error}")
+        error = NotSentError(f"{type(error).__name__}: {error}")
     error.add_note(f"On a Ray worker:\n{where}")
     return error

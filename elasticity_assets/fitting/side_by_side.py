@@ -83,9 +83,11 @@ def work_on_each(
 def fit_errors() -> tuple[type[Exception], ...]:
     """Errors that a fit may end with for its data's, its machine's or its memory's sake.
 
-    Asked for when one is there: jax and Ray are imported by then, or raised none.
+    OSError is none: a disk that is full, or a store that is gone, is no category's. That one category's stored arrays
+    cannot be read is an `UnreadableArraysError`, a ValueError.
+        Asked for when one is there: jax and Ray are imported by then, or raised none.
     """
-    found: list[type[Exception]] = [ArithmeticError, ValueError, MemoryError]
+    found: list[type[Exception]] = [ArithmeticError, ValueError, MemoryError, ray_tasks.NotSentError]
     if "jax" in sys.modules:
         import jax  # noqa: PLC0415
 

@@ -102,11 +102,6 @@ def readable_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, F
     return None if record is None else (unpack(CategoryPosterior, arrays), record)
 
 
-def unpack_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord]:
-    """Rebuild a fit from what `pack_fit` made."""
-    return unpack(CategoryPosterior, arrays), unpack(FitRecord, arrays)
-
-
 def of_fit(
     kind: type[T], stored: Mapping[str, Mapping[str, np.ndarray]], key: str, record: FitRecord
 ) -> T | None:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import boto3
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from elasticity_assets.fitting.array_store import Arrays, ArrayStore, StoredArrays
+from elasticity_assets.fitting.array_store import Arrays, ArrayStore, StoredArrays, UnreadableArraysError
 
 KEYS = ["a/b", "A/B", "..", "", "'; DROP TABLE x", "🧀" * 100]
 ASSET = dg.AssetKey("numbers")
@@ -216,3 +217,52 @@ def test_without_credentials_reading_and_listing_fail_in_one_line(
         store.read(ASSET)
     with pytest.raises(dg.Failure, match="Unable to locate credentials; check `arrays`"):
         handed_down(store, ["a"])
+
+
+def beginning_lost(content: bytes) -> bytes:
+    return content[:10]
+
+
+def text(content: bytes) -> bytes:
+    return b"text"
+
+
+def middle_lost(content: bytes) -> bytes:
+    """Nothing that opening looks at."""
+    return content[:500] + b"?" * 100 + content[600:]
+
+
+@pytest.mark.parametrize("damaged", [beginning_lost, text, middle_lost])
+def test_a_damaged_file_is_told_in_one_line_when_it_is_opened_or_read(
+    store: ArrayStore, damaged: Callable[[bytes], bytes]
+) -> None:
+    file = store.write(ASSET, {"n": np.arange(1000)}, "a")
+    file.write_bytes(damaged(file.read_bytes()))
+    for opened in (lambda: store.read(ASSET, "a"), lambda: handed_down(store, ["a", "b"])["a"]):
+        with pytest.raises(
+            UnreadableArraysError, match=r"numbers/a-\w+\.npz cannot be read \(.*\); make it"
+        ) as told:
+            opened()["n"].sum()
+        assert "\n" not in str(told.value)
+
+
+def test_a_file_that_is_empty_gone_or_no_file_is_told(tmp_path: Path) -> None:
+    store = ArrayStore(folder=str(tmp_path))
+    file = store.write(ASSET, {"n": np.arange(3)}, "a")
+    parts = handed_down(store, ["a", "b"])
+    file.write_bytes(b"")
+    with pytest.raises(UnreadableArraysError, match="BadZipFile"):
+        parts["a"]
+    file.unlink()
+    with pytest.raises(UnreadableArraysError, match="FileNotFoundError"):
+        parts["a"]
+    file.mkdir()
+    with pytest.raises(UnreadableArraysError, match="IsADirectoryError"):
+        store.read(ASSET, "a")
+
+
+def test_an_array_that_was_never_stored_is_no_damage(store: ArrayStore) -> None:
+    store.write(ASSET, {"n": np.arange(3)}, "a")
+    arrays = store.read(ASSET, "a") or {}
+    assert "m" not in arrays
+    assert arrays.get("m") is None

@@ -59,7 +59,7 @@ def test_results_come_in_order_and_errors_with_their_task(cells: int) -> None:
     with pytest.raises(ValueError, match="two") as raised:
         found[2][1].result()
     assert "in ten_times" in raised.value.__notes__[0]
-    with pytest.raises(RuntimeError, match="UnsendableError: 3 and 4"):
+    with pytest.raises(ray_tasks.NotSentError, match="UnsendableError: 3 and 4"):
         found[3][1].result()
 
 

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from elasticity_assets.fitting import side_by_side
+from elasticity_assets.fitting import ray_tasks, side_by_side
+from elasticity_assets.fitting.array_store import UnreadableArraysError
 from elasticity_assets.fitting.fitter import Fitter
 from elasticity_assets.fitting.side_by_side import fit_errors, work_on_each
 from elasticity_assets_tests.support.projects import make_project
@@ -22,6 +23,11 @@ pytestmark = pytest.mark.quick
 class Task:
     panel: Any
     error: Exception | None = None
+
+
+class CannotBePickledError(ArithmeticError):
+    def __init__(self, row: int, what: str):
+        super().__init__(f"row {row} is {what}")
 
 
 def task(category: str, error: Exception | None = None) -> Task:
@@ -47,6 +53,8 @@ def fitter(tmp_path_factory: pytest.TempPathFactory) -> Fitter:
         np.linalg.LinAlgError("singular"),
         MemoryError("none left"),
         jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED"),
+        UnreadableArraysError("a.npz cannot be read"),
+        ray_tasks._sendable(CannotBePickledError(3, "singular")),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -59,7 +67,7 @@ def test_a_category_that_cannot_be_fitted_stops_no_other(fitter: Fitter, error: 
 
 
 @pytest.mark.parametrize("error", [TypeError("no"), KeyError("no"), AttributeError("no"), OSError("no")])
-def test_a_mistake_in_the_program_is_nobodys_data(fitter: Fitter, error: Exception) -> None:
+def test_a_mistake_in_the_program_or_a_full_disk_is_nobodys_data(fitter: Fitter, error: Exception) -> None:
     with pytest.raises(type(error), match="no"):
         work_on_each(fitter, work, [task("a", error), task("b")], lambda *_: None, {})
 

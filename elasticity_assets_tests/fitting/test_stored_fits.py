@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from elasticity_assets.fitting.array_store import ArrayStore
-from elasticity_assets.fitting.packing import pack
+from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.stored_fits import (
     check_finite,
     check_finite_slopes,
@@ -18,7 +18,6 @@ from elasticity_assets.fitting.stored_fits import (
     pack_panel,
     panel_hash,
     readable_fit,
-    unpack_fit,
 )
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -30,7 +29,9 @@ pytestmark = pytest.mark.quick
 
 def test_a_fit_is_stored_and_read_back() -> None:
     record = new_record("hash", 7)
-    again, same = unpack_fit(pack_fit(posterior(), record))
+    read = readable_fit(pack_fit(posterior(), record))
+    assert read is not None
+    again, same = read
     assert same == record
     assert all(np.array_equal(pack(again)[name], array) for name, array in pack(posterior()).items())
 
@@ -44,7 +45,7 @@ def test_a_fit_of_another_version_is_no_fit() -> None:
     del stored["log_dispersion_sd"]
     assert readable_fit(stored) is None
     with pytest.raises(ValueError, match="log_dispersion_sd"):
-        unpack_fit(stored)
+        unpack(CategoryPosterior, stored)
 
 
 def test_identities_are_read_without_the_arrays_beside_them(tmp_path: Path) -> None:
