@@ -111,6 +111,7 @@ def test_sales_on_the_command_line_are_added(folder: Path) -> None:
     assert all(category in status.stdout for category in CATEGORIES)
 
 
+@pytest.mark.slow
 def test_rollback_publishes_an_earlier_refit_until_the_next(folder: Path) -> None:
     with duckdb.connect(str(folder / "data/elasticity.duckdb"), read_only=True) as connection:
         (earlier,) = connection.execute(

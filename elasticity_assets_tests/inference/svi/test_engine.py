@@ -89,6 +89,7 @@ def test_recovers_elasticities(truncated: bool) -> None:
     assert fit.trace[-20:].mean() > fit.trace[:3].mean()
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing(soft_drinks: Panel) -> None:
     few = SviOptions(max_steps=300)
     one = svi.fit(soft_drinks, DEFAULT, "poisson", few)
