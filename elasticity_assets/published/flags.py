@@ -84,7 +84,7 @@ def _reasons(
             [f"drift: second half less first is {value:+.1f}" for value in change],
         )
     discounted = np.bincount(posterior.discounted[:, 0], minlength=len(posterior.product))[place]
-    yield discounted > 0, [f"outlying units, which count less, in {count} periods" for count in discounted]
+    yield discounted > 0, [f"absurd units, which count less, in {count} periods" for count in discounted]
     yield np.full(len(rows), not posterior.diagnostics.converged), "the fit did not converge"
 
 

@@ -83,13 +83,13 @@ def test_outlying_periods_are_counted() -> None:
     fitted = replace(
         posterior(), discounted=np.array([[1, 0], [1, 5]]), discounted_share=np.array([0.0, 0.5])
     )
-    assert flagged({}, fitted) == [None, "outlying units, which count less, in 2 periods"]
+    assert flagged({}, fitted) == [None, "absurd units, which count less, in 2 periods"]
 
 
 def test_products_without_sales_do_not_shift_the_flags() -> None:
     fitted = replace(posterior(), discounted=np.array([[1, 0]]), discounted_share=np.zeros(1))
     rows = rows_of.product_rows(fitted, RECORD, sales().iloc[1:], 8)
     assert rows[["product", "flag"]].to_numpy().tolist() == [
-        ["p1", "outlying units, which count less, in 1 periods"]
+        ["p1", "absurd units, which count less, in 1 periods"]
     ]
     assert isinstance(rows, pd.DataFrame)
