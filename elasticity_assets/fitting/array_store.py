@@ -42,16 +42,24 @@ class LazyArrays(Mapping[str, np.ndarray]):
         On reading one that is damaged.
     """
 
-    def __init__(self, file: UPath, arrays: Arrays):
+    def __init__(self, file: UPath, arrays: NpzFile):
         self._file = file
         self._arrays = arrays
+        self._damage: UnreadableArraysError | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Read one array; KeyError where the file has none of this name."""
         if name not in self._arrays:
             raise KeyError(name)
-        with _unreadable(self._file):
-            return self._arrays[name]
+        if self._damage:
+            raise self._damage
+        try:
+            with _unreadable(self._file):
+                return self._arrays[name]
+        except UnreadableArraysError as damage:
+            self._damage = damage
+            self._arrays.close()
+            raise
 
     def __contains__(self, name: object) -> bool:
         """Whether there is such an array; none is read."""
