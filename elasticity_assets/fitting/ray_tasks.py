@@ -6,6 +6,7 @@ Ray is imported where it is used: the package works without it.
 import logging
 import os
 import pickle
+import re
 import signal
 import socket
 import threading
@@ -61,7 +62,6 @@ def connect(address: str) -> bool:
         In one line, if no cluster answers there.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")  # of a dead machine it would tell on stdout
     os.environ.setdefault(
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
     )  # or Ray warns of what is its default soon
@@ -69,6 +69,7 @@ def connect(address: str) -> bool:
 
     if ray.is_initialized():
         return False
+    _silence()
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         _reach(address)
@@ -95,6 +96,16 @@ def disconnect() -> None:
 
     _connected_here.clear()
     ray.shutdown()
+
+
+def _silence() -> None:
+    """Keep Ray from telling of a dead machine on stdout, with pages of its log.
+
+    Its setting for this, RAY_DEDUP_LOGS_SKIP_REGEX, is read when ray is imported, which a launcher may have done.
+    """
+    from ray._private.ray_logging import stdout_deduplicator  # noqa: PLC0415
+
+    stdout_deduplicator.skip_re = re.compile("")
 
 
 def _reach(address: str) -> None:

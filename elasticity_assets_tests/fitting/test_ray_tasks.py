@@ -180,6 +180,19 @@ def test_connects_once_and_leaves_sigterm_alone(cluster: ray_cluster.RayCluster)
         signal.signal(signal.SIGTERM, before)
 
 
+def test_ray_tells_nothing_of_machines_even_if_it_was_imported_before(
+    cluster: ray_cluster.RayCluster, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray._private import ray_logging, worker
+
+    monkeypatch.setattr(ray_logging.stdout_deduplicator, "skip_re", None)  # as an import elsewhere leaves it
+    ray_tasks.disconnect()
+    ray_tasks.connect(cluster.address)
+    message = {"lines": ["the raylet of a node died\n+++ its log"], "pid": "raylet", "is_err": False}
+    worker.print_to_stdstream(message, ignore_prefix=False)
+    assert "raylet" not in "".join(capfd.readouterr())
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "nonsense", "auto"])
 def test_says_at_once_where_no_cluster_is(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
