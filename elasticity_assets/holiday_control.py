@@ -58,14 +58,14 @@ def holidays_in_periods(region: str, period: np.ndarray, length: str) -> np.ndar
         As of `holidays_of`.
     period : datetime64[D] array, shape (T,)
         First days of the periods.
-    length : {'day', 'week', 'month'}
+    length : {'day', 'week', 'month', 'quarter'}
 
     Returns
     -------
     float array, shape (T,)
     """
-    if length == "month":
-        end = (period.astype("datetime64[M]") + 1).astype("datetime64[D]")
+    if length in ("month", "quarter"):
+        end = (period.astype("datetime64[M]") + {"month": 1, "quarter": 3}[length]).astype("datetime64[D]")
     else:
         end = period + {"day": 1, "week": 7}[length]
     years = np.unique([period.astype("datetime64[Y]"), (end - 1).astype("datetime64[Y]")])

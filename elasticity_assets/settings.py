@@ -76,6 +76,15 @@ def _without(added: str, controls: list[str]) -> list[str]:
 StringList = Annotated[list[str], BeforeValidator(_as_list)]
 
 
+def _timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no time zone; use a name such as Europe/Berlin")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_timezone)]
+
+
 class Strict(BaseModel):
     """A section of the settings; unknown keys are mistakes."""
 
@@ -94,11 +103,16 @@ class Columns(Strict):
     store: str | None = None
     regular_price: str | None = None
     description: str | None = None
+    year: str | None = None
+    discount: str | None = None
+    cost: str | None = None
 
     @model_validator(mode="after")
     def _some_price(self) -> "Columns":
         if self.price is None and self.revenue is None:
             raise ValueError("name a price or a revenue column")
+        if self.discount is not None and self.price is None:
+            raise ValueError("a discount is taken off a price; name the list price's column as price")
         return self
 
     @model_validator(mode="after")
@@ -119,17 +133,49 @@ class SalesSettings(Strict):
 
     path: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
     columns: Columns
-    period: Literal["day", "week", "month"] = "week"
+    period: Literal["day", "week", "month", "quarter"] = "week"
     date_format: str | None = None
+    first_week: Literal["iso", "january_1"] = "iso"
+    timezone: TimeZone = "UTC"
     encoding: str = "utf-8"
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    discount_unit: Literal["percent", "fraction"] | None = None
     not_products: StringList = []
     price_rule: Literal["unit_value", "median"] = "unit_value"
     missing_periods: Literal["auto", "truncated", "zero", "unobserved"] = "auto"
     controls: StringList = []
     holidays: Annotated[str | None, BeforeValidator(_not_norway)] = None
     category_price_index: bool = False
+
+    @field_validator("period")
+    @classmethod
+    def _has_numbers(cls, period: str, info: ValidationInfo) -> str:
+        columns = info.data.get("columns")
+        if period == "day" and columns is not None and columns.year is not None:
+            raise ValueError(
+                "a year goes with numbers of weeks, months or quarters; remove sales.columns.year"
+            )
+        return period
+
+    @field_validator("date_format")
+    @classmethod
+    def _has_no_year(cls, date_format: str | None, info: ValidationInfo) -> str | None:
+        columns = info.data.get("columns")
+        if date_format is not None and columns is not None and columns.year is not None:
+            raise ValueError("dates hold their year; remove this or sales.columns.year")
+        return date_format
+
+    @field_validator("thousands")
+    @classmethod
+    def _is_not_decimal(cls, thousands: str | None, info: ValidationInfo) -> str | None:
+        if thousands is not None and thousands == info.data.get("decimal"):
+            other = "," if thousands == "." else "."
+            raise ValueError(
+                f"{thousands!r} is the decimal mark; set sales.decimal to {other!r}, or leave this out"
+            )
+        return thousands
 
     @field_validator("not_products")
     @classmethod
@@ -154,7 +200,7 @@ class SalesSettings(Strict):
         named = dict(columns) if columns else {}
         taken = {
             named[role].strip().casefold(): f"column {role}"
-            for role in ("product", "period", "units", "price", "revenue")
+            for role in ("product", "period", "year", "units", "price", "revenue", "discount")
             if named.get(role)
         }
         for number, name in enumerate(controls, start=1):
@@ -214,15 +260,8 @@ class ScheduleSettings(Strict):
     """When the weekly refit starts."""
 
     cron: Cron = "0 6 * * 1"
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
     max_age_days: float = Field(default=8.0, ge=1.0)
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_timezone(cls, name: str) -> str:
-        if name not in available_timezones():
-            raise ValueError(f"{name!r} is no time zone; use a name such as Europe/Berlin")
-        return name
 
 
 class CrossCheckSettings(Strict):

@@ -45,6 +45,7 @@ def test_periods_of_all_lengths_hold_the_same_days() -> None:
     by_week = holidays_in_periods("FR", every[::7], "week").sum()
     months = np.arange("2018-01", "2024-01", dtype="datetime64[M]").astype("datetime64[D]")
     assert by_day == by_week == holidays_in_periods("FR", months, "month").sum() == 6 * 11
+    assert holidays_in_periods("FR", months[::3], "quarter").sum() == by_day
 
 
 @pytest.mark.parametrize("region", ["XX", "us", "", "-BY", "DE-", "DE-ZZ", "HolidayBase", "DE-BY-M"])

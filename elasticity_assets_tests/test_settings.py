@@ -19,6 +19,8 @@ MINIMAL = {
         "columns": {"product": "sku", "period": "week", "units": "qty", "price": "p"},
     }
 }
+COLUMNS = MINIMAL["sales"]["columns"]
+WITHOUT_PRICE = {key: name for key, name in COLUMNS.items() if key != "price"}
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +122,7 @@ MISTAKES = {
     "no path": (changed("sales.path", []), "sales.path: "),
     "wrong period": (
         changed("sales.period", "year"),
-        "sales.period: Input should be 'day', 'week' or 'month'",
+        "sales.period: Input should be 'day', 'week', 'month' or 'quarter'",
     ),
     "wrong engine": (changed("fit.engine", "ols"), "fit.engine: "),
     "wrong type": (changed("fit.min_periods", "many"), "fit.min_periods: "),
@@ -130,6 +132,23 @@ MISTAKES = {
         "sales.not_products: '(' is not a regular expression",
     ),
     "wrong zone": (changed("schedule.timezone", "Mars"), "schedule.timezone: 'Mars' is no time zone"),
+    "wrong zone of sales": (changed("sales.timezone", "Mars"), "sales.timezone: 'Mars' is no time zone"),
+    "one mark for thousands and decimals": (
+        changed("sales.thousands", "."),
+        "sales.thousands: '.' is the decimal mark; set sales.decimal to ',', or leave this out",
+    ),
+    "a discount off a revenue": (
+        {"sales": MINIMAL["sales"] | {"columns": {**WITHOUT_PRICE, "revenue": "amount", "discount": "off"}}},
+        "sales.columns: a discount is taken off a price; name the list price's column as price",
+    ),
+    "a year beside days": (
+        {"sales": MINIMAL["sales"] | {"columns": {**COLUMNS, "year": "year"}, "period": "day"}},
+        "sales.period: a year goes with numbers of weeks, months or quarters; remove sales.columns.year",
+    ),
+    "a year beside dates": (
+        {"sales": MINIMAL["sales"] | {"columns": {**COLUMNS, "year": "year"}, "date_format": "%d.%m.%Y"}},
+        "sales.date_format: dates hold their year; remove this or sales.columns.year",
+    ),
     "wrong cron": (changed("schedule.cron", "monday"), "schedule.cron: 'monday' is not a cron schedule"),
     "unknown country": (
         changed("sales.holidays", "XX"),
