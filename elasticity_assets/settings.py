@@ -347,6 +347,7 @@ class Settings(BaseSettings):
     ducklake_files: Annotated[str, AfterValidator(_in_s3)] = "data/ducklake"
     warehouse_memory: ByteSize = Field(default=ByteSize(DEFAULT_WAREHOUSE_MEMORY), ge=500 * 10**6)
     published: Path = Path("data/elasticity.duckdb")
+    readers: Literal["owner", "group", "everyone"] = "everyone"
     arrays: Annotated[str, Field(min_length=1), AfterValidator(_store)] | None = None
     keep: int = Field(default=8, ge=1)
 
@@ -395,6 +396,11 @@ class Settings(BaseSettings):
     def warehouse_file(self) -> Path:
         """The warehouse's file; of a DuckLake, what its file would be beside the published one."""
         return self.published.with_name("warehouse.duckdb") if self.on_ducklake else Path(self.warehouse)
+
+    @property
+    def published_mode(self) -> int:
+        """Mode of the published file and the reports: what `readers` may do, and nobody may write."""
+        return {"owner": 0o400, "group": 0o440, "everyone": 0o444}[self.readers]
 
     @property
     def own_folder(self) -> Path:

@@ -72,7 +72,12 @@ def published_elasticity(
     )
     try:
         rows = publish(
-            warehouse, settings.published, refit, controls=settings.sales.controls, keep=settings.keep
+            warehouse,
+            settings.published,
+            refit,
+            controls=settings.sales.controls,
+            keep=settings.keep,
+            mode=settings.published_mode,
         )
     except TablesDisagreeError as error:
         yield checks.published_tables_agree(error.problems, {})

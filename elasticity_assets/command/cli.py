@@ -143,6 +143,7 @@ def status() -> None:
     from elasticity_assets.command import past_runs  # noqa: PLC0415
     from elasticity_assets.command import status as status_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
+    from elasticity_assets.published.integrity import what_was_changed  # noqa: PLC0415
 
     home, now = dagster_home(), utc_now()
     if not settings.published.exists():
@@ -150,9 +151,12 @@ def status() -> None:
     else:
         click.echo(status_of.fits_text(settings.published, status_of.kept_refits(settings)))
     checks: list[status_of.FailedCheck] | None = []
+    changed: str | None = None
     try:
         with status_of.reading(settings) as connection:
             checks = status_of.failed_checks(connection) if connection else None
+            if connection and settings.published.exists():
+                changed = what_was_changed(settings.published, connection)
     except status_of.BeingWrittenError as error:
         click.echo(f"checks: {error}")
     else:
@@ -164,6 +168,7 @@ def status() -> None:
     failed = [run.run_id for run in runs if past_runs.state_of(run) == "failed"]
     for line in status_of.runs_text(runs, past_runs.reasons(home, failed) if failed else {}, now):
         click.echo(line, err=bool(failed))
+    _exit_if([changed] if changed else [])
     if failed or any(check.severity == "error" for check in checks or []):
         sys.exit(1)
 
@@ -183,7 +188,11 @@ def rollback(refit_id: str) -> None:
 
     try:
         publish_again(
-            warehouse_of(settings), settings.published, refit_id, functools.partial(click.echo, err=True)
+            warehouse_of(settings),
+            settings.published,
+            refit_id,
+            functools.partial(click.echo, err=True),
+            mode=settings.published_mode,
         )
     except UnknownRefitError as error:
         raise SettingsError(f"REFIT_ID: {error}") from None

@@ -17,11 +17,12 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from elasticity_assets.atomic_write import move_over
+from elasticity_assets.published.integrity import write_ahead_log
 from elasticity_assets.published.price_scenarios import select_scenarios
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.settings import database_name
 from elasticity_assets.warehouse.file import STORAGE_VERSION, Say, Warehouse
-from elasticity_assets.warehouse.kept import archive
+from elasticity_assets.warehouse.kept import DamagedCopyError, archive, file_hash
 from elasticity_assets.warehouse.sales_tables import weekly_sales
 from elasticity_assets.warehouse.schema import (
     Table,
@@ -101,7 +102,13 @@ class Refit:
 
 
 def publish(
-    warehouse: Warehouse, published: Path, refit: Refit, *, controls: Sequence[str] = (), keep: int = 8
+    warehouse: Warehouse,
+    published: Path,
+    refit: Refit,
+    *,
+    controls: Sequence[str] = (),
+    keep: int = 8,
+    mode: int = 0o444,
 ) -> dict[str, int]:
     """Publish the warehouse's tables.
 
@@ -118,6 +125,8 @@ def publish(
         Control columns of `weekly_sales`.
     keep : int
         How many refits stay to be published again.
+    mode : int
+        The published file's: nobody is to write to it.
 
     Returns
     -------
@@ -147,13 +156,15 @@ def publish(
             if problems := _problems(new, database_name(published), refit, warehouse.memory_bytes):
                 raise TablesDisagreeError(published, problems)
             warehouse.keep_refit(new, published, refit.refit_id)
-            _record(warehouse, refit.refit_id, values)
-            _move(new, published)
+            _record(warehouse, refit.refit_id, {**values, "file_hash": file_hash(new)})
+            _move(new, published, mode)
         warehouse.forget_refits(published, keep)
     return row_counts
 
 
-def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say = lambda line: None) -> None:
+def publish_again(
+    warehouse: Warehouse, published: Path, refit_id: str, say: Say = lambda line: None, *, mode: int = 0o444
+) -> None:
     """Publish the tables of one of the kept refits; the next refit publishes anew.
 
     A file's were kept as a copy; a DuckLake shows its tables as they were.
@@ -165,6 +176,8 @@ def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say
     refit_id : str
     say : callable, optional
         Told who has the warehouse, if that must be waited for.
+    mode : int
+        The published file's.
 
     Raises
     ------
@@ -187,7 +200,9 @@ def publish_again(warehouse: Warehouse, published: Path, refit_id: str, say: Say
         warehouse.restore_refit(refit_id, published, new, build)
         with duckdb.connect(str(new), read_only=True) as connection:
             connection.execute(statement("last_refit"))  # or it is no file of ours
-        _move(new, published)
+        values = {"refit_id": refit_id, "file_hash": file_hash(new)}
+        warehouse.in_transaction(lambda connection: connection.execute(statement("set_file_hash"), values))
+        _move(new, published, mode)
 
 
 def _check_kept(warehouse: Warehouse, published: Path, refit_id: str) -> None:
@@ -202,7 +217,7 @@ def _stays_as_it_was(published: Path) -> Iterator[None]:
     """Tell in one line what keeps a new file from being published, and leave nothing of it."""
     try:
         yield
-    except (duckdb.Error, OSError) as error:
+    except (DamagedCopyError, duckdb.Error, OSError) as error:
         raise PublishError(f"{published} stays as it was: {in_one_line(error)}") from error
     finally:
         _remove_leftovers(published)
@@ -267,7 +282,7 @@ def _sources(table: Table, *, exists: bool) -> list[str]:
     """List what the published table is copied from: tables, or queries in brackets."""
     own = [qualified(table)] if exists else []  # a snapshot of an earlier version has fewer tables
     earlier = [f"({statement('earlier_refits', table=name)})" for name in own]
-    if table is REFITS:
+    if table.name == REFITS.name:
         return [*earlier, "this_refit"]
     if table is ELASTICITY_HISTORY:
         return [*earlier, f"({statement('history_of_refit')})"]
@@ -286,6 +301,7 @@ def _refit_values(refit: Refit) -> dict[str, object]:
         "failed": sorted(refit.failed),
         "packages": list(versions),
         "versions": list(versions.values()),
+        "file_hash": None,  # until the file is there
     }
 
 
@@ -347,11 +363,13 @@ def _beside(published: Path, refit_id: str) -> Path:
     return published.with_name(f".{published.name}.{refit_id}.tmp")
 
 
-def _move(new: Path, target: Path) -> None:
+def _move(new: Path, target: Path, mode: int) -> None:
     """Put a file in another's place in one step that survives a power cut."""
-    # Left by a reader who opened the old file for writing; it would be replayed into the new one.
-    target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
+    new.chmod(mode)
+    # Of somebody who opened the old file for writing; readers would replay it into the new one.
+    write_ahead_log(target).unlink(missing_ok=True)
     move_over(new, target)
+    write_ahead_log(target).unlink(missing_ok=True)  # of what was written meanwhile
 
 
 def _remove_leftovers(published: Path) -> None:

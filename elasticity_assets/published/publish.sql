@@ -11,7 +11,8 @@ SELECT
     (SELECT count(DISTINCT category) FROM product_elasticity) AS n_categories,
     (SELECT count(*) FROM product_elasticity) AS n_products,
     $failed::VARCHAR[] AS failed,
-    map($packages::VARCHAR[], $versions::VARCHAR[]) AS versions
+    map($packages::VARCHAR[], $versions::VARCHAR[]) AS versions,
+    $file_hash::VARCHAR AS file_hash
 
 -- name: this_refit
 -- The row of refits that is being published, for the statements below.
@@ -262,6 +263,12 @@ FROM
     (SELECT count(*) AS n FROM elasticity_history WHERE refit_id = $refit_id) AS h,
     (SELECT count(*) AS n FROM product_elasticity) AS p
 WHERE h.n <> p.n
+
+-- name: file_hash
+SELECT file_hash FROM refits WHERE refit_id = $refit_id
+
+-- name: set_file_hash
+UPDATE refits SET file_hash = $file_hash WHERE refit_id = $refit_id
 
 -- name: delete_refit
 DELETE FROM {table} WHERE refit_id = $refit_id

@@ -41,5 +41,5 @@ def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
         ELASTICITY_HISTORY,
         weekly_sales(controls).published(),
         REJECTED_SALES,
-        REFITS,
+        REFITS.published(),
     )

@@ -1,6 +1,7 @@
 """The reports' files: the last few refits' pages, and a copy of the newest."""
 
 import re
+import stat
 from pathlib import Path
 
 from elasticity_assets.atomic_write import atomic_write
@@ -9,7 +10,7 @@ LATEST = "latest.html"
 _REFIT_PAGE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.html")
 
 
-def write_report(page: str, folder: Path, refit_id: str, keep: int) -> Path:
+def write_report(page: str, folder: Path, refit_id: str, keep: int, mode: int = 0o444) -> Path:
     """Write a refit's page and the copy of the newest, each beside its place and moved over it; drop old pages.
 
     Parameters
@@ -21,6 +22,8 @@ def write_report(page: str, folder: Path, refit_id: str, keep: int) -> Path:
         A run's id.
     keep : int
         How many refits' pages stay.
+    mode : int
+        Of the files.
 
     Returns
     -------
@@ -30,7 +33,7 @@ def write_report(page: str, folder: Path, refit_id: str, keep: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{refit_id}.html"
     for target in (file, folder / LATEST):
-        write(page, target)
+        write(page, target, mode)
     pages = [found for found in folder.glob("*.html") if _REFIT_PAGE.fullmatch(found.name)]
     for old in sorted(pages, key=lambda found: found.stat().st_mtime_ns)[:-keep]:
         old.unlink(missing_ok=True)
@@ -42,11 +45,12 @@ def show_again(folder: Path, refit_id: str) -> bool:
     file = folder / f"{refit_id}.html"
     if not file.exists():
         return False
-    write(file.read_text(encoding="utf-8"), folder / LATEST)
+    write(file.read_text(encoding="utf-8"), folder / LATEST, stat.S_IMODE(file.stat().st_mode))
     return True
 
 
-def write(text: str, target: Path) -> None:
+def write(text: str, target: Path, mode: int) -> None:
     """Write a file beside its place and move it over what is there."""
     with atomic_write(target) as beside:
         beside.write_text(text, encoding="utf-8")
+        beside.chmod(mode)

@@ -25,7 +25,7 @@ def vega(folder: Path) -> str:
     file = folder / f"report-vega-{version('vl-convert-python')}-{made_by}.js"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write(_bundle(), file)
+        write(_bundle(), file, 0o644)
         for old in folder.glob("report-vega-*.js"):
             if old != file:
                 old.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.check_results import record, results_of_run
 from elasticity_assets.warehouse.held import holder, is_held
-from elasticity_assets.warehouse.kept import archive, copy_whole, kept_files
+from elasticity_assets.warehouse.kept import DamagedCopyError, archive, copy_whole, file_hash, kept_files
 from elasticity_assets.warehouse.migration import SCHEMA_VERSION, migrate, version_of_tables
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets.warehouse.sql import statement
@@ -193,7 +193,12 @@ class Warehouse(dg.ConfigurableResource):
         build : callable
             Makes it from a connection to the warehouse as it was, where no copy is kept.
         """
-        copy_whole(archive(published) / f"{refit_id}.duckdb", new)
+        kept = archive(published) / f"{refit_id}.duckdb"
+        copy_whole(kept, new)
+        with self.read() as connection:
+            known = connection.execute(statement("file_hash"), {"refit_id": refit_id}).fetchone()
+        if known and known[0] not in (None, file_hash(new)):
+            raise DamagedCopyError(f"{kept} is damaged: it is not as it was published; choose another refit")
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:

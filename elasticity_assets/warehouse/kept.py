@@ -1,9 +1,14 @@
 """Copies of the last published files: what a warehouse in a file keeps of refits, to publish them again."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
 from elasticity_assets.atomic_write import atomic_write
+
+
+class DamagedCopyError(Exception):
+    """A kept file is not as it was published, told in one line."""
 
 
 def archive(published: Path) -> Path:
@@ -14,6 +19,12 @@ def archive(published: Path) -> Path:
 def kept_files(published: Path) -> list[Path]:
     """Kept files, the newest first."""
     return sorted(archive(published).glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def copy_whole(source: Path, target: Path) -> None:

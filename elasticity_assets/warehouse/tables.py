@@ -572,6 +572,14 @@ REFITS = Table(
         Column(
             "versions", "MAP(VARCHAR, VARCHAR)", "version by package", "The software that made this refit"
         ),
+        Column(  # of the file that holds the other columns, and so not in it
+            "file_hash",
+            "VARCHAR",
+            "SHA-256",
+            "Of the published file; NULL where an earlier version made it",
+            nullable=True,
+            published=False,
+        ),
     ),
 )
 

@@ -18,9 +18,12 @@ import yaml
 
 from elasticity_assets.command.cli import _with_sales, main
 from elasticity_assets.command.past_runs import last_runs
+from elasticity_assets.published.publish import publish
 from elasticity_assets.settings import load_settings
+from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets_tests.support.projects import settings_dict, simulated_sales
+from elasticity_assets_tests.support.small_warehouse import CONTROLS, fill, refit
 
 
 @pytest.fixture
@@ -253,6 +256,23 @@ def test_status_says_that_nothing_is_published_yet(run: Run, folder: Path) -> No
     result = run("status")
     assert result.exit_code == 0
     assert "nothing is published yet" in result.stdout
+
+
+def test_status_names_a_published_file_that_somebody_wrote_to(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    warehouse, published = (
+        Warehouse(path=str(folder / "data/warehouse.duckdb")),
+        folder / "data/elasticity.duckdb",
+    )
+    fill(warehouse)
+    publish(warehouse, published, refit(1), controls=CONTROLS)
+    assert run("status").exit_code == 0
+    published.chmod(0o644)
+    with duckdb.connect(published) as connection:
+        connection.execute("DELETE FROM product_elasticity")
+    result = run("status")
+    assert result.exit_code == 1
+    assert "is not as refit refit-1 published it" in result.stderr
 
 
 def test_status_imports_neither_dagster_nor_pandas(folder: Path) -> None:

@@ -334,6 +334,23 @@ def test_a_files_refits_are_kept_as_copies(warehouse_file, published):
     assert contents(archive(published) / "refit-4.duckdb") == contents(published)
 
 
+def test_nobody_may_write_to_the_published_file(warehouse, published):
+    assert published.stat().st_mode & 0o777 == 0o444
+    publish(warehouse, published, refit(2), controls=CONTROLS, mode=0o440)
+    assert published.stat().st_mode & 0o777 == 0o440
+    publish_again(warehouse, published, "refit-1", mode=0o400)
+    assert published.stat().st_mode & 0o777 == 0o400
+
+
+def test_a_copy_with_other_numbers_is_not_published_again(warehouse_file, published):
+    before = contents(published)
+    with duckdb.connect(archive(published) / "refit-1.duckdb") as connection:
+        connection.execute("UPDATE product_elasticity SET elasticity = -9")
+    with pytest.raises(PublishError, match=r"refit-1\.duckdb is damaged"):
+        publish_again(warehouse_file, published, "refit-1")
+    assert contents(published) == before
+
+
 @on_both
 def test_a_kept_refit_is_published_again_and_the_next_refit_knows_all_refits(warehouse, published):
     tables = {}
