@@ -73,6 +73,13 @@ def _without(added: str, controls: list[str]) -> list[str]:
     return controls
 
 
+def _without_password(address: str) -> str:
+    """Refuse secrets in a database's address."""
+    if re.search(r"password\s*=|://[^/@]*:[^/@]*@", address):
+        raise ValueError("holds a password; give it in PGPASSWORD or in libpq's password file, and not here")
+    return address
+
+
 StringList = Annotated[list[str], BeforeValidator(_as_list)]
 
 
@@ -128,10 +135,42 @@ class Columns(Strict):
         return self
 
 
+class SalesTable(Strict):
+    """A table of sales that exists already, in a database that DuckDB reads."""
+
+    database: Annotated[
+        str,
+        # A file says itself whether it is SQLite's.
+        BeforeValidator(lambda value: value.removeprefix("sqlite:") if isinstance(value, str) else value),
+        Field(min_length=1),
+        AfterValidator(_without_password),
+    ]
+    name: str = Field(min_length=1)
+
+
+class Join(Strict):
+    """A table beside the sales, whose columns are joined to theirs."""
+
+    path: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+    on: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+    sheet: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_is_a_key(cls, values: Any) -> Any:
+        """Undo that YAML reads the key `on` as true."""
+        if isinstance(values, dict) and True in values:
+            return {"on" if key is True else key: value for key, value in values.items()}
+        return values
+
+
 class SalesSettings(Strict):
     """Where the sales are, and how to read them."""
 
-    path: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+    path: Annotated[list[str], BeforeValidator(_as_list)] = []
+    table: SalesTable | None = None
+    join: list[Join] = []
+    sheet: str | None = None
     columns: Columns
     period: Literal["day", "week", "month", "quarter"] = "week"
     date_format: str | None = None
@@ -143,11 +182,22 @@ class SalesSettings(Strict):
     thousands: Literal[",", ".", " ", "'"] | None = None
     discount_unit: Literal["percent", "fraction"] | None = None
     not_products: StringList = []
+    max_rejected: float = Field(default=0.02, ge=0.0, le=1.0)
     price_rule: Literal["unit_value", "median"] = "unit_value"
     missing_periods: Literal["auto", "truncated", "zero", "unobserved"] = "auto"
     controls: StringList = []
     holidays: Annotated[str | None, BeforeValidator(_not_norway)] = None
     category_price_index: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "SalesSettings":
+        given = [key for key in ("path", "table") if getattr(self, key)]
+        if len(given) != 1:
+            raise ValueError(
+                "name the sales' files in `path`, or a table that exists already in `table`"
+                + ("; not both" if given else "")
+            )
+        return self
 
     @field_validator("period")
     @classmethod
@@ -275,8 +325,8 @@ def _warehouse(warehouse: str) -> str:
     """Refuse other catalogs than PostgreSQL's, and secrets."""
     if warehouse.startswith("ducklake:") and not warehouse.startswith(DUCKLAKE):
         raise ValueError(f"a DuckLake's catalog has to be in PostgreSQL: {DUCKLAKE}dbname=... host=...")
-    if warehouse.startswith(DUCKLAKE) and re.search(r"password\s*=|://[^/@]*:[^/@]*@", warehouse):
-        raise ValueError("holds a password; give it in PGPASSWORD or in libpq's password file, and not here")
+    if warehouse.startswith(DUCKLAKE):
+        _without_password(warehouse)
     if warehouse.startswith(DUCKLAKE) and find_spec("psycopg2") is None:
         raise ValueError("a DuckLake needs more packages; pip install 'elasticity_assets[ducklake]'")
     return warehouse
@@ -462,7 +512,7 @@ def load_settings(file: Path | None = None) -> Settings:
         raise SettingsError(f"{file}: {error}") from None
     folder = file.parent
     lake_files = settings.ducklake_files
-    sales = settings.sales.model_copy(update={"path": [str(folder / path) for path in settings.sales.path]})
+    sales = _placed_sales(settings.sales, folder)
     arrays = settings.arrays
     placed = settings.model_copy(
         update={
@@ -476,6 +526,24 @@ def load_settings(file: Path | None = None) -> Settings:
     if mistake := _misplaced(placed):
         raise SettingsError(f"{file}: {mistake}")
     return placed
+
+
+def _placed_sales(sales: SalesSettings, folder: Path) -> SalesSettings:
+    """Let relative paths start at the settings file's folder."""
+
+    def placed(paths: list[str]) -> list[str]:
+        return [str(folder / path) for path in paths]
+
+    table = sales.table
+    if table is not None and is_database_file(table.database):
+        table = table.model_copy(update={"database": str(folder / table.database)})
+    join = [one.model_copy(update={"path": placed(one.path)}) for one in sales.join]
+    return sales.model_copy(update={"path": placed(sales.path), "table": table, "join": join})
+
+
+def is_database_file(address: str) -> bool:
+    """Whether a database's address is a file's path, and not a server's such as postgres:dbname=shop."""
+    return re.match(r"[a-z]{2,}:", address) is None
 
 
 def _misplaced(settings: Settings) -> str | None:

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -119,7 +120,7 @@ MISTAKES = {
     "no sales": ({"keep": 3}, "key sales is missing"),
     "no product": (changed("sales.columns.product", None), "key sales.columns.product is missing"),
     "no price": (changed("sales.columns.price", None), "sales.columns: name a price or a revenue column"),
-    "no path": (changed("sales.path", []), "sales.path: "),
+    "no path": (changed("sales.path", []), "sales: name the sales' files in `path`"),
     "wrong period": (
         changed("sales.period", "year"),
         "sales.period: Input should be 'day', 'week', 'month' or 'quarter'",
@@ -246,7 +247,8 @@ def test_the_document_names_every_key():
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 
     def keys(section: type, prefix: str = "") -> list[str]:
-        """Keys of a pydantic model, or of the dataclass of an engine's options."""
+        """Keys of a pydantic model, maybe an optional one or one of a list, or of an engine's dataclass."""
+        section = next((inner for inner in get_args(section) if hasattr(inner, "model_fields")), section)
         if hasattr(section, "model_fields"):
             fields = {name: field.annotation for name, field in section.model_fields.items()}
         elif dataclasses.is_dataclass(section):
