@@ -267,7 +267,8 @@ def _judge(
                 record = fit_record(fit)
                 if record is None:
                     continue  # never fitted
-                if is_of_fit(kind, array_store.read(context.asset_key, key) or {}, record):
+                stored = array_store.read_whole(context.asset_key, key, context.log.warning) or {}
+                if is_of_fit(kind, stored, record):
                     found[category_of(key)] = key
                     continue
                 panel = fitted_panel(model_input, key, record, svi_fit)

@@ -82,7 +82,8 @@ def category_posterior(
     def to_fit() -> Iterator[CategoryToFit]:
         for key in keys:
             try:
-                given, stored = model_input.get(key, {}), array_store.read(context.asset_key, key) or {}
+                given = model_input.get(key, {})
+                stored = array_store.read_whole(context.asset_key, key, context.log.warning) or {}
                 inputs_hash, last = svi_fit.inputs_hash(_panel_hash(given)), fit_record(stored)
                 changed = last is None or last.inputs_hash != inputs_hash
                 wanted = last is None or _wanted(config, key, given, stored, changed=changed)

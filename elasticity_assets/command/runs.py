@@ -14,7 +14,12 @@ from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.job_execution_result import JobExecutionResult as Result
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.log_manager import get_log_record_event, has_log_record_event
+from dagster._core.log_manager import (
+    get_log_record_event,
+    get_log_record_metadata,
+    has_log_record_event,
+    has_log_record_metadata,
+)
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
@@ -32,6 +37,7 @@ from elasticity_assets.definitions import build_definitions
 from elasticity_assets.settings import Settings, SettingsError
 from elasticity_assets.warehouse.file import Say
 from elasticity_assets.warehouse.of_settings import warehouse_of
+from elasticity_assets.words import in_one_line
 
 COMMAND = "elasticity/command"
 """Tag of the command's own runs; its value is the warehouse that they work on."""
@@ -46,11 +52,13 @@ LOGGERS: dict[str, Any] = {"loggers": {"console": {}}}
 
 
 class _Stages(logging.Handler):
-    """Says of each step that ended how long it took."""
+    """Says of each step that ended how long it took, and passes on what it warns of."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one line for each successful step."""
+        """Print one line for each successful step, and for each warning of ours."""
         if not has_log_record_event(record):
+            if record.levelno == logging.WARNING and has_log_record_metadata(record):
+                click.echo(in_one_line(get_log_record_metadata(record)["orig_message"]), err=True)
             return
         event = get_log_record_event(record)
         if event.is_step_success:

@@ -4,13 +4,15 @@ Partitioned assets write each partition as soon as it is ready and read partitio
 neither a killed run nor many categories cost more than a few categories' work or memory.
 """
 
+import errno
 import hashlib
 import io
+import json
 import re
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from upath import UPath
 from upath.implementations.local import LocalPath
 
 from elasticity_assets.atomic_write import atomic_write
+from elasticity_assets.fitting.packing import content_hash
 from elasticity_assets.words import in_one_line, reason
 
 Arrays = Mapping[str, np.ndarray]
@@ -30,7 +33,25 @@ STALE_SECONDS = 3600
 
 
 class UnreadableArraysError(ValueError):
-    """A stored file is damaged, may not be read, or is gone: that of one category, as a rule."""
+    """A stored file is damaged, may not be read, or is gone: that of one category, as a rule.
+
+    Attributes
+    ----------
+    told : str
+        Which file, and why, in one line.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__(f"{told}; make it readable, or delete it and run elasticity refit")
+        self.told = told
+
+
+class DamagedArraysError(UnreadableArraysError):
+    """What a stored file holds is not what was written: once it is deleted, it can be made again."""
+
+
+_CONTENT_HASHES = "content_hashes"
+"""Name of the array, beside those stored, that has the hash of each: JSON."""
 
 
 class LazyArrays(Mapping[str, np.ndarray]):
@@ -38,40 +59,53 @@ class LazyArrays(Mapping[str, np.ndarray]):
 
     Raises
     ------
-    UnreadableArraysError
-        On reading one that is damaged.
+    DamagedArraysError
+        On reading one that is not as it was written.
     """
 
     def __init__(self, file: UPath, arrays: NpzFile):
         self._file = file
         self._arrays = arrays
+        self._names = [name for name in arrays if name != _CONTENT_HASHES]
+        self._hashes: Mapping[str, str] | None = None  # until one is read
         self._damage: UnreadableArraysError | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Read one array; KeyError where the file has none of this name."""
-        if name not in self._arrays:
+        if name not in self._names:
             raise KeyError(name)
         if self._damage:
             raise self._damage
         try:
             with _unreadable(self._file):
-                return self._arrays[name]
+                return self._checked(name)
         except UnreadableArraysError as damage:
             self._damage = damage
             self._arrays.close()
             raise
 
+    def _checked(self, name: str) -> np.ndarray:
+        if self._hashes is None:  # files of earlier versions have none
+            known = _CONTENT_HASHES in self._arrays
+            self._hashes = json.loads(self._arrays[_CONTENT_HASHES].item()) if known else {}
+            if known and self._hashes.keys() != set(self._names):
+                raise ValueError("arrays are missing")
+        array = self._arrays[name]
+        if self._hashes and self._hashes.get(name) != content_hash({name: array}):
+            raise ValueError(f"{name} is not as it was written")
+        return array
+
     def __contains__(self, name: object) -> bool:
         """Whether there is such an array; none is read."""
-        return name in self._arrays
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the arrays' names."""
-        return iter(self._arrays)
+        return iter(self._names)
 
     def __len__(self) -> int:
         """Count the arrays."""
-        return len(self._arrays)
+        return len(self._names)
 
 
 class StoredArrays(Mapping[str, Arrays]):
@@ -141,6 +175,31 @@ class ArrayStore(dg.ConfigurableIOManager):
         except FileNotFoundError:
             return None
 
+    def read_whole(
+        self, asset: dg.AssetKey, partition: str | None, say: Callable[[str], object]
+    ) -> Arrays | None:
+        """Read all arrays of a dict that can be made again; None if it was never stored, or is damaged.
+
+        Parameters
+        ----------
+        asset : AssetKey
+        partition : str or None
+        say : callable
+            Takes one line that names a damaged file; it is removed.
+
+        Raises
+        ------
+        UnreadableArraysError
+            If its file may not be read.
+        """
+        try:
+            found = self.read(asset, partition)
+            return None if found is None else dict(found) or None
+        except DamagedArraysError as damage:
+            self._file(asset, partition).unlink()
+            say(f"{damage.told}; it is removed, and made again")
+            return None
+
     def handle_output(self, context: dg.OutputContext, obj: Arrays) -> None:
         """Store an unpartitioned asset's dict of arrays."""
         file = self.write(context.asset_key, obj)
@@ -175,6 +234,8 @@ class ArrayStore(dg.ConfigurableIOManager):
 
 
 def _write(file: UPath, arrays: Arrays) -> None:
+    hashes = {name: content_hash({name: array}) for name, array in arrays.items()}
+    arrays = {_CONTENT_HASHES: np.array(json.dumps(hashes)), **arrays}
     if isinstance(file, Path):
         _write_beside_and_move(file, arrays)
         return
@@ -204,19 +265,24 @@ def _unreadable(file: UPath, *passed: type[Exception]) -> Iterator[None]:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        AttributeError,  # numpy's, of an array that is none
         EOFError,
         KeyError,
+        MemoryError,  # an array of absurd size
         NotImplementedError,
         OSError,
+        OverflowError,
+        TypeError,
         ValueError,
     ) as error:
         raise _told(file, error) from None
 
 
 def _told(file: UPath, error: Exception) -> UnreadableArraysError:
-    return UnreadableArraysError(
-        f"{file} cannot be read ({reason(error)}); make it readable, or delete it and run elasticity refit"
-    )
+    # zipfile looks for what a damaged file says before its beginning.
+    refused = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+    kind = UnreadableArraysError if refused else DamagedArraysError
+    return kind(f"{file} cannot be read ({reason(error)})")
 
 
 def _write_beside_and_move(file: Path, arrays: Arrays) -> None:

@@ -64,3 +64,29 @@ def test_its_model_input_fails_its_category_alone(
     result = project.refit()  # lays it out anew
     assert result.success
     assert sorted(project.published("product_elasticity")["category"].unique()) == CATEGORIES
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_whatever_stored_file_is_damaged_the_refit_makes_it_again(
+    project: Project, full: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = sorted(Path(project.settings.arrays_folder).rglob("*.npz"))
+    assert {file.parent.name for file in files} >= {
+        "model_input",
+        "category_posterior",
+        "heldout_evaluation",
+        "split_samples",
+    }
+    harmed = [
+        file for file in files if file.parent.name == "category_posterior" or file.name.startswith("CH")
+    ]
+    for number, file in enumerate(harmed):
+        content = file.read_bytes()
+        middle = len(content) // 2
+        file.write_bytes([b"half", content[:middle] + b"pickle!" + content[middle + 7 :]][number % 2])
+    result = project.refit(changed_only=not full)
+    assert result.success
+    assert sorted(project.published("product_elasticity")["category"].unique()) == CATEGORIES
+    told = [entry.user_message for entry in project.instance.all_logs(result.run_id) if entry.level == 30]
+    assert all("made again" in line for line in told)
+    assert len(told) == 4  # two posteriors, and what was found of one

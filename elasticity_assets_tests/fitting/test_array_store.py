@@ -1,3 +1,4 @@
+import io
 import logging
 import os
 import re
@@ -266,3 +267,59 @@ def test_an_array_that_was_never_stored_is_no_damage(store: ArrayStore) -> None:
     arrays = store.read(ASSET, "a") or {}
     assert "m" not in arrays
     assert arrays.get("m") is None
+
+
+def test_whatever_byte_is_wrong_no_other_array_is_read(tmp_path: Path) -> None:
+    store = ArrayStore(folder=str(tmp_path))
+    arrays = {"n": np.arange(12.0).reshape(3, 4), "text": np.array(["a", "ü"]), "json": np.array("[1, 2]")}
+    file = store.write(ASSET, arrays, "a")
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    n_damaged = 0
+    for position in range(len(whole)):
+        harmed = bytearray(whole)
+        harmed[position] ^= int(rng.integers(1, 256))
+        file.write_bytes(bytes(harmed[: rng.integers(len(harmed))] if position % 5 == 0 else harmed))
+        told: list[str] = []
+        found = store.read_whole(ASSET, "a", told.append)
+        if told:
+            n_damaged += 1
+            assert found is None
+            assert not file.exists()
+            assert "\n" not in told[0]
+            assert told[0].endswith("it is removed, and made again")
+        elif found is not None:  # a byte that nothing is read from
+            assert {name: array.tolist() for name, array in found.items()} == {
+                name: array.tolist() for name, array in arrays.items()
+            }
+    assert n_damaged > len(whole) / 2
+
+
+def test_numbers_that_somebody_changed_are_damage(store: ArrayStore) -> None:
+    file = store.write(ASSET, {"n": np.arange(3)}, "a")
+    with file.open("rb") as stream, np.load(stream) as stored:
+        changed = {**stored, "n": np.arange(3) + 1}
+    content = io.BytesIO()
+    np.savez(content, **changed)
+    file.write_bytes(content.getvalue())
+    with pytest.raises(UnreadableArraysError, match="n is not as it was written"):
+        (store.read(ASSET, "a") or {})["n"]
+    assert store.read_whole(ASSET, "a", print) is None
+    assert store.read(ASSET, "a") is None
+
+
+def test_arrays_of_an_earlier_version_are_read(store: ArrayStore) -> None:
+    file = store.write(ASSET, {"n": np.arange(3)}, "a")
+    content = io.BytesIO()
+    np.savez(content, n=np.arange(4))
+    file.write_bytes(content.getvalue())
+    assert (store.read_whole(ASSET, "a", print) or {})["n"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_file_that_may_not_be_read_is_not_removed(tmp_path: Path) -> None:
+    store = ArrayStore(folder=str(tmp_path))
+    file = store.write(ASSET, {"n": np.arange(3)}, "a")
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(UnreadableArraysError, match="IsADirectoryError"):
+        store.read_whole(ASSET, "a", print)
+    assert file.exists()
