@@ -24,11 +24,12 @@ from elasticity_assets.automation.jobs import (
     daily_age_check,
     ingest,
     refit,
-    refit_after_ingest,
+    refit_sensor,
     sales_files_sensor,
     weekly_schedule,
     with_freshness_policy,
 )
+from elasticity_assets.automation.partitions import Categories, categories_of
 from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.side_by_side import fitter_resource
 from elasticity_assets.settings import Settings, load_settings
@@ -50,16 +51,19 @@ def build_definitions(
     loggers : mapping of str to LoggerDefinition, optional
         Instead of Dagster's own.
     """
+    warehouse = warehouse_of(settings)
     resources = {
         "settings": settings,
-        "warehouse": warehouse_of(settings),
+        "warehouse": warehouse,
         "unlocked_warehouse": warehouse_of(settings, locks_runs=False),
         "array_store": ArrayStore(folder=settings.arrays_folder),
         "svi_fit": fitter_resource(settings),
     }
     return dg.Definitions(
         assets=[
-            asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule))
+            asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule)).map_asset_specs(
+                partial(with_partitions, categories=categories_of(warehouse))
+            )
             for asset in dg.load_assets_from_modules(
                 [sales, model_input, posterior, evidence, elasticity, promotion, published, report]
             )
@@ -72,13 +76,18 @@ def build_definitions(
             cross_check_schedule(settings.cross_check, settings.schedule),
             daily_age_check(settings.schedule),
         ],
-        sensors=[sales_files_sensor(settings.sales), refit_after_ingest, failure_webhook],
+        sensors=[sales_files_sensor(settings.sales), refit_sensor(warehouse), failure_webhook],
         # One process a run: one a step would compile each fit anew, and give the run's lock away in between. Where
         # `settings.executor` is Ray, `svi_fit` spreads the work on categories over its cluster.
         executor=dg.in_process_executor,
         resources={**resources, **(resource_overrides or {})},
         loggers=loggers,
     )
+
+
+def with_partitions(spec: dg.AssetSpec, categories: Categories) -> dg.AssetSpec:
+    """Let a partitioned asset have these partitions."""
+    return spec.replace_attributes(partitions_def=categories) if spec.partitions_def else spec
 
 
 @dg.definitions

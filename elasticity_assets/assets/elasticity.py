@@ -142,8 +142,8 @@ def product_tables(
 
     def replace(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         changes = changes_since_last_refit(connection, rows)
-        replace_categories(context, connection, PRODUCT_ELASTICITY, rows, keys)
-        replace_categories(context, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
+        replace_categories(context, warehouse, connection, PRODUCT_ELASTICITY, rows, keys)
+        replace_categories(context, warehouse, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
         return changes
 
     changes = warehouse.in_transaction(replace)
@@ -236,7 +236,7 @@ def category_tables(
 
     def replace(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
         for table, rows in parts.items():
-            replace_categories(context, connection, table, rows_of.concatenated(rows, table), keys)
+            replace_categories(context, warehouse, connection, table, rows_of.concatenated(rows, table), keys)
         every = {"categories": [str(category) for category in levels.category]}
         select = statement("categories_rows", table=qualified(CATEGORY_ELASTICITY))
         categories = connection.execute(select, every).df()

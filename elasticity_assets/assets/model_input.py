@@ -6,7 +6,7 @@ import dagster as dg
 
 from elasticity_assets.assets.metadata import OWNERS
 from elasticity_assets.assets.sales import weekly_sales
-from elasticity_assets.automation.partitions import CATEGORIES, category_of
+from elasticity_assets.automation.partitions import CATEGORIES, category_of, gone_since
 from elasticity_assets.checks import model_input as checks
 from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.stored_fits import pack_panel
@@ -32,6 +32,10 @@ def model_input(
     array_store: dg.ResourceParam[ArrayStore],
 ) -> dg.MaterializeResult:
     """Lay each category's sales out as a padded panel, products down and periods across, for the engines."""
+    if gone := gone_since(context):
+        context.log.warning(
+            f"asked for, and without sales since: {', '.join(map(repr, gone))}; the others go on"
+        )
     facts = {}
     categories = [category_of(key) for key in context.partition_keys]
     with (

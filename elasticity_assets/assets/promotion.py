@@ -106,7 +106,7 @@ def promotion_elasticity(
     keys = [*parts, *map(partition_key, failed), *without_fit, *without_prices]
 
     def replace(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-        replace_categories(context, connection, PROMOTION_ELASTICITY, rows, keys)
+        replace_categories(context, warehouse, connection, PROMOTION_ELASTICITY, rows, keys)
         return stored_rows(connection, PROMOTION_ELASTICITY, _COLUMNS)
 
     return dg.MaterializeResult(

@@ -43,14 +43,14 @@ def weekly_sales(
 ) -> dg.MaterializeResult:
     """Add sales up to one row a product and period; rows left out go to `rejected_sales`, with the reason.
 
-    Brings the `category` partitions in step with the categories that have sales.
+    Brings the partitions in step with the categories that have sales.
     """
     table = weekly_sales_table(settings.sales.controls)
     with warehouse.write() as connection:
         report = build_weekly_sales(connection, settings.sales)
         names = categories(connection)
         rows = stored_rows(connection, table, [column.name for column in table.columns])
-    added, deleted = keep_in_step(context.instance, names)
+    added, deleted = keep_in_step(context.instance, warehouse, names)
     return dg.MaterializeResult(
         metadata={
             **column_schema(table),

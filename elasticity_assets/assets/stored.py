@@ -6,7 +6,7 @@ import dagster as dg
 import duckdb
 import pandas as pd
 
-from elasticity_assets.automation.partitions import CATEGORIES, category_of
+from elasticity_assets.automation.partitions import category_of, partition_keys
 from elasticity_assets.fitting.array_store import Arrays
 from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, readable_fit
 from elasticity_assets.inference.hierarchy import Hierarchy, pooled
@@ -38,15 +38,14 @@ def pooled_fit(
 
 def replace_categories(
     context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     rows: pd.DataFrame,
     keys: Iterable[str],
 ) -> None:
     """Replace the rows of these partitions, and drop those of categories that are partitions no more."""
-    present = {
-        category_of(key) for key in CATEGORIES.get_partition_keys(dynamic_partitions_store=context.instance)
-    }
+    present = set(map(category_of, partition_keys(context.instance, warehouse)))
     found = connection.execute(statement("table_categories", table=qualified(table))).fetchall()
     gone = {category for (category,) in found} - present
     replace_rows(connection, table, rows, [*map(category_of, keys), *gone])
@@ -54,7 +53,7 @@ def replace_categories(
 
 def failed_categories(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dict[str, str]:
     """Why the last fits of those categories failed that have sales and no newer fit, by category."""
-    present = {category_of(key) for key in context.instance.get_dynamic_partitions("category")}
+    present = set(map(category_of, partition_keys(context.instance, warehouse)))
     with warehouse.read() as connection:
         found = fit_failures(connection)
     return {name: why for name, (_, why) in found.items() if name in present}

@@ -15,8 +15,10 @@ from typing import Any
 
 import dagster as dg
 
+from elasticity_assets.automation.partitions import partition_keys
 from elasticity_assets.ingestion import find_files
 from elasticity_assets.settings import CrossCheckSettings, SalesSettings, ScheduleSettings, SettingsError
+from elasticity_assets.warehouse.file import Warehouse
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -70,25 +72,30 @@ def refit_config(*, changed_only: bool, categories: Sequence[str] = ()) -> dict[
     return {"ops": {"category_posterior": {"config": config}}}
 
 
-@dg.run_status_sensor(
-    run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[ingest],
-    request_job=refit,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=15,
-)
-def refit_after_ingest(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+def refit_sensor(warehouse: Warehouse) -> dg.SensorDefinition:
     """Start one refit of all categories after each ingest; only what changed is fitted anew."""
-    if NO_FOLLOW_UP in context.dagster_run.tags:
-        return dg.SkipReason("the `elasticity` command refits by itself")
-    keys = context.instance.get_dynamic_partitions("category")
-    if not keys:
-        return dg.SkipReason("no category has sales")
-    return dg.RunRequest(
-        run_key=context.dagster_run.run_id,
-        tags=all_categories(keys),
-        run_config=refit_config(changed_only=True),
+
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        monitored_jobs=[ingest],
+        request_job=refit,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=15,
+        description="Starts one refit of all categories after each ingest; only what changed is fitted anew.",
     )
+    def refit_after_ingest(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        if NO_FOLLOW_UP in context.dagster_run.tags:
+            return dg.SkipReason("the `elasticity` command refits by itself")
+        keys = partition_keys(context.instance, warehouse)
+        if not keys:
+            return dg.SkipReason("no category has sales")
+        return dg.RunRequest(
+            run_key=context.dagster_run.run_id,
+            tags=all_categories(keys),
+            run_config=refit_config(changed_only=True),
+        )
+
+    return refit_after_ingest
 
 
 def with_freshness_policy(spec: dg.AssetSpec, schedule: ScheduleSettings) -> dg.AssetSpec:

@@ -29,7 +29,7 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from elasticity_assets.automation.jobs import NO_FOLLOW_UP, all_categories, refit_config
-from elasticity_assets.automation.partitions import category_of
+from elasticity_assets.automation.partitions import category_of, partition_keys
 from elasticity_assets.automation.run_failures import failures, settings_mistakes
 from elasticity_assets.command.event_log import with_files_kept_open
 from elasticity_assets.command.past_runs import PROCESS, this_process
@@ -133,7 +133,7 @@ def ingest_and_refit(
         If the settings contradict the files, or no sales are of one of the categories.
     """
     with open_instance(home) as instance:
-        known = _known_categories(instance)
+        known = _known_categories(settings, instance)
         if known and (unknown := sorted(set(categories) - set(known))):
             say(f"{_no_sales_of(unknown, known)}; looking for them in the sales files")
         with warehouse_of(settings).run_lock(say):
@@ -143,17 +143,17 @@ def ingest_and_refit(
                 raise SettingsError("; ".join(mistakes))
             if failed := what_failed(result):
                 return False, failed
-            known = _known_categories(instance)
+            known = _known_categories(settings, instance)
             if unknown := sorted(set(categories) - set(known)):
                 raise SettingsError(f"--category: {_no_sales_of(unknown, known)}")
-            keys = instance.get_dynamic_partitions("category")
+            keys = partition_keys(instance, warehouse_of(settings))
             result = run_refit(settings, instance, keys, full=full, categories=categories)
             failed = what_failed(result)
     return result.success or any(line.startswith("category ") for line in failed), failed
 
 
-def _known_categories(instance: dg.DagsterInstance) -> list[str]:
-    return sorted(map(category_of, instance.get_dynamic_partitions("category")))
+def _known_categories(settings: Settings, instance: dg.DagsterInstance) -> list[str]:
+    return sorted(map(category_of, partition_keys(instance, warehouse_of(settings))))
 
 
 def _no_sales_of(unknown: Sequence[str], known: Sequence[str]) -> str:
@@ -217,5 +217,4 @@ def what_failed(result: Result) -> list[str]:
 
 
 def _tags(settings: Settings) -> dict[str, str]:
-    warehouse = settings.warehouse if settings.on_ducklake else str(settings.warehouse_file.resolve())
-    return {NO_FOLLOW_UP: "true", COMMAND: warehouse}
+    return {NO_FOLLOW_UP: "true", COMMAND: warehouse_of(settings).name}

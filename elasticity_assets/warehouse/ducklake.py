@@ -68,6 +68,11 @@ class DuckLakeWarehouse(Warehouse):
 
     files: str
 
+    @property
+    def name(self) -> str:
+        """What tells it from other warehouses: its catalog."""
+        return self.path
+
     def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
         """Keep others, on whatever machine, from runs on this warehouse; see `postgres_lock`."""
         return postgres_lock(self.path.removeprefix(DUCKLAKE), say=say)

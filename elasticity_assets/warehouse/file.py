@@ -117,6 +117,11 @@ class Warehouse(dg.ConfigurableResource):
     memory_bytes: int = DEFAULT_WAREHOUSE_MEMORY
     locks_runs: bool = True
 
+    @property
+    def name(self) -> str:
+        """What tells it from other warehouses, however its path is written."""
+        return str(Path(self.path).resolve())
+
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
         """Hold the warehouse's `run_lock` from a run's first step to its last; then keep what its checks found."""

@@ -426,7 +426,7 @@ def test_a_category_without_sales_any_more_leaves_the_tables(project: Project) -
     sales = simulated_sales()
     project.write_sales(sales.assign(category=SECOND))
     assert project.ingest().success
-    assert project.instance.get_dynamic_partitions("category") == [partition_key(SECOND)]
+    assert project.partition_keys() == [partition_key(SECOND)]
     assert project.refit().success
     for table in (
         "product_elasticity",

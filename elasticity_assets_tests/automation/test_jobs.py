@@ -3,9 +3,20 @@ import os
 import dagster as dg
 import duckdb
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-from elasticity_assets.automation.jobs import NO_FOLLOW_UP, RANGE_END, RANGE_START, refit_after_ingest
+from elasticity_assets.automation.jobs import (
+    NO_FOLLOW_UP,
+    RANGE_END,
+    RANGE_START,
+    all_categories,
+    refit_config,
+)
+from elasticity_assets.automation.partitions import categories_of
 from elasticity_assets.definitions import build_definitions
+from elasticity_assets.warehouse.of_settings import warehouse_of
 from elasticity_assets_tests.support.locks import held_elsewhere
 from elasticity_assets_tests.support.projects import (
     CATEGORIES,
@@ -29,7 +40,8 @@ def evaluate(project: Project, result: dg.ExecuteInProcessResult) -> dg.RunReque
         dagster_run=result.dagster_run,
         dagster_event=next(event for event in result.all_events if event.is_job_success),
     )
-    return refit_after_ingest(context)  # type: ignore[return-value]
+    sensor = build_definitions(project.settings).resolve_sensor_def("refit_after_ingest")
+    return sensor(context)  # type: ignore[return-value]
 
 
 def test_the_sensor_requests_one_refit_of_all_categories_that_succeeds(project: Project) -> None:
@@ -37,7 +49,7 @@ def test_the_sensor_requests_one_refit_of_all_categories_that_succeeds(project: 
     request = evaluate(project, result)
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == result.run_id
-    keys = project.instance.get_dynamic_partitions("category")
+    keys = project.partition_keys()
     assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (keys[0], keys[-1])
     refit = build_definitions(project.settings).resolve_job_def("refit")
     run = refit.execute_in_process(
@@ -47,14 +59,39 @@ def test_the_sensor_requests_one_refit_of_all_categories_that_succeeds(project: 
     assert len(project.published("category_elasticity")) == len(keys)
 
 
+def test_a_refit_asked_for_before_an_ingest_drops_a_category_fits_the_others(tmp_path) -> None:
+    sales = simulated_sales(n_categories=3)
+    first, stays, last = sorted(sales["category"].unique())
+    project = make_project(tmp_path, sales)
+    project.ingest()
+    assert project.partition_keys() == [first, stays, last]
+    job = build_definitions(project.settings).resolve_job_def("refit")
+    asked_for = [
+        (all_categories([first, stays, last]), [first, last]),
+        ({PARTITION_NAME_TAG: last}, [last]),
+    ]
+    runs = [
+        project.instance.create_run_for_job(job, run_config=refit_config(changed_only=True), tags=tags)
+        for tags, _ in asked_for
+    ]
+    project.write_sales(sales[sales["category"] == stays])
+    project.ingest()
+    for run, (_, gone) in zip(runs, asked_for, strict=True):
+        assert execute_run(InMemoryJob(job), run, project.instance).success
+        assert list(project.published("category_elasticity")["category"]) == [stays]
+        said = f"asked for, and without sales since: {', '.join(map(repr, gone))}; the others go on"
+        assert said in [entry.user_message for entry in project.instance.all_logs(run.run_id)]
+
+
 def test_the_sensor_leaves_the_command_to_refit_by_itself(project: Project) -> None:
     assert isinstance(evaluate(project, project.ingest(tags={NO_FOLLOW_UP: "true"})), dg.SkipReason)
 
 
 def test_the_sensor_skips_where_no_category_has_sales(project: Project) -> None:
     result = project.ingest()
-    for key in project.instance.get_dynamic_partitions("category"):
-        project.instance.delete_dynamic_partition("category", key)
+    for key in project.partition_keys():
+        partitions = categories_of(warehouse_of(project.settings))
+        project.instance.delete_dynamic_partition(partitions.name or "", key)
     assert isinstance(evaluate(project, result), dg.SkipReason)
 
 

@@ -4,7 +4,8 @@ from dagster._core.definitions.partitions.utils import raise_error_on_invalid_pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elasticity_assets.automation.partitions import category_of, keep_in_step, partition_key
+from elasticity_assets.automation.partitions import category_of, keep_in_step, partition_key, partition_keys
+from elasticity_assets.warehouse.file import Warehouse
 
 pytestmark = pytest.mark.quick
 
@@ -28,7 +29,12 @@ def test_plain_names_stay_as_they_are() -> None:
 
 def test_partitions_follow_the_categories(tmp_path) -> None:
     instance = dg.DagsterInstance.ephemeral(tempdir=str(tmp_path))
-    assert keep_in_step(instance, ["b", "a\nc"]) == (["a\nc", "b"], [])
-    assert keep_in_step(instance, ["b", "d"]) == (["d"], ["a\nc"])
-    assert keep_in_step(instance, ["b", "d"]) == ([], [])
-    assert instance.get_dynamic_partitions("category") == ["b", "d"]
+    warehouse, other = (Warehouse(path=str(tmp_path / name)) for name in ("one.duckdb", "two.duckdb"))
+    assert keep_in_step(instance, warehouse, ["b", "a\nc"]) == (["a\nc", "b"], [])
+    assert keep_in_step(instance, other, ["z"]) == (["z"], [])
+    assert keep_in_step(instance, warehouse, ["b", "d"]) == (["d"], ["a\nc"])
+    assert keep_in_step(instance, warehouse, ["b", "d"]) == ([], [])
+    assert partition_keys(instance, warehouse) == ["b", "d"]
+    assert partition_keys(instance, other) == ["z"]
+    elsewhere = Warehouse(path=str(tmp_path / "two" / ".." / "one.duckdb"))
+    assert partition_keys(instance, elsewhere) == ["b", "d"]

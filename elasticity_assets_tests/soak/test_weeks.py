@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from elasticity_assets.automation.jobs import refit_after_ingest
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.fitter import CategoryToFit, Fitter
@@ -58,7 +57,7 @@ def scheduled_week(project: Project, number: int) -> dg.ExecuteInProcessResult:
         dagster_run=ingest.dagster_run,
         dagster_event=next(event for event in ingest.all_events if event.is_job_success),
     ) as context:
-        request = refit_after_ingest(context)
+        request = definitions.resolve_sensor_def("refit_after_ingest")(context)
     assert isinstance(request, dg.RunRequest)
     return definitions.resolve_job_def("refit").execute_in_process(
         instance=project.instance, tags=dict(request.tags), run_config=dict(request.run_config)
@@ -68,7 +67,7 @@ def scheduled_week(project: Project, number: int) -> dg.ExecuteInProcessResult:
 def stored_fits(project: Project) -> dict[str, CategoryPosterior]:
     store = ArrayStore(folder=project.settings.arrays_folder)
     found = {}
-    for key in project.instance.get_dynamic_partitions("category"):
+    for key in project.partition_keys():
         fit = readable_fit(store.read(dg.AssetKey("category_posterior"), key) or {})
         if fit:
             found[key] = fit[0]
@@ -80,7 +79,7 @@ def seconds_of_fits(project: Project, start: Mapping[str, CategoryPosterior]) ->
     store = ArrayStore(folder=project.settings.arrays_folder)
     fitter = Fitter.from_settings(project.settings)
     tasks = []
-    for key in project.instance.get_dynamic_partitions("category"):
+    for key in project.partition_keys():
         panel = unpack(Panel, store.read(dg.AssetKey("model_input"), key))
         tasks.append(CategoryToFit(key, panel, start.get(key), ""))
     began = time.perf_counter()

@@ -13,9 +13,11 @@ import pandas as pd
 import yaml
 
 from elasticity_assets.automation.jobs import all_categories, refit_config
+from elasticity_assets.automation.partitions import partition_keys
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference.simulate import Simulation, simulate
 from elasticity_assets.settings import Settings, load_settings
+from elasticity_assets.warehouse.of_settings import warehouse_of
 
 CATEGORIES = ["CHEESE", "DAIRY & EGGS 'n' \"more\"; 🧀"]
 """The second one has all that SQL, file systems and plots might stumble over."""
@@ -46,6 +48,9 @@ class Project:
     settings: Settings
     instance: dg.DagsterInstance
 
+    def partition_keys(self) -> list[str]:
+        return list(partition_keys(self.instance, warehouse_of(self.settings)))
+
     def ingest(self, **more: Any) -> dg.ExecuteInProcessResult:
         job = build_definitions(self.settings).resolve_job_def("ingest")
         return job.execute_in_process(instance=self.instance, raise_on_error=False, **more)
@@ -63,7 +68,7 @@ class Project:
         definitions = build_definitions(self.settings, resources)
         job = definitions.resolve_job_def("refit")
         wanted = dg.AssetSelection.assets(*assets).required_multi_asset_neighbors()
-        keys = self.instance.get_dynamic_partitions("category")
+        keys = self.partition_keys()
         return job.execute_in_process(
             instance=self.instance,
             partition_key=partition_key,
