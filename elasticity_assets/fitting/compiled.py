@@ -15,6 +15,9 @@ COMPILED_BYTES = 1024**3
 """Some 4,000 programs: a first refit adds ten megabytes, an upgrade makes all anew. jax looks at all of
 them for each that it writes, which in a larger folder would take longer than compiling does."""
 
+CHECKED_BYTES = 100 * 10**6
+"""How many bytes of programs a process looks through for damaged ones, those last used first: a second."""
+
 LOCK_SECONDS = 10.0
 """How long the folder's lock is waited for: as long as jax waits."""
 
@@ -38,6 +41,7 @@ def keep_compiled(folder: str) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         if ours_to_limit:  # by any other limit, an entry without a time of use may be whole
             forget_unfinished(Path(folder))
+            forget_damaged(Path(folder))
     except OSError as error:  # the lock's Timeout is one
         import dagster as dg  # noqa: PLC0415
 
@@ -71,3 +75,31 @@ def forget_unfinished(folder: Path) -> None:
         for entry in folder.glob("*-cache"):
             if not entry.with_name(f"{entry.name.removesuffix('-cache')}-atime").exists():
                 entry.unlink()
+
+
+def forget_damaged(folder: Path) -> None:
+    """Remove programs that cannot be unpacked, among those last used: jax would warn of them each time, and keep them.
+
+    Parameters
+    ----------
+    folder : Path
+        It exists.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or if another process keeps its lock for LOCK_SECONDS.
+    """
+    from jax._src.compilation_cache import decompress_executable  # noqa: PLC0415  (nothing public unpacks them)
+
+    left = CHECKED_BYTES
+    with FileLock(folder / ".lockfile", timeout=LOCK_SECONDS):
+        for used in sorted(folder.glob("*-atime"), key=lambda file: file.stat().st_mtime_ns, reverse=True):
+            entry = used.with_name(f"{used.name.removesuffix('-atime')}-cache")
+            if not entry.exists() or (left := left - entry.stat().st_size) < 0:
+                continue
+            try:
+                decompress_executable(entry.read_bytes())
+            except Exception:  # what it raises depends on which library packs them
+                entry.unlink()
+                used.unlink()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_an_entry_that_a_killed_process_left_stops_nothing(tmp_path: Path) -> No
     finish(start(tmp_path, 2.0))
     assert not unfinished.exists()
     assert entries(tmp_path, "-atime") == entries(tmp_path, "-cache") != set()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: b"garbage", lambda content: content[:-100], lambda content: b""]
+)
+def test_a_damaged_program_is_compiled_anew_without_a_warning(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    finish(start(tmp_path, 2.0))
+    for entry in tmp_path.glob("*-cache"):
+        entry.write_bytes(damage(entry.read_bytes()))
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("*-cache")}
+    assert finish(start(tmp_path, 2.0)) == ""  # a warning would be an error
+    after = {file.name: file.read_bytes() for file in tmp_path.glob("*-cache")}
+    assert after.keys() == before.keys()
+    assert all(len(content) > len(before[name]) for name, content in after.items())
+    assert entries(tmp_path, "-atime") == entries(tmp_path, "-cache")
 
 
 @pytest.mark.parametrize("shared", [True, False])
