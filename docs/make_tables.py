@@ -9,9 +9,9 @@ INTRODUCTION = """# The published tables
 (`SELECT * FROM duckdb_columns()`).
 
 Elasticities are d log units / d log price with the rest of the category's prices unchanged: relative-price
-elasticities. When a whole category changes its prices, units change less: by how much, `category_move_elasticity` says
-where the settings ask for the category's price index. Intervals are central 90% credible
-intervals: `q05` is the 5% quantile. Times are in UTC, prices and revenue in the files' currency.
+elasticities. When a whole category changes its prices, units change less: by how much, `category_move_elasticity` says.
+Intervals are central 90% credible intervals: `q05` is the 5% quantile. Times are in UTC, prices and revenue in the
+files' currency.
 """
 
 

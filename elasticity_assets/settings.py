@@ -4,6 +4,7 @@
 `fit.engine`, and so on. Relative paths start at the file's folder.
 """
 
+import logging
 import os
 import re
 from importlib.util import find_spec
@@ -31,6 +32,8 @@ from elasticity_assets.holiday_control import HOLIDAYS, check_region
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
 from elasticity_assets.yaml_file import YamlFileError, read_yaml
+
+log = logging.getLogger(__name__)
 
 DEFAULT_FILE = "elasticity.yaml"
 
@@ -187,7 +190,7 @@ class SalesSettings(Strict):
     missing_periods: Literal["auto", "truncated", "zero", "unobserved"] = "auto"
     controls: StringList = []
     holidays: Annotated[str | None, BeforeValidator(_not_norway)] = None
-    category_price_index: bool = False
+    category_price_index: bool | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "SalesSettings":
@@ -242,6 +245,15 @@ class SalesSettings(Strict):
     def _are_no_index(cls, controls: list[str]) -> list[str]:
         # Whatever else bore this name would be published as the index.
         return _without(CATEGORY_PRICE_INDEX, controls)
+
+    @field_validator("category_price_index")
+    @classmethod
+    def _is_always_there(cls, asked: bool | None) -> bool | None:
+        if asked is not None:
+            log.warning(
+                "sales.category_price_index: has no effect any more, the index is always there; remove the key"
+            )
+        return asked
 
     @field_validator("controls")
     @classmethod

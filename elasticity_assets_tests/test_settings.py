@@ -236,11 +236,17 @@ def test_holidays_of_a_country_or_a_part_and_a_column_of_that_name_alone(tmp_pat
     for region in ("US", "DE-BY", "NO", "GB-SCT"):
         assert load_settings(write(tmp_path, changed("sales.holidays", region))).sales.holidays == region
     alone = load_settings(write(tmp_path, changed("sales.controls", ["holidays"])))
-    assert (alone.sales.controls, alone.sales.holidays, alone.sales.category_price_index) == (
-        ["holidays"],
-        None,
-        False,
-    )
+    assert (alone.sales.controls, alone.sales.holidays) == (["holidays"], None)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_key_of_the_price_index_that_is_always_there_is_warned_of(tmp_path, caplog, asked):
+    load_settings(write(tmp_path, MINIMAL))
+    assert not caplog.messages
+    load_settings(write(tmp_path, changed("sales.category_price_index", asked)))
+    assert caplog.messages == [
+        "sales.category_price_index: has no effect any more, the index is always there; remove the key"
+    ]
 
 
 def test_the_document_names_every_key():

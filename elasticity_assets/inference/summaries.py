@@ -19,13 +19,14 @@ def product_summary(posterior: CategoryPosterior) -> Summary:
     return summarize(posterior.weight, posterior.product_mean, posterior.product_var)
 
 
-def category_move_summary(posterior: CategoryPosterior) -> Summary | None:
+def category_move_summary(posterior: CategoryPosterior) -> Summary:
     """Summary of the products' elasticities to the prices of their whole category, shape (n,).
 
-    None where the category's price index is not among the controls.
+    Those to their own prices where the category's price index is not among the controls: of a product alone, and in
+    the article's model, they are the same.
     """
     if CATEGORY_PRICE_INDEX not in posterior.control:
-        return None
+        return product_summary(posterior)
     k = posterior.control.index(CATEGORY_PRICE_INDEX)
     mean = posterior.product_mean + posterior.control_mean[:, [k]]
     var = posterior.product_var + posterior.control_var[:, [k]] + 2.0 * posterior.product_control_cov[..., k]

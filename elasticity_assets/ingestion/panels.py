@@ -6,7 +6,7 @@ from dataclasses import replace
 import duckdb
 
 from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
-from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX, category_price_index
+from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.ingestion.category import all_periods, missing_periods, read_category
 from elasticity_assets.settings import FitSettings, SalesSettings
@@ -38,6 +38,4 @@ def category_panels(
         panel = panel_from_sales(found, unit=unit)
         if holidays is not None:
             panel = with_control(panel, HOLIDAYS, holidays)
-        if sales.category_price_index:
-            panel = with_control(panel, CATEGORY_PRICE_INDEX, category_price_index(panel))
-        yield panel
+        yield panel if fit.preset == "article" else with_category_price_index(panel)

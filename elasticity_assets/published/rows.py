@@ -14,7 +14,7 @@ from elasticity_assets.inference.posterior import CategoryPosterior, Summary, Tw
 from elasticity_assets.inference.summaries import category_move_summary, category_summary, product_summary
 from elasticity_assets.published.flags import ONE_PRICE, flags
 from elasticity_assets.warehouse.schema import Table
-from elasticity_assets.warehouse.tables import CATEGORY_MOVE_ELASTICITY, HELDOUT_SCORES
+from elasticity_assets.warehouse.tables import HELDOUT_SCORES
 
 
 def product_rows(
@@ -56,7 +56,7 @@ def product_rows(
 
 
 def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: pd.DataFrame) -> pd.DataFrame:
-    """Rows of category_move_elasticity of one category; none where the category's price index was not fitted.
+    """Rows of category_move_elasticity of one category.
 
     Parameters
     ----------
@@ -66,14 +66,11 @@ def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: p
     sales : DataFrame
         As of `product_rows`: products without sales are left out here too.
     """
-    summary = category_move_summary(posterior)
-    if summary is None:
-        return concatenated([], CATEGORY_MOVE_ELASTICITY)
     rows = pd.DataFrame(
         {
             "category": posterior.category,
             "product": posterior.product,
-            **_summary_columns("elasticity", summary),
+            **_summary_columns("elasticity", category_move_summary(posterior)),
             "fit_id": record.fit_id,
         }
     )

@@ -99,14 +99,15 @@ PRODUCT_ELASTICITY = Table(
 CATEGORY_MOVE_ELASTICITY = Table(
     "category_move_elasticity",
     "One row a product: what its units do when the prices of the whole category, its own among them, change "
-    "alike. Empty where the settings leave the category's price index out.",
+    "alike.",
     ("category", "product"),
     (
         CATEGORY,
         PRODUCT,
         *_elasticity(
             "Elasticity of the product's units to the prices of its whole category",
-            "its relative-price elasticity plus the effect of the category's price index",
+            "its relative-price elasticity plus the effect of the category's price index; a product alone in its "
+            "category has no index",
         ),
         FIT_ID,
     ),
@@ -478,7 +479,7 @@ NUTS_CROSS_CHECK = Table(
 
 _CHANGE = "a price change of price_change, the rest of the category unchanged"
 _CATEGORY_CHANGE = "a change of all the category's prices by price_change"
-_NO_INDEX = "NULL where the category's price index was not fitted"
+_NO_INDEX = "NULL where category_move_elasticity has no row of the product"
 
 
 def _change(name: str, of: str, how: str, missing: str | None = None) -> tuple[Column, ...]:

@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     sales["promoted"] = np.where(rng.random(len(sales)) < 0.3, "yes", "no")
     settings = settings_dict()
     del settings["sales"]["columns"]["regular_price"]
-    settings["sales"] |= {"controls": ["promoted"], "holidays": "US", "category_price_index": True}
+    settings["sales"] |= {"controls": ["promoted"], "holidays": "US"}
     (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings))
     project = open_project(folder)
     project.write_sales(sales)

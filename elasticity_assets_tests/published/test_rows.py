@@ -159,7 +159,6 @@ def test_global_row_adds_the_categories_up() -> None:
 def test_moves_of_the_category_leave_out_products_without_sales() -> None:
     fitted = posterior(control=(CATEGORY_PRICE_INDEX,))
     assert rows_of.category_move_rows(fitted, RECORD, sales(1))["product"].tolist() == ["p0"]
-    assert rows_of.category_move_rows(posterior(), RECORD, sales()).empty
 
 
 def test_no_rows_give_an_empty_table() -> None:
