@@ -8,6 +8,11 @@ def in_one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 
+def cut(text: str, most: int) -> str:
+    """Cut a text to a number of characters, the last of them `…` where some are missing."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def reason(error: BaseException) -> str:
     """Say in one line why something ended with an error, with its class."""
     return f"{type(error).__name__}: {in_one_line(error)}"

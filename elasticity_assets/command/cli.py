@@ -220,7 +220,7 @@ def _is_of_the_world(error: Exception) -> bool:
     """Whether it comes from files, servers or locks, and not from a mistake in the program."""
     import duckdb  # noqa: PLC0415
 
-    from elasticity_assets.command.past_runs import RunHistoryError  # noqa: PLC0415
+    from elasticity_assets.command.run_history import RunHistoryError  # noqa: PLC0415
     from elasticity_assets.warehouse.file import WarehouseError  # noqa: PLC0415
     from elasticity_assets.warehouse.run_lock import RunLockError  # noqa: PLC0415
 

@@ -10,10 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from elasticity_assets.command.run_history import (
+    RunHistoryError,
+    check_files,
+    file_told,
+    is_usual,
+    told_in_one_line,
+)
 from elasticity_assets.processes import has_gone
 from elasticity_assets.warehouse.sql import statement
-from elasticity_assets.words import in_one_line
-from elasticity_assets.yaml_file import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -22,16 +27,11 @@ PROCESS = "elasticity/process"
 """Tag of the command's own runs: the machine and process that they are in."""
 
 _MOST = 200  # runs looked at, the newest
-_STORAGES = ("storage", "run_storage", "event_log_storage")
 _AD_HOC = "__ASSET_JOB"  # Dagster's name of what materializes assets that somebody chose in the UI
 _QUEUED, _ENDED = ("NOT_STARTED", "QUEUED"), ("SUCCESS", "FAILURE", "CANCELED")
 
 State = Literal["queued", "running", "vanished", "failed", "canceled"]
 """`vanished`: it has not ended, but its process has gone."""
-
-
-class RunHistoryError(Exception):
-    """Dagster's record of the runs cannot be read, said in one line."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +120,9 @@ def last_runs(home: Path) -> list[Run]:
     RunHistoryError
         If dagster.yaml or the storage cannot be read.
     """
-    settings = home / "dagster.yaml"
-    try:
-        known = (read_yaml(settings) if settings.exists() else None) or {}
-    except YamlFileError as error:
-        raise RunHistoryError(f"{settings}: {error}") from None
-    if not isinstance(known, dict):
-        raise RunHistoryError(f"{settings}: no settings of Dagster's; remove it, and it is written anew")
-    if any(name in known for name in _STORAGES):
+    if not is_usual(home):
         return _runs_by_dagster(home)
+    check_files(home)
     file = home / "history" / "runs.db"
     return _runs_in(file) if file.exists() else []
 
@@ -156,7 +150,7 @@ def _runs_in(file: Path) -> list[Run]:
     except sqlite3.Error as error:
         if "no such table" in str(error):  # Dagster is just making the file
             return []
-        raise RunHistoryError(f"{file}: {in_one_line(error)}; {_remedy(file.parents[1])}") from None
+        raise RunHistoryError(file_told(file, error)) from None
     return [
         Run(run_id, job, status, _utc(since) if since else datetime.fromisoformat(created), process)
         for run_id, job, status, since, created, process in rows
@@ -182,21 +176,9 @@ def _runs_by_dagster(home: Path) -> list[Run]:
 def _instance(home: Path) -> Iterator["dg.DagsterInstance"]:
     """Open Dagster's instance to read from it."""
     import dagster as dg  # noqa: PLC0415
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    try:
-        with dg.DagsterInstance.from_config(str(home)) as instance:
-            yield instance
-    except dg.DagsterInvalidConfigError as error:
-        raise RunHistoryError(f"{home / 'dagster.yaml'}: {in_one_line(error)}") from None
-    except (dg.DagsterError, SQLAlchemyError, sqlite3.Error) as error:
-        raise RunHistoryError(
-            f"{home}: Dagster's record of the runs cannot be read: {in_one_line(error)}; {_remedy(home)}"
-        ) from None
-
-
-def _remedy(home: Path) -> str:
-    return f"move {home} away: only the runs' history is lost, and which schedules are on"
+    with told_in_one_line(home), dg.DagsterInstance.from_config(str(home)) as instance:
+        yield instance
 
 
 def _utc(seconds: float) -> datetime:

@@ -33,6 +33,7 @@ from elasticity_assets.automation.partitions import category_of, partition_keys
 from elasticity_assets.automation.run_failures import failures, settings_mistakes
 from elasticity_assets.command.event_log import with_files_kept_open
 from elasticity_assets.command.past_runs import PROCESS, this_process
+from elasticity_assets.command.run_history import told_in_one_line
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.settings import Settings, SettingsError
 from elasticity_assets.warehouse.file import Say
@@ -132,7 +133,7 @@ def ingest_and_refit(
     SettingsError
         If the settings contradict the files, or no sales are of one of the categories.
     """
-    with open_instance(home) as instance:
+    with told_in_one_line(home), open_instance(home) as instance:
         known = _known_categories(settings, instance)
         if known and (unknown := sorted(set(categories) - set(known))):
             say(f"{_no_sales_of(unknown, known)}; looking for them in the sales files")

@@ -329,14 +329,82 @@ with duckdb.connect("data/warehouse.duckdb"):
     assert " of ingest failed" in result.stderr
 
 
-def test_a_damaged_record_of_runs_is_named_in_one_line(run: Run, folder: Path) -> None:
+GARBAGE = b"no database" * 1000
+
+
+def of_garbage(name: str) -> Callable[[Path], None]:
+    def harm(home: Path) -> None:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_bytes(GARBAGE)
+
+    return harm
+
+
+def a_folder(home: Path) -> None:
+    (home / "history/runs.db").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("command", ["refit", "status"])
+@pytest.mark.parametrize(
+    ("harm", "file", "remedy"),
+    [
+        (
+            of_garbage("history/runs.db"),
+            "history/runs.db",
+            "move {home} away: only the runs' history is lost",
+        ),
+        (
+            of_garbage("history/runs/index.db"),
+            "history/runs/index.db",
+            "move {home} away: only the runs' history",
+        ),
+        (of_garbage("schedules/schedules.db"), "schedules/schedules.db", "move {home} away: only the runs'"),
+        (a_folder, "history/runs.db", "move {home} away: only the runs' history is lost"),
+        (of_garbage("dagster.yaml"), "dagster.yaml", "remove it, and it is written anew"),
+    ],
+)
+def test_a_damaged_record_of_runs_is_named_in_one_line(
+    run: Run, folder: Path, command: str, harm: Callable[[Path], None], file: str, remedy: str
+) -> None:
     write_settings(folder)
-    (folder / ".dagster/history").mkdir(parents=True)
-    (folder / ".dagster/history/runs.db").write_bytes(b"no database" * 1000)
-    result = run("status")
+    home = folder / ".dagster"
+    harm(home)
+    result = run(command)
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert f"move {folder / '.dagster'} away" in result.stderr
+    assert str(home / file) in result.stderr
+    assert remedy.format(home=home) in result.stderr
+
+
+def test_an_unknown_key_of_dagsters_settings_is_named_in_one_line(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    (folder / ".dagster").mkdir()
+    (folder / ".dagster/dagster.yaml").write_text("nonsense: 1\n")
+    result = run("refit")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert 'dagster.yaml: Received unexpected config entry "nonsense"' in result.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts a file system")
+def test_a_full_disk_under_the_record_of_runs_is_named_in_one_line(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_settings(folder)
+    home = folder / "home"
+    home.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(home)], check=False
+    ).returncode:
+        pytest.skip("may not mount a file system")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    try:
+        result = run("refit")
+    finally:
+        subprocess.run(["umount", "--lazy", str(home)], check=True)
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert f"{home}: the disk is full; free some of it" in result.stderr
 
 
 def test_runs_of_the_command_belong_to_the_code_location_of_the_workspace(run: Run, folder: Path) -> None:

@@ -12,13 +12,13 @@ import pytest
 
 from elasticity_assets.command.past_runs import (
     PROCESS,
-    RunHistoryError,
     last_runs,
     reasons,
     state_of,
     this_process,
     worth_showing,
 )
+from elasticity_assets.command.run_history import RunHistoryError
 from elasticity_assets.command.status import runs_text
 from elasticity_assets.words import utc_now
 
