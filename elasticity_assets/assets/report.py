@@ -93,7 +93,7 @@ def report(
         ),
         vega(settings.own_folder),
     )
-    file = write_report(page, settings.reports, refit_id, settings.keep, settings.published_mode)
+    file = write_report(page, settings.reports, tables.refit_ids, settings.keep, settings.published_mode)
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(str(file)),

@@ -4,7 +4,7 @@ Imports neither Dagster nor pandas: they would take longer than the answer.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from elasticity_assets.command.past_runs import Run, state_of
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.held import holder, is_held
-from elasticity_assets.warehouse.kept import kept_files
+from elasticity_assets.warehouse.kept import archive, kept_files, refit_numbers
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line, utc_now
 
@@ -65,8 +65,9 @@ def fits_text(published: Path, kept: Sequence[str]) -> str:
         Refits that can be published again, the newest first.
     """
     with duckdb.connect(str(published), read_only=True) as connection:
-        fits = connection.execute(statement("published_fits")).fetchall()
-        last = connection.execute(statement("last_refit")).fetchone()
+        refits = statement("numbered_refits")
+        fits = connection.execute(statement("published_fits", refits=refits)).fetchall()
+        last = connection.execute(statement("last_refit", refits=refits)).fetchone()
     now = utc_now()
     rows = [
         (
@@ -208,7 +209,17 @@ def kept_refits(settings: Settings) -> list[str]:
         from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
         return warehouse_of(settings).refits(settings.published)
-    return [file.stem for file in kept_files(settings.published)]
+    with duckdb.connect(str(settings.published), read_only=True) as connection:
+        numbers = refit_numbers(connection)
+    shown = next(reversed(numbers), None)
+    for file in archive(settings.published).glob("*.duckdb"):
+        if (
+            file.stem not in numbers
+        ):  # newer, and an earlier one was published again; or of an earlier warehouse
+            with suppress(duckdb.Error), duckdb.connect(str(file), read_only=True) as connection:
+                own = refit_numbers(connection)
+                numbers |= own if shown in own else {}
+    return [file.stem for file in kept_files(settings.published, numbers)]
 
 
 def runs_text(runs: Iterable[Run], why: Mapping[str, str], now: datetime) -> list[str]:

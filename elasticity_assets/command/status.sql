@@ -28,7 +28,7 @@ SELECT
     c.fitted_at,
     d.engine,
     d.converged,
-    list_contains((SELECT failed FROM refits ORDER BY refitted_at DESC LIMIT 1), c.category) AS old
+    list_contains((SELECT failed FROM ({refits}) ORDER BY number DESC LIMIT 1), c.category) AS old
 FROM category_elasticity AS c
 INNER JOIN fit_diagnostics AS d USING (category)
 ORDER BY c.category

@@ -33,7 +33,9 @@ def what_was_changed(published: Path, warehouse: duckdb.DuckDBPyConnection) -> s
     if log.exists():
         return f"{log}: somebody wrote to the published file, and readers see that; {remedy}"
     with duckdb.connect(str(published), read_only=True) as connection:
-        (refit_id, *_) = connection.execute(statement("last_refit")).fetchone() or (None,)
+        (refit_id, *_) = connection.execute(
+            statement("last_refit", refits=statement("numbered_refits"))
+        ).fetchone() or (None,)
     try:
         known = warehouse.execute(statement("file_hash"), {"refit_id": refit_id}).fetchone()
     except (duckdb.BinderException, duckdb.CatalogException):  # a warehouse of an earlier version

@@ -22,7 +22,7 @@ from elasticity_assets.published.price_scenarios import select_scenarios
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.settings import database_name
 from elasticity_assets.warehouse.file import STORAGE_VERSION, Say, Warehouse
-from elasticity_assets.warehouse.kept import DamagedCopyError, archive, file_hash
+from elasticity_assets.warehouse.kept import DamagedCopyError, archive, file_hash, refit_numbers
 from elasticity_assets.warehouse.sales_tables import weekly_sales
 from elasticity_assets.warehouse.schema import (
     Table,
@@ -199,7 +199,7 @@ def publish_again(
 
         warehouse.restore_refit(refit_id, published, new, build)
         with duckdb.connect(str(new), read_only=True) as connection:
-            connection.execute(statement("last_refit"))  # or it is no file of ours
+            refit_numbers(connection)  # or it is no file of ours
         values = {"refit_id": refit_id, "file_hash": file_hash(new)}
         warehouse.in_transaction(lambda connection: connection.execute(statement("set_file_hash"), values))
         _move(new, published, mode)

@@ -12,6 +12,7 @@ SELECT
     (SELECT count(*) FROM product_elasticity) AS n_products,
     $failed::VARCHAR[] AS failed,
     map($packages::VARCHAR[], $versions::VARCHAR[]) AS versions,
+    (SELECT coalesce(max(number), 0) + 1 FROM refits WHERE refit_id <> $refit_id) AS number,
     $file_hash::VARCHAR AS file_hash
 
 -- name: this_refit
@@ -22,7 +23,7 @@ CREATE OR REPLACE TEMP TABLE this_refit AS {row}
 SELECT * FROM refits WHERE refit_id = $refit_id
 
 -- name: last_refit
--- The last refit.
+-- The refit whose tables a published file holds.
 SELECT
     refit_id,
     refitted_at,
@@ -30,15 +31,15 @@ SELECT
     rows_used,
     rows_rejected,
     failed
-FROM refits
-ORDER BY refitted_at DESC
+FROM ({refits})
+ORDER BY number DESC
 LIMIT 1
 
 -- name: last_categories
 -- Categories of the last refit.
 SELECT DISTINCT category
 FROM elasticity_history
-WHERE refit_id = (SELECT refit_id FROM refits ORDER BY refitted_at DESC LIMIT 1)
+WHERE refit_id = (SELECT refit_id FROM refits ORDER BY number DESC LIMIT 1)
 ORDER BY category
 
 -- name: attach_new_file

@@ -2,6 +2,7 @@
 
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from elasticity_assets.atomic_write import atomic_write
@@ -10,7 +11,7 @@ LATEST = "latest.html"
 _REFIT_PAGE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.html")
 
 
-def write_report(page: str, folder: Path, refit_id: str, keep: int, mode: int = 0o444) -> Path:
+def write_report(page: str, folder: Path, refit_ids: Sequence[str], keep: int, mode: int = 0o444) -> Path:
     """Write a refit's page and the copy of the newest, each beside its place and moved over it; drop old pages.
 
     Parameters
@@ -18,8 +19,8 @@ def write_report(page: str, folder: Path, refit_id: str, keep: int, mode: int = 
     page : str
         HTML.
     folder : Path
-    refit_id : str
-        A run's id.
+    refit_ids : sequence of str
+        All refits so far, by their runs' ids; the page is the last one's.
     keep : int
         How many refits' pages stay.
     mode : int
@@ -31,11 +32,16 @@ def write_report(page: str, folder: Path, refit_id: str, keep: int, mode: int = 
         The refit's page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{refit_id}.html"
+    file = folder / f"{refit_ids[-1]}.html"
     for target in (file, folder / LATEST):
         write(page, target, mode)
     pages = [found for found in folder.glob("*.html") if _REFIT_PAGE.fullmatch(found.name)]
-    for old in sorted(pages, key=lambda found: found.stat().st_mtime_ns)[:-keep]:
+    numbers = {name: number for number, name in enumerate(refit_ids)}
+
+    def order(found: Path) -> tuple[int, int]:  # those of no refit known are of an earlier warehouse
+        return numbers.get(found.stem, -1), found.stat().st_mtime_ns
+
+    for old in sorted(pages, key=order)[:-keep]:
         old.unlink(missing_ok=True)
     return file
 

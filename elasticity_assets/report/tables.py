@@ -35,7 +35,9 @@ class PublishedTables:
     Attributes
     ----------
     refit : mapping
-        The last row of refits.
+        The row of refits that is this file's.
+    refit_ids : list of str
+        All refits so far, this one last.
     everything : mapping
         The row of global_elasticity.
     categories, products, diagnostics, scores : DataFrame
@@ -43,6 +45,7 @@ class PublishedTables:
     """
 
     refit: Mapping[str, Any]
+    refit_ids: list[str]
     everything: Mapping[str, Any]
     categories: pd.DataFrame
     products: pd.DataFrame
@@ -72,8 +75,9 @@ def read_published(published: Path) -> PublishedTables:
                 HELDOUT_SCORES,
             )
         )
-    last = refits.sort_values("refitted_at", kind="stable")
-    return PublishedTables(records(last)[-1], records(everything)[0], *others)
+    of_refits = records(refits.sort_values("number"))
+    refit_ids = [str(refit["refit_id"]) for refit in of_refits]
+    return PublishedTables(of_refits[-1], refit_ids, records(everything)[0], *others)
 
 
 def largest_categories(tables: PublishedTables, most: int) -> list[str]:

@@ -22,7 +22,14 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.check_results import record, results_of_run
 from elasticity_assets.warehouse.held import holder, is_held
-from elasticity_assets.warehouse.kept import DamagedCopyError, archive, copy_whole, file_hash, kept_files
+from elasticity_assets.warehouse.kept import (
+    DamagedCopyError,
+    archive,
+    copy_whole,
+    file_hash,
+    kept_files,
+    refit_numbers,
+)
 from elasticity_assets.warehouse.migration import SCHEMA_VERSION, migrate, version_of_tables
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets.warehouse.sql import statement
@@ -173,7 +180,9 @@ class Warehouse(dg.ConfigurableResource):
         published : Path
             The file that analysts read.
         """
-        return [file.stem for file in kept_files(published)]
+        with self.read() as connection:
+            numbers = refit_numbers(connection)
+        return [file.stem for file in kept_files(published, numbers)]
 
     def name_refit(self, connection: duckdb.DuckDBPyConnection, refit_id: str) -> None:
         """Name what this transaction leaves as a refit's, where the warehouse keeps its own states; a file does not."""
@@ -184,8 +193,8 @@ class Warehouse(dg.ConfigurableResource):
 
     def forget_refits(self, published: Path, keep: int) -> None:
         """Keep only the last `keep` refits."""
-        for old in kept_files(published)[keep:]:
-            old.unlink()
+        for old in self.refits(published)[keep:]:
+            (archive(published) / f"{old}.duckdb").unlink()
 
     def restore_refit(self, refit_id: str, published: Path, new: Path, build: Build) -> None:
         """Make the file of a refit anew, one of `refits`.

@@ -2,9 +2,13 @@
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
+import duckdb
+
 from elasticity_assets.atomic_write import atomic_write
+from elasticity_assets.warehouse.sql import statement
 
 
 class DamagedCopyError(Exception):
@@ -16,9 +20,26 @@ def archive(published: Path) -> Path:
     return published.with_suffix(".refits")
 
 
-def kept_files(published: Path) -> list[Path]:
-    """Kept files, the newest first."""
-    return sorted(archive(published).glob("*.duckdb"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+def refit_numbers(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Refits that a warehouse or a published file knows, numbered in their order, its own last."""
+    ask = statement("refit_numbers", refits=statement("numbered_refits"))
+    return dict(connection.execute(ask).fetchall())
+
+
+def kept_files(published: Path, numbers: Mapping[str, int]) -> list[Path]:
+    """Kept files, the newest first.
+
+    Parameters
+    ----------
+    published : Path
+    numbers : mapping of refit_id to int
+        Of `refit_numbers`. Refits that have none are of an earlier warehouse.
+    """
+
+    def order(file: Path) -> tuple[int, int]:
+        return numbers.get(file.stem, -1), file.stat().st_mtime_ns
+
+    return sorted(archive(published).glob("*.duckdb"), key=order, reverse=True)
 
 
 def file_hash(file: Path) -> str:

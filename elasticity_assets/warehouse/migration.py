@@ -25,6 +25,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     bring_up_to_date(connection, WAREHOUSE_TABLES)
     connection.execute(statement("rejected_sales"))
     connection.execute(statement("hash_categories"))
+    connection.execute(statement("number_refits"))
     connection.execute(statement("create_schema_version"))
     connection.execute(statement("set_schema_version"), {"version": SCHEMA_VERSION})
     connection.commit()

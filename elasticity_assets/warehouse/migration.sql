@@ -34,3 +34,11 @@ JOIN sales_files AS f ON f.file_id = u.file_id
 -- name: hash_categories
 -- Tables of version 1 had no hash.
 UPDATE weekly_sales SET category_hash = md5_number_lower(category) WHERE category_hash IS NULL
+
+-- name: number_refits
+-- Refits of version 3 had no number.
+UPDATE refits
+SET number = (
+    SELECT count(*) FROM refits AS earlier WHERE (earlier.refitted_at, earlier.refit_id) <= (refits.refitted_at, refits.refit_id)
+)
+WHERE number IS NULL

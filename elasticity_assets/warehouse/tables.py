@@ -573,6 +573,14 @@ REFITS = Table(
         Column(
             "versions", "MAP(VARCHAR, VARCHAR)", "version by package", "The software that made this refit"
         ),
+        Column(
+            "number",
+            "BIGINT",
+            "refits",
+            "Counts the refits in the order of their publication, whatever the clock said: these tables are of the one "
+            "with the largest. NULL where an earlier version made the file",
+            nullable=True,
+        ),
         Column(  # of the file that holds the other columns, and so not in it
             "file_hash",
             "VARCHAR",

@@ -114,9 +114,7 @@ def test_sales_on_the_command_line_are_added(folder: Path) -> None:
 @pytest.mark.slow
 def test_rollback_publishes_an_earlier_refit_until_the_next(folder: Path) -> None:
     with duckdb.connect(str(folder / "data/elasticity.duckdb"), read_only=True) as connection:
-        (earlier,) = connection.execute(
-            "SELECT refit_id FROM refits ORDER BY refitted_at DESC LIMIT 1"
-        ).fetchone()
+        (earlier,) = connection.execute("SELECT refit_id FROM refits ORDER BY number DESC LIMIT 1").fetchone()
     before = dict(published(folder))
     simulated_sales(seed=1).to_csv(folder / "sales/sales.csv", index=False)
     refitted = elasticity(folder, "refit")

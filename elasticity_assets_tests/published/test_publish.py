@@ -1,15 +1,19 @@
+import os
 import shutil
 import subprocess
 import sys
 import textwrap
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
+from elasticity_assets.command.status import fits_text, kept_refits
 from elasticity_assets.published import publish as module
 from elasticity_assets.published.publish import (
     PublishError,
@@ -322,6 +326,34 @@ def test_keeps_the_last_refits_for_rollback(warehouse, published):
         fill(warehouse, shift=-0.1 * number)
         publish(warehouse, published, refit(number), controls=CONTROLS, keep=2)
     assert warehouse.refits(published) == ["refit-4", "refit-3"]
+
+
+def test_a_clock_that_goes_back_changes_no_order_of_refits(warehouse_file, published):
+    settings = SimpleNamespace(on_ducklake=False, published=published)
+
+    def said() -> list[str]:
+        return [line.split(",")[0] for line in fits_text(published, kept_refits(settings)).splitlines()[-3:]]
+
+    for number in range(2, 5):
+        began = refit(number).began - timedelta(days=number)
+        failed = ["soup"] if number == 4 else []
+        this = replace(refit(number), began=began, failed=failed)
+        publish(warehouse_file, published, this, controls=CONTROLS, keep=2)
+        for file in archive(published).glob("*"):
+            os.utime(file, (1000 - number, 1000 - number))
+        assert said()[-2 - bool(failed)] == f"last refit refit-{number}"
+    assert warehouse_file.refits(published) == kept_refits(settings) == ["refit-4", "refit-3"]
+    publish_again(warehouse_file, published, "refit-3")
+    assert said()[0] == "last refit refit-3"
+    assert said()[1:] == [
+        ["newer", " and not what is published: refit refit-4"][0],
+        "kept for rollback: refit-4",
+    ]
+    assert kept_refits(settings) == ["refit-4", "refit-3"]
+    with duckdb.connect(archive(published) / "refit-3.duckdb") as connection:
+        connection.execute("ALTER TABLE refits DROP number")  # as an earlier version left it
+    shutil.copyfile(archive(published) / "refit-3.duckdb", published.with_name("old.duckdb"))
+    assert "last refit refit-1" in fits_text(published.with_name("old.duckdb"), [])  # by time
 
 
 def test_a_files_refits_are_kept_as_copies(warehouse_file, published):

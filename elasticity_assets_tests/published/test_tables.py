@@ -44,7 +44,7 @@ COLUMNS = {
     "weekly_sales": "category product period_start units revenue price regular_price display",
     "rejected_sales": "file line reason row units",
     "refits": """refit_id refitted_at seconds n_files rows_in rows_used rows_rejected n_categories n_products
-        failed versions""",
+        failed versions number""",
 }
 
 

@@ -14,9 +14,9 @@ def test_the_last_reports_stay_and_other_files_too(tmp_path: Path) -> None:
     ids = [str(uuid.uuid4()) for _ in range(4)]
     folder.mkdir()
     (folder / "mine.html").write_text("kept")
-    for age, refit_id in enumerate(ids):
-        file = write_report(f"page {age} 🧀", folder, refit_id, keep=2)
-        os.utime(file, (age, age))
+    for number in range(4):
+        file = write_report(f"page {number} 🧀", folder, ids[: number + 1], keep=2)
+        os.utime(file, (100 - number, 100 - number))  # a clock that goes back
     assert {file.name for file in folder.iterdir()} == {
         f"{ids[2]}.html",
         f"{ids[3]}.html",
@@ -28,6 +28,6 @@ def test_the_last_reports_stay_and_other_files_too(tmp_path: Path) -> None:
 
 def test_writing_a_report_again_replaces_it(tmp_path: Path) -> None:
     refit_id = str(uuid.uuid4())
-    write_report("one", tmp_path, refit_id, keep=1)
-    assert write_report("two", tmp_path, refit_id, keep=1).read_text() == "two"
+    write_report("one", tmp_path, [refit_id], keep=1)
+    assert write_report("two", tmp_path, [refit_id], keep=1).read_text() == "two"
     assert len(list(tmp_path.iterdir())) == 2

@@ -32,12 +32,12 @@ AGREEMENT = """
     SELECT 'not as in the history: ' || category || ', ' || product
     FROM product_elasticity AS p
     FULL JOIN (
-        FROM elasticity_history WHERE refit_id = (FROM refits SELECT arg_max(refit_id, refitted_at))
+        FROM elasticity_history WHERE refit_id = (FROM refits SELECT arg_max(refit_id, number))
     ) AS h USING (category, product)
     WHERE p.elasticity IS DISTINCT FROM h.elasticity
     UNION ALL
     SELECT 'refits counts other products'
-    FROM (FROM refits ORDER BY refitted_at DESC LIMIT 1)
+    FROM (FROM refits ORDER BY number DESC LIMIT 1)
     WHERE n_products <> (SELECT count(*) FROM product_elasticity)
 """
 

@@ -21,7 +21,7 @@ spawn = multiprocessing.get_context("spawn")
 PUBLISHED = """
     SELECT count(*), count(DISTINCT (category, product)), count(DISTINCT fit_id) = count(DISTINCT category),
            (SELECT sum(n_products) FROM category_elasticity),
-           (SELECT n_products FROM refits ORDER BY refitted_at DESC LIMIT 1)
+           (SELECT n_products FROM refits ORDER BY number DESC LIMIT 1)
     FROM product_elasticity
 """
 
