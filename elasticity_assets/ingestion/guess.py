@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import yaml
 
 from elasticity_assets.ingestion.accounts import SalesFileError
-from elasticity_assets.ingestion.files import FileFormat, examine
+from elasticity_assets.ingestion.layout import FileFormat, examine
+from elasticity_assets.ingestion.lines import as_duckdb_reads
 from elasticity_assets.ingestion.reading import DeliveredColumn, row_source
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
@@ -132,11 +134,13 @@ def guess_sales_file(file: str) -> SalesFileGuess:
     SalesFileError
         If the file cannot be read, or a column that is needed cannot be told.
     """
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, TemporaryDirectory() as folder:
         connection.execute(statement("reading_macros"))
-        layout, encoding = _layout(connection, file)
+        layout, encoding = _layout(connection, file, Path(folder))
+        if layout.kind == "csv":
+            layout, _, _ = as_duckdb_reads(layout, Path(folder))
         try:
-            source, values = row_source(file, layout)
+            source, values = row_source(layout)
             connection.execute(statement("sample_rows", **source, rows=str(SAMPLE_ROWS)), values)
             profiles = {name: _profile(connection, name, kind) for name, kind in layout.columns.items()}
             columns = _columns(profiles)
@@ -148,23 +152,23 @@ def guess_sales_file(file: str) -> SalesFileGuess:
                     f"{file}: cannot tell which column holds {', '.join(needed)}; it has "
                     f"{', '.join(layout.columns)}; rename some, or write elasticity.yaml by hand"
                 )
-            charges = _charges(connection, file, layout, columns["product"], profiles[columns["product"]])
+            charges = _charges(connection, layout, columns["product"], profiles[columns["product"]])
         except duckdb.Error as error:
             raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
     return _guess(layout, encoding, profiles, columns, charges)
 
 
-def _layout(connection: duckdb.DuckDBPyConnection, file: str) -> tuple[FileFormat, str]:
+def _layout(connection: duckdb.DuckDBPyConnection, file: str, folder: Path) -> tuple[FileFormat, str]:
     """Lay the file out as UTF-8, or as Latin-1 if its first rows are not."""
     try:
-        layout = examine(connection, file, encoding="utf-8")
+        layout = examine(connection, file, folder, encoding="utf-8")
         if layout.kind == "csv":
             with Path(file).open("rb") as stream:
                 if layout.compression == "none":
                     stream.read(1 << 20).rsplit(b"\n", 1)[0].decode("utf-8")
         return layout, "utf-8"
     except (UnicodeDecodeError, SalesFileError):
-        return examine(connection, file, encoding="latin-1"), "latin-1"
+        return examine(connection, file, folder, encoding="latin-1"), "latin-1"
 
 
 def _profile(connection: duckdb.DuckDBPyConnection, name: str, kind: str) -> _Profile:
@@ -209,12 +213,12 @@ def _columns(profiles: dict[str, _Profile]) -> dict[str, str]:
 
 
 def _charges(
-    connection: duckdb.DuckDBPyConnection, file: str, layout: FileFormat, name: str, profile: _Profile
+    connection: duckdb.DuckDBPyConnection, layout: FileFormat, name: str, profile: _Profile
 ) -> list[str]:
     """Codes without a digit, where nearly all codes have one: postage, charges and the like."""
     if not 0.95 * profile.n <= profile.n_with_digit:
         return []
-    source, values = row_source(file, layout)
+    source, values = row_source(layout)
     text = DeliveredColumn(f"{source['row']}.{quoted(name)}", layout.columns[name]).text
     parts = {"source": source["source"], "row": source["row"], "text": text}
     return [

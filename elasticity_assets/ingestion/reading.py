@@ -7,26 +7,29 @@ from typing import Any
 
 import duckdb
 
-from elasticity_assets.ingestion.files import FileFormat
+from elasticity_assets.ingestion.files import escaped
+from elasticity_assets.ingestion.layout import FileFormat
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
 
 
-def row_source(file: str, layout: FileFormat) -> tuple[dict[str, str], dict[str, Any]]:
+def row_source(layout: FileFormat) -> tuple[dict[str, str], dict[str, Any]]:
     """Say where a file's rows come from: parts and parameters of a statement over {source}.
 
     {row} names one whole row, {line} its number in the file.
     """
     row = "delivered_row"
-    while layout.find(row):  # a column of that name would hide the row
+    while row in map(str.casefold, layout.columns):  # a column of that name would hide the row
         row += "_"
+    path = escaped(layout.path)
     if layout.kind == "parquet":
-        parts = {"source": statement("parquet_rows"), "line": f"{row}.file_row_number + 1", "row": row}
-        return parts, {"path": file}
-    # The header is line 1. Numbering keeps the file's order.
-    parts = {"source": statement("csv_rows"), "line": "1 + row_number() OVER ()", "row": row}
-    return parts, {
-        "path": file,
+        line = f"{row}.file_row_number + {layout.header_line + 1}"
+        return {"source": statement("parquet_rows"), "line": line, "row": row}, {"path": path}
+    # Numbering keeps the file's order.
+    line = f"{layout.header_line} + row_number() OVER ()"
+    return {"source": statement("csv_rows"), "line": line, "row": row}, {
+        "path": path,
+        "skip": layout.header_line - 1,
         "columns": layout.columns,
         "delimiter": layout.delimiter,
         "encoding": layout.encoding,
@@ -115,7 +118,10 @@ def delivered_columns(
     named |= {f"controls.{name}": name for name in sales.controls}
     columns = {}
     for key, name in named.items():
-        column = layout.find(name)
+        try:
+            column = layout.find(name)
+        except ValueError as error:
+            raise SettingsError(f"sales.{key}: {file} {error}") from None
         if column is None:
             raise SettingsError(
                 f"sales.{key}: {file} has no column {name!r}; it has {', '.join(layout.columns)}"

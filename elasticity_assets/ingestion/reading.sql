@@ -1,10 +1,10 @@
 -- name: parquet_rows
-read_parquet($path)
+read_parquet($path, hive_partitioning = false)
 
 -- name: csv_rows
 read_csv(
     $path, columns = $columns, delim = $delimiter, encoding = $encoding, compression = $compression,
-    auto_detect = false, header = true, quote = '"', escape = '"', comment = '', strict_mode = true,
+    auto_detect = false, header = true, skip = $skip, hive_partitioning = false, quote = '"', escape = '"', comment = '', strict_mode = true,
     null_padding = false, store_rejects = true
 )
 

@@ -7,12 +7,16 @@ taken in. All files are taken in together or, if one cannot be used, none.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import duckdb
 
 from elasticity_assets.ingestion.accounts import FilesReport, SalesFileError
-from elasticity_assets.ingestion.files import content_hash, examine, find_files
+from elasticity_assets.ingestion.files import content_hash, escaped, find_files
+from elasticity_assets.ingestion.layout import FileFormat, examine
+from elasticity_assets.ingestion.lines import SET_ASIDE, as_duckdb_reads, opened, write_copy
+from elasticity_assets.ingestion.quotes import QuotedLines, quoted_lines
 from elasticity_assets.ingestion.reading import (
     check_date_format,
     column_parts,
@@ -113,14 +117,14 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
             outcome["renamed" if kind == "renamed" else "unchanged"].append(file)
             continue
         file_id = _one(connection, "next_file_id")[0]
-        _read(connection, file, file_id, sales)
+        n_rows = _read(connection, file, file_id, sales)
         if _state(file) != state:
             # Half a file may have been read: keep what was there, and come back the next time.
             _forget(connection, file_id)
             outcome["still_written"].append(file)
             continue
-        keep = {"file_id": file_id, "file": file, "content_hash": digest, "reading": reading, "place": place}
-        connection.execute(statement("keep_file"), keep)
+        keep = {"file": file, "content_hash": digest, "reading": reading, "place": place, "rows_in": n_rows}
+        connection.execute(statement("keep_file"), {"file_id": file_id, **keep})
         if old is not None:
             _forget(connection, old.file_id)
         outcome[kind].append(file)
@@ -144,6 +148,7 @@ def _reading(sales: SalesSettings) -> str:
         "columns",
         "period",
         "date_format",
+        "sheet",
         "encoding",
         "delimiter",
         "decimal",
@@ -153,33 +158,109 @@ def _reading(sales: SalesSettings) -> str:
     return json.dumps({"reader": READER, **sales.model_dump(include=fields)}, sort_keys=True)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings) -> None:
-    """Insert a file's rows into `raw_sales`."""
-    wanted = [name for name in sales.columns.model_dump().values() if name]
-    layout = examine(connection, file, encoding=sales.encoding, delimiter=sales.delimiter, wanted=wanted)
-    source, of_source = row_source(file, layout)
+def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings) -> int:
+    """Insert a file's rows into `raw_sales`; return how many it delivers, counted apart from the parser."""
+    wanted = [*(name for name in sales.columns.model_dump().values() if name), *sales.controls]
+    with TemporaryDirectory(prefix="elasticity_sales.") as folder:
+        layout = examine(
+            connection,
+            file,
+            Path(folder),
+            encoding=sales.encoding,
+            delimiter=sales.delimiter,
+            decimal=sales.decimal,
+            wanted=wanted,
+            sheet=sales.sheet,
+        )
+        try:
+            if layout.kind == "csv":
+                n_rows = _read_csv(connection, file, file_id, sales, layout, Path(folder))
+            else:
+                _insert(connection, file, file_id, sales, layout)
+                n_rows = _one(connection, "rows_of_parquet", {"path": escaped(layout.path)})[0]
+                _judge(connection, file, file_id, sales, layout)
+        except duckdb.Error as error:
+            raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
+    n_read, n_usable = _one(connection, "file_rows", {"file_id": file_id})
+    if not n_usable:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in _reasons(connection, file_id).items())
+        raise SalesFileError(f"{file} has no usable row of {n_read}" + (f": {reasons}" if reasons else ""))
+    return n_rows
+
+
+def _read_csv(
+    connection: duckdb.DuckDBPyConnection,
+    file: str,
+    file_id: int,
+    sales: SalesSettings,
+    layout: FileFormat,
+    folder: Path,
+) -> int:
+    """Insert the rows of a CSV file, each of its lines accounted for; return how many rows the lines hold."""
+    plain, count, set_aside = as_duckdb_reads(layout, folder)
+    n_rows = count.n_filled - layout.n_head
+    _insert(connection, file, file_id, sales, plain)
+    if _n_read(connection, file_id) != n_rows:
+        found = _quoted_lines(plain, sales)
+        n_rows -= found.n_continued
+        if found.stray:
+            _forget(connection, file_id)
+            connection.execute(statement("drop_malformed_lines"))
+            plain, set_aside = write_copy(layout, folder, found.stray)
+            _insert(connection, file, file_id, sales, plain)
+    if (n_read := _n_read(connection, file_id)) != n_rows:
+        raise SalesFileError(
+            f"{file} holds {n_rows} rows by its lines, but {n_read} by its quotes; look at the quotes in it"
+        )
+    _judge(connection, file, file_id, sales, plain)
+    connection.execute(statement("shift_lines"), {"file_id": file_id})
+    connection.execute(statement("store_malformed_lines"), {"file_id": file_id})
+    connection.execute(statement("drop_malformed_lines"))
+    for number, line in enumerate(set_aside):
+        values = {"mark": f"{SET_ASIDE}{number}", "reason": line.reason, "row": line.text, "file_id": file_id}
+        connection.execute(statement("name_set_aside"), values)
+    return n_rows
+
+
+def _quoted_lines(layout: FileFormat, sales: SalesSettings) -> QuotedLines:
+    """Tell values with line breaks from stray quotes, by the columns that hold a digit in each row."""
+    columns = sales.columns
+    named = [columns.period, columns.units, columns.price or columns.revenue]
+    found = [layout.find(name) for name in named if name]
+    digits = [list(layout.columns).index(column) for column in found if column]
+    with opened(layout) as stream:
+        lines = (line.decode("utf-8", errors="replace").rstrip("\r\n") for line in stream)
+        return quoted_lines(lines, layout.delimiter, len(layout.columns), digits)
+
+
+def _n_read(connection: duckdb.DuckDBPyConnection, file_id: int) -> int:
+    return _one(connection, "rows_read", {"file_id": file_id})[0]
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings, layout: FileFormat
+) -> None:
+    """Insert the rows of a file of this layout, those apart that its parser does not understand."""
+    source, of_source = row_source(layout)
     columns = delivered_columns(file, layout, sales, source["row"])
     not_products = not_products_pattern(connection, sales.not_products)
     values = {"file_id": file_id, "period": sales.period, "not_products": not_products, **of_source}
-    try:
-        connection.execute(statement("read_file", **source, **column_parts(columns, sales)), values)
-        suspects = _scarce_controls(connection, file_id, sales.controls)
-        if suspects:
-            ask = statement("readability_of_controls", **source, controls=readability(columns, suspects))
-            found = connection.execute(ask, of_source).fetchall()[0]
-            _refuse_unreadable(file, dict(zip(suspects, found, strict=True)))
-        if _has_duplicates(connection, file_id):
-            connection.execute(statement("reject_duplicates", **source), {"file_id": file_id, **of_source})
-    except duckdb.Error as error:
-        raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
-    if layout.kind == "csv":
-        connection.execute(statement("shift_lines"), {"file_id": file_id})
-        connection.execute(statement("store_malformed_lines"), {"file_id": file_id})
-        connection.execute(statement("drop_malformed_lines"))
-    n_rows, n_usable = _one(connection, "file_rows", {"file_id": file_id})
-    if not n_usable:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in _reasons(connection, file_id).items())
-        raise SalesFileError(f"{file} has no usable row of {n_rows}" + (f": {reasons}" if reasons else ""))
+    connection.execute(statement("read_file", **source, **column_parts(columns, sales)), values)
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings, layout: FileFormat
+) -> None:
+    """Refuse controls that cannot be read, and reject duplicates: what only a file's rows together tell."""
+    source, of_source = row_source(layout)
+    suspects = _scarce_controls(connection, file_id, sales.controls)
+    if suspects:
+        columns = delivered_columns(file, layout, sales, source["row"])
+        ask = statement("readability_of_controls", **source, controls=readability(columns, suspects))
+        found = connection.execute(ask, of_source).fetchall()[0]
+        _refuse_unreadable(file, dict(zip(suspects, found, strict=True)))
+    if _has_duplicates(connection, file_id):
+        connection.execute(statement("reject_duplicates", **source), {"file_id": file_id, **of_source})
 
 
 def _scarce_controls(
@@ -231,7 +312,7 @@ def _reasons(connection: duckdb.DuckDBPyConnection, file_id: int | None) -> dict
     return dict(connection.execute(statement("reasons_of_files"), {"file_id": file_id}).fetchall())
 
 
-def _one(connection: duckdb.DuckDBPyConnection, name: str, values: dict[str, int] | None = None) -> tuple:
+def _one(connection: duckdb.DuckDBPyConnection, name: str, values: dict[str, Any] | None = None) -> tuple:
     row = connection.execute(statement(name), values or {}).fetchone()
     if row is None:
         raise RuntimeError(f"{name} returned no row")

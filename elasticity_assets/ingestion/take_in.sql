@@ -20,7 +20,7 @@ SELECT
     $content_hash,
     $reading,
     $place,
-    count(*),
+    $rows_in,
     coalesce(sum(units), 0),
     min(day) FILTER (WHERE reason IS NULL),
     max(day) FILTER (WHERE reason IS NULL)
@@ -128,13 +128,29 @@ SELECT
     $file_id,
     line,
     'malformed line: ' || lower(any_value(CAST(error_type AS VARCHAR))),
-    CAST(to_json(any_value(csv_line)) AS VARCHAR)
+    CAST(to_json(ltrim(any_value(csv_line), e'\n')) AS VARCHAR)
 FROM reject_errors
 GROUP BY line
+
+-- name: name_set_aside
+-- A line that the parser did not see: its own text and reason for those of the mark that stood for it.
+UPDATE raw_sales
+SET reason = $reason, "row" = CAST(to_json($row::VARCHAR) AS VARCHAR)
+WHERE file_id = $file_id AND "row" = CAST(to_json($mark::VARCHAR) AS VARCHAR)
 
 -- name: drop_malformed_lines
 DROP TABLE IF EXISTS temp.reject_errors;
 DROP TABLE IF EXISTS temp.reject_scans
+
+-- name: rows_read
+-- Rows of a CSV file that its parser found, the malformed ones before they are stored.
+SELECT
+    (SELECT count(*) FROM raw_sales WHERE file_id = $file_id)
+    + (SELECT count(DISTINCT line) FROM reject_errors)
+
+-- name: rows_of_parquet
+-- As the file itself says.
+SELECT sum(num_rows) FROM parquet_file_metadata($path)
 
 -- name: file_rows
 SELECT count(*), count(*) FILTER (WHERE reason IS NULL) FROM raw_sales WHERE file_id = $file_id

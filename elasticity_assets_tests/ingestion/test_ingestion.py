@@ -347,7 +347,7 @@ def zip_file(path: Path) -> None:
         (lambda path: path.write_bytes(b""), "has no header"),
         (lambda path: path.write_bytes(b"product,date\x00,units,price\n"), "is not utf-8 text"),
         (lambda path: path.write_text("product,date" * 20_000), "its header is no line of CSV"),
-        (zip_file, "is a workbook or ZIP archive"),
+        (zip_file, "is a ZIP archive, or a workbook"),
     ],
 )
 def test_an_unusable_file_fails_with_one_line_and_everything_stays(

@@ -1,2 +1,0 @@
--- name: describe_parquet
-DESCRIBE SELECT * FROM read_parquet(?)

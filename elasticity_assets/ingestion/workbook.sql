@@ -1,0 +1,2 @@
+-- name: write_sheet
+COPY (SELECT {columns} FROM sheet_rows) TO {path} (FORMAT parquet)
