@@ -36,16 +36,15 @@ def find_files(patterns: list[str], known: Collection[str] = (), key: str = "sal
     for place, path in enumerate(patterns):
         pattern = _pattern(path)
         names = sorted(glob.glob(pattern, recursive=True))
-        if not names and not fnmatch.filter(known, pattern):
+        files = [name for name in names if Path(name).is_file()]
+        if names and not files:
+            raise SettingsError(
+                f"{key}: {names[0]} is a folder; name its files, such as {names[0].rstrip('/')}/*.csv"
+            )
+        if not files and not fnmatch.filter(known, pattern):
             raise SettingsError(f"{key}: there is no file {path}")
-        for name in names:
-            full = Path(os.path.abspath(name))  # one name a file, also where the pattern has `..`
-            if full.is_file():
-                found.setdefault(str(full), place)
-            elif glob.escape(name) == pattern:
-                raise SettingsError(
-                    f"{key}: {path} is a folder; name its files, such as {path.rstrip('/')}/*.csv"
-                )
+        for file in files:
+            found.setdefault(file, place)
     return found
 
 

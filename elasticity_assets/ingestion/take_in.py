@@ -30,7 +30,7 @@ from elasticity_assets.warehouse.sales_tables import check_controls
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
 
-READER = 2
+READER = 3
 """Raise it when rows are understood otherwise than before; every file is then read again."""
 
 MOST_UNREADABLE = 0.01
