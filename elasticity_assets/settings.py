@@ -187,6 +187,7 @@ class SalesSettings(Strict):
     not_products: StringList = []
     max_rejected: float = Field(default=0.02, ge=0.0, le=1.0)
     price_rule: Literal["unit_value", "median"] = "unit_value"
+    incomplete_periods: Literal["leave_out", "keep"] = "leave_out"
     missing_periods: Literal["auto", "truncated", "zero", "unobserved"] = "auto"
     controls: StringList = []
     holidays: Annotated[str | None, BeforeValidator(_not_norway)] = None

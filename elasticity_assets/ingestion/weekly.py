@@ -19,8 +19,8 @@ def build_weekly_sales(connection: duckdb.DuckDBPyConnection, sales: SalesSettin
     """Build `weekly_sales` and `products` anew from `raw_sales`, and list the rows left out.
 
     Where files overlap, the later one (order in the settings, then name) has the product, store and date
-    as delivered; incomplete first and last periods are left out; returns are netted, and what is left
-    negative is left out. Rows in equal rows used plus rows rejected, and so do units.
+    as delivered; incomplete first and last periods are left out, unless they are to be kept; returns
+    are netted, and what is left negative is left out. Rows in equal rows used plus rows rejected, and so do units.
 
     Parameters
     ----------
@@ -52,10 +52,8 @@ def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Weekl
     connection.execute(statement("clear_unused_sales"))
     connection.execute(statement("find_replaced"))
     connection.execute(statement("leave_out_replaced"))
-    first, last = connection.execute(statement("incomplete_periods"), period).fetchone() or (None, None)
-    incomplete = {"first_incomplete": first, "last_incomplete": last}
-    if first is not None or last is not None:
-        connection.execute(statement("leave_out_incomplete"), period | incomplete)
+    if sales.incomplete_periods == "leave_out":
+        _leave_out_incomplete(connection, period)
     connection.execute(statement("product_codes"))
     _add_up(connection, sales)
     connection.execute(statement("leave_out_negative"), period)
@@ -66,6 +64,13 @@ def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Weekl
         reasons = ", ".join(f"{n} {reason}" for reason, n in report.rejected.items())
         raise SalesFileError(f"no {sales.period} with sales is left of {report.rows_in} rows: {reasons}")
     return report
+
+
+def _leave_out_incomplete(connection: duckdb.DuckDBPyConnection, period: dict[str, str]) -> None:
+    first, last = connection.execute(statement("incomplete_periods"), period).fetchone() or (None, None)
+    if first is not None or last is not None:
+        incomplete = {"first_incomplete": first, "last_incomplete": last}
+        connection.execute(statement("leave_out_incomplete"), period | incomplete)
 
 
 def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None:

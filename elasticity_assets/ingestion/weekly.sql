@@ -61,7 +61,7 @@ WITH dates AS (
         generate_series(CAST(first_period AS TIMESTAMP), first_day - INTERVAL 1 DAY, INTERVAL 1 DAY)
         || generate_series(
             last_day + INTERVAL 1 DAY,
-            last_period + CASE $period WHEN 'week' THEN INTERVAL 6 DAY ELSE INTERVAL 1 MONTH - INTERVAL 1 DAY END,
+            last_period + CAST('1 ' || $period AS INTERVAL) - INTERVAL 1 DAY,
             INTERVAL 1 DAY
         )
     ) AS days (day)

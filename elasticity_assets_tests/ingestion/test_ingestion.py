@@ -500,6 +500,22 @@ def test_incomplete_first_and_last_weeks_are_left_out_where_days_are_summed(
     ]
 
 
+@pytest.mark.parametrize(
+    ("period", "start"), [("month", "2024-12-01"), ("quarter", "2024-10-01"), ("week", "2024-12-30")]
+)
+def test_a_file_that_ends_on_30_december_keeps_its_last_period_where_settings_say_so(
+    connection, tmp_path: Path, period: str, start: str
+) -> None:
+    days = pd.date_range("2024-01-01", "2024-12-30")
+    path = write_lines(tmp_path / "sales.csv", *(f"A,{day.date()},1,1" for day in days))
+    last = (days >= start).sum()
+    _, weekly = ingest(connection, sales_settings(path, period=period))
+    assert weekly.rejected == {"incomplete last period": last}
+    _, weekly = ingest(connection, sales_settings(path, period=period, incomplete_periods="keep"))
+    assert (weekly.rows_rejected, weekly.rows_used) == (0, len(days))
+    assert weekly_sales(connection, "period_start, units")[-1] == (date.fromisoformat(start), float(last))
+
+
 def test_a_shop_closed_on_sundays_has_complete_weeks(connection, tmp_path: Path) -> None:
     days = [day for day in pd.date_range("2024-01-01", "2024-01-20") if day.weekday() < 6]
     path = write_lines(tmp_path / "sales.csv", *(f"A,{day.date()},1,1" for day in days))
