@@ -1,6 +1,7 @@
 """`raw_sales` summed to `weekly_sales`: one line a product-period, with every row accounted for."""
 
 import itertools
+from collections.abc import Mapping
 
 import duckdb
 
@@ -50,11 +51,12 @@ def build_weekly_sales(connection: duckdb.DuckDBPyConnection, sales: SalesSettin
 def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
     period = {"period": sales.period}
     connection.execute(statement("clear_unused_sales"))
+    connection.execute(statement("name_macros"))
+    connection.execute(statement("product_codes"))
     connection.execute(statement("find_replaced"))
     connection.execute(statement("leave_out_replaced"))
     if sales.incomplete_periods == "leave_out":
         _leave_out_incomplete(connection, period)
-    connection.execute(statement("product_codes"))
     _add_up(connection, sales)
     connection.execute(statement("leave_out_negative"), period)
     connection.execute(statement("drop_negative"))
@@ -66,11 +68,11 @@ def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Weekl
     return report
 
 
-def _leave_out_incomplete(connection: duckdb.DuckDBPyConnection, period: dict[str, str]) -> None:
-    first, last = connection.execute(statement("incomplete_periods"), period).fetchone() or (None, None)
+def _leave_out_incomplete(connection: duckdb.DuckDBPyConnection, period: Mapping[str, str]) -> None:
+    first, last = connection.execute(statement("incomplete_periods"), dict(period)).fetchone() or (None, None)
     if first is not None or last is not None:
         incomplete = {"first_incomplete": first, "last_incomplete": last}
-        connection.execute(statement("leave_out_incomplete"), period | incomplete)
+        connection.execute(statement("leave_out_incomplete"), {**period, **incomplete})
 
 
 def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None:

@@ -1,3 +1,62 @@
+-- name: name_macros
+-- What all spellings of a name have in common: Unicode's normal form, without regard to case.
+CREATE OR REPLACE TEMP MACRO name_key(x) AS
+    replace(replace(nfc_normalize(lower(nfc_normalize(x))), 'ß', 'ss'), 'ς', 'σ')
+
+-- name: product_codes
+-- Spellings of one name are one product, or one category: its most frequent spelling is shown. A product's category is
+-- the one delivered last. Keys are made of the distinct spellings, which are far fewer than the rows.
+CREATE OR REPLACE TEMP TABLE product_facts AS
+SELECT
+    r.product AS spelling,
+    name_key(r.product) AS code,
+    r.category,
+    name_key(r.category) AS category_key,
+    r.description,
+    r.last_day,
+    r.place,
+    r.n
+FROM (
+    SELECT r.product, r.category, r.description, max(r.day) AS last_day, max(f.place) AS place, count(*) AS n
+    FROM raw_sales AS r
+    JOIN sales_files AS f ON f.file_id = r.file_id
+    WHERE r.reason IS NULL
+    GROUP BY r.product, r.category, r.description
+) AS r;
+
+CREATE OR REPLACE TEMP TABLE category_names AS
+SELECT category_key, nfc_normalize(arg_max(category, (n, category))) AS category
+FROM (SELECT category_key, category, sum(n) AS n FROM product_facts GROUP BY category_key, category)
+GROUP BY category_key;
+
+CREATE OR REPLACE TEMP TABLE product_codes AS
+WITH spellings AS (
+    SELECT code, spelling, max(last_day) AS last_day, sum(n) AS n
+    FROM product_facts
+    GROUP BY code, spelling
+), categories AS (
+    SELECT code, category_key, max((last_day, place)) AS last, sum(n) AS n
+    FROM product_facts
+    GROUP BY code, category_key
+), descriptions AS (
+    SELECT code, description, sum(n) AS n
+    FROM product_facts
+    WHERE description IS NOT NULL
+    GROUP BY code, description
+)
+SELECT s.spelling, s.code, p.product, k.category, d.description
+FROM spellings AS s
+JOIN (
+    SELECT code, nfc_normalize(arg_max(spelling, (n, last_day, spelling))) AS product FROM spellings GROUP BY code
+) AS p ON p.code = s.code
+JOIN (
+    SELECT code, arg_max(category_key, (last, n, category_key)) AS category_key FROM categories GROUP BY code
+) AS c ON c.code = s.code
+JOIN category_names AS k ON k.category_key = c.category_key
+LEFT JOIN (
+    SELECT code, arg_max(description, (n, description)) AS description FROM descriptions GROUP BY code
+) AS d ON d.code = s.code
+
 -- name: clear_unused_sales
 DELETE FROM unused_sales
 
@@ -13,9 +72,10 @@ WITH ordered AS (
     SEMI JOIN ordered AS b
         ON a.file_id <> b.file_id AND a.first_day <= b.last_day AND b.first_day <= a.last_day
 )
-SELECT lower(r.product) AS code, r.store, r.day, max(o.turn) AS turn
+SELECT c.code, r.store, r.day, max(o.turn) AS turn
 FROM raw_sales AS r
 JOIN overlapping AS o ON o.file_id = r.file_id
+JOIN product_codes AS c ON c.spelling = r.product
 WHERE r.reason IS NULL
 GROUP BY ALL
 HAVING min(o.turn) < max(o.turn)
@@ -28,8 +88,9 @@ WITH ordered AS (
 SELECT r.file_id, r.line, 'replaced by ' || winner.file
 FROM raw_sales AS r
 JOIN ordered AS own ON own.file_id = r.file_id
+JOIN product_codes AS c ON c.spelling = r.product
 JOIN latest_delivery AS d
-    ON d.code = lower(r.product) AND d.store IS NOT DISTINCT FROM r.store AND d.day = r.day AND own.turn < d.turn
+    ON d.code = c.code AND d.store IS NOT DISTINCT FROM r.store AND d.day = r.day AND own.turn < d.turn
 JOIN ordered AS winner ON winner.turn = d.turn
 WHERE r.reason IS NULL
 
@@ -87,43 +148,6 @@ FROM raw_sales AS r
 ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
 WHERE r.reason IS NULL AND CAST(date_trunc($period, r.day) AS DATE) IN ($first_incomplete, $last_incomplete)
 
--- name: product_codes
--- The spellings of each product's code, and the one in use: the latest, then the most frequent.
--- Codes that differ only in case are one product. So are its categories: the latest delivered holds.
-CREATE OR REPLACE TEMP TABLE product_facts AS
-SELECT r.product AS spelling, r.category, r.description, max(r.day) AS last_day, max(f.place) AS place, count(*) AS n
-FROM raw_sales AS r
-JOIN sales_files AS f ON f.file_id = r.file_id
-WHERE r.reason IS NULL
-GROUP BY r.product, r.category, r.description;
-
-CREATE OR REPLACE TEMP TABLE product_codes AS
-WITH spellings AS (
-    SELECT lower(spelling) AS code, spelling, max(last_day) AS last_day, sum(n) AS n
-    FROM product_facts
-    GROUP BY spelling
-), categories AS (
-    SELECT lower(spelling) AS code, category, max((last_day, place)) AS last, sum(n) AS n
-    FROM product_facts
-    GROUP BY code, category
-), descriptions AS (
-    SELECT lower(spelling) AS code, description, sum(n) AS n
-    FROM product_facts
-    WHERE description IS NOT NULL
-    GROUP BY code, description
-)
-SELECT s.spelling, p.product, c.category, d.description
-FROM spellings AS s
-JOIN (
-    SELECT code, arg_max(spelling, (last_day, n, spelling)) AS product FROM spellings GROUP BY code
-) AS p ON p.code = s.code
-JOIN (
-    SELECT code, arg_max(category, (last, n, category)) AS category FROM categories GROUP BY code
-) AS c ON c.code = s.code
-LEFT JOIN (
-    SELECT code, arg_max(description, (n, description)) AS description FROM descriptions GROUP BY code
-) AS d ON d.code = s.code
-
 -- name: leave_out_negative
 INSERT INTO unused_sales
 SELECT r.file_id, r.line, 'more returned than sold'
@@ -170,7 +194,7 @@ round(sum(units * price), 6) / round(sum(units), 9)
 SELECT min(code) AS first_code
 FROM (
     SELECT code, CAST(sum(n) OVER (ORDER BY code ROWS UNBOUNDED PRECEDING) AS BIGINT) // $rows AS batch
-    FROM (SELECT lower(spelling) AS code, sum(n) AS n FROM product_facts GROUP BY code)
+    FROM (SELECT code, sum(n) AS n FROM product_facts GROUP BY code)
 )
 GROUP BY batch
 ORDER BY first_code
@@ -203,11 +227,13 @@ WITH respelled AS (
 )
 SELECT c.category, md5_number_lower(c.category) AS category_hash, s.*
 FROM summed AS s
-JOIN product_codes AS c ON c.spelling = s.product
+JOIN (SELECT DISTINCT product, category FROM product_codes) AS c ON c.product = s.product
 ORDER BY category_hash, c.category, s.product, s.period_start
 
 -- name: of_batch
-AND lower(r.product) >= $first_code AND (lower(r.product) < $next_code OR $next_code IS NULL)
+AND r.product IN (
+    SELECT spelling FROM product_codes WHERE code >= $first_code AND (code < $next_code OR $next_code IS NULL)
+)
 
 -- name: accounts
 SELECT
@@ -226,11 +252,12 @@ FROM weekly_sales
 
 -- name: changed_categories
 -- Products delivered in several categories, the latest last.
-SELECT c.product, list(f.category ORDER BY f.category = c.category, f.last_day, f.category)
-FROM (SELECT spelling, category, max(last_day) AS last_day FROM product_facts GROUP BY spelling, category) AS f
-JOIN product_codes AS c ON c.spelling = f.spelling
+SELECT c.product, list(k.category ORDER BY k.category = c.category, f.last_day, k.category)
+FROM (SELECT code, category_key, max(last_day) AS last_day FROM product_facts GROUP BY code, category_key) AS f
+JOIN category_names AS k ON k.category_key = f.category_key
+JOIN (SELECT DISTINCT code, product, category FROM product_codes) AS c ON c.code = f.code
 GROUP BY c.product
-HAVING count(DISTINCT f.category) > 1
+HAVING count(*) > 1
 ORDER BY c.product
 
 -- name: reasons

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import unicodedata
 import zipfile
 from datetime import date, datetime
 from pathlib import Path
@@ -514,6 +515,33 @@ def test_a_file_that_ends_on_30_december_keeps_its_last_period_where_settings_sa
     _, weekly = ingest(connection, sales_settings(path, period=period, incomplete_periods="keep"))
     assert (weekly.rows_rejected, weekly.rows_used) == (0, len(days))
     assert weekly_sales(connection, "period_start, units")[-1] == (date.fromisoformat(start), float(last))
+
+
+def test_spellings_of_one_name_are_one_product_and_one_category(
+    connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed, apart = (unicodedata.normalize(form, "Crème Süß") for form in ("NFC", "NFD"))
+    header = "category,product,date,units,price"
+    weeks = [day.date() for day in pd.date_range("2024-01-01", periods=6, freq="7D")]
+    spellings = [apart, apart, apart, composed, composed.upper(), f"  {composed.lower()} "]
+    lines = [f"{name},{name},{week},2,1.5" for week, name in zip(weeks, spellings, strict=True)] + [
+        f"{name},other,{week},1,2" for week, name in zip(weeks, reversed(spellings), strict=True)
+    ]
+    lines.append(f"tea,POSTAGE {apart},2024-01-01,1,1")
+    write_lines(tmp_path / "a.csv", *lines, header=header)
+    # Delivered once more, in another spelling: replaces its row.
+    write_lines(tmp_path / "b.csv", f"{composed},{composed},{weeks[0]},7,1.5", header=header)
+    monkeypatch.setattr(adding_up, "BATCH_ROWS", 2)
+    settings = sales_settings(tmp_path / "*.csv", {"category": "category"}, not_products=["postage .*"])
+    _, weekly = ingest(connection, settings)
+    assert weekly.rejected == {"not a product": 1, f"replaced by {tmp_path / 'b.csv'}": 1}
+    assert weekly.changed_category == {}
+    assert (weekly.n_categories, weekly.n_products, weekly.accounts_close) == (1, 2, True)
+    found = weekly_sales(connection, "category, product, units")
+    assert (
+        found
+        == [(composed, composed, 7.0)] + [(composed, composed, 2.0)] * 5 + [(composed, "other", 1.0)] * 6
+    )
 
 
 def test_a_shop_closed_on_sundays_has_complete_weeks(connection, tmp_path: Path) -> None:
