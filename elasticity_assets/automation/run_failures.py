@@ -4,20 +4,21 @@ import re
 from collections.abc import Iterable
 
 import dagster as dg
+from dagster._core.events import JobFailureData
 from dagster._utils.error import SerializableErrorInfo
 
 from elasticity_assets.words import in_one_line
 
 
 def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
-    """Say in one line each what failed in a run: categories, other blocking checks, steps.
+    """Say in one line each what failed in a run: categories, other blocking checks, steps; else why none began.
 
     Parameters
     ----------
     events : iterable of DagsterEvent
         All of the run.
     """
-    of_checks, of_steps = [], []
+    of_checks, of_steps, of_run = [], [], []
     for event in events:
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
@@ -29,7 +30,11 @@ def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
             error = _cause(event)
             if error and error.cls_name != "DagsterAssetCheckFailedError":  # its check says more
                 of_steps.append(f"{event.step_key}: {_message(error)}")
-    return of_checks + of_steps
+        elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
+            data = event.event_specific_data  # with an error where no step could begin: a resource failed
+            if isinstance(data, JobFailureData) and data.error:
+                of_run.append(_message(_innermost(data.error)))
+    return of_checks + of_steps or of_run
 
 
 def why_it_failed(instance: dg.DagsterInstance, run_id: str) -> list[str]:
@@ -48,7 +53,11 @@ def settings_mistakes(events: Iterable[dg.DagsterEvent]) -> list[str]:
 def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
     """Innermost error of a failed step."""
     error = event.step_failure_data.error
-    while error and error.cause:
+    return _innermost(error) if error else None
+
+
+def _innermost(error: SerializableErrorInfo) -> SerializableErrorInfo:
+    while error.cause:
         error = error.cause
     return error
 

@@ -144,6 +144,7 @@ def status() -> None:
     from elasticity_assets.command import status as status_of  # noqa: PLC0415
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.published.integrity import what_was_changed  # noqa: PLC0415
+    from elasticity_assets.warehouse.damage import DamagedFileError  # noqa: PLC0415
 
     home, now = dagster_home(), utc_now()
     if not settings.published.exists():
@@ -151,14 +152,17 @@ def status() -> None:
     else:
         click.echo(status_of.fits_text(settings.published, status_of.kept_refits(settings)))
     checks: list[status_of.FailedCheck] | None = []
-    changed: str | None = None
+    wrong: list[str] = []
     try:
         with status_of.reading(settings) as connection:
             checks = status_of.failed_checks(connection) if connection else None
             if connection and settings.published.exists():
                 changed = what_was_changed(settings.published, connection)
+                wrong += [changed] if changed else []
     except status_of.BeingWrittenError as error:
         click.echo(f"checks: {error}")
+    except DamagedFileError as error:
+        wrong.append(str(error))
     else:
         for check in checks or []:
             click.echo(check.line(now), err=check.severity == "error")
@@ -168,7 +172,7 @@ def status() -> None:
     failed = [run.run_id for run in runs if past_runs.state_of(run) == "failed"]
     for line in status_of.runs_text(runs, past_runs.reasons(home, failed) if failed else {}, now):
         click.echo(line, err=bool(failed))
-    _exit_if([changed] if changed else [])
+    _exit_if(wrong)
     if failed or any(check.severity == "error" for check in checks or []):
         sys.exit(1)
 
@@ -221,10 +225,12 @@ def _is_of_the_world(error: Exception) -> bool:
     import duckdb  # noqa: PLC0415
 
     from elasticity_assets.command.run_history import RunHistoryError  # noqa: PLC0415
+    from elasticity_assets.warehouse.damage import DamagedFileError  # noqa: PLC0415
     from elasticity_assets.warehouse.file import WarehouseError  # noqa: PLC0415
     from elasticity_assets.warehouse.run_lock import RunLockError  # noqa: PLC0415
 
-    return isinstance(error, OSError | duckdb.Error | RunHistoryError | RunLockError | WarehouseError)
+    known = DamagedFileError | OSError | duckdb.Error | RunHistoryError | RunLockError | WarehouseError
+    return isinstance(error, known)
 
 
 def _what_to_do(error: OSError) -> str:

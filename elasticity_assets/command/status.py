@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from elasticity_assets.command.past_runs import Run, state_of
 from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.damage import damage_told, read_all, way_back
 from elasticity_assets.warehouse.held import holder, is_held
 from elasticity_assets.warehouse.kept import archive, kept_files, refit_numbers
 from elasticity_assets.warehouse.sql import statement
@@ -50,9 +52,18 @@ def _cell(value: object) -> str:
 
 def elasticities_text(published: Path) -> str:
     """Give the categories' elasticities, and the global one, as a table of text."""
-    with duckdb.connect(str(published), read_only=True) as connection:
+    with _reading_published(published) as connection:
         rows = connection.execute(statement("published_elasticities")).fetchall()
     return table_text(["category", "products", "elasticity", "q05", "q95"], rows)
+
+
+@contextmanager
+def _reading_published(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with (
+        damage_told(lambda why: f"{published} is damaged: {why}; `elasticity refit` publishes it anew"),
+        duckdb.connect(str(published), read_only=True) as connection,
+    ):
+        yield connection
 
 
 def fits_text(published: Path, kept: Sequence[str]) -> str:
@@ -175,6 +186,7 @@ def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
     ------
     BeingWrittenError
         If a run writes all the time.
+    DamagedFileError
     """
     if settings.on_ducklake:
         from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
@@ -191,16 +203,19 @@ def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
         stop=stop_after_delay(_SECONDS_TO_OPEN),
         reraise=True,
     )
-    try:
-        opened = tries(duckdb.connect, str(settings.warehouse_file), read_only=True)
-    except duckdb.IOException as error:
-        if is_held(error):
-            raise BeingWrittenError(
-                f"the warehouse is being written by {holder(error)}; for its checks, try again later"
-            ) from None
-        raise
-    with opened as connection:
-        yield connection
+    file = settings.warehouse_file
+    with damage_told(partial(way_back, file)):
+        try:
+            opened = tries(duckdb.connect, str(file), read_only=True)
+        except duckdb.IOException as error:
+            if is_held(error):
+                raise BeingWrittenError(
+                    f"the warehouse is being written by {holder(error)}; for its checks, try again later"
+                ) from None
+            raise
+        with opened as connection:
+            read_all(connection)
+            yield connection
 
 
 def kept_refits(settings: Settings) -> list[str]:

@@ -159,6 +159,7 @@ def publish(
             _record(warehouse, refit.refit_id, {**values, "file_hash": file_hash(new)})
             _move(new, published, mode)
         warehouse.forget_refits(published, keep)
+        warehouse.keep_copy()
     return row_counts
 
 

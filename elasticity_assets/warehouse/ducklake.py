@@ -77,6 +77,12 @@ class DuckLakeWarehouse(Warehouse):
         """Keep others, on whatever machine, from runs on this warehouse; see `postgres_lock`."""
         return postgres_lock(self.path.removeprefix(DUCKLAKE), say=say)
 
+    def check(self) -> None:
+        """Read nothing: what guards a DuckLake are PostgreSQL, and backups of its files."""
+
+    def keep_copy(self) -> None:
+        """Keep no copy: the snapshots are in the lake."""
+
     def in_transaction(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
         """Do all of some work or nothing of it, and again where others' changes meet its own."""
         tries = Retrying(

@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,14 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.check_results import record, results_of_run
+from elasticity_assets.warehouse.damage import (
+    damage_told,
+    is_damage,
+    keep_copy,
+    last_copy,
+    read_all,
+    way_back,
+)
 from elasticity_assets.warehouse.held import holder, is_held
 from elasticity_assets.warehouse.kept import (
     DamagedCopyError,
@@ -131,9 +139,13 @@ class Warehouse(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
-        """Hold the warehouse's `run_lock` from a run's first step to its last; then keep what its checks found."""
+        """Hold the warehouse's `run_lock` from a run's first step to its last; then keep what its checks found.
+
+        A damaged warehouse is found at once.
+        """
         say = (context.log or dg.get_dagster_logger()).info
         with self.run_lock(say) if self.locks_runs else nullcontext():
+            self.check()
             try:
                 yield self
             finally:
@@ -153,6 +165,30 @@ class Warehouse(dg.ConfigurableResource):
     def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
         """Keep others from runs on this warehouse; see `run_lock.run_lock`."""
         return run_lock(Path(self.path), say=say)
+
+    def check(self) -> None:
+        """Read all that is there, if there is a file and nobody else has it.
+
+        Raises
+        ------
+        DamagedFileError
+            If some of it is damaged.
+        """
+        at_once = self.model_copy(update={"wait_seconds": 0.0})
+        if self._exists() or (Path(self.path).exists() and last_copy(Path(self.path)).exists()):
+            with suppress(WarehouseHeldError), at_once._connection(read_only=True) as connection:
+                read_all(connection)
+
+    def keep_copy(self) -> None:
+        """Copy the file, as the way back should it be damaged; where that fails, one line is logged."""
+        try:
+            with self.read() as connection:  # meanwhile nobody writes
+                read_all(connection)
+                keep_copy(Path(self.path))
+        except OSError as error:
+            dg.get_dagster_logger().warning(
+                "no copy of %s could be made, the last one stays: %s", self.path, in_one_line(error)
+            )
 
     def in_transaction(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
         """Do all of some work or nothing of it.
@@ -253,7 +289,8 @@ class Warehouse(dg.ConfigurableResource):
             yield connection
 
     def _exists(self) -> bool:
-        return Path(self.path).exists()
+        file = Path(self.path)
+        return file.exists() and file.stat().st_size > 0
 
     @contextmanager
     def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -262,7 +299,10 @@ class Warehouse(dg.ConfigurableResource):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         with _turns_lock:
             turns = _turns.setdefault(path, _Turns())
-        with turns.take(writing=not read_only, wait_seconds=self.wait_seconds, path=path):
+        with (
+            turns.take(writing=not read_only, wait_seconds=self.wait_seconds, path=path),
+            damage_told(partial(way_back, Path(path))),
+        ):
             connection = self._open(path, read_only=read_only)
             try:
                 if not read_only:
@@ -294,6 +334,11 @@ class Warehouse(dg.ConfigurableResource):
             if is_held(error):
                 held = f"{path} is held by {holder(error)}; waited {self.wait_seconds:g} s, try again"
                 raise WarehouseHeldError(held) from WarehouseError(held)
+            if is_damage(error):
+                if not read_only and not self._exists() and not last_copy(Path(path)).exists():
+                    Path(path).unlink()  # empty: of a process that was killed while it made it
+                    return self._open(path, read_only=False)
+                raise  # told by who asked
             raise WarehouseError(f"{path} cannot be opened: {in_one_line(error)}") from None
 
 

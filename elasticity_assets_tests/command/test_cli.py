@@ -275,6 +275,23 @@ def test_status_names_a_published_file_that_somebody_wrote_to(run: Run, folder: 
     assert "is not as refit refit-1 published it" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["refit", "status"])
+def test_a_damaged_warehouse_is_named_at_once_in_one_line(run: Run, folder: Path, command: str) -> None:
+    write_settings(folder)
+    (folder / "sales").mkdir()
+    simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
+    file = folder / "data/warehouse.duckdb"
+    fill(Warehouse(path=str(file)))
+    content = bytearray(file.read_bytes())
+    content[3 * 4096 + 1000 :: 256 * 1024] = b"#" * len(content[3 * 4096 + 1000 :: 256 * 1024])
+    file.write_bytes(content)
+    result = run(command)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{file} is damaged: ")
+    assert result.stderr.count("\n") == 1
+    assert "made anew from the sales files" in result.stderr
+
+
 def test_status_imports_neither_dagster_nor_pandas(folder: Path) -> None:
     write_settings(folder)
     program = """

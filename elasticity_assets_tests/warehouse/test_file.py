@@ -12,6 +12,7 @@ import pytest
 
 from elasticity_assets.command.runs import what_failed
 from elasticity_assets.warehouse import file as module
+from elasticity_assets.warehouse.damage import DamagedFileError
 from elasticity_assets.warehouse.file import Warehouse, WarehouseError
 from elasticity_assets.warehouse.migration import SCHEMA_VERSION
 
@@ -211,7 +212,7 @@ def test_a_file_of_a_newer_version_is_refused(warehouse_file: Warehouse) -> None
 
 def test_a_file_that_is_no_database_is_refused(warehouse_file: Warehouse) -> None:
     Path(warehouse_file.path).write_text("not a database, " * 1000)
-    with pytest.raises(WarehouseError, match="cannot be opened"), warehouse_file.write():
+    with pytest.raises(DamagedFileError, match="is not a valid DuckDB"), warehouse_file.write():
         pass
 
 
