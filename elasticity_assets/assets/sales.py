@@ -51,6 +51,9 @@ def weekly_sales(
         names = categories(connection)
         rows = stored_rows(connection, table, [column.name for column in table.columns])
     added, deleted = keep_in_step(context.instance, warehouse, names)
+    rejected = checks.few_rows_are_rejected(report, settings.sales.max_rejected)
+    if not rejected.passed:
+        context.log.warning(f"{rejected.description}; see rejected_sales, and sales.max_rejected")
     return dg.MaterializeResult(
         metadata={
             **column_schema(table),
@@ -71,6 +74,7 @@ def weekly_sales(
         },
         check_results=[
             checks.rows_and_units_add_up(report),
+            rejected,
             checks.weekly_sales_keep_their_contract(report),
             checks.products_keep_category(report),
         ],

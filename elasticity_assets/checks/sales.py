@@ -20,6 +20,11 @@ WEEKLY_SALES = [
         description="Rows in = rows used + rows rejected, and units in = units used + units rejected.",
     ),
     dg.AssetCheckSpec(
+        "few_rows_are_rejected",
+        asset="weekly_sales",
+        description="Of the rows delivered, and of their units, at most the share sales.max_rejected cannot be used.",
+    ),
+    dg.AssetCheckSpec(
         "weekly_sales_keep_their_contract",
         asset="weekly_sales",
         blocking=True,
@@ -65,6 +70,25 @@ def rows_and_units_add_up(report: WeeklyReport) -> dg.AssetCheckResult:
         metadata={
             "rows lost": report.rows_in - report.rows_used - report.rows_rejected,
             "units lost": report.units_in - report.units_used - report.units_rejected,
+            "rows rejected": by_reason(report.rejected),
+        },
+    )
+
+
+def few_rows_are_rejected(report: WeeklyReport, max_rejected: float) -> dg.AssetCheckResult:
+    """Fail where more than a share of the rows or units could not be used as delivered."""
+    found = report.unusable
+    return dg.AssetCheckResult(
+        check_name="few_rows_are_rejected",
+        passed=found.share <= max_rejected,
+        description=(
+            f"{found.rows:,} of {found.of_rows:,} rows ({found.rows / max(found.of_rows, 1):.1%}) with "
+            f"{found.units:,.6g} of {found.of_units:,.6g} units could not be used"
+            + (f", such as {found.example}" if found.example else "")
+        ),
+        metadata={
+            "rows or units, whichever share is larger": found.share,
+            "sales.max_rejected": max_rejected,
             "rows rejected": by_reason(report.rejected),
         },
     )

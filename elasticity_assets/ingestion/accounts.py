@@ -23,7 +23,7 @@ class FilesReport:
     still_written : tuple of str
         Files that changed while they were read; left for the next time.
     rows_in : int
-        Rows of all files in the warehouse.
+        Rows of all files in the warehouse, counted in the files apart from the parser.
     rejected : dict of str to int
         Rows rejected when their file was read, by reason, of all files in the warehouse.
     """
@@ -45,17 +45,45 @@ class FilesReport:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """Rows that could not be used as delivered; not those of `not_products`, nor copies of others.
+
+    Attributes
+    ----------
+    rows, of_rows : int
+        How many, and of how many rows in all.
+    units, of_units : float
+        Their units as far as they could be read, and those of all rows; returns count as positive.
+    example : str
+        File, line, reason and content of one with the most frequent reason; empty where there is none.
+    """
+
+    rows: int
+    of_rows: int
+    units: float
+    of_units: float
+    example: str
+
+    @property
+    def share(self) -> float:
+        """Share of the rows or of the units, whichever is larger."""
+        return max(self.rows / max(self.of_rows, 1), self.units / self.of_units if self.of_units else 0.0)
+
+
+@dataclass(frozen=True)
 class WeeklyReport:
     """What `build_weekly_sales` made, and where every row and unit went.
 
     Attributes
     ----------
     rows_in, rows_used : int
-        Rows of all files, and those behind `weekly_sales`.
+        Rows of all files, counted in them apart from the parser, and those behind `weekly_sales`.
     rejected : dict of str to int
         Rows in `rejected_sales` by reason, those rejected when their file was read included.
     units_in, units_used, units_rejected : float
         Units of all rows whose units could be read, returns negative; in `weekly_sales`; in `rejected_sales`.
+    unusable : Unusable
+        Rows that could not be used as delivered.
     n_categories, n_products, n_periods, n_product_periods : int
         What `weekly_sales` holds.
     first_period, last_period : date
@@ -74,6 +102,7 @@ class WeeklyReport:
     units_in: float
     units_used: float
     units_rejected: float
+    unusable: Unusable
     n_categories: int
     n_products: int
     n_periods: int

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 import duckdb
 
-from elasticity_assets.ingestion.accounts import SalesFileError, WeeklyReport
+from elasticity_assets.ingestion.accounts import SalesFileError, Unusable, WeeklyReport
 from elasticity_assets.ingestion.category import missing_periods
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.warehouse.sales_tables import weekly_sales
 from elasticity_assets.warehouse.schema import create_anew
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.words import in_one_line
 
 BATCH_ROWS = 40_000_000
 """Rows that are added up at a time, about."""
@@ -104,8 +105,17 @@ def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Week
     changed = connection.execute(statement("changed_categories")).fetchall()
     return WeeklyReport(
         **accounts,
+        unusable=_unusable(connection),
         rejected=dict(connection.execute(statement("reasons")).fetchall()),
         changed_category={product: tuple(dict.fromkeys(categories)) for product, categories in changed},
         missing_periods=missing_periods(connection, sales),
         faults=tuple(connection.execute(statement("weekly_contract")).fetchall()),
     )
+
+
+def _unusable(connection: duckdb.DuckDBPyConnection) -> Unusable:
+    """Count the rows that could not be used as delivered, and show one of the most frequent reason."""
+    rows, of_rows, units, of_units = connection.execute(statement("unusable_rows")).fetchall()[0]
+    one = connection.execute(statement("unusable_row")).fetchone() if rows else None
+    example = in_one_line("{}, line {}: {}: {}".format(*one)) if one else ""
+    return Unusable(rows, of_rows, units, of_units, example)

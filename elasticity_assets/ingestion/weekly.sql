@@ -263,6 +263,32 @@ ORDER BY c.product
 -- name: reasons
 SELECT reason, count(*) AS n FROM rejected_sales GROUP BY reason ORDER BY n DESC, reason
 
+-- name: unusable_rows
+-- Rows that could not be used as delivered, and all rows; and their units without their signs.
+SELECT
+    count(*) FILTER (WHERE unusable),
+    count(*),
+    coalesce(sum(abs(units)) FILTER (WHERE unusable), 0),
+    coalesce(sum(abs(units)), 0)
+FROM (
+    SELECT units, reason IS NOT NULL AND reason NOT IN ('not a product', 'duplicate row') AS unusable FROM raw_sales
+)
+
+-- name: unusable_row
+SELECT f.file, r.line, r.reason, left(r."row", 200)
+FROM raw_sales AS r
+JOIN sales_files AS f ON f.file_id = r.file_id
+WHERE r.reason = (
+    SELECT reason
+    FROM raw_sales
+    WHERE reason NOT IN ('not a product', 'duplicate row')
+    GROUP BY reason
+    ORDER BY count(*) DESC, reason
+    LIMIT 1
+)
+ORDER BY f.file, r.line
+LIMIT 1
+
 -- name: weekly_contract
 -- What weekly_sales must never hold: each fault with how many rows have it, and one of them. No row is no fault.
 WITH faults AS (

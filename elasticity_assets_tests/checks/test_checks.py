@@ -19,6 +19,7 @@ from elasticity_assets.inference.judging.cross_check import CrossCheck
 from elasticity_assets.inference.judging.scores import MODEL, RIVALS, HeldOut, HeldOutSummary
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.ingestion import FilesReport, WeeklyReport
+from elasticity_assets.ingestion.accounts import Unusable
 from elasticity_assets_tests.published.test_rows import posterior
 from elasticity_assets_tests.support.projects import make_project
 
@@ -79,6 +80,7 @@ def weekly(**changes: object) -> WeeklyReport:
         "units_in": 5.0,
         "units_used": 5.0,
         "units_rejected": 0.0,
+        "unusable": Unusable(1, 100, 0.0, 5.0, "a.csv, line 3: no units"),
         "n_categories": 1,
         "n_products": 1,
         "n_periods": 9,
@@ -124,6 +126,12 @@ CASES = {
     "rows_and_units_add_up": (
         sales.rows_and_units_add_up(weekly()),
         sales.rows_and_units_add_up(weekly(rows_used=8)),
+    ),
+    "few_rows_are_rejected": (
+        sales.few_rows_are_rejected(weekly(), 0.02),
+        sales.few_rows_are_rejected(
+            weekly(unusable=Unusable(1, 100, 2.0, 5.0, "a.csv, line 3: price")), 0.02
+        ),
     ),
     "weekly_sales_keep_their_contract": (
         sales.weekly_sales_keep_their_contract(weekly()),
@@ -237,6 +245,7 @@ def test_a_check_passes_where_all_is_well_and_fails_where_not(name: str) -> None
 OF_EVERYTHING = {
     "files_are_there",
     "rows_and_units_add_up",
+    "few_rows_are_rejected",
     "weekly_sales_keep_their_contract",
     "products_keep_category",
     "published_tables_agree",

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elasticity_assets.warehouse.file import Warehouse
-from elasticity_assets_tests.support.sales_files import REPOSITORY, ingest, sales_settings
+from elasticity_assets_tests.support.sales_files import REPOSITORY, ingest, sales_settings, write_lines
 
 ONLINE_RETAIL = REPOSITORY.parent / "shared" / "data" / "online_retail.parquet"
 
@@ -130,3 +130,20 @@ def test_every_line_of_a_web_shop_is_accounted_for(connection, online_retail: st
         "SELECT sum(units) FROM rejected_sales WHERE reason = 'more returned than sold'"
     ).fetchone()
     assert in_rejected == (sum(units * n for units, n in returned.items()),)
+
+
+def test_rows_that_cannot_be_used_are_counted_with_an_example(connection, tmp_path: Path) -> None:
+    """Not those that are no products or copies, nor those that weekly_sales leaves out."""
+    lines = [
+        "A,2024-01-01,5,2",
+        "A,2024-01-01,5,2",
+        "POST,2024-01-01,5,2",
+        "B,2024-01-01,-7,2",
+        "C,2024-01-01,12,?",
+    ]
+    path = write_lines(tmp_path / "sales.csv", *lines, "D,2024-01-08,6,2")
+    _, weekly = ingest(connection, sales_settings(path, not_products=["POST"]))
+    found = weekly.unusable
+    assert (found.rows, found.of_rows, found.units, found.of_units) == (1, 6, 12.0, 40.0)
+    assert found.share == 0.3
+    assert found.example.startswith(f"{path}, line 6: price unreadable: ")
