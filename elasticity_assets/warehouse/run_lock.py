@@ -5,11 +5,18 @@ run in between would let a refit publish a mixture of both.
 """
 
 import os
+import socket
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+from elasticity_assets.processes import has_gone
+
+_PROCESS, _ON = "process ", " on "
+"""How the holder is named, beside the lock."""
 
 
 class RunLockError(Exception):
@@ -34,7 +41,7 @@ def run_lock(
     Raises
     ------
     RunLockError
-        If another run has it all the time.
+        If another run has it all the time, or the file system has no locks.
     """
     warehouse = warehouse.resolve()
     warehouse.parent.mkdir(parents=True, exist_ok=True)
@@ -42,20 +49,56 @@ def run_lock(
     lock = FileLock(warehouse.with_name(f".{warehouse.name}.lock"), is_singleton=True)
     holder = warehouse.with_name(f".{warehouse.name}.holder")  # some versions of filelock empty the lock file
     try:
-        lock.acquire(timeout=0)
+        _acquire(lock, 0.0)
     except Timeout:
-        say(f"{warehouse}: {_name(holder)} is at work on it; waiting until that run ends")
+        if _is_left_behind(lock, holder):
+            Path(lock.lock_file).unlink(missing_ok=True)
+        else:
+            say(f"{warehouse}: {_name(holder)} is at work on it; waiting until that run ends")
         try:
-            lock.acquire(timeout=wait_seconds)
+            _acquire(lock, wait_seconds)
         except Timeout:
+            remedy = "try again later"
+            if isinstance(lock, SoftFileLock):
+                remedy += f"; if that process has gone, delete {lock.lock_file}"
             raise RunLockError(
-                f"{warehouse}: {_name(holder)} is at work on it; waited {wait_seconds:g} s, try again later"
+                f"{warehouse}: {_name(holder)} is at work on it; waited {wait_seconds:g} s, {remedy}"
             ) from None
     try:
-        holder.write_text(f"process {os.getpid()}")
+        holder.write_text(f"{_PROCESS}{os.getpid()}{_ON}{socket.gethostname()}")
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: BaseFileLock, wait_seconds: float) -> None:
+    """Take the lock: the system's, or where the file system has none a file that stands for it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "flock not supported")
+            lock.acquire(timeout=wait_seconds)
+    except Timeout:  # an OSError, too
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise RunLockError(
+            f"{lock.lock_file}: {error.strerror}: this file system has no locks; put the warehouse on one that has, "
+            "such as a local disk"
+        ) from None
+
+
+def _is_left_behind(lock: BaseFileLock, holder: Path) -> bool:
+    """Whether a file that stands for the lock is of a process of this machine that has gone.
+
+    filelock itself knows where the file names the process; one that an earlier version left, or that was brought from
+    a file system with locks, is empty.
+    """
+    file = Path(lock.lock_file)
+    if not isinstance(lock, SoftFileLock) or not file.exists() or file.read_bytes():
+        return False
+    number, _, host = _name(holder).removeprefix(_PROCESS).partition(_ON)
+    return number.isdecimal() and host in ("", socket.gethostname()) and has_gone(int(number))
 
 
 def _name(holder: Path) -> str:
