@@ -1,6 +1,6 @@
-"""What messages and tables have in common: an error in one line, and the time of day."""
+"""What messages and tables have in common: an error in one line, the time of day, and today."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 
 def in_one_line(error: object) -> str:
@@ -21,3 +21,8 @@ def reason(error: BaseException) -> str:
 def utc_now() -> datetime:
     """Time of day in UTC, naive, to the second: what the tables hold."""
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+
+
+def latest_today() -> date:
+    """Today where the day begins first, at UTC+14: no later day has begun anywhere."""
+    return (datetime.now(UTC) + timedelta(hours=14)).date()

@@ -29,7 +29,7 @@ def raw_sales(settings: dg.ResourceParam[Settings], warehouse: Warehouse) -> dg.
             **row_count(report.rows_usable),
             **files,
             "rows in": report.rows_in,
-            "rows rejected": checks.by_reason(report.rejected),
+            "rows rejected": checks.by_reason(report.rejected, report.examples),
         },
         check_results=[checks.files_are_there(report)],
     )
@@ -61,7 +61,7 @@ def weekly_sales(
             "rows in": report.rows_in,
             "rows used": report.rows_used,
             "rows rejected": report.rows_rejected,
-            f"{REJECTED_SALES.name} by reason": checks.by_reason(report.rejected),
+            f"{REJECTED_SALES.name} by reason": checks.by_reason(report.rejected, report.examples),
             "units in": rounded(report.units_in),
             "units used": rounded(report.units_used),
             "units rejected": rounded(report.units_rejected),
@@ -77,5 +77,6 @@ def weekly_sales(
             rejected,
             checks.weekly_sales_keep_their_contract(report),
             checks.products_keep_category(report),
+            checks.product_codes_are_whole(report),
         ],
     )

@@ -35,6 +35,11 @@ WEEKLY_SALES = [
         asset="weekly_sales",
         description="No product was delivered in several categories; one that was takes its latest.",
     ),
+    dg.AssetCheckSpec(
+        "product_codes_are_whole",
+        asset="weekly_sales",
+        description="No product code looks changed by a spreadsheet: 5.01234E+12, or 123 beside 00123.",
+    ),
 ]
 
 
@@ -70,7 +75,7 @@ def rows_and_units_add_up(report: WeeklyReport) -> dg.AssetCheckResult:
         metadata={
             "rows lost": report.rows_in - report.rows_used - report.rows_rejected,
             "units lost": report.units_in - report.units_used - report.units_rejected,
-            "rows rejected": by_reason(report.rejected),
+            "rows rejected": by_reason(report.rejected, report.examples),
         },
     )
 
@@ -89,7 +94,7 @@ def few_rows_are_rejected(report: WeeklyReport, max_rejected: float) -> dg.Asset
         metadata={
             "rows or units, whichever share is larger": found.share,
             "sales.max_rejected": max_rejected,
-            "rows rejected": by_reason(report.rejected),
+            "rows rejected": by_reason(report.rejected, report.examples),
         },
     )
 
@@ -141,11 +146,42 @@ def products_keep_category(report: WeeklyReport) -> dg.AssetCheckResult:
     )
 
 
-def by_reason(rejected: dict[str, int]) -> dg.MetadataValue:
-    """Table of rejected rows by reason, for the UI."""
+def product_codes_are_whole(report: WeeklyReport) -> dg.AssetCheckResult:
+    """Warn of product codes that a spreadsheet seems to have changed."""
+    mangled = report.mangled_codes
+    return dg.AssetCheckResult(
+        check_name="product_codes_are_whole",
+        passed=not mangled,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(mangled)} product codes look changed by a spreadsheet, such as {mangled[0][0]!r}: "
+        f"{mangled[0][1]}; deliver them as text"
+        if mangled
+        else "none looks changed",
+        metadata={
+            "product codes": dg.MetadataValue.table(
+                [dg.TableRecord({"product": product, "why": why}) for product, why in mangled],
+                dg.TableSchema([dg.TableColumn("product", "string"), dg.TableColumn("why", "string")]),
+            )
+        }
+        if mangled
+        else {},
+    )
+
+
+def by_reason(rejected: dict[str, int], examples: dict[str, str]) -> dg.MetadataValue:
+    """Table of rejected rows by reason, each with the column in question and one of its values, for the UI."""
     if not rejected:
         return dg.MetadataValue.text("none")
     return dg.MetadataValue.table(
-        [dg.TableRecord({"reason": reason, "rows": rows}) for reason, rows in sorted(rejected.items())],
-        dg.TableSchema([dg.TableColumn("reason", "string"), dg.TableColumn("rows", "int")]),
+        [
+            dg.TableRecord({"reason": reason, "rows": rows, "example": examples.get(reason, "")})
+            for reason, rows in sorted(rejected.items())
+        ],
+        dg.TableSchema(
+            [
+                dg.TableColumn("reason", "string"),
+                dg.TableColumn("rows", "int"),
+                dg.TableColumn("example", "string"),
+            ]
+        ),
     )

@@ -26,6 +26,8 @@ class FilesReport:
         Rows of all files in the warehouse, counted in the files apart from the parser.
     rejected : dict of str to int
         Rows rejected when their file was read, by reason, of all files in the warehouse.
+    examples : dict of str to str
+        Of reasons: the column in question and one of its values.
     """
 
     new: tuple[str, ...]
@@ -37,6 +39,7 @@ class FilesReport:
     still_written: tuple[str, ...]
     rows_in: int
     rejected: dict[str, int]
+    examples: dict[str, str]
 
     @property
     def rows_usable(self) -> int:
@@ -80,6 +83,8 @@ class WeeklyReport:
         Rows of all files, counted in them apart from the parser, and those behind `weekly_sales`.
     rejected : dict of str to int
         Rows in `rejected_sales` by reason, those rejected when their file was read included.
+    examples : dict of str to str
+        Of reasons: the column in question and one of its values.
     units_in, units_used, units_rejected : float
         Units of all rows whose units could be read, returns negative; in `weekly_sales`; in `rejected_sales`.
     unusable : Unusable
@@ -90,6 +95,8 @@ class WeeklyReport:
         First days of its first and last period.
     changed_category : dict of str to tuple of str
         Products that were delivered in several categories: the categories, the one in force last.
+    mangled_codes : tuple of (str, str)
+        Product codes that a spreadsheet seems to have changed, each with what speaks for it.
     missing_periods : str
         What an absent product-period means: truncated, zero or unobserved.
     faults : tuple of (str, int, str)
@@ -99,6 +106,7 @@ class WeeklyReport:
     rows_in: int
     rows_used: int
     rejected: dict[str, int]
+    examples: dict[str, str]
     units_in: float
     units_used: float
     units_rejected: float
@@ -110,6 +118,7 @@ class WeeklyReport:
     first_period: date
     last_period: date
     changed_category: dict[str, tuple[str, ...]]
+    mangled_codes: tuple[tuple[str, str], ...]
     missing_periods: str
     faults: tuple[tuple[str, int, str], ...]
 

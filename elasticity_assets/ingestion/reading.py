@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
+from elasticity_assets.ingestion.delivered_column import EXCEL, DeliveredColumn
 from elasticity_assets.ingestion.files import escaped
 from elasticity_assets.ingestion.layout import FileFormat
 from elasticity_assets.settings import SalesSettings, SettingsError
@@ -37,73 +37,6 @@ def row_source(layout: FileFormat) -> tuple[dict[str, str], dict[str, Any]]:
     }
 
 
-@dataclass(frozen=True)
-class DeliveredColumn:
-    """A column of a sales file, and how its values are understood: SQL expressions, by macros of `reading.sql`.
-
-    Attributes
-    ----------
-    place : str
-        The column as SQL names it.
-    kind : str
-        Its DuckDB type.
-    decimal : str
-        Decimal sign of numbers that are text.
-    """
-
-    place: str
-    kind: str
-    decimal: str = "."
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it holds text."""
-        return self.kind == "VARCHAR" or self.kind.startswith("ENUM")
-
-    @property
-    def is_date(self) -> bool:
-        """Whether it holds dates."""
-        return self.kind == "DATE" or self.kind.startswith("TIMESTAMP")
-
-    @property
-    def given(self) -> str:
-        """Whether there is a value at all, readable or not."""
-        if self.is_text:
-            return f"(trimmed({self.place}) IS NOT NULL)"
-        if self.kind in ("FLOAT", "DOUBLE"):
-            return f"({self.place} IS NOT NULL AND NOT isnan({self.place}))"
-        return f"({self.place} IS NOT NULL)"
-
-    @property
-    def text(self) -> str:
-        """Values as trimmed text, blank as NULL."""
-        if self.kind in ("FLOAT", "DOUBLE") or self.kind.startswith("DECIMAL"):
-            return f"text_of_fraction(CAST({self.place} AS DOUBLE))"
-        return f"trimmed({self.place})"
-
-    @property
-    def number(self) -> str:
-        """Values as finite numbers."""
-        if self.is_text:
-            macro = "number_with_comma" if self.decimal == "," else "number_with_point"
-            return f"{macro}({self.place})"
-        return f"finite(TRY_CAST({self.place} AS DOUBLE))"
-
-    @property
-    def number_or_flag(self) -> str:
-        """Values as numbers, yes and no as 1 and 0."""
-        return f"coalesce({self.number}, yes_or_no({self.place}))" if self.is_text else self.number
-
-    def period(self, date_format: str | None) -> tuple[str, str]:
-        """Values as dates as delivered and, where they may be such, as periods' labels or numbers."""
-        if self.is_date:
-            return f"sensible_day({self.place})", "CAST(NULL AS VARCHAR)"
-        if date_format is not None:
-            literal = quoted(date_format, "'")
-            return f"sensible_day(try_strptime({self.text}, {literal}))", "CAST(NULL AS VARCHAR)"
-        return f"iso_date({self.text})", self.text
-
-
 def delivered_columns(
     file: str, layout: FileFormat, sales: SalesSettings, row: str
 ) -> dict[str, DeliveredColumn]:
@@ -119,19 +52,30 @@ def delivered_columns(
     columns = {}
     for key, name in named.items():
         try:
-            column = layout.find(name)
+            column, flag = layout.find(name), None
+            if column is None and key.startswith("controls."):  # such as `Promo Type=Coupon`
+                of_column, equals, text = name.partition("=")
+                column, flag = layout.find(of_column), text.strip() if equals else None
         except ValueError as error:
             raise SettingsError(f"sales.{key}: {file} {error}") from None
         if column is None:
             raise SettingsError(
                 f"sales.{key}: {file} has no column {name!r}; it has {', '.join(layout.columns)}"
             )
-        place = f"{row}.{quoted(column)}"
-        columns[key.removeprefix("columns.")] = DeliveredColumn(place, layout.columns[column], sales.decimal)
+        columns[key.removeprefix("columns.")] = DeliveredColumn(
+            f"{row}.{quoted(column)}",
+            layout.columns[column],
+            sales.decimal,
+            sales.thousands,
+            sales.timezone,
+            flag,
+        )
     return columns
 
 
-def column_parts(columns: dict[str, DeliveredColumn], sales: SalesSettings) -> dict[str, str]:
+def column_parts(
+    columns: dict[str, DeliveredColumn], sales: SalesSettings, discount_unit: str = "percent"
+) -> dict[str, str]:
     """Express what the statement `read_file` reads by the file's own columns."""
 
     def text(key: str, absent: str = "CAST(NULL AS VARCHAR)") -> str:
@@ -146,7 +90,19 @@ def column_parts(columns: dict[str, DeliveredColumn], sales: SalesSettings) -> d
     else:
         price = f"{number('revenue')} / nullif({units}, 0)"
         price_given = f"({columns['revenue'].given} AND {units} IS DISTINCT FROM 0)"
+    regular_price = number("regular_price")
+    discount = "0.0"
+    if "discount" in columns:
+        off = columns["discount"]
+        discount = f"CASE WHEN {off.given} THEN {off.share(discount_unit)} ELSE 0.0 END"
+        if "regular_price" not in columns:
+            regular_price = price
     date, label = columns["period"].period(sales.date_format)
+    period_given = columns["period"].given
+    if "year" in columns:
+        date = "CAST(NULL AS DATE)"
+        label = f"label_of_year({columns['year'].text}, {columns['period'].text})"
+        period_given = f"({period_given} AND {columns['year'].given})"
     controls = [
         f", {columns[f'controls.{name}'].number_or_flag} AS {quoted(name)}" for name in sales.controls
     ]
@@ -156,15 +112,48 @@ def column_parts(columns: dict[str, DeliveredColumn], sales: SalesSettings) -> d
         "store": text("store"),
         "date": date,
         "label": label,
-        "period_given": columns["period"].given,
+        "period_given": period_given,
         "units": units,
         "units_given": columns["units"].given,
         "price": price,
         "price_given": price_given,
-        "regular_price": number("regular_price"),
+        "discount": discount,
+        "regular_price": regular_price,
+        "cost": number("cost"),
         "description": text("description"),
         "controls": "".join(controls),
     }
+
+
+def discount_unit(
+    connection: duckdb.DuckDBPyConnection,
+    file: str,
+    source: dict[str, str],
+    of_source: dict[str, Any],
+    columns: dict[str, DeliveredColumn],
+    sales: SalesSettings,
+) -> str:
+    """Return the unit of the file's discounts: the settings' own, or the only one that its values can have.
+
+    A discount above 1 cannot be a fraction, and hardly any is below 1%: so all of a file's are told by its largest.
+
+    Raises
+    ------
+    SettingsError
+        If the file's discounts are all 0 or 1, and the settings do not say which unit they have.
+    """
+    if sales.discount_unit is not None or "discount" not in columns:
+        return sales.discount_unit or "fraction"
+    ask = statement("discounts", **source, discount=columns["discount"].number)
+    largest, n_between = connection.execute(ask, of_source).fetchall()[0]
+    if largest is not None and largest > 1:
+        return "percent"
+    if largest == 1 and not n_between:
+        raise SettingsError(
+            f"sales.discount_unit: {file}: {sales.columns.discount!r} holds only 0 and 1; set it to percent if 1 is "
+            "1% off, or to fraction if 1 is all"
+        )
+    return "fraction"
 
 
 def readability(columns: dict[str, DeliveredColumn], controls: Sequence[str]) -> str:
@@ -199,6 +188,8 @@ def check_date_format(connection: duckdb.DuckDBPyConnection, date_format: str | 
     ------
     SettingsError
     """
+    if date_format == EXCEL:
+        return
     try:
         connection.execute(statement("try_date_format"), [date_format])
     except duckdb.Error as error:

@@ -21,10 +21,12 @@ from elasticity_assets.ingestion.reading import (
     check_date_format,
     column_parts,
     delivered_columns,
+    discount_unit,
     not_products_pattern,
     readability,
     row_source,
 )
+from elasticity_assets.ingestion.reasons import reasons_of_rows, told
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sales_tables import check_controls
 from elasticity_assets.warehouse.sql import quoted, statement
@@ -128,12 +130,14 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
         if old is not None:
             _forget(connection, old.file_id)
         outcome[kind].append(file)
+    rejected, examples = reasons_of_rows(connection, sales.columns)
     return FilesReport(
         **{kind: tuple(files) for kind, files in outcome.items()},
         vanished=tuple(sorted(gone)),
         not_named=tuple(not_named),
         rows_in=_one(connection, "rows_of_files")[0],
-        rejected=_reasons(connection, None),
+        rejected=rejected,
+        examples=examples,
     )
 
 
@@ -149,9 +153,13 @@ def _reading(sales: SalesSettings) -> str:
         "period",
         "date_format",
         "sheet",
+        "first_week",
+        "timezone",
         "encoding",
         "delimiter",
         "decimal",
+        "thousands",
+        "discount_unit",
         "not_products",
         "controls",
     }
@@ -183,7 +191,7 @@ def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales:
             raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
     n_read, n_usable = _one(connection, "file_rows", {"file_id": file_id})
     if not n_usable:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in _reasons(connection, file_id).items())
+        reasons = told(*reasons_of_rows(connection, sales.columns, file_id))
         raise SalesFileError(f"{file} has no usable row of {n_read}" + (f": {reasons}" if reasons else ""))
     return n_rows
 
@@ -244,8 +252,15 @@ def _insert(
     source, of_source = row_source(layout)
     columns = delivered_columns(file, layout, sales, source["row"])
     not_products = not_products_pattern(connection, sales.not_products)
-    values = {"file_id": file_id, "period": sales.period, "not_products": not_products, **of_source}
-    connection.execute(statement("read_file", **source, **column_parts(columns, sales)), values)
+    unit = discount_unit(connection, file, source, of_source, columns, sales)
+    values = {
+        "file_id": file_id,
+        "period": sales.period,
+        "first_week": sales.first_week,
+        "not_products": not_products,
+        **of_source,
+    }
+    connection.execute(statement("read_file", **source, **column_parts(columns, sales, unit)), values)
 
 
 def _judge(
@@ -306,10 +321,6 @@ def _has_duplicates(connection: duckdb.DuckDBPyConnection, file_id: int) -> bool
         return False
     n, n_repeated, n_differing = _one(connection, "repeated_lines", {"file_id": file_id, "mask": 0})
     return n_repeated > 0 and n_differing <= FEW * n
-
-
-def _reasons(connection: duckdb.DuckDBPyConnection, file_id: int | None) -> dict[str, int]:
-    return dict(connection.execute(statement("reasons_of_files"), {"file_id": file_id}).fetchall())
 
 
 def _one(connection: duckdb.DuckDBPyConnection, name: str, values: dict[str, Any] | None = None) -> tuple:

@@ -37,30 +37,36 @@ SELECT count(*), [{counts}] FROM raw_sales WHERE file_id = $file_id
 -- name: readability_of_controls
 SELECT {controls} FROM {source} AS {row}
 
+-- name: discounts
+-- The largest of a file's discounts that have no percent sign, and how many of them are between 0 and 1.
+SELECT max(discount), count(*) FILTER (WHERE discount > 0 AND discount < 1)
+FROM (SELECT {discount} AS discount FROM {source} AS {row})
+
 -- name: read_file
+-- What no row can mean is refused here, before sums: beyond these limits numbers are mistakes, and smaller revenues
+-- are lost when sums are rounded.
 INSERT INTO raw_sales BY NAME
 WITH delivered AS (
     SELECT
         {line} AS line,
-        {row} AS delivered,
+        {row} AS {row},
         {product} AS product,
         {category} AS category,
         {store} AS store,
         {date} AS delivered_date,
         {label} AS period_label,
-        {period_given} AS period_given,
         {units} AS units,
-        {units_given} AS units_given,
         {price} AS price,
-        {price_given} AS price_given,
+        {discount} AS discount,
         {regular_price} AS regular_price,
+        {cost} AS cost,
         {description} AS description
         {controls}
     FROM {source} AS {row}
 ), understood AS (
     SELECT
-        *,
-        coalesce(delivered_date, start_of_label(period_label, $period)) AS day,
+        * REPLACE (price * (1 - discount) AS price),
+        coalesce(delivered_date, start_of_period(period_label, $period, $first_week)) AS day,
         delivered_date IS NOT NULL AS dated
     FROM delivered
 ), judged AS (
@@ -70,21 +76,30 @@ WITH delivered AS (
             WHEN product IS NULL THEN 'no product'
             WHEN regexp_full_match(product, $not_products, 'i') THEN 'not a product'
             WHEN category IS NULL THEN 'no category'
-            WHEN NOT period_given THEN 'no period'
-            WHEN day IS NULL THEN 'period unreadable'
-            WHEN NOT units_given THEN 'no units'
-            WHEN units IS NULL THEN 'units unreadable'
-            WHEN NOT price_given THEN 'no price'
-            WHEN price IS NULL THEN 'price unreadable'
+            WHEN day IS NULL THEN CASE WHEN {period_given} THEN 'period unreadable' ELSE 'no period' END
+            WHEN units IS NULL THEN CASE WHEN {units_given} THEN 'units unreadable' ELSE 'no units' END
+            WHEN abs(units) > 1e9 THEN 'units too large'
+            WHEN abs(units) < 1e-6 AND units <> 0 THEN 'units too small'
+            WHEN discount IS NULL THEN 'discount unreadable'
+            WHEN discount NOT BETWEEN 0 AND 1 THEN 'discount not from 0% to 100%'
+            WHEN price IS NULL THEN CASE WHEN {price_given} THEN 'price unreadable' ELSE 'no price' END
             WHEN price <= 0 THEN 'price not positive'
+            WHEN price < 1e-4 THEN 'price too small'
+            WHEN price > 1e9 THEN 'price too large'
+            WHEN abs(units) * price < 1e-6 AND units <> 0 THEN 'revenue too small'
         END AS reason
     FROM understood
 )
 SELECT
     CAST($file_id AS INTEGER) AS file_id,
     reason,
-    CASE WHEN reason IS NOT NULL THEN CAST(to_json(delivered) AS VARCHAR) END AS "row",
-    * EXCLUDE (delivered, delivered_date, period_label, period_given, units_given, price_given, reason)
+    CASE WHEN reason IS NOT NULL THEN CAST(to_json({row}) AS VARCHAR) END AS "row",
+    * EXCLUDE ({row}, delivered_date, period_label, discount, reason) REPLACE (
+        CASE WHEN abs(units) <= 1e9 THEN units END AS units,
+        CASE WHEN abs(price) <= 1e9 THEN price END AS price,
+        CASE WHEN regular_price BETWEEN 1e-4 AND 1e9 THEN regular_price END AS regular_price,
+        CASE WHEN cost BETWEEN 0 AND 1e9 THEN cost END AS cost
+    )
 FROM judged
 
 -- name: reject_duplicates
@@ -184,7 +199,8 @@ FROM (
 )
 
 -- name: reasons_of_files
-SELECT reason, count(*) AS n
+-- Of one file or of all: why rows cannot be used, how many, and the first of them.
+SELECT reason, count(*) AS n, arg_min("row", (file_id, line)) AS example
 FROM raw_sales
 WHERE reason IS NOT NULL AND ($file_id IS NULL OR file_id = $file_id)
 GROUP BY reason

@@ -1,17 +1,17 @@
 """`raw_sales` summed to `weekly_sales`: one line a product-period, with every row accounted for."""
 
 import itertools
-from collections.abc import Mapping
 
 import duckdb
 
 from elasticity_assets.ingestion.accounts import SalesFileError, Unusable, WeeklyReport
 from elasticity_assets.ingestion.category import missing_periods
+from elasticity_assets.ingestion.reasons import reasons_of_rows, told
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.warehouse.sales_tables import weekly_sales
 from elasticity_assets.warehouse.schema import create_anew
 from elasticity_assets.warehouse.sql import quoted, statement
-from elasticity_assets.words import in_one_line
+from elasticity_assets.words import in_one_line, latest_today
 
 BATCH_ROWS = 40_000_000
 """Rows that are added up at a time, about."""
@@ -54,26 +54,28 @@ def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Weekl
     connection.execute(statement("clear_unused_sales"))
     connection.execute(statement("name_macros"))
     connection.execute(statement("product_codes"))
+    connection.execute(statement("leave_out_future"), {**period, "today": latest_today()})
     connection.execute(statement("find_replaced"))
     connection.execute(statement("leave_out_replaced"))
     if sales.incomplete_periods == "leave_out":
-        _leave_out_incomplete(connection, period)
+        _leave_out_incomplete(connection, sales.period)
     _add_up(connection, sales)
     connection.execute(statement("leave_out_negative"), period)
     connection.execute(statement("drop_negative"))
     connection.execute(statement("products"))
     report = _report(connection, sales)
     if not report.n_product_periods:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in report.rejected.items())
+        reasons = told(report.rejected, report.examples)
         raise SalesFileError(f"no {sales.period} with sales is left of {report.rows_in} rows: {reasons}")
     return report
 
 
-def _leave_out_incomplete(connection: duckdb.DuckDBPyConnection, period: Mapping[str, str]) -> None:
-    first, last = connection.execute(statement("incomplete_periods"), dict(period)).fetchone() or (None, None)
+def _leave_out_incomplete(connection: duckdb.DuckDBPyConnection, period: str) -> None:
+    values = {"period": period, "today": latest_today()}
+    first, last = connection.execute(statement("incomplete_periods"), values).fetchone() or (None, None)
     if first is not None or last is not None:
         incomplete = {"first_incomplete": first, "last_incomplete": last}
-        connection.execute(statement("leave_out_incomplete"), {**period, **incomplete})
+        connection.execute(statement("leave_out_incomplete"), {"period": period, **incomplete})
 
 
 def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None:
@@ -87,15 +89,18 @@ def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None
     add_up = statement(
         "weekly_sales",
         price=statement(price),
-        regular_price="round(avg(regular_price), 9)"
-        if sales.columns.regular_price
-        else "CAST(NULL AS DOUBLE)",
+        regular_price=_mean("regular_price", sales.columns.regular_price or sales.columns.discount),
+        cost=_mean("cost", sales.columns.cost),
         controls="".join(f", round(avg({name}), 9) AS {name}" for name in names),
         of_batch=statement("of_batch") if len(batches) > 1 else "",
     )
     for (first,), (following,) in itertools.pairwise([*batches, (None,)]):
         batch = {"first_code": first, "next_code": following} if len(batches) > 1 else {}
         connection.execute(add_up, {"period": sales.period, **batch})
+
+
+def _mean(column: str, delivered: str | None) -> str:
+    return f"round(avg({column}), 9)" if delivered else "CAST(NULL AS DOUBLE)"
 
 
 def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
@@ -107,9 +112,11 @@ def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Week
         **accounts,
         unusable=_unusable(connection),
         rejected=dict(connection.execute(statement("reasons")).fetchall()),
+        examples=reasons_of_rows(connection, sales.columns)[1],
         changed_category={product: tuple(dict.fromkeys(categories)) for product, categories in changed},
+        mangled_codes=tuple(connection.execute(statement("mangled_codes")).fetchall()),
         missing_periods=missing_periods(connection, sales),
-        faults=tuple(connection.execute(statement("weekly_contract")).fetchall()),
+        faults=tuple(connection.execute(statement("weekly_contract"), {"today": latest_today()}).fetchall()),
     )
 
 

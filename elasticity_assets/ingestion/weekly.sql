@@ -60,6 +60,13 @@ LEFT JOIN (
 -- name: clear_unused_sales
 DELETE FROM unused_sales
 
+-- name: leave_out_future
+-- By the clock, each time anew: what is in the future today will be sales.
+INSERT INTO unused_sales
+SELECT file_id, line, 'period in the future'
+FROM raw_sales
+WHERE reason IS NULL AND CAST(date_trunc($period, day) AS DATE) > $today
+
 -- name: find_replaced
 -- Where files overlap: for each product, store and date as delivered, the latest file that delivers it.
 -- Files whose dates do not overlap are not looked at.
@@ -92,6 +99,7 @@ JOIN product_codes AS c ON c.spelling = r.product
 JOIN latest_delivery AS d
     ON d.code = c.code AND d.store IS NOT DISTINCT FROM r.store AND d.day = r.day AND own.turn < d.turn
 JOIN ordered AS winner ON winner.turn = d.turn
+ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
 WHERE r.reason IS NULL
 
 -- name: incomplete_periods
@@ -101,7 +109,7 @@ WHERE r.reason IS NULL
 WITH dates AS (
     SELECT DISTINCT day, CAST(date_trunc($period, day) AS DATE) AS period_start
     FROM raw_sales
-    WHERE reason IS NULL AND dated
+    WHERE reason IS NULL AND dated AND day <= $today
 ), weekdays AS (
     SELECT isodow(day) AS weekday, count(*) AS n FROM dates GROUP BY weekday
 ), trading AS (
@@ -201,7 +209,7 @@ ORDER BY first_code
 
 -- name: weekly_sales
 -- Returns are netted in their period. Sums are rounded, so that the order of adding does not show.
--- regular_price and the controls are plain means over the rows of the product-period: a mean weighted by
+-- regular_price, cost and the controls are plain means over the rows of the product-period: a mean weighted by
 -- units would follow demand, which they are to explain.
 -- Rows lie by their category's hash, since DuckDB knows of a block of texts only how they begin: so it reads no block
 -- of other categories.
@@ -217,6 +225,7 @@ WITH respelled AS (
         round(sum(units * price), 6) AS revenue,
         {price} AS price,
         {regular_price} AS regular_price,
+        {cost} AS cost,
         count(*) AS n_rows
         {controls}
     FROM raw_sales AS r
@@ -259,6 +268,26 @@ JOIN (SELECT DISTINCT code, product, category FROM product_codes) AS c ON c.code
 GROUP BY c.product
 HAVING count(*) > 1
 ORDER BY c.product
+
+-- name: mangled_codes
+-- Product codes that a spreadsheet seems to have changed: 5.01234E+12, and 123 beside 00123.
+SELECT product, 'digits are lost' AS why
+FROM products
+WHERE regexp_full_match(product, '\d([.,]\d+)?E\+\d+', 'i')
+UNION ALL
+SELECT product, 'the same number as ' || other
+FROM (
+    SELECT
+        product,
+        first(product) OVER (PARTITION BY number ORDER BY length(product), product) AS other
+    FROM (
+        SELECT product, regexp_extract(product, '^0*(\d+?)(?:\.0+)?$', 1) AS number
+        FROM products
+        WHERE regexp_full_match(product, '\d+(\.0+)?')
+    )
+)
+WHERE product <> other
+ORDER BY product
 
 -- name: reasons
 SELECT reason, count(*) AS n FROM rejected_sales GROUP BY reason ORDER BY n DESC, reason
@@ -306,7 +335,7 @@ WITH faults AS (
     UNION ALL
     SELECT 'a period in the future', category, product, period_start
     FROM weekly_sales
-    WHERE period_start > current_date
+    WHERE period_start > $today
     UNION ALL
     SELECT 'a product-period twice', category, product, period_start
     FROM weekly_sales

@@ -45,7 +45,7 @@ from elasticity_assets.warehouse.tables import (
     PROMOTION_ELASTICITY,
     REFITS,
 )
-from elasticity_assets.words import in_one_line
+from elasticity_assets.words import in_one_line, latest_today
 
 PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax", "numpy", "scipy")
 """Packages whose versions `refits` names, beside Python's."""
@@ -325,9 +325,10 @@ def _problems(new: Path, database: str, refit: Refit, memory_bytes: int) -> list
                 problems.append(
                     f"{table.name} has {count} rows too many for its key ({', '.join(table.key)})"
                 )
+        contract = connection.execute(statement("weekly_contract"), {"today": latest_today()})
         problems += [
             f"weekly_sales has {fault}: {count} rows, such as {example!r}"
-            for fault, count, example in connection.execute(statement("weekly_contract")).fetchall()
+            for fault, count, example in contract.fetchall()
         ]
         values = {
             "refit_id": refit.refit_id,

@@ -65,6 +65,7 @@ RAW_SALES = Table(
             "Price without promotion; NULL where not given",
             True,
         ),
+        Column("cost", "DOUBLE", "currency a unit", "Cost; NULL where not given", True),
         Column("description", "VARCHAR", "text", "Of the product; NULL where not given", True),
     ),
 )
@@ -110,7 +111,7 @@ _WEEKLY_SALES = Table(
     (
         CATEGORY,
         PRODUCT,
-        Column("period_start", "DATE", "date", "First day of the day, week or month"),
+        Column("period_start", "DATE", "date", "First day of the day, week, month or quarter"),
         Column("units", "DOUBLE", "units sold", "Units sold in the period, net of returns"),
         Column("revenue", "DOUBLE", "currency of the files", "Revenue of the period"),
         Column("price", "DOUBLE", "currency a unit", "Price of the period by the settings' price_rule"),
@@ -121,6 +122,7 @@ _WEEKLY_SALES = Table(
             "Price without promotion; NULL where the files give none",
             True,
         ),
+        Column("cost", "DOUBLE", "currency a unit", "Cost; NULL where the files give none", True),
         Column("n_rows", "BIGINT", "rows", "Rows of the files behind it", published=False),
         Column(
             "category_hash",

@@ -69,7 +69,7 @@ def cross_check(
 
 def files(**changes: object) -> FilesReport:
     names = dict.fromkeys(FilesReport.__dataclass_fields__, ())
-    return FilesReport(**{**names, "rejected": {}, "rows_in": 1, **changes})  # type: ignore[arg-type]
+    return FilesReport(**{**names, "rejected": {}, "examples": {}, "rows_in": 1, **changes})  # type: ignore[arg-type]
 
 
 def weekly(**changes: object) -> WeeklyReport:
@@ -77,6 +77,7 @@ def weekly(**changes: object) -> WeeklyReport:
         "rows_in": 10,
         "rows_used": 9,
         "rejected": {"no units": 1},
+        "examples": {"no units": "column 'qty'"},
         "units_in": 5.0,
         "units_used": 5.0,
         "units_rejected": 0.0,
@@ -88,6 +89,7 @@ def weekly(**changes: object) -> WeeklyReport:
         "first_period": date(2024, 1, 1),
         "last_period": date(2024, 2, 26),
         "changed_category": {},
+        "mangled_codes": (),
         "missing_periods": "truncated",
         "faults": (),
     }
@@ -142,6 +144,10 @@ CASES = {
     "products_keep_category": (
         sales.products_keep_category(weekly()),
         sales.products_keep_category(weekly(changed_category={"p": ("a", "b")})),
+    ),
+    "product_codes_are_whole": (
+        sales.product_codes_are_whole(weekly()),
+        sales.product_codes_are_whole(weekly(mangled_codes=(("5.01234E+12", "digits are lost"),))),
     ),
     "prices_vary": (
         model_input.prices_vary({"c": PanelFacts(10, 5, 100, 1.0, True)}),
@@ -248,6 +254,7 @@ OF_EVERYTHING = {
     "few_rows_are_rejected",
     "weekly_sales_keep_their_contract",
     "products_keep_category",
+    "product_codes_are_whole",
     "published_tables_agree",
     "no_category_went_missing",
 }

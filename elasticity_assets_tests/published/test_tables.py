@@ -41,7 +41,7 @@ COLUMNS = {
         promotion_elasticity_q05 promotion_elasticity_q50 promotion_elasticity_q95 n_promotion_periods
         log_regular_price_sd flag fit_id fitted_at""",
     "elasticity_history": "category product refit_id refitted_at elasticity elasticity_sd",
-    "weekly_sales": "category product period_start units revenue price regular_price display",
+    "weekly_sales": "category product period_start units revenue price regular_price cost display",
     "rejected_sales": "file line reason row units",
     "refits": """refit_id refitted_at seconds n_files rows_in rows_used rows_rejected n_categories n_products
         failed versions number""",

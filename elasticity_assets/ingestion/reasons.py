@@ -1,0 +1,60 @@
+"""Why rows of the sales files cannot be used: how many, and an example of each reason, with its column."""
+
+import json
+
+import duckdb
+
+from elasticity_assets.settings import Columns
+from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.words import cut, in_one_line
+
+_ROLES = ("product", "category", "period", "units", "price", "discount")
+_LONGEST = 40  # characters of an example
+
+
+def reasons_of_rows(
+    connection: duckdb.DuckDBPyConnection, columns: Columns, file_id: int | None = None
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Count the rows that cannot be used, by reason, and give the first one's value of the column in question.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    columns : Columns
+        As the settings name them.
+    file_id : int, optional
+        Of one file; by default of all.
+
+    Returns
+    -------
+    counts : dict of str to int
+        Reason -> rows.
+    examples : dict of str to str
+        Reason -> such as "column 'Preis', such as '1,97 €/kg'"; only where a column is the reason.
+    """
+    rows = connection.execute(statement("reasons_of_files"), {"file_id": file_id}).fetchall()
+    found = {reason: _example(reason, row, columns) for reason, _, row in rows}
+    return {reason: n for reason, n, _ in rows}, {reason: text for reason, text in found.items() if text}
+
+
+def _example(reason: str, row: str, columns: Columns) -> str | None:
+    role = next((role for role in _ROLES if role in reason.split()), None)
+    name = (columns.price or columns.revenue) if role == "price" else role and getattr(columns, role)
+    if name is None:
+        return None
+    values = json.loads(row)
+    if not isinstance(values, dict):  # a malformed line
+        return None
+    folded = {column.strip().casefold(): value for column, value in reversed(values.items())}
+    value = values.get(name, folded.get(name.strip().casefold()))
+    if value is None or not str(value).strip():
+        return f"column {name!r}"
+    return f"column {name!r}, such as {cut(in_one_line(value), _LONGEST)!r}"
+
+
+def told(counts: dict[str, int], examples: dict[str, str]) -> str:
+    """Tell the reasons in one line."""
+    return ", ".join(
+        f"{n} {reason}" + (f" ({examples[reason]})" if reason in examples else "")
+        for reason, n in counts.items()
+    )
