@@ -10,7 +10,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -77,10 +77,29 @@ def _without(added: str, controls: list[str]) -> list[str]:
 
 
 def _without_password(address: str) -> str:
-    """Refuse secrets in a database's address."""
-    if re.search(r"password\s*=|://[^/@]*:[^/@]*@", address):
-        raise ValueError("holds a password; give it in PGPASSWORD or in libpq's password file, and not here")
+    """Refuse secrets in a database's address; no message repeats it."""
+    told = ValueError("holds a password; give it in PGPASSWORD or in libpq's password file, and not here")
+    if _SECRET.search(unquote(address)):
+        raise told
+    kind, _, connection = address.removeprefix("ducklake:").partition(":")
+    if kind not in ("postgres", "postgresql") or find_spec("psycopg2") is None:
+        return address
+    from psycopg2 import ProgrammingError  # noqa: PLC0415
+    from psycopg2.extensions import parse_dsn  # noqa: PLC0415
+
+    try:
+        known = parse_dsn(f"{kind}:{connection}" if connection.startswith("//") else connection)
+    except ProgrammingError:  # it may repeat what follows the mistake
+        raise ValueError(
+            "cannot be read as a connection string of PostgreSQL's; write it as in host=catalog dbname=elasticity"
+        ) from None
+    if {"password", "sslpassword"} & known.keys():
+        raise told
     return address
+
+
+_SECRET = re.compile(r"(password|passwd|pwd|token|secret)\s*=|://[^@]*:[^@]*@", re.IGNORECASE)
+"""What stands in an address that holds a password, whichever database it is of."""
 
 
 StringList = Annotated[list[str], BeforeValidator(_as_list)]
@@ -338,8 +357,7 @@ def _warehouse(warehouse: str) -> str:
     """Refuse other catalogs than PostgreSQL's, and secrets."""
     if warehouse.startswith("ducklake:") and not warehouse.startswith(DUCKLAKE):
         raise ValueError(f"a DuckLake's catalog has to be in PostgreSQL: {DUCKLAKE}dbname=... host=...")
-    if warehouse.startswith(DUCKLAKE):
-        _without_password(warehouse)
+    _without_password(warehouse)
     if warehouse.startswith(DUCKLAKE) and find_spec("psycopg2") is None:
         raise ValueError("a DuckLake needs more packages; pip install 'elasticity_assets[ducklake]'")
     return warehouse
@@ -347,7 +365,7 @@ def _warehouse(warehouse: str) -> str:
 
 def _in_s3(files: str) -> str:
     """Refuse object stores that DuckDB is not set up for here."""
-    if _is_url(files) and (not files.startswith("s3://") or urlsplit(files).password is not None):
+    if _is_url(files) and (not files.startswith("s3://") or _SECRET.search(unquote(files))):
         raise ValueError("give a folder, or s3://bucket/folder without credentials")
     return files
 
@@ -356,7 +374,7 @@ def _store(arrays: str) -> str:
     """Refuse a URL that no installed package can open, or that tells a password to whoever reads a log."""
     if not _is_url(arrays):
         return arrays
-    if urlsplit(arrays).password is not None:
+    if _SECRET.search(unquote(arrays)):
         raise ValueError("a password does not belong in a URL; leave credentials to the environment")
     import fsspec  # noqa: PLC0415  (it takes long, and most projects have a folder)
 

@@ -314,7 +314,9 @@ def test_a_ducklake_is_named_by_its_catalog(tmp_path: Path) -> None:
     assert settings.own_folder == tmp_path / "data"
 
 
-@pytest.mark.parametrize("files", ["gs://bucket/lake", "s3://key:hunter2@bucket/lake"])
+@pytest.mark.parametrize(
+    "files", ["gs://bucket/lake", "s3://key:hunter2@bucket/lake", "s3://key:hunt/hunter2@bucket/lake"]
+)
 def test_a_ducklakes_files_are_in_a_folder_or_s3(tmp_path: Path, files: str) -> None:
     with pytest.raises(SettingsError, match="ducklake_files: give a folder, or s3://") as error:
         load_settings(write(tmp_path, changed("ducklake_files", files)))
@@ -327,6 +329,17 @@ def test_a_ducklakes_files_are_in_a_folder_or_s3(tmp_path: Path, files: str) -> 
         ("ducklake:lake.ducklake", "has to be in PostgreSQL"),
         ("ducklake:postgres:host=catalog password=hunter2", "holds a password"),
         ("ducklake:postgres:postgresql://me:hunter2@catalog/elasticity", "holds a password"),
+        ("ducklake:postgres:host=catalog PASSWORD=hunter2", "holds a password"),
+        ("ducklake:postgres:host=catalog password = 'hunter2'", "holds a password"),
+        ("ducklake:postgres:host=catalog sslpassword=hunter2", "holds a password"),
+        ("ducklake:postgres:postgresql://me:hun/ter2hunter2@catalog/elasticity", "holds a password"),
+        ("ducklake:postgres:postgresql://me:hunter2%40%2F@catalog/elasticity", "holds a password"),
+        ("ducklake:postgres:postgresql://me%3Ahunter2@catalog/elasticity", "holds a password"),
+        ("ducklake:postgres:postgresql://catalog/elasticity?pass%77ord=hunter2", "holds a password"),
+        ("ducklake:postgres://me:hunter2@catalog/elasticity", "holds a password"),
+        ("ducklake:postgres:host=catalog passwort hunter2", "cannot be read as a connection string"),
+        ("ducklake:mysql:host=catalog password=hunter2", "has to be in PostgreSQL"),
+        ("postgres:host=catalog password=hunter2", "holds a password"),
     ],
 )
 def test_a_ducklake_needs_postgresql_and_holds_no_secret(tmp_path: Path, warehouse: str, why: str) -> None:
@@ -390,3 +403,19 @@ def test_a_file_that_is_not_utf_8_names_the_line(tmp_path):
     file.write_bytes("sales:\n  path: Käse\n".encode("latin-1"))
     with pytest.raises(SettingsError, match="line 2: cannot be read as UTF-8; save the file as UTF-8"):
         load_settings(file)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgres:host=shop Password=hunter2",
+        "mysql:host=shop passwd=hunter2",
+        "md:shop?motherduck_token=hunter2",
+    ],
+)
+def test_a_table_of_sales_is_named_without_secrets(tmp_path: Path, address: str) -> None:
+    content = changed("sales.table", {"database": address, "name": "main.weekly"})
+    del content["sales"]["path"]
+    with pytest.raises(SettingsError, match="holds a password") as error:
+        load_settings(write(tmp_path, content))
+    assert "hunter2" not in str(error.value)
