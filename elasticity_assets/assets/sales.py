@@ -30,6 +30,7 @@ def raw_sales(settings: dg.ResourceParam[Settings], warehouse: Warehouse) -> dg.
             **files,
             "rows in": report.rows_in,
             "rows rejected": checks.by_reason(report.rejected, report.examples),
+            **{f"rows without a partner in {files}": n for files, n in report.without_partner.items()},
         },
         check_results=[checks.files_are_there(report)],
     )

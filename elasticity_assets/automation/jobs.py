@@ -150,7 +150,7 @@ def sales_files_sensor(settings: SalesSettings) -> dg.SensorDefinition:
         description="Looks at the sales files each minute; starts ingest when they are new or changed, and at rest.",
     )
     def new_sales_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        files = _files_there(settings.path)
+        files = _files_there([*settings.path, *(path for join in settings.join for path in join.path)])
         if not files:
             return dg.SkipReason(f"there is no file {', '.join(settings.path)}")
         now, before = _fingerprint(files), json.loads(context.cursor or "{}")

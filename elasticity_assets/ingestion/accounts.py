@@ -28,6 +28,8 @@ class FilesReport:
         Rows rejected when their file was read, by reason, of all files in the warehouse.
     examples : dict of str to str
         Of reasons: the column in question and one of its values.
+    without_partner : dict of str to int
+        Rows of the files read that have no partner in a table beside the sales, by that table's files.
     """
 
     new: tuple[str, ...]
@@ -40,6 +42,7 @@ class FilesReport:
     rows_in: int
     rejected: dict[str, int]
     examples: dict[str, str]
+    without_partner: dict[str, int]
 
     @property
     def rows_usable(self) -> int:

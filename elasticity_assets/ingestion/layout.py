@@ -134,7 +134,7 @@ def examine(
     wanted : collection of str
         Column names: the header is the first line with most of them.
     sheet : str, optional
-        Of a workbook; by default the only one that holds the columns `wanted`.
+        Of a workbook; by default the only one that holds most of the columns `wanted`.
     header_line : int, optional
         Counted from 1; by default found.
 

@@ -67,7 +67,10 @@ def quoted_lines(lines: Iterable[str], delimiter: str, n_columns: int, digits: S
     """
 
     def is_row(line: str) -> bool:
-        found, _ = fields(line, delimiter)
+        found, inside = fields(line, delimiter)
+        while inside:  # as if the quote that does not close were text
+            more, inside = fields(found[-1][1:], delimiter)
+            found = [*found[:-1], *more]
         return len(found) == n_columns and all(re.search(r"\d", found[place]) for place in digits)
 
     stray: set[int] = set()

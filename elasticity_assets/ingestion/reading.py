@@ -12,12 +12,12 @@ from elasticity_assets.ingestion.layout import FileFormat
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
 
+Source = dict[str, str]
+"""Where a file's rows come from, as parts of a statement: {source}, {row} for one whole row, {line} for its number."""
 
-def row_source(layout: FileFormat) -> tuple[dict[str, str], dict[str, Any]]:
-    """Say where a file's rows come from: parts and parameters of a statement over {source}.
 
-    {row} names one whole row, {line} its number in the file.
-    """
+def row_source(layout: FileFormat) -> tuple[Source, dict[str, Any]]:
+    """Say where a file's rows come from, and the parameters of that."""
     row = "delivered_row"
     while row in map(str.casefold, layout.columns):  # a column of that name would hide the row
         row += "_"

@@ -5,7 +5,9 @@ taken in. All files are taken in together or, if one cannot be used, none.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -13,11 +15,14 @@ from typing import Any, NamedTuple
 import duckdb
 
 from elasticity_assets.ingestion.accounts import FilesReport, SalesFileError
-from elasticity_assets.ingestion.files import content_hash, escaped, find_files
-from elasticity_assets.ingestion.layout import FileFormat, examine
+from elasticity_assets.ingestion.files import escaped, find_files
+from elasticity_assets.ingestion.header import folded
+from elasticity_assets.ingestion.joins import JoinedTable, hashes_of_joined, load_joined, with_joined
+from elasticity_assets.ingestion.layout import FileFormat
 from elasticity_assets.ingestion.lines import SET_ASIDE, as_duckdb_reads, opened, write_copy
 from elasticity_assets.ingestion.quotes import QuotedLines, quoted_lines
 from elasticity_assets.ingestion.reading import (
+    Source,
     check_date_format,
     column_parts,
     delivered_columns,
@@ -27,6 +32,7 @@ from elasticity_assets.ingestion.reading import (
     row_source,
 )
 from elasticity_assets.ingestion.reasons import reasons_of_rows, told
+from elasticity_assets.ingestion.sources import SalesFile, SalesSource, attached
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sales_tables import check_controls
 from elasticity_assets.warehouse.sql import quoted, statement
@@ -77,25 +83,36 @@ def take_in_files(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
         raise SettingsError(f"sales.controls: {error}") from None
     check_date_format(connection, sales.date_format)
     connection.execute(statement("reading_macros"))
-    connection.execute("BEGIN")
-    try:
-        report = _take_in(connection, sales)
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+    with attached(connection, sales.table) as tables:
+        connection.execute("BEGIN")
+        try:
+            report = _take_in(connection, sales, tables)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
     return report
 
 
-def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> FilesReport:
+def _take_in(
+    connection: duckdb.DuckDBPyConnection, sales: SalesSettings, tables: Sequence[SalesSource]
+) -> FilesReport:
     for control in sales.controls:
         connection.execute(statement("add_control", control=quoted(control)))
     rows = connection.execute(statement("known_files")).fetchall()
     known = {file: _Known(file_id, digest, reading) for file_id, file, digest, reading in rows}
-    found = find_files(sales.path, known)
-    gone = {file: kept for file, kept in known.items() if not Path(file).exists()}
+    found: dict[str, tuple[SalesSource, int]] = {
+        file: (SalesFile(file), place) for file, place in find_files(sales.path, known).items()
+    }
+    found |= {table.name: (table, 0) for table in tables}
+    gone = {
+        name: kept for name, kept in known.items() if Path(name).is_absolute() and not Path(name).exists()
+    }
     not_named = sorted(set(known) - set(found) - set(gone))
-    reading = _reading(sales)
+    joined_files = hashes_of_joined(sales)
+    joined: list[JoinedTable] | None = None
+    without_partner: Counter[str] = Counter()
+    reading = _reading(sales, joined_files)
     outcome: dict[str, list[str]] = {
         "new": [],
         "changed": [],
@@ -103,9 +120,9 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
         "unchanged": [],
         "still_written": [],
     }
-    for file, place in found.items():
-        state = _state(file)
-        digest = content_hash(file)
+    for file, (source, place) in found.items():
+        state = source.state()
+        digest = source.content_hash(connection)
         old = known.get(file)
         kind = "changed" if old else "new"
         if old is None:
@@ -119,8 +136,9 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
             outcome["renamed" if kind == "renamed" else "unchanged"].append(file)
             continue
         file_id = _one(connection, "next_file_id")[0]
-        n_rows = _read(connection, file, file_id, sales)
-        if _state(file) != state:
+        joined = load_joined(connection, sales, joined_files) if joined is None else joined
+        n_rows, lonely = _read(connection, source, file_id, sales, joined)
+        if source.state() != state:
             # Half a file may have been read: keep what was there, and come back the next time.
             _forget(connection, file_id)
             outcome["still_written"].append(file)
@@ -130,6 +148,7 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
         if old is not None:
             _forget(connection, old.file_id)
         outcome[kind].append(file)
+        without_partner.update(lonely)
     rejected, examples = reasons_of_rows(connection, sales.columns)
     return FilesReport(
         **{kind: tuple(files) for kind, files in outcome.items()},
@@ -138,16 +157,12 @@ def _take_in(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Fil
         rows_in=_one(connection, "rows_of_files")[0],
         rejected=rejected,
         examples=examples,
+        without_partner=dict(without_partner),
     )
 
 
-def _state(file: str) -> tuple[int, int]:
-    status = Path(file).stat()
-    return status.st_size, status.st_mtime_ns
-
-
-def _reading(sales: SalesSettings) -> str:
-    """Return the settings that decide how rows are understood, as JSON."""
+def _reading(sales: SalesSettings, joined: Sequence[dict[str, str]]) -> str:
+    """Return what decides how rows are understood, as JSON: settings, and the content of tables beside the sales."""
     fields = {
         "columns",
         "period",
@@ -163,71 +178,156 @@ def _reading(sales: SalesSettings) -> str:
         "not_products",
         "controls",
     }
-    return json.dumps({"reader": READER, **sales.model_dump(include=fields)}, sort_keys=True)
+    of_joined = [
+        {"on": join.on, "sheet": join.sheet, "content": sorted(files.values())}
+        for join, files in zip(sales.join, joined, strict=True)
+    ]
+    return json.dumps(
+        {"reader": READER, "join": of_joined, **sales.model_dump(include=fields)}, sort_keys=True
+    )
 
 
-def _read(connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings) -> int:
-    """Insert a file's rows into `raw_sales`; return how many it delivers, counted apart from the parser."""
-    wanted = [*(name for name in sales.columns.model_dump().values() if name), *sales.controls]
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    delivered: SalesSource,
+    file_id: int,
+    sales: SalesSettings,
+    joined: Sequence[JoinedTable],
+) -> tuple[int, dict[str, int]]:
+    """Insert a file's rows into `raw_sales`.
+
+    Returns
+    -------
+    n_rows : int
+        How many it delivers, counted apart from the parser.
+    without_partner : dict of str to int
+        How many have no partner in each table beside the sales.
+    """
+    from_joined = {folded(name) for table in joined for name in table.columns}
+    named = [*(name for name in sales.columns.model_dump().values() if name), *sales.controls]
+    wanted = [name for name in named if folded(name) not in from_joined]
+    file = delivered.name
     with TemporaryDirectory(prefix="elasticity_sales.") as folder:
-        layout = examine(
-            connection,
-            file,
-            Path(folder),
-            encoding=sales.encoding,
-            delimiter=sales.delimiter,
-            decimal=sales.decimal,
-            wanted=wanted,
-            sheet=sales.sheet,
-        )
+        layout = delivered.examine(connection, Path(folder), sales, wanted)
+        reader = _Reader(connection, file, file_id, sales, joined)
         try:
             if layout.kind == "csv":
-                n_rows = _read_csv(connection, file, file_id, sales, layout, Path(folder))
+                n_rows = reader.read_csv(layout, Path(folder))
             else:
-                _insert(connection, file, file_id, sales, layout)
+                reader.insert(layout)
+                reader.judge(layout)
                 n_rows = _one(connection, "rows_of_parquet", {"path": escaped(layout.path)})[0]
-                _judge(connection, file, file_id, sales, layout)
         except duckdb.Error as error:
             raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
     n_read, n_usable = _one(connection, "file_rows", {"file_id": file_id})
     if not n_usable:
         reasons = told(*reasons_of_rows(connection, sales.columns, file_id))
         raise SalesFileError(f"{file} has no usable row of {n_read}" + (f": {reasons}" if reasons else ""))
-    return n_rows
+    return n_rows, reader.without_partner
 
 
-def _read_csv(
-    connection: duckdb.DuckDBPyConnection,
-    file: str,
-    file_id: int,
-    sales: SalesSettings,
-    layout: FileFormat,
-    folder: Path,
-) -> int:
-    """Insert the rows of a CSV file, each of its lines accounted for; return how many rows the lines hold."""
-    plain, count, set_aside = as_duckdb_reads(layout, folder)
-    n_rows = count.n_filled - layout.n_head
-    _insert(connection, file, file_id, sales, plain)
-    if _n_read(connection, file_id) != n_rows:
-        found = _quoted_lines(plain, sales)
-        n_rows -= found.n_continued
-        if found.stray:
-            _forget(connection, file_id)
-            connection.execute(statement("drop_malformed_lines"))
-            plain, set_aside = write_copy(layout, folder, found.stray)
-            _insert(connection, file, file_id, sales, plain)
-    if (n_read := _n_read(connection, file_id)) != n_rows:
-        raise SalesFileError(
-            f"{file} holds {n_rows} rows by its lines, but {n_read} by its quotes; look at the quotes in it"
+@dataclass
+class _Reader:
+    """Reads one file into `raw_sales`.
+
+    Attributes
+    ----------
+    without_partner : dict of str to int
+        Filled by `judge`: rows without a partner, by the files of each table beside the sales.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    file: str
+    file_id: int
+    sales: SalesSettings
+    joined: Sequence[JoinedTable]
+    without_partner: dict[str, int] = field(default_factory=dict)
+
+    def read_csv(self, layout: FileFormat, folder: Path) -> int:
+        """Insert the rows of a CSV file, each of its lines accounted for; return how many rows the lines hold."""
+        plain, count, set_aside = as_duckdb_reads(layout, folder)
+        n_rows = count.n_filled - layout.n_head
+        self.insert(plain)
+        if self._n_read() != n_rows:
+            found = _quoted_lines(plain, self.sales)
+            n_rows -= found.n_continued
+            if found.stray:
+                _forget(self.connection, self.file_id)
+                self.connection.execute(statement("drop_malformed_lines"))
+                plain, set_aside = write_copy(layout, folder, found.stray)
+                self.insert(plain)
+        if (n_read := self._n_read()) != n_rows:
+            raise SalesFileError(
+                f"{self.file} holds {n_rows} rows by its lines, but {n_read} by its quotes; look at the quotes in it"
+            )
+        self.judge(plain)
+        self.connection.execute(statement("shift_lines"), {"file_id": self.file_id})
+        self.connection.execute(statement("store_malformed_lines"), {"file_id": self.file_id})
+        self.connection.execute(statement("drop_malformed_lines"))
+        for number, line in enumerate(set_aside):
+            values = {"mark": f"{SET_ASIDE}{number}", "reason": line.reason, "row": line.text}
+            self.connection.execute(statement("name_set_aside"), {"file_id": self.file_id, **values})
+        return n_rows
+
+    def insert(self, layout: FileFormat) -> None:
+        """Insert the rows of a file of this layout, those apart that its parser does not understand."""
+        layout, source, of_source = self._source(layout)
+        sales = self.sales
+        columns = delivered_columns(self.file, layout, sales, source["row"])
+        not_products = not_products_pattern(self.connection, sales.not_products)
+        unit = discount_unit(self.connection, self.file, source, of_source, columns, sales)
+        values = {
+            "file_id": self.file_id,
+            "period": sales.period,
+            "first_week": sales.first_week,
+            "not_products": not_products,
+            **of_source,
+        }
+        self.connection.execute(
+            statement("read_file", **source, **column_parts(columns, sales, unit)), values
         )
-    _judge(connection, file, file_id, sales, plain)
-    connection.execute(statement("shift_lines"), {"file_id": file_id})
-    connection.execute(statement("store_malformed_lines"), {"file_id": file_id})
-    connection.execute(statement("drop_malformed_lines"))
-    for number, line in enumerate(set_aside):
-        values = {"mark": f"{SET_ASIDE}{number}", "reason": line.reason, "row": line.text, "file_id": file_id}
-        connection.execute(statement("name_set_aside"), values)
-    return n_rows
+
+    def judge(self, layout: FileFormat) -> None:
+        """Refuse unreadable controls, reject duplicates, name missing partners: what a file's rows together tell."""
+        own, (layout, source, of_source) = layout, self._source(layout)
+        suspects = _scarce_controls(self.connection, self.file_id, self.sales.controls)
+        if suspects:
+            columns = delivered_columns(self.file, layout, self.sales, source["row"])
+            ask = statement("readability_of_controls", **source, controls=readability(columns, suspects))
+            found = self.connection.execute(ask, of_source).fetchall()[0]
+            _refuse_unreadable(self.file, dict(zip(suspects, found, strict=True)))
+        if _has_duplicates(self.connection, self.file_id):
+            values = {"file_id": self.file_id, **of_source}
+            self.connection.execute(statement("reject_duplicates", **source), values)
+        if self.joined:
+            self.connection.execute(statement("find_without_partner", **source), of_source)
+            self._name_missing_partners(own)
+
+    def _name_missing_partners(self, own: FileFormat) -> None:
+        """Count the rows without a partner, and say so in the reason of those that lack a column for it."""
+        counts = dict(self.connection.execute(statement("rows_without_partner")).fetchall())
+        for number, table in enumerate(self.joined):
+            if number not in counts:
+                continue
+            self.without_partner[table.files] = counts[number]
+            missing = [
+                f"no {'price' if role == 'revenue' else role}"
+                for role, name in self.sales.columns
+                if name is not None and own.find(name) is None and folded(name) in map(folded, table.columns)
+            ]
+            names = ", ".join(Path(file).name for file in table.files.split(", "))
+            values = {"reasons": missing, "why": f": no partner in {names}", "number": number}
+            self.connection.execute(statement("name_missing_partner"), {"file_id": self.file_id, **values})
+
+    def _source(self, layout: FileFormat) -> tuple[FileFormat, Source, dict[str, Any]]:
+        """Say where rows come from, those of the tables beside the sales joined to them."""
+        source, of_source = row_source(layout)
+        if self.joined:
+            layout, source = with_joined(self.file, layout, source, self.joined, self.sales)
+        return layout, source, of_source
+
+    def _n_read(self) -> int:
+        return _one(self.connection, "rows_read", {"file_id": self.file_id})[0]
 
 
 def _quoted_lines(layout: FileFormat, sales: SalesSettings) -> QuotedLines:
@@ -239,43 +339,6 @@ def _quoted_lines(layout: FileFormat, sales: SalesSettings) -> QuotedLines:
     with opened(layout) as stream:
         lines = (line.decode("utf-8", errors="replace").rstrip("\r\n") for line in stream)
         return quoted_lines(lines, layout.delimiter, len(layout.columns), digits)
-
-
-def _n_read(connection: duckdb.DuckDBPyConnection, file_id: int) -> int:
-    return _one(connection, "rows_read", {"file_id": file_id})[0]
-
-
-def _insert(
-    connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings, layout: FileFormat
-) -> None:
-    """Insert the rows of a file of this layout, those apart that its parser does not understand."""
-    source, of_source = row_source(layout)
-    columns = delivered_columns(file, layout, sales, source["row"])
-    not_products = not_products_pattern(connection, sales.not_products)
-    unit = discount_unit(connection, file, source, of_source, columns, sales)
-    values = {
-        "file_id": file_id,
-        "period": sales.period,
-        "first_week": sales.first_week,
-        "not_products": not_products,
-        **of_source,
-    }
-    connection.execute(statement("read_file", **source, **column_parts(columns, sales, unit)), values)
-
-
-def _judge(
-    connection: duckdb.DuckDBPyConnection, file: str, file_id: int, sales: SalesSettings, layout: FileFormat
-) -> None:
-    """Refuse controls that cannot be read, and reject duplicates: what only a file's rows together tell."""
-    source, of_source = row_source(layout)
-    suspects = _scarce_controls(connection, file_id, sales.controls)
-    if suspects:
-        columns = delivered_columns(file, layout, sales, source["row"])
-        ask = statement("readability_of_controls", **source, controls=readability(columns, suspects))
-        found = connection.execute(ask, of_source).fetchall()[0]
-        _refuse_unreadable(file, dict(zip(suspects, found, strict=True)))
-    if _has_duplicates(connection, file_id):
-        connection.execute(statement("reject_duplicates", **source), {"file_id": file_id, **of_source})
 
 
 def _scarce_controls(

@@ -117,6 +117,20 @@ FROM (
 ) AS copies
 WHERE raw_sales.file_id = $file_id AND raw_sales.line = copies.line AND copies.nth > 1
 
+-- name: find_without_partner
+CREATE OR REPLACE TEMP TABLE without_partner AS
+SELECT {line} AS line, unnest(without_partner) AS number FROM {source} AS {row}
+
+-- name: rows_without_partner
+SELECT number, count(*) FROM without_partner GROUP BY number
+
+-- name: name_missing_partner
+UPDATE raw_sales
+SET reason = reason || $why
+WHERE file_id = $file_id
+    AND list_contains($reasons::VARCHAR[], reason)
+    AND line IN (SELECT line FROM without_partner WHERE number = $number)
+
 -- name: shift_lines
 -- Rows were numbered without the malformed lines among them: push each row down by those before it.
 UPDATE raw_sales

@@ -64,7 +64,7 @@ def write_sheet(
     folder : Path
         Where to write.
     sheet : str, optional
-        The sheet's name; by default the only one that holds all columns `wanted`.
+        The sheet's name; by default the only one that holds most of the columns `wanted`.
     wanted : collection of str
         Column names: the header is the first row with most of them.
     header_line : int, optional
@@ -111,7 +111,7 @@ def write_sheet(
 
 
 def _sheet(workbook: CalamineWorkbook, file: str, sheet: str | None, wanted: Collection[str]) -> str:
-    """Name the sheet that the settings name; else the only one that holds the columns wanted, or the first."""
+    """Name the sheet that the settings name; else the only one that holds most of the columns wanted."""
     names = [found.name for found in workbook.sheets_metadata if found.visible == SheetVisibleEnum.Visible]
     if sheet is not None:
         for like in (str, str.casefold):
@@ -124,17 +124,16 @@ def _sheet(workbook: CalamineWorkbook, file: str, sheet: str | None, wanted: Col
         raise SettingsError(f"sales.sheet: {file} has only hidden sheets; name one of {workbook.sheet_names}")
     if len(names) == 1 or not wanted:
         return names[0]
-    most = len({name.strip().casefold() for name in wanted})
-    holding = []
+    found = {}
     for name in names:
         top = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False, nrows=MOST_TITLE_LINES)
-        if any(n_found(_names(row), wanted) == most for row in top):
-            holding.append(name)
+        found[name] = max((n_found(_names(row), wanted) for row in top), default=0)
+    holding = [name for name in names if found[name] == max(found.values())]
     if len(holding) > 1:
         raise SettingsError(
             f"sales.sheet: {file} has several sheets with the columns, {', '.join(map(repr, holding))}; name one"
         )
-    return (holding or names)[0]
+    return holding[0]
 
 
 def _header_line(rows: Sequence[Sequence[Cell]], wanted: Collection[str]) -> int:

@@ -10,8 +10,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import NamedTuple
@@ -29,6 +27,7 @@ from tenacity import (
 
 from elasticity_assets.processes import has_gone
 from elasticity_assets.settings import DUCKLAKE
+from elasticity_assets.warehouse.extensions import load_extensions
 from elasticity_assets.warehouse.file import Build, Result, Say, Warehouse, WarehouseError
 from elasticity_assets.warehouse.postgres_lock import postgres_lock
 from elasticity_assets.warehouse.sql import quoted, statement
@@ -197,7 +196,7 @@ class DuckLakeWarehouse(Warehouse):
         in_object_store = "://" in self.files
         if not in_object_store:
             Path(self.files).mkdir(parents=True, exist_ok=True)
-        _load_extensions(connection, [*_EXTENSIONS, *(_OF_OBJECT_STORE if in_object_store else [])])
+        load_extensions(connection, [*_EXTENSIONS, *(_OF_OBJECT_STORE if in_object_store else [])], _REMEDY)
         if in_object_store and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
             server = urlsplit(endpoint)
             connection.execute(
@@ -265,31 +264,3 @@ def _refits(connection: duckdb.DuckDBPyConnection) -> Sequence[tuple[str, int]]:
     """Refits and their snapshots, the newest first."""
     of_refits = statement("ducklake_refits", database=quoted(DATABASE))
     return connection.execute(of_refits, {"prefix": _OF_REFIT}).fetchall()
-
-
-def _load_extensions(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
-    """Load DuckDB's extensions: from Python packages where they are installed, else as DuckDB installs them."""
-    for name in names:
-        try:
-            connection.execute(
-                statement("load_extension", extension=_packaged(name) or _downloaded(connection, name))
-            )
-        except duckdb.Error as error:
-            raise WarehouseError(
-                f"DuckDB's extension {name} cannot be loaded: {in_one_line(error)}; {_REMEDY}"
-            ) from None
-
-
-def _packaged(name: str) -> str | None:
-    """File of an extension that came as a Python package, quoted."""
-    package = f"duckdb_extension_{name}"
-    if find_spec(package) is None:
-        return None
-    file = files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-    return quoted(str(file), "'") if file.is_file() else None
-
-
-def _downloaded(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """Let DuckDB install an extension; its name, quoted."""
-    connection.execute(statement("install_extension", extension=quoted(name)))
-    return quoted(name)

@@ -33,9 +33,3 @@ FROM {database}.snapshots()
 WHERE author = 'elasticity_assets' AND starts_with(commit_message, $prefix)
 GROUP BY ALL
 ORDER BY snapshot_id DESC
-
--- name: load_extension
-LOAD {extension}
-
--- name: install_extension
-INSTALL {extension}

@@ -69,7 +69,8 @@ def cross_check(
 
 def files(**changes: object) -> FilesReport:
     names = dict.fromkeys(FilesReport.__dataclass_fields__, ())
-    return FilesReport(**{**names, "rejected": {}, "examples": {}, "rows_in": 1, **changes})  # type: ignore[arg-type]
+    empty: dict[str, object] = {"rejected": {}, "examples": {}, "without_partner": {}}
+    return FilesReport(**{**names, **empty, "rows_in": 1, **changes})  # type: ignore[arg-type]
 
 
 def weekly(**changes: object) -> WeeklyReport:

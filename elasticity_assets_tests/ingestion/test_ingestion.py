@@ -445,10 +445,11 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_time(
     write_lines(path, GOOD, "A,2024-01-08,1,1")
     original = take_in._read
 
-    def read_while_written(connection, file, file_id, sales) -> None:
-        original(connection, file, file_id, sales)
-        with Path(file).open("a") as stream:
+    def read_while_written(connection, source, *others):
+        found = original(connection, source, *others)
+        with Path(source.name).open("a") as stream:
             stream.write("A,2024-01-15,1,1\n")
+        return found
 
     monkeypatch.setattr(take_in, "_read", read_while_written)
     assert take_in_files(connection, sales_settings(path)).still_written == (str(path),)

@@ -44,6 +44,7 @@ def test_a_stray_quote_swallows_no_line(connection, tmp_path: Path) -> None:
         ([week(1), week(2, '"never closed'), week(3), week(4)], [3]),
         ([week(1, '"12 inch'), week(2, '"13 inch'), week(3)], [2, 3]),
         ([week(1, '"12 inch'), week(2, '"closed"'), week(3)], [2]),
+        ([week(1).replace(",5", ',"5'), week(2).replace("5,", '5",'), week(3)], [2, 3]),
         ([week(1, '12" pan'), week(2, '"12" pan'), week(3, '12" pan')], [3]),
         ([week(1, '"a\nb, c\n\nd"'), week(2, '"12 inch'), week(3, '"e\nf"'), week(4), "x,y"], [3, 6]),
         ([week(1), "P2\0,2024-01-01,5,2.5,x", week(3, '"12 inch'), week(4)], [3, 4]),

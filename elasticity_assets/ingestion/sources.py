@@ -1,0 +1,162 @@
+"""Where sales come from: files, and tables that exist already in other databases."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from elasticity_assets.ingestion.accounts import SalesFileError
+from elasticity_assets.ingestion.files import content_hash
+from elasticity_assets.ingestion.layout import FileFormat, examine
+from elasticity_assets.settings import SalesSettings, SalesTable, SettingsError, is_database_file
+from elasticity_assets.warehouse.extensions import load_extensions
+from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.words import in_one_line
+
+_DATABASE = quoted("sales_database")
+_REMEDY = "install them with pip install 'elasticity_assets[databases]', or let DuckDB download them"
+
+
+@dataclass(frozen=True)
+class SalesFile:
+    """A file of sales."""
+
+    name: str
+
+    def state(self) -> tuple[int, ...]:
+        """Tell whether it is still being written: its size and time of change."""
+        status = Path(self.name).stat()
+        return status.st_size, status.st_mtime_ns
+
+    def content_hash(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """SHA-256 of its bytes."""
+        return content_hash(self.name)
+
+    def examine(
+        self, connection: duckdb.DuckDBPyConnection, folder: Path, sales: SalesSettings, wanted: list[str]
+    ) -> FileFormat:
+        """Find out how it is laid out; see `layout.examine`."""
+        return examine(
+            connection,
+            self.name,
+            folder,
+            encoding=sales.encoding,
+            delimiter=sales.delimiter,
+            decimal=sales.decimal,
+            wanted=wanted,
+            sheet=sales.sheet,
+        )
+
+
+@dataclass(frozen=True)
+class DatabaseTable:
+    """A table of sales in an attached database.
+
+    Attributes
+    ----------
+    name : str
+        What messages and `sales_files` call it.
+    place : str
+        Its quoted name in SQL.
+    """
+
+    name: str
+    place: str
+
+    def state(self) -> tuple[int, ...]:
+        """Return nothing: a transaction sees a table as it was when it began."""
+        return ()
+
+    def content_hash(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """Hash of its rows, in whatever order they come."""
+        try:
+            return connection.execute(statement("hash_sales_table", table=self.place)).fetchall()[0][0]
+        except duckdb.Error as error:
+            raise SalesFileError(f"sales.table: {self.name} cannot be read: {in_one_line(error)}") from None
+
+    def examine(
+        self, connection: duckdb.DuckDBPyConnection, folder: Path, sales: SalesSettings, wanted: list[str]
+    ) -> FileFormat:
+        """Copy it to a Parquet file, whose rows have an order."""
+        file = str(folder / "table.parquet")
+        try:
+            connection.execute(statement("copy_sales_table", table=self.place, path=quoted(file, "'")))
+        except duckdb.Error as error:
+            raise SalesFileError(f"sales.table: {self.name} cannot be read: {in_one_line(error)}") from None
+        return examine(connection, file, folder)
+
+
+SalesSource = SalesFile | DatabaseTable
+
+
+@contextmanager
+def attached(
+    connection: duckdb.DuckDBPyConnection, table: SalesTable | None
+) -> Iterator[list[DatabaseTable]]:
+    """Attach a table's database for reading, and detach it in the end.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Outside a transaction.
+    table : SalesTable, optional
+
+    Yields
+    ------
+    The table, or none where there is none.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such database or table.
+    """
+    if table is None:
+        yield []
+        return
+    kind = _kind(table.database)
+    if kind in ("sqlite", "postgres"):
+        load_extensions(connection, [f"{kind}_scanner"], _REMEDY)
+    address = table.database.removeprefix("postgres:") if kind == "postgres" else table.database
+    options = "READ_ONLY" + (f", TYPE {kind}" if kind else "")
+    try:
+        connection.execute(
+            statement("attach_sales", address=quoted(address, "'"), database=_DATABASE, options=options)
+        )
+    except duckdb.Error as error:
+        raise SettingsError(
+            f"sales.table.database: {table.database} cannot be opened: {in_one_line(error)}"
+        ) from None
+    try:
+        yield [_table(connection, table)]
+    finally:
+        connection.execute(statement("detach_sales", database=_DATABASE))
+
+
+def _kind(database: str) -> str:
+    """DuckDB's type of a database: sqlite, postgres, or empty where DuckDB tells it by the address."""
+    if not is_database_file(database):
+        return "postgres" if database.startswith(("postgres:", "postgresql:")) else ""
+    try:
+        with Path(database).open("rb") as stream:
+            return "sqlite" if stream.read(15) == b"SQLite format 3" else ""
+    except OSError as error:
+        raise SettingsError(
+            f"sales.table.database: {database} cannot be read: {error.strerror}; name a database's file, or an "
+            "address such as postgres:host=shop dbname=sales"
+        ) from None
+
+
+def _table(connection: duckdb.DuckDBPyConnection, table: SalesTable) -> DatabaseTable:
+    """Find the table in the attached database."""
+    parts = next(csv.reader([table.name], delimiter="."))  # a name with a point stands in quotes
+    place = ".".join([_DATABASE, *map(quoted, parts)])
+    try:
+        connection.execute(statement("describe_sales_table", table=place))
+    except duckdb.Error as error:
+        raise SettingsError(
+            f"sales.table.name: {table.database} has no table {table.name!r}: {in_one_line(error)}"
+        ) from None
+    return DatabaseTable(f"table {table.name} of {table.database}", place)

@@ -1,0 +1,15 @@
+-- name: attach_sales
+ATTACH {address} AS {database} ({options})
+
+-- name: detach_sales
+DETACH {database}
+
+-- name: describe_sales_table
+SELECT * FROM {table} LIMIT 0
+
+-- name: hash_sales_table
+-- Of all rows, in whatever order: how many, and the sum of their hashes.
+SELECT concat(count(*), '-', coalesce(sum(hash(one_row)), 0)) FROM {table} AS one_row
+
+-- name: copy_sales_table
+COPY (SELECT * FROM {table}) TO {path} (FORMAT parquet)

@@ -1,0 +1,5 @@
+-- name: load_extension
+LOAD {extension}
+
+-- name: install_extension
+INSTALL {extension}
