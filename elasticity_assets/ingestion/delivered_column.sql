@@ -241,13 +241,13 @@ CREATE OR REPLACE TEMP MACRO start_of_label(x, period, first_week) AS
 
 -- A year, and the number or the English name of its period, as a label.
 CREATE OR REPLACE TEMP MACRO label_of_year(year, x) AS
-    concat(
-        regexp_replace(year, '\.0+$', ''), '-',
+    CASE WHEN regexp_full_match(year, '\d{4}(?:\.0+)?') THEN concat(
+        left(year, 4), '-',
         coalesce(
             CAST(month(coalesce(try_strptime(x, '%B'), try_strptime(x, '%b'))) AS VARCHAR),
             regexp_replace(x, '\.0+$', '')
         )
-    );
+    ) END;
 
 -- Period number 1 is the first of the year 2000: the day 2000-01-01, the week from Monday 2000-01-03, January 2000.
 CREATE OR REPLACE TEMP MACRO start_of_number(n, period) AS

@@ -300,22 +300,28 @@ SELECT
     coalesce(sum(abs(units)) FILTER (WHERE unusable), 0),
     coalesce(sum(abs(units)), 0)
 FROM (
-    SELECT units, reason IS NOT NULL AND reason NOT IN ('not a product', 'duplicate row') AS unusable FROM raw_sales
+    SELECT r.units, coalesce(r.reason NOT IN ('not a product', 'duplicate row'), u.line IS NOT NULL) AS unusable
+    FROM raw_sales AS r
+    LEFT JOIN (
+        SELECT file_id, line FROM unused_sales WHERE reason = 'period in the future'
+    ) AS u ON u.file_id = r.file_id AND u.line = r.line
 )
 
 -- name: unusable_row
-SELECT f.file, r.line, r.reason, left(r."row", 200)
-FROM raw_sales AS r
-JOIN sales_files AS f ON f.file_id = r.file_id
-WHERE r.reason = (
+SELECT file, line, reason, left("row", 200)
+FROM rejected_sales
+WHERE reason = (
     SELECT reason
-    FROM raw_sales
-    WHERE reason NOT IN ('not a product', 'duplicate row')
+    FROM (
+        SELECT reason FROM raw_sales WHERE reason NOT IN ('not a product', 'duplicate row')
+        UNION ALL
+        SELECT reason FROM unused_sales WHERE reason = 'period in the future'
+    )
     GROUP BY reason
     ORDER BY count(*) DESC, reason
     LIMIT 1
 )
-ORDER BY f.file, r.line
+ORDER BY file, line
 LIMIT 1
 
 -- name: weekly_contract
