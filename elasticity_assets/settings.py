@@ -522,7 +522,7 @@ def load_settings(file: Path | None = None) -> Settings:
         content = read_yaml(file)
     except FileNotFoundError:
         raise SettingsError(
-            f"{file}: no such file; `elasticity init SALES_FILE` writes one, ELASTICITY_CONFIG names another"
+            f"{file}: no such file; `elasticity init PATH` writes one, ELASTICITY_CONFIG names another"
         ) from None
     except YamlFileError as error:
         raise SettingsError(f"{file}: {error}") from None

@@ -7,6 +7,9 @@ import yaml
 
 from elasticity_assets.words import in_one_line
 
+OPEN = "# OPEN:"
+"""Begins the comment of a key that has no value yet, as `elasticity init` writes it where a person has to decide."""
+
 
 class YamlFileError(ValueError):
     """A file is no YAML, or says something twice; told in one line, without the file's name."""
@@ -39,11 +42,15 @@ def read_yaml(file: Path) -> Any:
     ------
     FileNotFoundError
     YamlFileError
-        If it cannot be read, is not UTF-8, is no YAML, or a section has a key twice.
+        If it cannot be read, is not UTF-8, is no YAML, a section has a key twice, or a key is open.
     """
     try:
         content = file.read_bytes()
-        return yaml.load(content.decode("utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
+        text = content.decode("utf-8")
+        read = yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
+        if OPEN in text and (found := _open_key(yaml.compose(text, yaml.SafeLoader), text.splitlines())):
+            raise YamlFileError(found)
+        return read
     except FileNotFoundError:
         raise
     except IsADirectoryError:
@@ -64,3 +71,19 @@ def read_yaml(file: Path) -> Any:
         raise YamlFileError(
             f"cannot be read as YAML: {in_one_line(getattr(error, 'reason', error))}"
         ) from None
+
+
+def _open_key(node: yaml.Node | None, lines: list[str], path: str = "") -> str | None:
+    """Tell of the first key without a value that is marked as open."""
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    for key, value in node.value:
+        name = f"{path}{key.value}" if isinstance(key, yaml.ScalarNode) else path
+        if isinstance(value, yaml.ScalarNode) and not value.value:
+            number = key.start_mark.line
+            _, mark, why = lines[number].partition(OPEN)
+            if mark:
+                return f"line {number + 1}: {name} is open: {why.strip()}; write it there"
+        elif found := _open_key(value, lines, f"{name}."):
+            return found
+    return None

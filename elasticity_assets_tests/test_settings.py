@@ -203,7 +203,7 @@ def test_a_mistake_is_one_line_that_names_file_and_key(tmp_path, content, reason
 
 
 def test_a_missing_or_unreadable_file_says_what_to_do(tmp_path):
-    with pytest.raises(SettingsError, match="elasticity init SALES_FILE"):
+    with pytest.raises(SettingsError, match="elasticity init PATH"):
         load_settings(tmp_path / "none.yaml")
     file = tmp_path / "latin.yaml"
     file.write_bytes("sales: Käse".encode("latin-1"))

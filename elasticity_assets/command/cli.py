@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,27 +42,37 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("sales_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def init(sales_file: Path) -> None:
-    """Look at a sales file, write elasticity.yaml for it, and say what was guessed."""
-    from elasticity_assets.ingestion import SalesFileError  # noqa: PLC0415
-    from elasticity_assets.ingestion.guess import guess_sales_file  # noqa: PLC0415
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+def init(paths: tuple[str, ...]) -> None:
+    """Look at sales files, folders or globs, and write elasticity.yaml for them.
 
+    Says what was decided and why. What cannot be told is open: it is marked in the file, with what is missing.
+    """
+    from elasticity_assets.ingestion import SalesFileError  # noqa: PLC0415
+    from elasticity_assets.ingestion.initial_settings import named_files, propose_settings  # noqa: PLC0415
+
+    named_files(paths)
     settings = settings_file()
     if settings.exists():
         raise SettingsError(
             f"{settings}: there already; move it away, or name another with ELASTICITY_CONFIG"
         )
     try:
-        guess = guess_sales_file(str(sales_file))
+        proposed = propose_settings(paths, settings.parent)
     except SalesFileError as error:
         _exit_if([str(error)])
         raise
     settings.parent.mkdir(parents=True, exist_ok=True)
-    path = os.path.relpath(sales_file.absolute(), settings.parent)
-    settings.write_text(guess.settings_text(path), encoding="utf-8")
-    click.echo("\n".join(guess.sentences))
-    click.echo(f"written to {settings}; check it, then run `elasticity refit`")
+    settings.write_text(proposed.text, encoding="utf-8")
+    click.echo("\n".join(proposed.sentences))
+    if proposed.open_keys:
+        click.echo(
+            f"{settings} is written, but open: {', '.join(proposed.open_keys)}; fill in what is marked OPEN, "
+            "then run `elasticity refit`",
+            err=True,
+        )
+    else:
+        click.echo(f"written to {settings}; check it, then run `elasticity refit`")
 
 
 @main.command()

@@ -110,6 +110,31 @@ def write_sheet(
     return WrittenSheet(path, name, tuple(names), types, line)
 
 
+def sheet_tops(file: str, n_rows: int) -> dict[str, list[list[str]]]:
+    """Read the first rows of each visible sheet of a workbook, as text.
+
+    Raises
+    ------
+    SalesFileError
+        If the file is no workbook that can be read.
+    """
+    try:
+        with closing(load_workbook(file)) as workbook:
+            sheets = [
+                found.name for found in workbook.sheets_metadata if found.visible == SheetVisibleEnum.Visible
+            ]
+            tops = {
+                name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=False, nrows=n_rows)
+                for name in sheets
+            }
+    except (CalamineError, OSError, ValueError) as error:
+        raise SalesFileError(
+            f"{file} is a ZIP archive, or a workbook that cannot be read ({in_one_line(error)}); "
+            "save it as CSV, Parquet or .xlsx"
+        ) from None
+    return {name: [[_text(cell, ".").strip() for cell in row] for row in top] for name, top in tops.items()}
+
+
 def _sheet(workbook: CalamineWorkbook, file: str, sheet: str | None, wanted: Collection[str]) -> str:
     """Name the sheet that the settings name; else the only one that holds most of the columns wanted."""
     names = [found.name for found in workbook.sheets_metadata if found.visible == SheetVisibleEnum.Visible]

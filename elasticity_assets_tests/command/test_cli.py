@@ -147,7 +147,8 @@ def test_init_writes_settings_that_load_and_never_overwrites_them(run: Run, fold
     simulated_sales().to_csv(folder / "sales.csv", index=False)
     result = run("init", "sales.csv")
     assert result.exit_code == 0
-    assert "units is column 'units'" in result.stdout
+    assert "sales.columns.units: units. Its name and its numbers say so" in result.stdout
+    assert "Tried on all" in result.stdout
     settings = load_settings(folder / "elasticity.yaml")
     assert settings.sales.columns.category == "category"
     assert [Path(path).name for path in settings.sales.path] == ["sales.csv"]
@@ -158,14 +159,31 @@ def test_init_writes_settings_that_load_and_never_overwrites_them(run: Run, fold
     assert (folder / "elasticity.yaml").read_bytes() == before
 
 
-def test_init_says_which_column_it_cannot_tell(run: Run, folder: Path) -> None:
+def test_init_marks_what_it_cannot_tell_and_refit_names_it(run: Run, folder: Path) -> None:
     pd.DataFrame({"product": ["a", "b"], "week": [1, 2], "colour": ["red", "blue"]}).to_csv(
         "odd.csv", index=False
     )
     result = run("init", "odd.csv")
-    assert result.exit_code == 1
-    assert "units" in result.stderr
-    assert not (folder / "elasticity.yaml").exists()
+    assert result.exit_code == 0
+    assert result.stderr.count("\n") == 1
+    assert "open: sales.columns.units, sales.columns.price" in result.stderr
+    assert "    units:  # OPEN: no column of units sold is found" in (folder / "elasticity.yaml").read_text()
+    refit = run("refit")
+    assert refit.exit_code == 2
+    assert refit.stderr.count("\n") == 1
+    assert "sales.columns.units is open" in refit.stderr
+
+
+def test_init_takes_folders_and_globs(run: Run, folder: Path) -> None:
+    (folder / "in").mkdir()
+    sales = simulated_sales()
+    sales.iloc[::2].to_csv("in/a.csv", index=False)
+    sales.iloc[1::2].to_csv("in/b.csv", index=False)
+    assert run("init", "in").exit_code == 0
+    assert load_settings(folder / "elasticity.yaml").sales.path == [str(folder / "in" / "*.csv")]
+    (folder / "elasticity.yaml").unlink()
+    assert run("init", "in/*.csv").exit_code == 0
+    assert load_settings(folder / "elasticity.yaml").sales.path == [str(folder / "in" / "*.csv")]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

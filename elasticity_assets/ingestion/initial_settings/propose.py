@@ -1,0 +1,272 @@
+"""The settings that `elasticity init` proposes for some files."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+
+from elasticity_assets.ingestion.delivered_column import DeliveredColumn
+from elasticity_assets.ingestion.initial_settings.amount_columns import AmountColumns, best_product
+from elasticity_assets.ingestion.initial_settings.column_names import calendar_part, ideas, name_strengths
+from elasticity_assets.ingestion.initial_settings.column_profiles import (
+    ColumnProfile,
+    amount,
+    profile_columns,
+)
+from elasticity_assets.ingestion.initial_settings.controls import find_controls
+from elasticity_assets.ingestion.initial_settings.costs import find_cost, find_regular_price
+from elasticity_assets.ingestion.initial_settings.decision import Decision, Remark, example
+from elasticity_assets.ingestion.initial_settings.delivered_files import (
+    SalesFiles,
+    load_delivered,
+    named_files,
+    settings_path,
+    sort_out,
+)
+from elasticity_assets.ingestion.initial_settings.joined_tables import JoinedTable, join_tables
+from elasticity_assets.ingestion.initial_settings.number_marks import decide_decimal
+from elasticity_assets.ingestion.initial_settings.periods import find_period
+from elasticity_assets.ingestion.initial_settings.prices import find_price
+from elasticity_assets.ingestion.initial_settings.products import find_not_products, find_products
+from elasticity_assets.ingestion.initial_settings.settings_text import settings_text
+from elasticity_assets.ingestion.initial_settings.trial import try_settings
+from elasticity_assets.ingestion.initial_settings.units import find_units
+from elasticity_assets.ingestion.initial_settings.wide_files import find_wide, unpivoted
+from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.words import in_one_line
+
+
+@dataclass(frozen=True)
+class ProposedSettings:
+    """What is known of some files, and what is open.
+
+    Attributes
+    ----------
+    decisions : tuple of Decision
+        Settings below `sales`.
+    remarks : tuple of Remark
+        What else is to be known.
+    text : str
+        The file `elasticity.yaml`.
+    """
+
+    decisions: tuple[Decision, ...]
+    remarks: tuple[Remark, ...]
+    text: str
+
+    @property
+    def open_keys(self) -> list[str]:
+        """Settings that a person has to fill in."""
+        return [f"sales.{decision.key}" for decision in self.decisions if decision.is_open]
+
+    def value(self, key: str) -> Any:
+        """Return what was decided for a key below `sales`; None where nothing was, or it is open."""
+        return next((decision.value for decision in self.decisions if decision.key == key), None)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was decided and why, a line each."""
+        lines = [
+            f"sales.{d.key}: OPEN: {d.why}" if d.is_open else f"sales.{d.key}: {_shown(d.value)}. {d.why}"
+            for d in self.decisions
+        ]
+        return list(map(in_one_line, [*lines, *(remark.why for remark in self.remarks)]))
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def propose_settings(arguments: Sequence[str], folder: Path, today: date | None = None) -> ProposedSettings:
+    """Propose settings for sales files.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Files, folders or globs.
+    folder : Path
+        Of the settings file, for relative paths.
+    today : date, optional
+        Dates far beyond it are none of sales.
+
+    Raises
+    ------
+    SettingsError
+        If an argument names nothing.
+    SalesFileError
+        If no file can be read.
+    """
+    with duckdb.connect() as connection, TemporaryDirectory() as scratch:
+        connection.execute(statement("reading_macros"))
+        files = sort_out(connection, named_files(arguments), Path(scratch))
+        wide = find_wide(files.sales[0].layout.columns)
+        if wide is not None:
+            long, reasons = unpivoted(connection, files, wide, folder)
+            if long is None:
+                decisions = [
+                    Decision("path", settings_path(arguments, files.sales, folder), _of_files(files, 0)),
+                    *reasons,
+                ]
+                return _proposed(decisions, [])
+            again = propose_settings([str(long)], folder, today)
+            why = (
+                f"{files.sales[0].path.name}: {wide.sentence}, written as the long file {long.name}; "
+                "run init again when it changes."
+            )
+            return _proposed(again.decisions, [Remark(why), *again.remarks])
+        n_rows, is_sample = load_delivered(connection, files.sales)
+        joined, not_joined = join_tables(connection, files.sales[0], files.beside)
+        decisions = [
+            Decision("path", settings_path(arguments, files.sales, folder), _of_files(files, n_rows))
+        ]
+        layout, remarks = _of_layout(files)
+        decisions += layout
+        remarks += [Remark(f"Left out: {why}.") for why in files.unreadable]
+        if is_sample:
+            remarks.append(Remark(f"Looked at are {n_rows:,} of the rows."))
+        kinds = dict(files.sales[0].layout.columns)
+        for table in joined:
+            kinds |= table.columns
+        found, notes = _of_columns(connection, kinds, n_rows, today or date.today())
+        decisions += [*_of_joins(joined, found, folder), *found]
+    remarks += [*notes, *not_joined]
+    if not any(decision.is_open for decision in decisions):
+        decisions, tried = try_settings(decisions, [file.path for file in files.sales])
+        remarks += tried
+    return _proposed(decisions, remarks)
+
+
+def _proposed(decisions: Sequence[Decision], remarks: Sequence[Remark]) -> ProposedSettings:
+    header = "Written by `elasticity init`; check it, then run `elasticity refit`."
+    return ProposedSettings(tuple(decisions), tuple(remarks), settings_text(header, decisions, remarks))
+
+
+def _of_files(files: SalesFiles, n_rows: int) -> str:
+    first = files.sales[0]
+    many = f"{len(files.sales)} files of the same columns" if len(files.sales) > 1 else first.path.name
+    return f"{n_rows:,} rows in {many}." if n_rows else f"{many}."
+
+
+def _of_layout(files: SalesFiles) -> tuple[list[Decision], list[Remark]]:
+    encodings = {file.encoding for file in files.sales if file.layout.kind == "csv"}
+    decisions = []
+    if len(encodings - {"utf-8"}) == 1 and (encoding := (encodings - {"utf-8"}).pop()) != "utf-16":
+        decisions.append(Decision("encoding", encoding, "Its bytes are no UTF-8."))
+    sheets = {file.sheet for file in files.sales if file.sheet}
+    if len(sheets) == 1:
+        decisions.append(Decision("sheet", sheets.pop(), "Its columns look most like sales."))
+    first = files.sales[0].layout
+    if first.header_line <= 1:
+        return decisions, []
+    why = f"The column names are on line {first.header_line} of {files.sales[0].path.name}, below titles."
+    return decisions, [Remark(why)]
+
+
+def _of_joins(joined: Sequence[JoinedTable], found: Sequence[Decision], folder: Path) -> list[Decision]:
+    """Name the joined tables whose columns are used."""
+    used: set[str] = set()
+    for decision in found:
+        if decision.key.startswith("columns.") or decision.key == "controls":
+            used |= set(decision.value if isinstance(decision.value, list) else [decision.value])
+    needed = [table for table in joined if used & set(table.columns)]
+    if not needed:
+        return []
+    value = [{"path": os.path.relpath(table.path.absolute(), folder), "on": table.on} for table in needed]
+    why = "; ".join(
+        f"{table.path.name} has {example(*sorted(used & set(table.columns)))}, and a row for "
+        f"{table.share:.0%} of the sales' rows"
+        for table in needed
+    )
+    return [Decision("join", value, f"Tables beside the sales: {why}.")]
+
+
+def _of_columns(
+    connection: duckdb.DuckDBPyConnection, kinds: dict[str, str], n_rows: int, today: date
+) -> tuple[list[Decision], list[Remark]]:
+    profiles = profile_columns(connection, kinds)
+    period = find_period(connection, profiles, today)
+    left = {name: p for name, p in profiles.items() if name not in period.columns and not calendar_part(name)}
+    decimal = decide_decimal([p for p in left.values() if p.is_number and _is_amount(p)])
+    mark = decimal.value if decimal is not None and decimal.value else "."
+    _read_rows(connection, profiles, mark, period.day)
+    day = '"period of row"' if period.day is not None else None
+    things = find_products(connection, left, n_rows, day)
+    taken = {d.value for d in things.decisions}
+    amounts = AmountColumns(
+        connection, {name: p for name, p in left.items() if name not in taken}, mark, things.product
+    )
+    money, notes = _money(amounts)
+    decisions = [*things.decisions, *period.decisions, *money]
+    remarks = [*things.remarks, *notes]
+    if decimal is not None and (decimal.is_open or decimal.value == ","):
+        decisions.append(decimal)
+    taken |= {d.value for d in money if isinstance(d.value, str)}
+    controls, notes = find_controls({name: p for name, p in left.items() if name not in taken}, n_rows)
+    remarks += notes
+    if controls is not None:
+        decisions.append(controls)
+    if things.product is not None:
+        units = next(d.value for d in money if d.key == "columns.units")
+        totals, notes = find_not_products(connection, profiles[things.product], day, units, things.store)
+        remarks += notes
+        if totals is not None:
+            decisions.append(totals)
+    if things.category is None and things.product is not None:
+        remarks.append(Remark("No column of categories is taken: everything is one category, 'all'."))
+    return decisions, remarks
+
+
+def _money(amounts: AmountColumns) -> tuple[list[Decision], list[Remark]]:
+    """Decide units, price or revenue, and what goes with them."""
+    product = best_product(amounts)
+    if isinstance(product, str):
+        units, product = Decision("columns.units", None, product), None
+    else:
+        units = find_units(amounts, product)
+    price = find_price(amounts, units.value, product)
+    decisions, remarks = [units, *price.decisions], list(price.remarks)
+    value = {d.key.removeprefix("columns."): d.value for d in decisions}
+    if units.value is None or not (value.get("price") or value.get("revenue")):
+        return decisions, remarks
+    paid = (
+        quoted(value["price"])
+        if value.get("price")
+        else f"({quoted(value['revenue'])} / nullif({quoted(units.value)}, 0))"
+    )
+    taken = {name for name in value.values() if name}
+    found = [find_cost(amounts, units.value, paid, taken)]
+    if "regular_price" not in value and "discount" not in value:
+        found.append(find_regular_price(amounts, paid, taken))
+    decisions += [decision for decision, _ in found if decision is not None]
+    return decisions, [*remarks, *(remark for _, notes in found for remark in notes)]
+
+
+def _is_amount(profile: ColumnProfile) -> bool:
+    """Whether its numbers may be units or money, and no codes."""
+    strengths = name_strengths(profile.name)
+    if "code" in ideas(profile.name):
+        return False
+    return not strengths or bool(
+        set(strengths) & {"units", "price", "revenue", "regular_price", "discount", "cost", "promo"}
+    )
+
+
+def _read_rows(
+    connection: duckdb.DuckDBPyConnection, profiles: dict[str, ColumnProfile], decimal: str, day: str | None
+) -> None:
+    """Make the table `read_rows`: amounts as numbers, all else as text, and each row's period."""
+    columns = []
+    for name, profile in profiles.items():
+        column = DeliveredColumn(f"delivered.{quoted(name)}", profile.kind, decimal)
+        is_amount = profile.is_number and _is_amount(profile)
+        value = amount(column.place, profile.kind, decimal) if is_amount else column.text
+        if profile.is_date_type:
+            value = f"CAST({column.place} AS VARCHAR)"
+        columns.append(f"{value} AS {quoted(name)}")
+    columns.append(f'{day or "NULL"} AS "period of row"')
+    connection.execute(statement("read_rows", columns=", ".join(columns)))

@@ -1,0 +1,2 @@
+-- name: read_rows
+CREATE OR REPLACE TEMP TABLE read_rows AS SELECT {columns} FROM delivered

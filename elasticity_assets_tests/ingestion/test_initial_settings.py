@@ -1,0 +1,338 @@
+"""What `elasticity init` decides, leaves open and says, kind by kind."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from elasticity_assets.ingestion import SalesFileError
+from elasticity_assets.ingestion.initial_settings import ProposedSettings, propose_settings
+from elasticity_assets.settings import SettingsError, load_settings
+from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets_tests.support.sales_files import REPOSITORY, ingest, weekly_sales
+
+pytestmark = pytest.mark.quick
+
+ONLINE_RETAIL = REPOSITORY.parent / "shared" / "data" / "online_retail.parquet"
+MONDAYS = [date(2022, 1, 3) + timedelta(7 * week) for week in range(20)]
+TODAY = date(2024, 6, 1)
+PRODUCTS = ("TEA", "SOAP", "RICE")
+
+
+def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]], delimiter: str = ",") -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, delimiter=delimiter).writerows([header, *rows])
+    return path
+
+
+def sold(row: Callable[..., Sequence[object]], days: Sequence[date] = MONDAYS) -> list[Sequence[object]]:
+    """Rows of three products in all periods: of the product, the day, the units and the price paid."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for number, product in enumerate(PRODUCTS):
+        for day in days:
+            price = round((1.97 + number) * float(rng.choice((1.0, 1.0, 0.9, 0.8))), 2)
+            units = int(rng.poisson(60 * (number + 1) * (price / (1.97 + number)) ** -2)) + 1
+            rows.append(row(product, day, units, price))
+    return rows
+
+
+def proposed(tmp_path: Path, header: str, row: Callable[..., Sequence[object]], **others) -> ProposedSettings:
+    write(tmp_path / "sales.csv", header.split(","), sold(row, **others))
+    return propose_settings([str(tmp_path / "sales.csv")], tmp_path, TODAY)
+
+
+def read(connection, found: ProposedSettings, folder: Path):
+    """Weekly sales of the proposed settings, which load and leave nothing open."""
+    assert found.open_keys == []
+    (folder / "elasticity.yaml").write_text(found.text, encoding="utf-8")
+    _, weekly = ingest(connection, load_settings(folder / "elasticity.yaml").sales)
+    return weekly
+
+
+@pytest.fixture
+def connection(warehouse_file: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+    with warehouse_file.write() as connection:
+        yield connection
+
+
+def columns(found: ProposedSettings) -> dict[str, str]:
+    return {d.key.removeprefix("columns."): d.value for d in found.decisions if d.key.startswith("columns.")}
+
+
+def test_the_sample_is_read_as_its_settings_say(tmp_path: Path) -> None:
+    file = next((REPOSITORY / "data" / "sample").glob("*.csv"))
+    found = propose_settings([str(file)], tmp_path)
+    (tmp_path / "elasticity.yaml").write_text(found.text, encoding="utf-8")
+    ours = load_settings(REPOSITORY / "elasticity.yaml").sales
+    assert load_settings(tmp_path / "elasticity.yaml").sales.model_copy(update={"path": ours.path}) == ours
+
+
+def test_a_web_shop_is_read(tmp_path: Path) -> None:
+    if not ONLINE_RETAIL.exists():
+        pytest.skip(f"needs {ONLINE_RETAIL.name} beside the project, in ../shared/data")
+    found = propose_settings([str(ONLINE_RETAIL)], tmp_path)
+    assert columns(found) == {
+        "product": "StockCode", "period": "InvoiceDate", "units": "Quantity", "price": "UnitPrice",
+        "description": "Description",
+    }  # fmt: skip
+    assert any("POST, DOT" in sentence for sentence in found.sentences)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("date,article,Quantity,unit_price", lambda p, d, u, e: (d, p, u, f"{e:.2f} €".replace(".", ","))),
+        ("Date,SKU,Units,Revenue", lambda p, d, u, e: (f"{d:%m/%d/%Y}", p, u, f"${u * e * 100:,.2f}")),
+        ("date,sku,units,price", lambda p, d, u, e: (d, p, f"{u * 9:,}", round(e * 100))),
+        ("CALENDAR_DATE,Item Description,Bottles Sold,Sale (Dollars)",
+         lambda p, d, u, e: (f"{d:%m/%d/%y}", p, u, f"{u * e:.2f}")),
+        ("Product,Order Date,Quantity,Price", lambda p, d, u, e: (p, f"{d:%d/%m/%y}", u, e)),
+        ("Date,SKU,Units,Price", lambda p, d, u, e: ((d - date(1899, 12, 30)).days, p, u, e)),
+        ("sku,year,week,units,price", lambda p, d, u, e: (p, d.isocalendar().year, d.isocalendar().week, u, e)),
+        ("Kauf am,Erzeugnis,Verkaufte Stück,Erlös", lambda p, d, u, e: (f"{d:%d.%m.%Y}", p, u, f"{u * e:.2f}")),
+    ],
+    ids=["euro", "dollars", "thousands", "bottles", "two-digit year", "excel", "year and week", "german"],
+)  # fmt: skip
+def test_values_are_read_as_written(connection, tmp_path: Path, header: str, row: Callable) -> None:
+    weekly = read(connection, proposed(tmp_path, header, row), tmp_path)
+    assert (weekly.rows_used, weekly.n_products, weekly.n_periods) == (60, 3, 20)
+    starts = sorted({row[1] for row in weekly_sales(connection)})
+    assert starts[0].isocalendar()[:2] == MONDAYS[0].isocalendar()[:2]
+    prices = [row[3] for row in weekly_sales(connection) if row[0] == "TEA"]
+    ratio = max(prices) / min(prices)
+    assert ratio == pytest.approx(1.25, rel=0.02)
+
+
+def test_real_dates_come_before_parts_of_the_calendar(connection, tmp_path: Path) -> None:
+    months = [date(2021 + month // 12, month % 12 + 1, 1) for month in range(36)]
+    found = proposed(
+        tmp_path,
+        "product_id,month_year,qty,unit_price,month,year",
+        lambda p, d, u, e: (p, f"{d:%d-%m-%Y}", u, e, d.month, d.year),
+        days=months,
+    )
+    assert (found.value("period"), found.value("date_format")) == ("month", "%d-%m-%Y")
+    assert columns(found)["period"] == "month_year"
+    assert read(connection, found, tmp_path).n_periods == 36
+
+
+def test_a_bare_number_that_repeats_is_refused_with_the_reason(tmp_path: Path) -> None:
+    days = [date(2021, 1, 4) + timedelta(7 * week) for week in range(104)]
+    found = proposed(
+        tmp_path, "sku,week,units,price", lambda p, d, u, e: (p, d.isocalendar().week, u, e), days=days
+    )
+    assert found.open_keys == ["sales.columns.period"]
+    assert "would repeat every year" in found.text
+
+
+@pytest.mark.parametrize(
+    ("days", "date_format"),
+    [
+        ([date(2022, month, 1) for month in range(1, 13)], "%d/%m/%Y"),  # the months of a year
+        ([date(2022, 1, 3) + timedelta(7 * week) for week in range(12)], "%d/%m/%Y"),
+        ([date(2022, 3, 2), date(2022, 5, 3), date(2022, 6, 1), date(2022, 8, 4), date(2022, 9, 7)], None),
+    ],
+    ids=["twelve months", "weeks", "neither"],
+)
+def test_day_and_month_are_told_apart_by_evidence_or_left_open(
+    tmp_path: Path, days: list[date], date_format: str | None
+) -> None:
+    found = proposed(
+        tmp_path, "sku,date,units,price", lambda p, d, u, e: (p, f"{d:%d/%m/%Y}", u, e), days=days
+    )
+    assert found.value("date_format") == date_format
+    if date_format is None:
+        assert found.open_keys == ["sales.date_format"]
+        assert "%d/%m/%Y" in found.text
+        assert "%m/%d/%Y" in found.text
+
+
+@pytest.mark.parametrize(
+    ("label", "period"),
+    [
+        (lambda d: f"{d:%G-W%V}", "week"),
+        (lambda d: f"W{d:%V} {d:%G}", "week"),
+        (lambda d: f"{d:%Y%m}", "month"),
+        (lambda d: f"Q{(d.month + 2) // 3} {d.year}", "quarter"),
+    ],
+)
+def test_labels_of_periods_are_read(
+    connection, tmp_path: Path, label: Callable[[date], str], period: str
+) -> None:
+    step = {"week": 7, "month": 31, "quarter": 92}[period]
+    days = [date(2020, 1, 6) + timedelta(step * n) for n in range(20)]
+    found = proposed(tmp_path, "sku,period,units,price", lambda p, d, u, e: (p, label(d), u, e), days=days)
+    assert found.value("period") == period
+    assert read(connection, found, tmp_path).n_periods == 20
+
+
+def test_thousands_or_decimals_are_left_open_where_nothing_tells(tmp_path: Path) -> None:
+    found = proposed(
+        tmp_path, "sku,date,units,price", lambda p, d, u, e: (p, d, f"{1 + u % 9},{u:03}", round(e))
+    )
+    assert "sales.decimal" in found.open_keys
+    assert "may be thousands or decimals" in found.text
+
+
+def test_a_discount_is_taken_off_the_list_price_only(connection, tmp_path: Path) -> None:
+    lists = dict(zip(PRODUCTS, (2.0, 3.0, 4.0), strict=True))
+    found = proposed(
+        tmp_path,
+        "Product ID,Date,Units Sold,Price,Discount",
+        lambda p, d, u, e: (p, d, u, lists[p], round(100 * (1 - e / lists[p]), 1)),
+    )
+    assert (columns(found)["discount"], found.value("discount_unit")) == ("Discount", "percent")
+    read(connection, found, tmp_path)
+    assert len({row[3] for row in weekly_sales(connection)}) > 3
+    paid = proposed(
+        tmp_path,
+        "Product ID,Date,Units Sold,Price,Discount",
+        lambda p, d, u, e: (p, d, u, e, round(100 * (1 - e / lists[p]), 1)),
+    )
+    assert "discount" not in columns(paid)
+    assert any("it is what was paid" in sentence for sentence in paid.sentences)
+
+
+def test_the_revenue_tells_what_was_paid(tmp_path: Path) -> None:
+    found = proposed(
+        tmp_path,
+        "sku,date,qty,list price,sales",
+        lambda p, d, u, e: (p, d, u, 1.97 + PRODUCTS.index(p), f"{u * e:.2f}"),
+    )
+    assert columns(found)["revenue"] == "sales"
+    assert columns(found)["regular_price"] == "list price"
+
+
+def test_arithmetic_tells_columns_without_speaking_names(tmp_path: Path) -> None:
+    found = proposed(tmp_path, "sku,date,a,b,c", lambda p, d, u, e: (p, d, f"{u * e:.2f}", u, e))
+    assert (columns(found)["units"], columns(found)["price"]) == ("b", "c")
+    assert any("'b' x 'c' is 'a'" in sentence for sentence in found.sentences)
+
+
+def test_the_total_of_a_line_is_no_price(tmp_path: Path) -> None:
+    found = proposed(tmp_path, "sku,date,qty,price", lambda p, d, u, e: (p, d, u, f"{u * e:.2f}"))
+    assert columns(found)["revenue"] == "price"
+
+
+def test_sales_are_units_where_only_they_are_whole(tmp_path: Path) -> None:
+    found = proposed(tmp_path, "sku,date,sales,price", lambda p, d, u, e: (p, d, u, e))
+    assert columns(found)["units"] == "sales"
+    revenue = proposed(tmp_path, "sku,date,sales,price", lambda p, d, u, e: (p, d, f"{u * e:.2f}", e))
+    assert revenue.open_keys == ["sales.columns.units"]
+    assert "so it is a revenue" in revenue.text
+
+
+def test_promotions_become_controls_and_texts_are_offered(connection, tmp_path: Path) -> None:
+    found = proposed(
+        tmp_path,
+        "date,sku,units,price,Promo,Promo Type",
+        lambda p, d, u, e: (d, p, u, e, "Yes" if u % 3 else "No", "Leaflet" if u % 3 else "None"),
+    )
+    assert found.value("controls") == ["Promo"]
+    assert any("Promo Type=Leaflet" in sentence for sentence in found.sentences)
+    read(connection, found, tmp_path)
+
+
+def test_totals_are_named_and_left_out(connection, tmp_path: Path) -> None:
+    rows = sold(lambda p, d, u, e: (p, d, u, e))
+    totals = [("Everything", day, sum(row[2] for row in rows if row[1] == day), 3.0) for day in MONDAYS]
+    file = write(tmp_path / "sales.csv", ["sku", "date", "units", "price"], [*rows, *totals])
+    found = propose_settings([str(file)], tmp_path, TODAY)
+    assert found.value("not_products") == ["Everything"]
+    assert read(connection, found, tmp_path).n_products == 3
+
+
+def test_titles_above_and_totals_below_are_told_apart(connection, tmp_path: Path) -> None:
+    rows = sold(lambda p, d, u, e: (d, p, u, e))
+    lines = [
+        ["Sales report", "", "", ""],
+        ["", "", "", ""],
+        ["Date", "SKU", "Units", "Price"],
+        *rows,
+        ["Grand Total", "", 9, ""],
+    ]
+    write(tmp_path / "sales.csv", lines[0], lines[1:])
+    found = propose_settings([str(tmp_path / "sales.csv")], tmp_path, TODAY)
+    assert read(connection, found, tmp_path).rows_used == 60
+    frame = pd.DataFrame(lines)
+    frame.to_excel(tmp_path / "sales.xlsx", index=False, header=False)
+    found = propose_settings([str(tmp_path / "sales.xlsx")], tmp_path, TODAY)
+    assert found.open_keys == []
+    assert any("on line 3" in sentence for sentence in found.sentences)
+
+
+def test_a_wide_file_is_told_apart_and_read_with_its_prices(connection, tmp_path: Path) -> None:
+    rows = {product: [product] for product in PRODUCTS}
+    prices = {product: [product] for product in PRODUCTS}
+    for product, _, units, price in sold(lambda *values: values):
+        rows[product].append(units)
+        prices[product].append(price)
+    header = ["product", *map(str, MONDAYS)]
+    file = write(tmp_path / "sales.csv", header, list(rows.values()))
+    found = propose_settings([str(file)], tmp_path, TODAY)
+    assert "sales.columns.price" in found.open_keys
+    assert "20 periods: a wide file" in found.text
+    of_prices = write(tmp_path / "prices.csv", header, list(prices.values()))
+    found = propose_settings([str(file), str(of_prices)], tmp_path, TODAY)
+    assert read(connection, found, tmp_path).n_product_periods == 60
+
+
+def test_tables_beside_the_sales_are_joined(tmp_path: Path) -> None:
+    write(tmp_path / "sales.csv", ["sku", "week", "units"], sold(lambda p, d, u, e: (p, d, u)))
+    write(tmp_path / "prices.csv", ["sku", "week", "price"], sold(lambda p, d, u, e: (p, d, e)))
+    names = [(product, product.title(), "Food") for product in PRODUCTS]
+    write(tmp_path / "products.csv", ["sku", "product name", "category"], names)
+    found = propose_settings([str(tmp_path)], tmp_path, TODAY)
+    assert found.value("path") == "sales.csv"
+    assert [(table["path"], table["on"]) for table in found.value("join")] == [
+        ("prices.csv", ["sku", "week"]),
+        ("products.csv", ["sku"]),
+    ]
+    assert columns(found)["price"] == "price"
+    assert columns(found)["description"] == "product name"
+
+
+def test_files_of_one_shape_are_one_glob(connection, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    rows = sold(lambda p, d, u, e: (p, d, u, e))
+    for number in range(3):
+        write(tmp_path / "in" / f"{number}.csv", ["sku", "date", "units", "price"], rows[number::3])
+    found = propose_settings([str(tmp_path / "in")], tmp_path, TODAY)
+    assert found.value("path") == "in/*.csv"
+    assert read(connection, found, tmp_path).rows_used == 60
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        ("sku,price", lambda p, d, u, e: (p, e), "a mere price list"),
+        ("sku,date,price", lambda p, d, u, e: (p, d, e), "each line is one item sold"),
+        ("sku,date,units", lambda p, d, u, e: (p, d, u), "no column of prices or revenue"),
+        ("date,units,price", lambda p, d, u, e: (d, u, e), "no column of products"),
+    ],
+    ids=["price list", "items", "no price", "no product"],
+)
+def test_a_file_of_another_shape_is_told_what_would_do(
+    tmp_path: Path, header: str, row: Callable, said: str
+) -> None:
+    found = proposed(tmp_path, header, row)
+    assert found.open_keys
+    assert said in found.text
+    (tmp_path / "elasticity.yaml").write_text(found.text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"line \d+: sales\.[a-z_.]+ is open: ") as caught:
+        load_settings(tmp_path / "elasticity.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(SalesFileError, match=r"empty\.csv"):
+        propose_settings([str(tmp_path / "empty.csv")], tmp_path)
+    with pytest.raises(SettingsError, match="nowhere"):
+        propose_settings([str(tmp_path / "nowhere*.csv")], tmp_path)
