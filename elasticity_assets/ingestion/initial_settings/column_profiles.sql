@@ -2,8 +2,12 @@
 CREATE OR REPLACE TEMP TABLE column_values AS
 SELECT {text} AS x, count(*) AS n FROM delivered GROUP BY ALL
 
+-- name: some_numbers_have_marks
+-- Whether values with a digit hold anything but digits.
+SELECT coalesce(bool_or(regexp_matches(x, '\d') AND NOT regexp_full_match(x, '-?\d+')), false) FROM column_values
+
 -- name: read_column_numbers
--- How the values read as numbers; only those with a digit can be one.
+-- How the values read as numbers.
 CREATE OR REPLACE TEMP TABLE column_numbers AS
 SELECT
     *,
