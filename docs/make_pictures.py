@@ -12,7 +12,14 @@ import graphviz
 IMAGES = Path(__file__).parent / "images"
 
 LAYERS = (
-    ("what starts it", {"command": "the elasticity command", "definitions": "what Dagster loads"}),
+    (
+        "what starts it",
+        {
+            "command": "the elasticity command",
+            "component": "in your Dagster project",
+            "definitions": "what Dagster loads",
+        },
+    ),
     (
         "what Dagster runs",
         {

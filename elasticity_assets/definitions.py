@@ -18,17 +18,15 @@ from elasticity_assets.assets import (
 )
 from elasticity_assets.automation.failure_webhook import failure_webhook
 from elasticity_assets.automation.jobs import (
-    check_ages,
-    cross_check,
     cross_check_schedule,
     daily_age_check,
-    ingest,
-    refit,
+    jobs_of,
     refit_sensor,
     sales_files_sensor,
     weekly_schedule,
     with_freshness_policy,
 )
+from elasticity_assets.automation.names import STANDING_ALONE, Names, under_prefix
 from elasticity_assets.automation.partitions import Categories, categories_of
 from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.side_by_side import fitter_resource
@@ -40,6 +38,7 @@ def build_definitions(
     settings: Settings,
     resource_overrides: Mapping[str, Any] | None = None,
     loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+    names: Names = STANDING_ALONE,
 ) -> dg.Definitions:
     """Bind assets, jobs, schedules, sensors and resources to settings.
 
@@ -50,6 +49,8 @@ def build_definitions(
         Instead of those that the settings describe: settings, warehouse, unlocked_warehouse, array_store, svi_fit.
     loggers : mapping of str to LoggerDefinition, optional
         Instead of Dagster's own.
+    names : Names
+        With a prefix, they may be merged with other definitions.
     """
     warehouse = warehouse_of(settings)
     resources = {
@@ -58,29 +59,35 @@ def build_definitions(
         "unlocked_warehouse": warehouse_of(settings, locks_runs=False),
         "array_store": ArrayStore(folder=settings.arrays_folder),
         "svi_fit": fitter_resource(settings),
+        **(resource_overrides or {}),
     }
+    assets = [
+        asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule)).map_asset_specs(
+            partial(with_partitions, categories=categories_of(warehouse))
+        )
+        for asset in dg.load_assets_from_modules(
+            [sales, model_input, posterior, evidence, elasticity, promotion, published, report]
+        )
+        if isinstance(asset, dg.AssetsDefinition)
+    ]
+    jobs = jobs_of(names, [key.path[-1] for asset in assets for key in asset.keys])
     return dg.Definitions(
-        assets=[
-            asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule)).map_asset_specs(
-                partial(with_partitions, categories=categories_of(warehouse))
-            )
-            for asset in dg.load_assets_from_modules(
-                [sales, model_input, posterior, evidence, elasticity, promotion, published, report]
-            )
-            if isinstance(asset, dg.AssetsDefinition)
-        ],
-        asset_checks=[published.every_category_is_recent],
-        jobs=[ingest, refit, cross_check, check_ages],
+        assets=under_prefix([*assets, published.every_category_is_recent], names),
+        jobs=[jobs.ingest, jobs.refit, jobs.cross_check, jobs.check_ages],
         schedules=[
-            weekly_schedule(settings.schedule),
-            cross_check_schedule(settings.cross_check, settings.schedule),
-            daily_age_check(settings.schedule),
+            weekly_schedule(jobs, settings.schedule, names),
+            cross_check_schedule(jobs, settings.cross_check, settings.schedule, names),
+            daily_age_check(jobs, settings.schedule, names),
         ],
-        sensors=[sales_files_sensor(settings.sales), refit_sensor(warehouse), failure_webhook],
-        # One process a run: one a step would compile each fit anew, and give the run's lock away in between. Where
-        # `settings.executor` is Ray, `svi_fit` spreads the work on categories over its cluster.
-        executor=dg.in_process_executor,
-        resources={**resources, **(resource_overrides or {})},
+        sensors=[
+            sales_files_sensor(jobs, settings.sales, names),
+            refit_sensor(jobs, warehouse, names),
+            # It tells of all runs, whosever: the owner of a project with other assets may have a way of telling.
+            *([] if names.prefix else [failure_webhook]),
+        ],
+        # Where `settings.executor` is Ray, `svi_fit` spreads the work on categories over its cluster.
+        executor=None if names.prefix else dg.in_process_executor,
+        resources={names.of(key): resource for key, resource in resources.items()},
         loggers=loggers,
     )
 

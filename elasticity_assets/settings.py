@@ -526,12 +526,32 @@ def load_settings(file: Path | None = None) -> Settings:
         ) from None
     except YamlFileError as error:
         raise SettingsError(f"{file}: {error}") from None
+    return settings_of(content, file.parent, str(file))
+
+
+def settings_of(content: object, folder: Path, source: str) -> Settings:
+    """Validate settings.
+
+    Parameters
+    ----------
+    content : object
+        As YAML has it: keys and sections.
+    folder : Path
+        Where relative paths start.
+    source : str
+        Where they stand, for messages.
+
+    Raises
+    ------
+    SettingsError
+        In one line: which key of which source is wrong and what to do.
+    """
     if not isinstance(content, dict):
-        raise SettingsError(f"{file}: expected keys such as `sales:`, found {type(content).__name__}")
+        raise SettingsError(f"{source}: expected keys such as `sales:`, found {type(content).__name__}")
     try:
         settings = Settings(**content)
     except ValidationError as error:
-        raise SettingsError(f"{file}: {_mistakes(error)}") from None
+        raise SettingsError(f"{source}: {_mistakes(error)}") from None
     except EnvironmentValueError:
         names = [
             name for name in sorted(os.environ) if re.match("ELASTICITY_(?!CONFIG$)", name, re.IGNORECASE)
@@ -540,8 +560,7 @@ def load_settings(file: Path | None = None) -> Settings:
             f"environment: {', '.join(names)}: write lists and sections as JSON, such as '[\"display\"]'"
         ) from None
     except TypeError as error:  # a key that is not a string
-        raise SettingsError(f"{file}: {error}") from None
-    folder = file.parent
+        raise SettingsError(f"{source}: {error}") from None
     lake_files = settings.ducklake_files
     sales = _placed_sales(settings.sales, folder)
     arrays = settings.arrays
@@ -555,7 +574,7 @@ def load_settings(file: Path | None = None) -> Settings:
         }
     )
     if mistake := _misplaced(placed):
-        raise SettingsError(f"{file}: {mistake}")
+        raise SettingsError(f"{source}: {mistake}")
     return placed
 
 

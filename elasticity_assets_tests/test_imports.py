@@ -14,6 +14,7 @@ pytestmark = pytest.mark.quick
 PACKAGE = Path(elasticity_assets.__file__).parent
 LAYERS = [
     "command",
+    "component",
     "definitions",
     "assets",
     "checks",

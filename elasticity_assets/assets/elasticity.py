@@ -16,6 +16,7 @@ from elasticity_assets.assets.metadata import (
     table_spec,
 )
 from elasticity_assets.assets.stored import pooled_fit, replace_categories
+from elasticity_assets.automation.names import own_key
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import Arrays, StoredArrays
@@ -126,7 +127,7 @@ def product_tables(
                 **sample_rows(PRODUCT_ELASTICITY, best_sold, _PRODUCT_COLUMNS),
                 "charts of the last report": page,
             },
-            PRODUCT_ELASTICITY.name,
+            own_key(context, PRODUCT_ELASTICITY.name),
             key,
         )
         context.add_asset_metadata(
@@ -134,7 +135,7 @@ def product_tables(
                 **row_count(len(moves[-1])),
                 **sample_rows(CATEGORY_MOVE_ELASTICITY, moves[-1], _CATEGORY_MOVE_COLUMNS),
             },
-            CATEGORY_MOVE_ELASTICITY.name,
+            own_key(context, CATEGORY_MOVE_ELASTICITY.name),
             key,
         )
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
@@ -148,10 +149,10 @@ def product_tables(
 
     changes = warehouse.in_transaction(replace)
     yield dg.MaterializeResult(
-        asset_key=PRODUCT_ELASTICITY.name,
+        asset_key=own_key(context, PRODUCT_ELASTICITY.name),
         check_results=[checks.elasticities_are_negative(rows), checks.elasticities_keep_still(changes)],
     )
-    yield dg.MaterializeResult(asset_key=CATEGORY_MOVE_ELASTICITY.name)
+    yield dg.MaterializeResult(asset_key=own_key(context, CATEGORY_MOVE_ELASTICITY.name))
 
 
 def changes_since_last_refit(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> pd.DataFrame:
@@ -246,7 +247,7 @@ def category_tables(
         }
 
     for name, rows in warehouse.in_transaction(replace).items():
-        yield dg.MaterializeResult(asset_key=name, metadata=rows)
+        yield dg.MaterializeResult(asset_key=own_key(context, name), metadata=rows)
 
 
 def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> list[str]:

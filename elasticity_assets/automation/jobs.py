@@ -10,11 +10,14 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from elasticity_assets.automation.names import STANDING_ALONE, Names
 from elasticity_assets.automation.partitions import partition_keys
 from elasticity_assets.ingestion import find_files
 from elasticity_assets.settings import CrossCheckSettings, SalesSettings, ScheduleSettings, SettingsError
@@ -25,34 +28,75 @@ RANGE_END = "dagster/asset_partition_range_end"
 NO_FOLLOW_UP = "elasticity/no_follow_up"
 """Tag of ingest runs whose refit somebody else starts."""
 
-_SALES = dg.AssetSelection.assets("raw_sales", "weekly_sales")
-_NUTS_CROSS_CHECK = dg.AssetKey("nuts_cross_check")
-_CROSS_CHECK = dg.AssetSelection.assets(_NUTS_CROSS_CHECK)
+_SALES = ("raw_sales", "weekly_sales")
+_NUTS_CROSS_CHECK = "nuts_cross_check"
 
-ingest = dg.define_asset_job(
-    "ingest",
-    _SALES,
-    description="Takes in new and changed sales files; keeps the category partitions in step.",
-)
-refit = dg.define_asset_job(
-    "refit",
-    dg.AssetSelection.all() - _SALES - _CROSS_CHECK,
-    description="Fits categories, pools them, and publishes elasticity.duckdb.",
-)
 
-cross_check = dg.define_asset_job(
-    "cross_check",
-    _CROSS_CHECK,
-    description="Holds a few categories' posteriors against NUTS, in turns.",
-)
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of a project.
 
-check_ages = dg.define_asset_job(
-    "check_ages",
-    dg.AssetSelection.checks(
-        dg.AssetCheckKey(dg.AssetKey("published_elasticity"), "every_category_is_recent")
-    ),
-    description="Looks for categories whose published numbers or sales are old.",
-)
+    Attributes
+    ----------
+    ingest : job
+        Takes in sales; keeps the partitions in step.
+    refit : job
+        Fits, pools and publishes.
+    cross_check : job
+        Holds a few posteriors against NUTS.
+    check_ages : job
+        Looks at the published file's age.
+    """
+
+    ingest: UnresolvedAssetJobDefinition
+    refit: UnresolvedAssetJobDefinition
+    cross_check: UnresolvedAssetJobDefinition
+    check_ages: UnresolvedAssetJobDefinition
+
+
+def jobs_of(names: Names, assets: Iterable[str]) -> Jobs:
+    """Make the jobs of a project.
+
+    Each runs in one process: one a step would compile each fit anew, and give the run's lock away in between.
+
+    Parameters
+    ----------
+    names : Names
+    assets : iterable of str
+        All of its assets, without the prefix.
+    """
+
+    def job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
+        return dg.define_asset_job(
+            names.of(name), selection, description=description, executor_def=dg.in_process_executor
+        )
+
+    def of_assets(chosen: Iterable[str]) -> dg.AssetSelection:
+        return dg.AssetSelection.assets(*map(names.key, chosen))
+
+    recent = dg.AssetCheckKey(names.key("published_elasticity"), "every_category_is_recent")
+    return Jobs(
+        job(
+            "ingest",
+            of_assets(_SALES),
+            "Takes in new and changed sales files; keeps the category partitions in step.",
+        ),
+        job(
+            "refit",
+            of_assets(sorted(set(assets) - {*_SALES, _NUTS_CROSS_CHECK})),
+            "Fits categories, pools them, and publishes elasticity.duckdb.",
+        ),
+        job(
+            "cross_check",
+            of_assets([_NUTS_CROSS_CHECK]),
+            "Holds a few categories' posteriors against NUTS, in turns.",
+        ),
+        job(
+            "check_ages",
+            dg.AssetSelection.checks(recent),
+            "Looks for categories whose published numbers or sales are old.",
+        ),
+    )
 
 
 def all_categories(partition_keys: Sequence[str]) -> dict[str, str]:
@@ -66,19 +110,22 @@ def all_categories(partition_keys: Sequence[str]) -> dict[str, str]:
     return {RANGE_START: partition_keys[0], RANGE_END: partition_keys[-1]}
 
 
-def refit_config(*, changed_only: bool, categories: Sequence[str] = ()) -> dict[str, Any]:
+def refit_config(
+    *, changed_only: bool, categories: Sequence[str] = (), names: Names = STANDING_ALONE
+) -> dict[str, Any]:
     """Run config of `refit`: which categories are fitted (`assets.posterior.FitConfig`)."""
     config = {"changed_only": changed_only, "categories": list(categories)}
-    return {"ops": {"category_posterior": {"config": config}}}
+    return {"ops": {names.of("category_posterior"): {"config": config}}}
 
 
-def refit_sensor(warehouse: Warehouse) -> dg.SensorDefinition:
+def refit_sensor(jobs: Jobs, warehouse: Warehouse, names: Names) -> dg.SensorDefinition:
     """Start one refit of all categories after each ingest; only what changed is fitted anew."""
 
     @dg.run_status_sensor(
+        name=names.of("refit_after_ingest"),
         run_status=dg.DagsterRunStatus.SUCCESS,
-        monitored_jobs=[ingest],
-        request_job=refit,
+        monitored_jobs=[jobs.ingest],
+        request_job=jobs.refit,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=15,
         description="Starts one refit of all categories after each ingest; only what changed is fitted anew.",
@@ -92,7 +139,7 @@ def refit_sensor(warehouse: Warehouse) -> dg.SensorDefinition:
         return dg.RunRequest(
             run_key=context.dagster_run.run_id,
             tags=all_categories(keys),
-            run_config=refit_config(changed_only=True),
+            run_config=refit_config(changed_only=True, names=names),
         )
 
     return refit_after_ingest
@@ -100,52 +147,54 @@ def refit_sensor(warehouse: Warehouse) -> dg.SensorDefinition:
 
 def with_freshness_policy(spec: dg.AssetSpec, schedule: ScheduleSettings) -> dg.AssetSpec:
     """Let an asset of the weekly work fail its policy where it is older than `schedule.max_age_days`."""
-    if spec.key == _NUTS_CROSS_CHECK:
+    if spec.key.path[-1] == _NUTS_CROSS_CHECK:
         return spec
     policy = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=schedule.max_age_days))
     return spec.replace_attributes(freshness_policy=policy)
 
 
-def weekly_schedule(settings: ScheduleSettings) -> dg.ScheduleDefinition:
+def weekly_schedule(jobs: Jobs, settings: ScheduleSettings, names: Names) -> dg.ScheduleDefinition:
     """Start `ingest` when the settings say; the sensor takes over from there."""
     return dg.ScheduleDefinition(
-        name="weekly_refit",
-        job=ingest,
+        name=names.of("weekly_refit"),
+        job=jobs.ingest,
         cron_schedule=settings.cron,
         execution_timezone=settings.timezone,
         description="Takes in the sales files; the sensor refit_after_ingest then refits and publishes.",
     )
 
 
-def daily_age_check(settings: ScheduleSettings) -> dg.ScheduleDefinition:
+def daily_age_check(jobs: Jobs, settings: ScheduleSettings, names: Names) -> dg.ScheduleDefinition:
     """Start `check_ages` every day: a refit that never comes makes no check of its own."""
     return dg.ScheduleDefinition(
-        name="daily_age_check",
-        job=check_ages,
+        name=names.of("daily_age_check"),
+        job=jobs.check_ages,
         cron_schedule="0 8 * * *",
         execution_timezone=settings.timezone,
         description="Looks for categories whose published numbers or sales are old.",
     )
 
 
-def cross_check_schedule(settings: CrossCheckSettings, schedule: ScheduleSettings) -> dg.ScheduleDefinition:
+def cross_check_schedule(
+    jobs: Jobs, settings: CrossCheckSettings, schedule: ScheduleSettings, names: Names
+) -> dg.ScheduleDefinition:
     """Start `cross_check` when the settings say."""
     return dg.ScheduleDefinition(
-        name="regular_cross_check",
-        job=cross_check,
+        name=names.of("regular_cross_check"),
+        job=jobs.cross_check,
         cron_schedule=settings.cron,
         execution_timezone=schedule.timezone,
-        run_config={"ops": {"nuts_cross_check": {"config": {"most": settings.categories}}}},
+        run_config={"ops": {names.of(_NUTS_CROSS_CHECK): {"config": {"most": settings.categories}}}},
         description="Holds a few categories' posteriors against NUTS, those first that were not checked for longest.",
     )
 
 
-def sales_files_sensor(settings: SalesSettings) -> dg.SensorDefinition:
+def sales_files_sensor(jobs: Jobs, settings: SalesSettings, names: Names) -> dg.SensorDefinition:
     """Start `ingest` when sales files are new or changed, once they have stayed the same from one look to the next."""
 
     @dg.sensor(
-        name="new_sales_files",
-        job=ingest,
+        name=names.of("new_sales_files"),
+        job=jobs.ingest,
         minimum_interval_seconds=60,
         description="Looks at the sales files each minute; starts ingest when they are new or changed, and at rest.",
     )

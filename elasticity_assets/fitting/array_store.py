@@ -221,7 +221,7 @@ class ArrayStore(dg.ConfigurableIOManager):
         root = UPath(self.folder)
         # file:///x is /x. What an object store holds may have been written by another machine just now.
         root = UPath(root.path) if isinstance(root, LocalPath) else UPath(root, use_listings_cache=False)
-        return root.joinpath(*asset.path)
+        return root.joinpath(asset.path[-1])  # whatever its prefix: the folder is one project's
 
     def _file(self, asset: dg.AssetKey, partition: str | None) -> UPath:
         folder = self._folder(asset)

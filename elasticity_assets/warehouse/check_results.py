@@ -54,7 +54,7 @@ def _results(entry: dg.EventLogEntry) -> Iterable[CheckResult]:
     for category, passed, message in verdicts:
         yield CheckResult(
             found.check_name,
-            found.asset_key.to_user_string(),
+            found.asset_key.path[-1],
             str(category),
             bool(passed),
             severity,
