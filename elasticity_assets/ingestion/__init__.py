@@ -17,8 +17,9 @@ How rows are understood (`reading.sql`, `reading.py`, and `read_file` in `take_i
 - A label such as 2024-W05, 2024-05 or 202405 is an ISO week or a month, as `sales.period` says.
 - A bare number counts periods: number 1 is 2000-01-01, the week from Monday 2000-01-03, or January 2000.
 - `not_products` patterns match whole product codes, without regard to case (RE2 syntax).
-- Lines are numbered by row: the header of a CSV file is line 1, blank lines do not count, and a quoted value
-  with line breaks is one line with its row. The first row of a Parquet file is line 1.
+- Lines are numbered by row: the header of a CSV file is line 1 (or lower, below title rows), blank lines below it do
+  not count, and a quoted value with line breaks is one line with its row. The first row of a Parquet file is line 1.
+- Rows delivered are counted apart from the parser: in a CSV file by its lines (`lines.py`, `quotes.py`).
 - Where both a price and a revenue column are named, the price holds.
 
 Mistakes in the settings raise `SettingsError`, unusable files `SalesFileError`; both are one line.
