@@ -52,7 +52,7 @@ IDEAS = {
     "vollpreis catalogo streichpreis statt ordinario ordinaria normaal normale advies brutoprijs "
     "vorher",
     "paid": "net netto paid actual final effective discounted after special bezahlt paye payee pagado pago "
-    "pagato betaald realized realised ",
+    "pagato betaald realized realised",
     "discount": "discount discounts disc rabatt rabatte remise remises reduction descuento descuentos desconto "
     "descontos sconto sconti korting nachlass markdown rebate dto rabattsatz nachlasse ermassigung "
     "promodiscount",
@@ -64,23 +64,23 @@ IDEAS = {
     "folder flyers sonderangebot aktionswoche werbeaktion onpromo",
     "holiday": "holiday holidays feiertag feiertage ferie ferien ferias festivo festivos feriado feriados "
     "festivita event events feestdag vacances vakantie isholiday",
-    "date": "date dates datum fecha data dt timestamp datetime time zeit calendar ds datetimestamp datums "
-    "fechas dagdatum",
+    "date": "kalender date dates datum fecha data dt timestamp datetime time zeit calendar ds datetimestamp "
+    "datums fechas dagdatum",
     "day": "day days tag jour dia giorno dag",
     "period": "period periode periodo",
-    "week": "week weeks wk woche wochen kw semaine semana settimana weeknr weekno sem",
+    "week": "kalenderwoche week weeks wk woche wochen kw semaine semana settimana weeknr weekno sem",
     "month": "month months monat mois mes mese maand mth",
     "quarter": "quarter qtr quartal trimestre kwartaal",
     "year": "year years yr jahr annee an ano anno jaar exercice",
-    "occasion": "transaction order orders ordered invoice trans trx txn bestell bestellung rechnung rechnungs commande "
-    "facture pedido factura receipt purchased ordine fattura bon kauf",
+    "occasion": "transaction order orders ordered invoice trans trx txn bestell bestellung rechnung rechnungs "
+    "commande facture pedido factura receipt purchased ordine fattura bon kauf",
     "later": "ship shipping shipped delivery delivered due created updated modified birth expiry expiration "
     "launch liefer lieferung lieferdatum livraison entrega return returned payment load loaded insert "
     "inserted registered valid consegna levering envio changed",
     "store": "store stores shop shops outlet branch filiale filialen laden geschaft geschaeft markt magasin "
-    "magasins boutique tienda tiendas sucursal loja lojas negozio negozi punto winkel winkels "
-    "vestiging storenbr location restaurant filiaal filial filialnr estabelecimento enseigne "
-    "verkaufsstelle sucursales almacen kassa",
+    "magasins boutique tienda tiendas sucursal loja lojas negozio negozi puntovendita puntoventa "
+    "puntodeventa pontodevenda pointdevente winkel winkels vestiging storenbr location restaurant "
+    "filiaal filial filialnr estabelecimento enseigne verkaufsstelle sucursales almacen kassa",
     "place": "region city state country county zone market channel district territory warehouse site center "
     "centre area ville ciudad cidade citta stadt land pays pais paese kanal zip postal province",
     "person": "customer customers kunde kunden client clients cliente clientes user users klant household "
@@ -91,8 +91,8 @@ IDEAS = {
     "stock": "stock inventory bestand inventario estoque voorraad hand onhand soh backorder",
     "rival": "competitor competitors competition comp rival wettbewerb konkurrenz concurrent competidor rivals",
     "derived": "forecast predicted prediction target index change growth rank rating ratings review reviews lag "
-    "rolling std score share ratio previous prev last next prior ly budget plan elasticity "
-    "estimated weight weights lead median min max minimum maximum",
+    "rolling std score share ratio previous prev last next prior ly budget plan elasticity estimated "
+    "weight weights lead median min max minimum maximum",
     "percent": "percent percentage pct prozent pourcentage porcentaje porcentagem percentuale procent rate",
     "average": "average avg durchschnitt moyen moyenne medio media gemiddeld",
     "often": "daily weekly monthly quarterly yearly taglich wochentlich monatlich",
@@ -138,9 +138,9 @@ def words(name: str) -> list[str]:
     found: list[str] = []
     for word in re.findall(r"[a-z]+|\d+", plain(apart)):
         found += [word] if word in _IDEA_OF else _compound(word) or [word]
-    if len(found) > 1 and not any(word in _IDEA_OF for word in found):  # PRO_DUCT, s_k_u
-        whole = "".join(found)
-        return [whole] if whole in _IDEA_OF else found
+    whole = "".join(found)
+    if whole in _IDEA_OF:  # punto vendita
+        return [whole]
     return found
 
 

@@ -276,7 +276,7 @@ def settings_path(arguments: Sequence[str], files: Sequence[DeliveredFile], fold
             ending = next((e for e in ENDINGS if all(p.name.casefold().endswith(e) for p in inside)), None)
             flat = all(path.parent == Path(argument) for path in inside)
             if ending and flat and names >= set(inside):
-                paths[os.path.relpath(Path(argument).absolute(), folder) + f"/*{ending}"] = None
+                paths[os.path.join(_relative(Path(argument), folder), f"*{ending}").removeprefix("./")] = None
             else:
                 paths |= {_relative(path, folder): None for path in inside if path in names}
         elif Path(argument).is_file():
