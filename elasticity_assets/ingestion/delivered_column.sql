@@ -35,6 +35,14 @@ CREATE OR REPLACE TEMP MACRO yes_or_no(x) AS
 CREATE OR REPLACE TEMP MACRO is_text(x, sought) AS
     CAST(lower(coalesce(trimmed(x), '')) = lower(sought) AS DOUBLE);
 
+-- Of a text in place of a date: whether it names a sum, such as Grand Total.
+CREATE OR REPLACE TEMP MACRO names_total(x) AS
+    regexp_full_match(
+        lower(x),
+        '(?:(?:grand|sub|over ?all)[ -]?)?totals?:?|(?:gesamt|end)?(?:summe|ergebnis)|gesamt|somme|totale|totaal|totaux'
+        || '|total (?:general|g[eé]n[eé]ral|geral|generale|generaal)'
+    );
+
 -- Of a column: how many values are given, how many of them cannot be read, and one of these.
 CREATE OR REPLACE TEMP MACRO readability(given, understood, x) AS
     struct_pack(

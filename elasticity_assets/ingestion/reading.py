@@ -113,6 +113,7 @@ def column_parts(
         "date": date,
         "label": label,
         "period_given": period_given,
+        "names_total": f"names_total({columns['period'].text})",
         "units": units,
         "units_given": columns["units"].given,
         "price": price,

@@ -73,7 +73,7 @@ WITH delivered AS (
     SELECT
         *,
         CASE
-            WHEN product IS NULL THEN 'no product'
+            WHEN product IS NULL THEN CASE WHEN {names_total} THEN 'row of totals' ELSE 'no product' END
             WHEN regexp_full_match(product, $not_products, 'i') THEN 'not a product'
             WHEN category IS NULL THEN 'no category'
             WHEN day IS NULL THEN CASE WHEN {period_given} THEN 'period unreadable' ELSE 'no period' END

@@ -304,7 +304,7 @@ SELECT
     coalesce(sum(abs(units)) FILTER (WHERE unusable), 0),
     coalesce(sum(abs(units)), 0)
 FROM (
-    SELECT r.units, coalesce(r.reason NOT IN ('not a product', 'duplicate row'), u.line IS NOT NULL) AS unusable
+    SELECT r.units, coalesce(r.reason NOT IN ('not a product', 'row of totals', 'duplicate row'), u.line IS NOT NULL) AS unusable
     FROM raw_sales AS r
     LEFT JOIN (
         SELECT file_id, line FROM unused_sales WHERE reason = 'period in the future'
@@ -317,7 +317,7 @@ FROM rejected_sales
 WHERE reason = (
     SELECT reason
     FROM (
-        SELECT reason FROM raw_sales WHERE reason NOT IN ('not a product', 'duplicate row')
+        SELECT reason FROM raw_sales WHERE reason NOT IN ('not a product', 'row of totals', 'duplicate row')
         UNION ALL
         SELECT reason FROM unused_sales WHERE reason = 'period in the future'
     )

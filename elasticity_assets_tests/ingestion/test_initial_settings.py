@@ -259,7 +259,9 @@ def test_titles_above_and_totals_below_are_told_apart(connection, tmp_path: Path
     ]
     write(tmp_path / "sales.csv", lines[0], lines[1:])
     found = propose_settings([str(tmp_path / "sales.csv")], tmp_path, TODAY)
-    assert read(connection, found, tmp_path).rows_used == 60
+    weekly = read(connection, found, tmp_path)
+    assert (weekly.rows_used, weekly.rejected) == (60, {"row of totals": 1})
+    assert weekly.unusable.rows == 0
     frame = pd.DataFrame(lines)
     frame.to_excel(tmp_path / "sales.xlsx", index=False, header=False)
     found = propose_settings([str(tmp_path / "sales.xlsx")], tmp_path, TODAY)

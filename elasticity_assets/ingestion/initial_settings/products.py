@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from elasticity_assets.ingestion.initial_settings.column_names import calendar_part, ideas, name_strengths
-from elasticity_assets.ingestion.initial_settings.column_profiles import ColumnProfile
+from elasticity_assets.ingestion.initial_settings.column_profiles import NEARLY_ALL, ColumnProfile
 from elasticity_assets.ingestion.initial_settings.decision import Decision, Remark, example
 from elasticity_assets.warehouse.sql import quoted, statement
 
@@ -235,7 +235,9 @@ def _category(things: _Things, product: str) -> tuple[Decision | None, Remark | 
         named = [
             name
             for name in things.named("category", strength)
-            if name != product and not things.profiles[name].is_flag
+            if name != product
+            and not things.profiles[name].is_flag
+            and things.profiles[name].n_given >= NEARLY_ALL * things.n_rows
         ]
         belonging = [name for name in named if things.goes_with(product, name)]
         levels: dict[str, tuple[float, int, int]] = {}

@@ -21,6 +21,8 @@ UNREADABLE = {
     "period unreadable": "columns.period",
     "units unreadable": "columns.units",
     "price unreadable": "columns.price",
+    "discount unreadable": "columns.discount",
+    "discount not from 0% to 100%": "columns.discount",
 }
 """Reasons of rejected rows that say a setting is wrong, and the setting."""
 
@@ -78,12 +80,19 @@ def _judged(
             )
             return _reopened(decisions, key, why), []
     rejected = ", ".join(f"{n:,} {reason}" for reason, n in report.rejected.items())
+    unusable = report.unusable
     remarks = [
         Remark(
             f"Tried on all {report.rows_in:,} rows: {report.rows_used:,} can be used"
             + (f"; rejected are {rejected}." if rejected else ".")
         )
     ]
+    if unusable.share > sales.max_rejected:
+        why = (
+            f"{unusable.rows:,} rows with {unusable.units:,.6g} units cannot be used: the check "
+            "few_rows_are_rejected will fail (sales.max_rejected)."
+        )
+        remarks.append(Remark(why))
     if n_products and n_changing < 0.2 * n_products:
         remarks.append(
             Remark(
