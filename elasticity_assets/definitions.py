@@ -22,7 +22,7 @@ from elasticity_assets.automation.jobs import (
     daily_age_check,
     jobs_of,
     refit_sensor,
-    sales_files_sensor,
+    sales_sensor,
     weekly_schedule,
     with_freshness_policy,
 )
@@ -61,14 +61,18 @@ def build_definitions(
         "svi_fit": fitter_resource(settings),
         **(resource_overrides or {}),
     }
-    assets = [
-        asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule)).map_asset_specs(
-            partial(with_partitions, categories=categories_of(warehouse))
-        )
+    written = [
+        sales.raw_sales_of(settings.sales) if asset.keys == sales.raw_sales.keys else asset
         for asset in dg.load_assets_from_modules(
             [sales, model_input, posterior, evidence, elasticity, promotion, published, report]
         )
         if isinstance(asset, dg.AssetsDefinition)
+    ]
+    assets = [
+        asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule)).map_asset_specs(
+            partial(with_partitions, categories=categories_of(warehouse))
+        )
+        for asset in written
     ]
     jobs = jobs_of(names, [key.path[-1] for asset in assets for key in asset.keys])
     return dg.Definitions(
@@ -80,7 +84,7 @@ def build_definitions(
             daily_age_check(jobs, settings.schedule, names),
         ],
         sensors=[
-            sales_files_sensor(jobs, settings.sales, names),
+            sales_sensor(jobs, settings.sales, names),
             refit_sensor(jobs, warehouse, names),
             # It tells of all runs, whosever: the owner of a project with other assets may have a way of telling.
             *([] if names.prefix else [failure_webhook]),

@@ -191,6 +191,7 @@ class SalesSettings(Strict):
 
     path: Annotated[list[str], BeforeValidator(_as_list)] = []
     table: SalesTable | None = None
+    asset: Annotated[list[str], BeforeValidator(_as_list)] = []
     join: list[Join] = []
     sheet: str | None = None
     columns: Columns
@@ -214,13 +215,18 @@ class SalesSettings(Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> "SalesSettings":
-        given = [key for key in ("path", "table") if getattr(self, key)]
-        if len(given) != 1:
+        given = [key for key in ("path", "table", "asset") if getattr(self, key)]
+        if len(given) != 1 and given != ["table", "asset"]:  # the table that the asset makes
             raise ValueError(
-                "name the sales' files in `path`, or a table that exists already in `table`"
-                + ("; not both" if given else "")
+                "name the sales' files in `path`, a table that exists already in `table`, or an asset of your Dagster "
+                f"project in `asset`{'; not several' if given else ''}"
             )
         return self
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether the sales are what an asset hands over, and not a file or table."""
+        return bool(self.asset) and self.table is None
 
     @field_validator("period")
     @classmethod

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -19,6 +20,9 @@ from elasticity_assets.automation.jobs import all_categories, refit_config
 from elasticity_assets.automation.names import Names
 from elasticity_assets.automation.partitions import partition_keys
 from elasticity_assets.checks.every_check import EVERY_CHECK
+from elasticity_assets.command.runs import ingest_and_refit
+from elasticity_assets.definitions import build_definitions
+from elasticity_assets.settings import SettingsError, settings_of
 from elasticity_assets_tests.support.projects import CATEGORIES, settings_dict, simulated_sales
 
 # Dagster's own components load by what it calls beta.
@@ -94,6 +98,43 @@ def test_two_stand_beside_each_other_and_beside_other_assets(
     with warehouse.read() as connection:  # `elasticity status` and the next refit know assets by their names
         assets = connection.execute("SELECT DISTINCT asset FROM check_results").fetchall()
     assert {"raw_sales", "report"} <= {asset for (asset,) in assets} <= {asset for _, asset in EVERY_CHECK}
+
+
+def test_the_sales_are_what_an_upstream_asset_hands_over(tmp_path: Path) -> None:
+    sales = simulated_sales()
+    delivered = [sales, sales.sample(frac=1.0, random_state=0), sales.assign(units=sales["units"] + 1), 7]
+
+    @dg.asset(key=["retail", "weekly_sales"])
+    def upstream() -> Any:
+        return delivered[0]
+
+    columns = settings_dict()["sales"]["columns"]
+    content = {"sales": {"asset": ["retail", "weekly_sales"], "columns": columns}}
+    settings = settings_of(content, tmp_path, "here")
+    ours = build_definitions(settings, names=Names(("shops",)))
+    definitions = dg.Definitions.merge(ours, dg.Definitions(assets=[upstream]))
+    raw_sales = dg.AssetKey(["shops", "raw_sales"])
+    assert definitions.resolve_asset_graph().get(raw_sales).parent_keys == {upstream.key}
+    job, sensor = (
+        definitions.resolve_job_def("shops_ingest"),
+        definitions.resolve_sensor_def("shops_new_sales_asset"),
+    )
+    outcomes = []
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        while delivered:
+            assert dg.materialize([upstream], instance=instance).success
+            with dg.build_sensor_context(instance=instance, definitions=definitions) as context:
+                assert len(sensor.evaluate_tick(context).run_requests or []) == 1
+            run = job.execute_in_process(instance=instance, raise_on_error=False)
+            made = run.asset_materializations_for_node("shops_raw_sales")
+            outcomes.append({"new", "changed", "unchanged"} & set(made[0].metadata) if made else run.success)
+            delivered.pop(0)
+        events = run.get_step_failure_events()
+    assert outcomes == [{"new"}, set(), {"changed"}, False]
+    (failure,) = events
+    assert "sales.asset: retail/weekly_sales handed over a int" in str(failure.step_failure_data.error.cause)
+    with pytest.raises(SettingsError, match="name the table"):
+        ingest_and_refit(settings, tmp_path, [], full=False, say=print)
 
 
 def test_mistakes_in_inline_settings_are_told_with_their_place() -> None:

@@ -1,12 +1,14 @@
 """raw_sales and weekly_sales: files in, product-periods and rejected rows out."""
 
+from typing import Any
+
 import dagster as dg
 
 from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, row_count, stored_rows
 from elasticity_assets.automation.partitions import keep_in_step
 from elasticity_assets.checks import sales as checks
 from elasticity_assets.ingestion import build_weekly_sales, categories, take_in_files
-from elasticity_assets.settings import Settings
+from elasticity_assets.settings import SalesSettings, Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.sales_tables import REJECTED_SALES
 from elasticity_assets.warehouse.sales_tables import weekly_sales as weekly_sales_table
@@ -17,8 +19,37 @@ GROUP = "1_sales"
 @dg.asset(group_name=GROUP, kinds={"duckdb"}, owners=OWNERS, check_specs=checks.RAW_SALES)
 def raw_sales(settings: dg.ResourceParam[Settings], warehouse: Warehouse) -> dg.MaterializeResult:
     """Take in the sales files' usable rows, as delivered; files that have not changed are not read again."""
+    return _take_in(settings, warehouse)
+
+
+def raw_sales_of(settings: SalesSettings) -> dg.AssetsDefinition:
+    """Make raw_sales, after the asset that the settings name: of what it hands over, or of the table that it makes."""
+    if not settings.asset:
+        return raw_sales
+    upstream = dg.AssetKey(settings.asset)
+    if not settings.hands_over:
+        return raw_sales.map_asset_specs(lambda spec: spec.replace_attributes(deps=[upstream]))
+
+    @dg.asset(
+        name=raw_sales.key.path[-1],
+        group_name=GROUP,
+        kinds={"duckdb"},
+        owners=OWNERS,
+        ins={"delivered": dg.AssetIn(upstream)},
+        check_specs=checks.RAW_SALES,
+        description="Take in the usable rows of an asset, as delivered; what has not changed is not read again.",
+    )
+    def of_asset(
+        delivered: Any, settings: dg.ResourceParam[Settings], warehouse: Warehouse
+    ) -> dg.MaterializeResult:
+        return _take_in(settings, warehouse, delivered)
+
+    return of_asset
+
+
+def _take_in(settings: Settings, warehouse: Warehouse, frame: object = None) -> dg.MaterializeResult:
     with warehouse.write() as connection:
-        report = take_in_files(connection, settings.sales)
+        report = take_in_files(connection, settings.sales, frame)
     files = {
         name: dg.MetadataValue.md("\n".join(f"- {file}" for file in getattr(report, name)))
         for name in ("new", "changed", "renamed", "vanished", "not_named", "still_written")

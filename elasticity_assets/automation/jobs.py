@@ -189,6 +189,28 @@ def cross_check_schedule(
     )
 
 
+def sales_sensor(jobs: Jobs, settings: SalesSettings, names: Names) -> dg.SensorDefinition:
+    """Start `ingest` when there are new sales: files, or an asset that was materialized."""
+    return (sales_asset_sensor if settings.asset else sales_files_sensor)(jobs, settings, names)
+
+
+def sales_asset_sensor(jobs: Jobs, settings: SalesSettings, names: Names) -> dg.SensorDefinition:
+    """Start `ingest` each time when the asset that the sales come from was materialized."""
+
+    @dg.asset_sensor(
+        name=names.of("new_sales_asset"),
+        asset_key=dg.AssetKey(settings.asset),
+        job=jobs.ingest,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Starts ingest each time when {'/'.join(settings.asset)} was materialized.",
+    )
+    def new_sales_asset(context: dg.SensorEvaluationContext, event: dg.EventLogEntry) -> dg.RunRequest:
+        return dg.RunRequest()
+
+    return new_sales_asset
+
+
 def sales_files_sensor(jobs: Jobs, settings: SalesSettings, names: Names) -> dg.SensorDefinition:
     """Start `ingest` when sales files are new or changed, once they have stayed the same from one look to the next."""
 

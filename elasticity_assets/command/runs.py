@@ -133,6 +133,11 @@ def ingest_and_refit(
     SettingsError
         If the settings contradict the files, or no sales are of one of the categories.
     """
+    if settings.sales.hands_over:
+        raise SettingsError(
+            f"sales.asset: {'/'.join(settings.sales.asset)} is an asset of a Dagster project, where the component "
+            "refits; name the table that it makes in sales.table, too, and this command reads that"
+        )
     with told_in_one_line(home), open_instance(home) as instance:
         known = _known_categories(settings, instance)
         if known and (unknown := sorted(set(categories) - set(known))):

@@ -1,7 +1,7 @@
 """Where sales come from: files, and tables that exist already in other databases."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from elasticity_assets.warehouse.extensions import load_extensions
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
 
+_FRAME = "sales_of_asset"
 _DATABASE = quoted("sales_database")
 _REMEDY = "install them with pip install 'elasticity_assets[databases]', or let DuckDB download them"
 
@@ -53,7 +54,7 @@ class SalesFile:
 
 @dataclass(frozen=True)
 class DatabaseTable:
-    """A table of sales in an attached database.
+    """A table of sales in an attached database, or a data frame that the connection knows by a name.
 
     Attributes
     ----------
@@ -61,10 +62,13 @@ class DatabaseTable:
         What messages and `sales_files` call it.
     place : str
         Its quoted name in SQL.
+    setting : str
+        Which key names it.
     """
 
     name: str
     place: str
+    setting: str = "sales.table"
 
     def state(self) -> tuple[int, ...]:
         """Return nothing: a transaction sees a table as it was when it began."""
@@ -75,7 +79,9 @@ class DatabaseTable:
         try:
             return connection.execute(statement("hash_sales_table", table=self.place)).fetchall()[0][0]
         except duckdb.Error as error:
-            raise SalesFileError(f"sales.table: {self.name} cannot be read: {in_one_line(error)}") from None
+            raise SalesFileError(
+                f"{self.setting}: {self.name} cannot be read: {in_one_line(error)}"
+            ) from None
 
     def examine(
         self, connection: duckdb.DuckDBPyConnection, folder: Path, sales: SalesSettings, wanted: list[str]
@@ -85,7 +91,9 @@ class DatabaseTable:
         try:
             connection.execute(statement("copy_sales_table", table=self.place, path=quoted(file, "'")))
         except duckdb.Error as error:
-            raise SalesFileError(f"sales.table: {self.name} cannot be read: {in_one_line(error)}") from None
+            raise SalesFileError(
+                f"{self.setting}: {self.name} cannot be read: {in_one_line(error)}"
+            ) from None
         return examine(connection, file, folder)
 
 
@@ -133,6 +141,39 @@ def attached(
         yield [_table(connection, table)]
     finally:
         connection.execute(statement("detach_sales", database=_DATABASE))
+
+
+@contextmanager
+def handed_over(
+    connection: duckdb.DuckDBPyConnection, frame: object, key: Sequence[str]
+) -> Iterator[list[DatabaseTable]]:
+    """Let a connection know what an asset handed over, as a table.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    frame : object
+        A data frame of pandas or polars, or a table of pyarrow.
+    key : sequence of str
+        The asset's.
+
+    Raises
+    ------
+    SalesFileError
+        If it is nothing of the kind.
+    """
+    asset = "/".join(key)
+    try:
+        connection.register(_FRAME, frame)
+    except duckdb.Error:
+        raise SalesFileError(
+            f"sales.asset: {asset} handed over a {type(frame).__name__}; let it return a data frame, or name the table "
+            "that it makes in sales.table, too"
+        ) from None
+    try:
+        yield [DatabaseTable(f"asset {asset}", quoted(_FRAME), "sales.asset")]
+    finally:
+        connection.unregister(_FRAME)
 
 
 def _kind(database: str) -> str:

@@ -32,7 +32,7 @@ from elasticity_assets.ingestion.reading import (
     row_source,
 )
 from elasticity_assets.ingestion.reasons import reasons_of_rows, told
-from elasticity_assets.ingestion.sources import SalesFile, SalesSource, attached
+from elasticity_assets.ingestion.sources import SalesFile, SalesSource, attached, handed_over
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sales_tables import check_controls
 from elasticity_assets.warehouse.sql import quoted, statement
@@ -57,7 +57,9 @@ class _Known(NamedTuple):
     reading: str
 
 
-def take_in_files(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> FilesReport:
+def take_in_files(
+    connection: duckdb.DuckDBPyConnection, sales: SalesSettings, frame: object = None
+) -> FilesReport:
     """Bring `sales_files` and `raw_sales` up to the files that the settings name.
 
     Parameters
@@ -65,6 +67,8 @@ def take_in_files(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
     connection : duckdb.DuckDBPyConnection
         To the warehouse, for writing, outside a transaction.
     sales : SalesSettings
+    frame : object, optional
+        What the asset that the settings name handed over.
 
     Returns
     -------
@@ -83,7 +87,10 @@ def take_in_files(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
         raise SettingsError(f"sales.controls: {error}") from None
     check_date_format(connection, sales.date_format)
     connection.execute(statement("reading_macros"))
-    with attached(connection, sales.table) as tables:
+    source = (
+        handed_over(connection, frame, sales.asset) if sales.hands_over else attached(connection, sales.table)
+    )
+    with source as tables:
         connection.execute("BEGIN")
         try:
             report = _take_in(connection, sales, tables)
