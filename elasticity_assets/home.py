@@ -23,7 +23,7 @@ def dagster_home() -> Path:
         If it cannot be created or written.
     """
     folder = Path(os.environ.get("DAGSTER_HOME") or settings_file().parent / ".dagster").absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # runs show rows of sales
     if not os.access(folder, os.W_OK):  # SQLite would tell it in a page
         raise PermissionError(f"{folder} cannot be written; make it writable, or set DAGSTER_HOME")
     if not (folder / "dagster.yaml").exists():

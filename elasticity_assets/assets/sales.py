@@ -7,6 +7,7 @@ import dagster as dg
 from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, row_count, stored_rows
 from elasticity_assets.automation.partitions import keep_in_step
 from elasticity_assets.checks import sales as checks
+from elasticity_assets.checks.result import text_table
 from elasticity_assets.ingestion import build_weekly_sales, categories, take_in_files
 from elasticity_assets.settings import SalesSettings, Settings
 from elasticity_assets.warehouse.file import Warehouse
@@ -51,7 +52,7 @@ def _take_in(settings: Settings, warehouse: Warehouse, frame: object = None) -> 
     with warehouse.write() as connection:
         report = take_in_files(connection, settings.sales, frame)
     files = {
-        name: dg.MetadataValue.md("\n".join(f"- {file}" for file in getattr(report, name)))
+        name: text_table(["file"], [[file] for file in getattr(report, name)])
         for name in ("new", "changed", "renamed", "vanished", "not_named", "still_written")
         if getattr(report, name)
     }

@@ -9,6 +9,8 @@ from dagster._utils.error import SerializableErrorInfo
 
 from elasticity_assets.words import in_one_line
 
+_NO_MEMORY = ("MemoryError", "OutOfMemoryException")
+
 
 def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
     """Say in one line each what failed in a run: categories, other blocking checks, steps; else why none began.
@@ -64,6 +66,8 @@ def _innermost(error: SerializableErrorInfo) -> SerializableErrorInfo:
 
 def _message(error: SerializableErrorInfo) -> str:
     """Text of an error in one line, without the name of its class, which says nothing to a user."""
+    if error.cls_name in _NO_MEMORY or "RESOURCE_EXHAUSTED" in error.message:
+        return "memory ran out; lower `warehouse_memory`, fit on a machine with more, or split the largest category"
     return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", in_one_line(error.message))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from elasticity_assets.checks.result import by_category, result_of_failures
+from elasticity_assets.checks.result import by_category, result_of_failures, text_table
 
 _MOST_PERIODS_BEHIND = 1
 
@@ -54,7 +54,7 @@ def published_tables_agree(problems: Sequence[str], rows: Mapping[str, int]) -> 
             if problems
             else f"{len(rows)} tables agree, {rows['product_elasticity']} products"
         ),
-        metadata={"problems": dg.MetadataValue.md("\n".join(f"- {problem}" for problem in problems))}
+        metadata={"problems": text_table(["problem"], [[problem] for problem in problems])}
         if problems
         else {f"rows of {table}": count for table, count in rows.items()},
     )

@@ -1,6 +1,6 @@
 """What every check result is made with: one verdict a category, and a metadata row that shows it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -23,6 +23,12 @@ def by_category(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dg.TableMeta
     columns = [dg.TableColumn(name, _TYPES[type(value)]) for name, value in first.items()]
     records = [dg.TableRecord({"category": category, **row}) for category, row in rows.items()]
     return {CATEGORIES: dg.MetadataValue.table(records, dg.TableSchema(columns))}
+
+
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> dg.TableMetadataValue:
+    """Show texts as a table: in Markdown, a product's code could be an image that the browser fetches."""
+    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows]
+    return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in columns]))
 
 
 def result_by_category(

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from elasticity_assets.checks.result import text_table
 from elasticity_assets.ingestion import FilesReport, WeeklyReport
 
 RAW_SALES = [
@@ -54,10 +55,8 @@ def files_are_there(report: FilesReport) -> dg.AssetCheckResult:
         if missing
         else "all files are there",
         metadata={
-            "gone": dg.MetadataValue.md("\n".join(f"- {file}" for file in report.vanished) or "none"),
-            "still being written": dg.MetadataValue.md(
-                "\n".join(f"- {file}" for file in report.still_written) or "none"
-            ),
+            "gone": text_table(["file"], [[file] for file in report.vanished]),
+            "still being written": text_table(["file"], [[file] for file in report.still_written]),
         },
     )
 
@@ -137,8 +136,8 @@ def products_keep_category(report: WeeklyReport) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(moved)} products were delivered in several categories" if moved else "none moved",
         metadata={
-            "moved": dg.MetadataValue.md(
-                "\n".join(f"- {name}: {' → '.join(to)}" for name, to in moved.items())
+            "moved": text_table(
+                ["product", "categories"], [[name, " → ".join(to)] for name, to in moved.items()]
             )
         }
         if moved

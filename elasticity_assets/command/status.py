@@ -19,9 +19,10 @@ from elasticity_assets.warehouse.damage import damage_told, read_all, way_back
 from elasticity_assets.warehouse.held import holder, is_held
 from elasticity_assets.warehouse.kept import archive, kept_files, refit_numbers
 from elasticity_assets.warehouse.sql import statement
-from elasticity_assets.words import in_one_line, utc_now
+from elasticity_assets.words import cut, in_one_line, utc_now
 
 _MOST_SHOWN = 5  # categories of one check
+_WIDEST = 60  # characters of a name in a table
 _SECONDS_TO_OPEN = 10.0
 
 
@@ -47,7 +48,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     text = str(value)
-    return text if text.isprintable() else repr(text)  # a name may hold line breaks
+    return cut(text if text.isprintable() else repr(text), _WIDEST)  # a name may hold line breaks
 
 
 def elasticities_text(published: Path) -> str:

@@ -286,7 +286,8 @@ def _told(file: UPath, error: Exception) -> UnreadableArraysError:
 
 
 def _write_beside_and_move(file: Path, arrays: Arrays) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds sales
+    file.parent.mkdir(mode=0o700, exist_ok=True)
     for left in file.parent.glob(f".{file.name}.*.tmp"):  # by a killed run
         if left.stat().st_mtime < time.time() - STALE_SECONDS:
             left.unlink(missing_ok=True)

@@ -303,7 +303,10 @@ class Warehouse(dg.ConfigurableResource):
             turns.take(writing=not read_only, wait_seconds=self.wait_seconds, path=path),
             damage_told(partial(way_back, Path(path))),
         ):
+            is_new = not Path(path).exists()
             connection = self._open(path, read_only=read_only)
+            if is_new:  # it holds sales
+                Path(path).chmod(0o600)
             try:
                 if not read_only:
                     _remove_temporary(path)
@@ -315,6 +318,8 @@ class Warehouse(dg.ConfigurableResource):
     def _open(self, path: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Open the file, waiting with backoff while another process holds it."""
         config: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": False,
+            "allow_community_extensions": False,
             "memory_limit": f"{self.memory_bytes}B",
             # Readers in several processes must not share it.
             "temp_directory": f"{path}.{os.getpid()}.tmp",

@@ -49,7 +49,8 @@ def file_hash(file: Path) -> str:
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file, in place whole or not at all: not a link, since a reader may open the published one for writing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Copy a file whole or not at all, for its owner alone; not a link, since somebody may write to the other."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with atomic_write(target) as beside:
+        beside.touch(mode=0o600)
         shutil.copyfile(source, beside)

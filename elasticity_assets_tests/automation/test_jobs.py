@@ -15,6 +15,7 @@ from elasticity_assets.automation.jobs import (
     refit_config,
 )
 from elasticity_assets.automation.partitions import categories_of
+from elasticity_assets.automation.run_failures import failures
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.warehouse.of_settings import warehouse_of
 from elasticity_assets_tests.support.locks import held_elsewhere
@@ -220,3 +221,16 @@ def test_categories_whose_numbers_or_sales_are_old_are_named(project: Project) -
     records = {record.data["category"]: record.data for record in check.metadata["categories"].records}
     assert records[second]["periods behind"] == 2
     assert records[second]["days since fit"] < 1.0
+
+
+def test_a_step_that_ran_out_of_memory_says_so() -> None:
+    @dg.op
+    def fits() -> None:
+        raise MemoryError
+
+    @dg.job
+    def all_of_it() -> None:
+        fits()
+
+    result = all_of_it.execute_in_process(raise_on_error=False)
+    assert [line.partition(";")[0] for line in failures(result.all_events)] == ["fits: memory ran out"]

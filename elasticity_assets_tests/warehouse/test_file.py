@@ -12,7 +12,7 @@ import pytest
 
 from elasticity_assets.command.runs import what_failed
 from elasticity_assets.warehouse import file as module
-from elasticity_assets.warehouse.damage import DamagedFileError
+from elasticity_assets.warehouse.damage import DamagedFileError, last_copy
 from elasticity_assets.warehouse.file import Warehouse, WarehouseError
 from elasticity_assets.warehouse.migration import SCHEMA_VERSION
 
@@ -221,3 +221,20 @@ def test_queries_that_take_long_print_nothing(warehouse, open_as):
     with getattr(warehouse, open_as)() as connection:
         (setting,) = connection.execute("SELECT current_setting('enable_progress_bar')").fetchone()
     assert setting is False
+
+
+def test_what_holds_sales_is_its_owners_alone(warehouse_file: Warehouse) -> None:
+    with warehouse_file.write():
+        pass
+    warehouse_file.keep_copy()
+    file = Path(warehouse_file.path)
+    assert {found.stat().st_mode & 0o777 for found in (file, last_copy(file))} == {0o600}
+
+
+def test_no_extension_is_installed_by_itself(warehouse_file: Warehouse) -> None:
+    with warehouse_file.write() as connection:
+        found = [
+            connection.execute(f"SELECT current_setting('{name}')").fetchone()[0]
+            for name in ("autoinstall_known_extensions", "allow_community_extensions")
+        ]
+    assert found == [False, False]
