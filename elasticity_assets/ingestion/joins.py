@@ -173,7 +173,7 @@ def _column(layout: FileFormat, on: str, sales: SalesSettings, file: str, row: s
 
 def _key(column: DeliveredColumn, on: str, sales: SalesSettings) -> str:
     """Express a column's values as they are compared: as texts without regard to case, periods as their first day."""
-    text = f"lower({column.text})"
+    text = f"lower(nfc_normalize({column.text}))"
     if on != "period":
         return text
     date, label = column.period(sales.date_format)
