@@ -10,8 +10,10 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from playwright.sync_api import Page, expect, sync_playwright
@@ -38,11 +40,16 @@ def chromium() -> str:
 @pytest.fixture
 def address(chromium: str, tmp_path: Path) -> Iterator[str]:
     """`make dev` on a project of two categories, due every minute."""
-    folder = tmp_path
-    content = settings_dict() | {"schedule": {"cron": "* * * * *"}}
+    with dev_server(tmp_path, simulated_sales(), cron="* * * * *") as address:
+        yield address
+
+
+@contextmanager
+def dev_server(folder: Path, sales: pd.DataFrame, cron: str) -> Iterator[str]:
+    content = settings_dict() | {"schedule": {"cron": cron}}
     (folder / "elasticity.yaml").write_text(yaml.safe_dump(content))
     (folder / "sales").mkdir()
-    simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
+    sales.to_csv(folder / "sales/sales.csv", index=False)
     environment = os.environ | {"ELASTICITY_CONFIG": str(folder / "elasticity.yaml")}
     environment.pop("DAGSTER_HOME", None)
     port = free_port()
@@ -78,6 +85,12 @@ def answers(url: str) -> bool:
 
 @pytest.fixture
 def page(chromium: str, address: str) -> Iterator[Page]:
+    with a_page(chromium, address) as page:
+        yield page
+
+
+@contextmanager
+def a_page(chromium: str, address: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1600, "height": 1000}, base_url=address)
@@ -198,3 +211,27 @@ def the_schedule_is_turned_on_and_all_categories_are_done(page: Page, screenshot
     wait_until_fresh(page, "product_elasticity")
     expect(page.get_by_text("Upper end of the 90% credible interval")).to_be_visible()
     screenshot("8_columns")
+
+
+IMAGE = "![x](http://127.0.0.1:9/x.png)<img src=http://127.0.0.1:9/y.png>"
+"""A product's code that is an image in Markdown, and another in HTML."""
+
+
+def test_no_text_of_the_sales_is_an_image(chromium: str, tmp_path: Path) -> None:
+    sales = simulated_sales()
+    first = sales["product"] == sales["product"].iloc[0]
+    sales.loc[first, "product"] = IMAGE
+    sales.loc[first & (sales["week"] > sales["week"].median()), "category"] = f"other {IMAGE}"  # it moves
+    with dev_server(tmp_path, sales, cron="0 6 * * 1") as address, a_page(chromium, address) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        materialize(page, "raw_sales")
+        materialize(page, "weekly_sales")
+        for asset in ("raw_sales", "weekly_sales"):
+            for view in ("overview", "events", "checks"):
+                page.goto(f"/assets/{asset}?view={view}")
+                page.wait_for_timeout(2000)
+        page.goto("/assets/weekly_sales?view=checks&checkDetail=products_keep_category")
+        expect(page.get_by_text("were delivered in several categories").first).to_be_visible()
+        page.wait_for_timeout(5000)  # what the page shows beside it
+    assert not [url for url in asked if "127.0.0.1:9/" in url]
