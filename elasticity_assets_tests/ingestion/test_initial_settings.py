@@ -332,6 +332,25 @@ def test_a_file_of_another_shape_is_told_what_would_do(
     assert "\n" not in str(caught.value)
 
 
+def test_a_discount_that_may_be_money_is_left_open(tmp_path: Path) -> None:
+    lists = dict(zip(PRODUCTS, (50.0, 60.0, 70.0), strict=True))
+    found = proposed(
+        tmp_path,
+        "sku,date,units,price,discount",
+        lambda p, d, u, e: (p, d, u, lists[p], round(lists[p] * (u % 3) / 10)),
+    )
+    assert found.open_keys == ["sales.columns.discount"]
+    assert "an amount of money" in found.text
+
+
+def test_a_file_without_a_header_is_told(tmp_path: Path) -> None:
+    first, *rows = sold(lambda p, d, u, e: (p, d, u, e, round(u * e, 2)))
+    file = write(tmp_path / "sales.csv", list(map(str, first)), rows)
+    found = propose_settings([str(file)], tmp_path, TODAY)
+    assert found.open_keys == ["sales.path"]
+    assert "is no header" in found.text
+
+
 def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(SalesFileError, match=r"empty\.csv"):

@@ -47,3 +47,8 @@ FROM (
     FROM (SELECT {product} AS product, {price} AS price, 1 - {discount} AS kept FROM read_rows WHERE {price} > 0 AND {discount} < 1)
     WINDOW w AS (PARTITION BY product)
 )
+
+-- name: discount_by_price
+-- How the log of a discount goes with the log of the price, over the rows with a discount.
+SELECT regr_slope(d, p), regr_r2(d, p), regr_count(d, p), var_pop(d), var_pop(p)
+FROM (SELECT ln({discount}) AS d, ln({price}) AS p FROM read_rows WHERE {discount} > 0 AND {price} > 0)

@@ -27,31 +27,60 @@ def decide_discount(amounts: AmountColumns, price: str, discount: str) -> tuple[
             f"remove this line if {price!r} is what was paid"
         )
         return [Decision(KEY, None, why)], []
-    percent = largest > 1.0 or profile.n_percent > 0
     slope, is_flat = _effect(amounts, price, discount, 100.0 if largest > 1.0 else 1.0)
     if is_flat:
-        why = (
-            f"{price!r} is the list price, as it does not go down where {discount!r} goes up (to "
-            f"{largest:g}): the price "
-            f"paid is {price} x (1 - {discount})."
-        )
-        unit = "percent" if percent else "fraction"
-        return [
-            Decision(KEY, discount, why),
-            Decision("discount_unit", unit, f"The largest of {discount!r} is {largest:g}."),
-        ], []
+        return _off_the_list_price(amounts, price, discount, largest)
     if slope is not None and 0.6 <= slope <= 1.4:
-        why = (
-            f"{price!r} goes down where {discount!r} goes up: it is what was paid, and {discount!r} is "
-            "left out."
-        )
+        why = f"{price!r} goes down where {discount!r} goes up: it is what was paid, and {discount!r} is left out."
         return [], [Remark(why)]
     why = (
-        f"{price!r} may be before or after {discount!r} (up to {largest:g}): name {discount!r} here "
-        "if it is before, remove "
-        "this line if after"
+        f"{price!r} may be before or after {discount!r} (up to {largest:g}): name {discount!r} here if it is before, "
+        "remove this line if after"
     )
     return [Decision(KEY, None, why)], []
+
+
+def _off_the_list_price(
+    amounts: AmountColumns, price: str, discount: str, largest: float
+) -> tuple[list[Decision], list[Remark]]:
+    """Take a discount off the list price, if it is surely a share of it and no amount of money."""
+    evidence = _share_or_money(amounts, price, discount)
+    if evidence is None:
+        why = (
+            f"{discount!r} (up to {largest:g}) may be a share of {price!r} or an amount of money: name it here "
+            "if it is a share; else take it off the prices"
+        )
+        return [Decision(KEY, None, why)], []
+    why = (
+        f"{price!r} is the list price, as it does not go down where {discount!r} goes up (to {largest:g}): the price "
+        f"paid is {price} x (1 - {discount})."
+    )
+    unit = "percent" if largest > 1.0 or amounts.profiles[discount].n_percent else "fraction"
+    return [
+        Decision(KEY, discount, why),
+        Decision("discount_unit", unit, f"The largest is {largest:g}, and {evidence}."),
+    ], []
+
+
+def _share_or_money(amounts: AmountColumns, price: str, discount: str) -> str | None:
+    """Say what shows that a discount is a share of the price; None if it may be money."""
+    if amounts.profiles[discount].n_percent or "percent" in ideas(discount) or "%" in discount:
+        return "it is called or written as a percentage"
+    given = f"{quoted(price)} > 0 AND {quoted(discount)} > 0"
+    if amounts.share_where(f"{quoted(discount)} > {quoted(price)}", given) > 0:
+        return "it exceeds the price, which money could not"
+    ask = statement("discount_by_price", discount=quoted(discount), price=quoted(price))
+    slope, fit, n, of_discount, of_price = amounts.connection.execute(ask).fetchall()[0]
+    if not n or n < 10 or not of_price:
+        return None
+    error = CLUSTERED * ((1.0 - (fit or 0.0)) * of_discount / (of_price * (n - 2))) ** 0.5
+    if slope + 2.6 * error < 0.5:
+        return "it is as large on dear products as on cheap ones, which money would not be"
+    return None
+
+
+CLUSTERED = 2.0
+"""Standard errors are larger by so much, as discounts last for several rows."""
 
 
 def _effect(amounts: AmountColumns, price: str, discount: str, scale: float) -> tuple[float | None, bool]:

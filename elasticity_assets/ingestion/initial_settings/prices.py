@@ -13,6 +13,10 @@ LEAST_PAID = 0.2
 """Share of the list price that is paid in nearly all rows, at least."""
 
 
+SIMILAR = 2.0
+"""A column whose median is within this factor of units x price may be the revenue."""
+
+
 @dataclass(frozen=True)
 class PriceFound:
     """The price or revenue, what belongs to it, and what else is to be known."""
@@ -89,7 +93,8 @@ def _beside_revenue(
         paid = Decision("columns.revenue", revenue, f"{shown}: the price paid is {revenue} / {units}.")
         regular = Decision("columns.regular_price", price, f"It is the price before the discount: {shown}.")
         return PriceFound([paid, regular])
-    if name_strengths(revenue)["revenue"] < 3 and name_strengths(price).get("price") == 3:
+    is_other = not 1 / SIMILAR <= middle <= SIMILAR
+    if is_other and name_strengths(revenue)["revenue"] < 3 and name_strengths(price).get("price") == 3:
         found = _price_alone(amounts, units, price, discounts)
         why = f"{revenue!r} is not {units!r} x {price!r}, and not taken for the revenue."
         return PriceFound(found.decisions, [*found.remarks, Remark(why)])

@@ -1,7 +1,7 @@
 """The settings that `elasticity init` proposes for some files."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -39,6 +39,9 @@ from elasticity_assets.ingestion.initial_settings.units import find_units
 from elasticity_assets.ingestion.initial_settings.wide_files import find_wide, unpivoted
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
+
+MANY_VALUES = 0.4
+"""Share of the column names that are values, in a file without a header."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,9 @@ def propose_settings(arguments: Sequence[str], folder: Path, today: date | None 
         if is_sample:
             remarks.append(Remark(f"Looked at are {n_rows:,} of the rows."))
         kinds = dict(files.sales[0].layout.columns)
+        if _is_data(connection, kinds):
+            why = f"the first line, {example(*list(kinds)[:4])}, is no header; write column names above it"
+            return _proposed([Decision("path", None, why)], remarks)
         for table in joined:
             kinds |= table.columns
         found, notes = _of_columns(connection, kinds, n_rows, today or date.today())
@@ -219,6 +225,12 @@ def _of_columns(
     if things.category is None and things.product is not None:
         remarks.append(Remark("No column of categories is taken: everything is one category, 'all'."))
     return decisions, remarks
+
+
+def _is_data(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> bool:
+    """Whether many of the column names are numbers or dates: a file without a header."""
+    n = connection.execute(statement("names_that_are_values"), {"names": list(names)}).fetchall()[0][0]
+    return n >= max(2, MANY_VALUES * len(names))
 
 
 def _money(amounts: AmountColumns) -> tuple[list[Decision], list[Remark]]:
