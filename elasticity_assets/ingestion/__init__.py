@@ -11,11 +11,15 @@
 `SalesSettings`. `warehouse/sales_tables.py` describes the tables. `rejected_sales` is a view of all rows left out:
 those that cannot be used (`raw_sales` with a reason) and those that `weekly_sales` leaves out.
 
-How rows are understood (`reading.sql`, `reading.py`, and `read_file` in `take_in.sql`):
+How rows are understood (`delivered_column.sql`, `delivered_column.py`, `reading.py`, and `read_file` in `take_in.sql`):
 
-- A date is ISO, 20240131 or in `date_format`; sales are added up to ISO weeks, from Monday, or to months.
-- A label such as 2024-W05, 2024-05 or 202405 is an ISO week or a month, as `sales.period` says.
-- A bare number counts periods: number 1 is 2000-01-01, the week from Monday 2000-01-03, or January 2000.
+- A date is ISO, 20240131, in `date_format` or Excel's number; sales are added up to weeks, from Monday, months or
+  quarters.
+- A label such as 2024-W05, 2024-05, 202405 or 2024-Q1 is a week, month or quarter, as `sales.period` says, and so are
+  a year and a number in two columns.
+- A bare number counts periods: number 1 is 2000-01-01, the week from Monday 2000-01-03, January 2000 or its first
+  quarter.
+- A number is what people write, in one way that `decimal` and `thousands` allow; what they leave in doubt is not read.
 - `not_products` patterns match whole product codes, without regard to case (RE2 syntax).
 - Lines are numbered by row: the header of a CSV file is line 1 (or lower, below title rows), blank lines below it do
   not count, and a quoted value with line breaks is one line with its row. The first row of a Parquet file is line 1.
