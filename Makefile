@@ -59,7 +59,8 @@ test-all: install-dev
 # A hundred refits killed at random moments, eight processes refitting at once for five minutes, 200 categories on a
 # Ray cluster that loses a machine: an hour and more.
 torture: install-dev
-	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production elasticity_assets_tests/end_to_end/test_ray.py
+	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production elasticity_assets_tests/end_to_end/test_ray.py \
+		elasticity_assets_tests/ingestion/test_bad_rows.py
 
 # Fifty-two weekly deliveries, each scheduled, fitted from the last week's fits and published: half an hour.
 soak: install-dev
