@@ -1,6 +1,7 @@
 """Sales in tables that exist already, in DuckDB, SQLite and PostgreSQL."""
 
 import sqlite3
+import uuid
 from datetime import date
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def test_files_and_addresses_of_databases(tmp_path: Path) -> None:
 @pytest.mark.server
 def test_a_table_of_a_server(connection, postgres_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    database = postgres_server.create_database("shop")
+    database = postgres_server.create_database(uuid.uuid4().hex)
     for query in (CREATE, INSERT):
         postgres_server.execute(database, query)
     named = settings(f"postgres:{database}", f"public.{NAME}")
