@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from elasticity_assets.warehouse.sql import quoted
+import duckdb
+
+from elasticity_assets.warehouse.sql import quoted, statement
 
 EXCEL = "excel"
 """Date format of Excel's serial numbers."""
@@ -112,3 +114,8 @@ class DeliveredColumn:
 
 def _literal(text: str) -> str:
     return quoted(text, "'")
+
+
+def create_reading_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the macros, for this connection alone."""
+    connection.execute(statement("reading_macros"))

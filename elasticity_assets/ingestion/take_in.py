@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from elasticity_assets.ingestion.accounts import FilesReport, SalesFileError
+from elasticity_assets.ingestion.delivered_column import create_reading_macros
 from elasticity_assets.ingestion.files import escaped, find_files
 from elasticity_assets.ingestion.header import folded
 from elasticity_assets.ingestion.joins import JoinedTable, hashes_of_joined, load_joined, with_joined
@@ -86,7 +87,7 @@ def take_in_files(
     except ValueError as error:
         raise SettingsError(f"sales.controls: {error}") from None
     check_date_format(connection, sales.date_format)
-    connection.execute(statement("reading_macros"))
+    create_reading_macros(connection)
     source = (
         handed_over(connection, frame, sales.asset) if sales.hands_over else attached(connection, sales.table)
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from elasticity_assets.ingestion.delivered_column import DeliveredColumn
+from elasticity_assets.ingestion.delivered_column import DeliveredColumn, create_reading_macros
 from elasticity_assets.ingestion.initial_settings.amount_columns import AmountColumns, best_product
 from elasticity_assets.ingestion.initial_settings.column_names import calendar_part, ideas, name_strengths
 from elasticity_assets.ingestion.initial_settings.column_profiles import (
@@ -105,7 +105,7 @@ def propose_settings(arguments: Sequence[str], folder: Path, today: date | None 
         If no file can be read.
     """
     with duckdb.connect() as connection, TemporaryDirectory() as scratch:
-        connection.execute(statement("reading_macros"))
+        create_reading_macros(connection)
         files = sort_out(connection, named_files(arguments), Path(scratch))
         wide = find_wide(files.sales[0].layout.columns)
         if wide is not None:

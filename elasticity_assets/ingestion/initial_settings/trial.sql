@@ -1,6 +1,3 @@
 -- name: products_with_price_changes
 SELECT count(*) FILTER (WHERE cheapest < 0.995 * dearest), count(*)
 FROM (SELECT min(price) AS cheapest, max(price) AS dearest FROM weekly_sales WHERE units > 0 GROUP BY product)
-
--- name: example_of_rejected
-SELECT "row" FROM rejected_sales WHERE reason = ? LIMIT 1
