@@ -62,9 +62,10 @@ torture: install-dev
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production elasticity_assets_tests/end_to_end/test_ray.py \
 		elasticity_assets_tests/ingestion/test_bad_rows.py
 
-# Fifty-two weekly deliveries, each scheduled, fitted from the last week's fits and published: half an hour.
+# Fifty-two weekly deliveries, each scheduled, fitted from the last week's fits and published; and two thousand files in
+# drawn dialects through `elasticity init`: an hour.
 soak: install-dev
-	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/soak
+	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/soak elasticity_assets_tests/ingestion/test_dialects.py
 
 # The UI on http://localhost:3000 (PORT=... for another), with the daemon that runs the schedule.
 dev: install-ui

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from elasticity_assets.ingestion import build_weekly_sales, take_in_files
@@ -59,7 +58,6 @@ def _compared(rows: list[tuple], truth: Truth, columns: dict[str, str], controls
     return Outcome("right")
 
 
-@pytest.mark.quick
 def test_files_in_many_dialects_are_read_right_or_left_open(at_length: bool) -> None:
     counts: Counter[str] = Counter()
     wrong: list[str] = []
