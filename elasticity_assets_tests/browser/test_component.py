@@ -90,7 +90,7 @@ def environment(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str
     """What an activated virtual environment with the project and this package has."""
     home = project / ".dagster"
     home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
     return os.environ | {
         "DAGSTER_HOME": str(home),
         "DG_TELEMETRY_ENABLED": "0",
