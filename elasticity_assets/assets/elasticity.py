@@ -110,10 +110,7 @@ def product_tables(
     levels = unpack(Hierarchy, hierarchy)
     with warehouse.read() as connection:
         keys = _to_write(connection, category_posterior)
-        categories = {"categories": [category_of(key) for key in keys]}
-        sold = connection.execute(statement("product_sales"), categories).df()
-    of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
-    sales = {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
+        sales = product_sales(connection, keys)
     parts, moves, page = [], [], dg.MetadataValue.path(str(settings.reports / LATEST))
     for key in keys:
         posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
@@ -153,6 +150,18 @@ def product_tables(
         check_results=[checks.elasticities_are_negative(rows), checks.elasticities_keep_still(changes)],
     )
     yield dg.MaterializeResult(asset_key=own_key(context, CATEGORY_MOVE_ELASTICITY.name))
+
+
+def product_sales(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Read what the products of some categories sold, and at which prices: by partition key, one row a product.
+
+    The columns are those that `rows.product_rows` takes.
+    """
+    keys = list(keys)
+    select = statement("product_sales", counts=statement("counts"))
+    sold = connection.execute(select, {"categories": [category_of(key) for key in keys]}).df()
+    of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
+    return {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
 
 
 def changes_since_last_refit(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> pd.DataFrame:
@@ -219,6 +228,7 @@ def category_tables(
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
     with warehouse.read() as connection:
         keys = _to_write(connection, category_posterior)
+        sales = product_sales(connection, keys)
     parts: dict[Table, list[pd.DataFrame]] = {
         CATEGORY_ELASTICITY: [],
         CONTROL_EFFECT: [],
@@ -227,7 +237,7 @@ def category_tables(
     }
     for key in keys:
         posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
-        parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record))
+        parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record, sales[key]))
         parts[CONTROL_EFFECT].append(rows_of.control_rows(posterior))
         heldout = of_fit(HeldOut, heldout_evaluation, key, record)
         samples = of_fit(SplitSamples, split_samples, key, record)

@@ -1,21 +1,29 @@
 -- name: product_sales
--- What the products of some categories sold, and at which prices.
+-- What the products of some categories sold, and at which prices: suspect ones are left out, unless a product has no others.
 SELECT
-    weekly_sales.category,
-    product,
+    w.category,
+    w.product,
     any_value(products.product_description) AS product_description,
     count(*) AS n_periods,
-    sum(units) AS units,
-    sum(revenue) AS revenue,
-    avg(price) AS price_mean,
-    min(price) AS price_min,
-    max(price) AS price_max,
-    stddev_pop(ln(price)) AS log_price_sd
-FROM weekly_sales
-LEFT JOIN products USING (product)
-WHERE weekly_sales.category IN (SELECT unnest($categories))
-GROUP BY weekly_sales.category, product
-ORDER BY weekly_sales.category, product
+    sum(w.units) AS units,
+    sum(w.revenue) AS revenue,
+    coalesce(avg(w.price) FILTER ({counts}), avg(w.price)) AS price_mean,
+    coalesce(min(w.price) FILTER ({counts}), min(w.price)) AS price_min,
+    coalesce(max(w.price) FILTER ({counts}), max(w.price)) AS price_max,
+    coalesce(stddev_pop(ln(w.price)) FILTER ({counts}), 0) AS log_price_sd,
+    coalesce(sum(w.units) FILTER ({counts}), 0) > 0 AS sold,
+    count(*) FILTER (NOT ({counts})) AS n_suspect
+FROM weekly_sales AS w
+LEFT JOIN (SELECT product, period_start, min(weight) AS weight FROM suspect_sales GROUP BY ALL) AS s
+    ON s.product = w.product AND s.period_start = w.period_start
+LEFT JOIN products ON products.product = w.product
+WHERE w.category IN (SELECT unnest($categories))
+GROUP BY w.category, w.product
+ORDER BY w.category, w.product
+
+-- name: counts
+-- Whether a product-period counts in the fits.
+coalesce(s.weight, 1) > 0
 
 -- name: categories_rows
 -- A table's rows of some categories.

@@ -21,6 +21,7 @@ from elasticity_assets.report.javascript import vega
 from elasticity_assets.report.page import MOST_SECTIONS, Report, Section, category_section, facts, render
 from elasticity_assets.report.pictures import forest
 from elasticity_assets.report.tables import (
+    NOT_ESTIMATED,
     category_cells,
     elasticity_text,
     largest_categories,
@@ -79,15 +80,16 @@ def report(
             context.log.exception(f"no section of {category!r} in the report")
             not_made[category] = in_one_line(error) if isinstance(error, dg.Failure) else reason(error)
             sections[category] = Section(category, [], [], 0, [f"No charts: {not_made[category]}"])
+    estimated = tables.categories[tables.categories["estimated"]]
     refit_id, began = str(tables.refit["refit_id"]), tables.refit["refitted_at"]
     page = render(
         Report(
             refit_id,
             f"{began:%Y-%m-%d %H:%M}",
             facts(tables.refit),
-            elasticity_text(tables.everything),
+            elasticity_text(tables.everything) if len(estimated) else NOT_ESTIMATED,
             failed,
-            forest(list(tables.categories["category"]), summary_of(tables.categories)),
+            forest(list(estimated["category"]), summary_of(estimated)),
             category_cells(tables),
             list(sections.values()),
         ),

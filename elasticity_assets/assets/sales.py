@@ -11,7 +11,7 @@ from elasticity_assets.checks.result import text_table
 from elasticity_assets.ingestion import build_weekly_sales, categories, take_in_files
 from elasticity_assets.settings import SalesSettings, Settings
 from elasticity_assets.warehouse.file import Warehouse
-from elasticity_assets.warehouse.sales_tables import REJECTED_SALES
+from elasticity_assets.warehouse.sales_tables import REJECTED_SALES, SUSPECT_SALES
 from elasticity_assets.warehouse.sales_tables import weekly_sales as weekly_sales_table
 
 GROUP = "1_sales"
@@ -76,6 +76,8 @@ def weekly_sales(
 ) -> dg.MaterializeResult:
     """Add sales up to one row a product and period; rows left out go to `rejected_sales`, with the reason.
 
+    What cannot be as it was delivered stays, and is named in `suspect_sales`.
+
     Brings the partitions in step with the categories that have sales.
     """
     table = weekly_sales_table(settings.sales.controls)
@@ -102,6 +104,7 @@ def weekly_sales(
             "products": report.n_products,
             "periods": f"{report.n_periods}, {report.first_period} to {report.last_period}",
             "absent product-periods mean": report.missing_periods,
+            SUSPECT_SALES.name: sum(report.suspects.n_cells.values()),
             "new categories": ", ".join(added) or "none",
             "categories without sales any more": ", ".join(deleted) or "none",
         },
@@ -111,5 +114,7 @@ def weekly_sales(
             checks.weekly_sales_keep_their_contract(report),
             checks.products_keep_category(report),
             checks.product_codes_are_whole(report),
+            checks.no_suspect_prices(report.suspects),
+            checks.no_suspect_units(report.suspects),
         ],
     )

@@ -1,9 +1,12 @@
 """Checks of the sales: nothing lost, nothing moved unseen."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from elasticity_assets.checks.result import text_table
-from elasticity_assets.ingestion import FilesReport, WeeklyReport
+from elasticity_assets.ingestion import FilesReport, SuspectsReport, WeeklyReport
+from elasticity_assets.warehouse.sales_tables import SUSPECT_SALES
 
 RAW_SALES = [
     dg.AssetCheckSpec(
@@ -41,7 +44,19 @@ WEEKLY_SALES = [
         asset="weekly_sales",
         description="No product code looks changed by a spreadsheet: 5.01234E+12, or 123 beside 00123.",
     ),
+    dg.AssetCheckSpec(
+        "no_suspect_prices",
+        asset="weekly_sales",
+        description="No price lies so far from the product's others that it must be mistyped, or in cents.",
+    ),
+    dg.AssetCheckSpec(
+        "no_suspect_units",
+        asset="weekly_sales",
+        description="No units are mistyped, of another unit of measure, or the sum of the other products' or stores'.",
+    ),
 ]
+
+_MOST_NAMED = 3  # suspects
 
 
 def files_are_there(report: FilesReport) -> dg.AssetCheckResult:
@@ -164,6 +179,38 @@ def product_codes_are_whole(report: WeeklyReport) -> dg.AssetCheckResult:
         }
         if mangled
         else {},
+    )
+
+
+def no_suspect_prices(report: SuspectsReport) -> dg.AssetCheckResult:
+    """Warn of prices that cannot be as delivered."""
+    return _no_suspects("no_suspect_prices", report, ["price"], [])
+
+
+def no_suspect_units(report: SuspectsReport) -> dg.AssetCheckResult:
+    """Warn of units that cannot be as delivered, and of rows of totals."""
+    stores = [
+        f"store {store!r}: units are the sum of all other stores', and count twice; leave its rows out"
+        for store in report.total_stores
+    ]
+    return _no_suspects("no_suspect_units", report, ["total row", "unit of measure", "units"], stores)
+
+
+def _no_suspects(
+    name: str, report: SuspectsReport, kinds: Sequence[str], more: Sequence[str]
+) -> dg.AssetCheckResult:
+    """Name those that concern most."""
+    lines = [*more, *(line for what in kinds for line in report.lines.get(what, ()))]
+    named = [*lines[:_MOST_NAMED], *([f"and {len(lines) - _MOST_NAMED} more"] * (len(lines) > _MOST_NAMED))]
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not lines,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{'; '.join(named)}; see {SUSPECT_SALES.name}" if lines else "nothing is suspect",
+        metadata={
+            "product-periods": sum(report.n_cells.get(what, 0) for what in kinds),
+            "suspect": text_table(["what"], [[line] for line in lines]),
+        },
     )
 
 

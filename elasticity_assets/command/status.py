@@ -21,6 +21,7 @@ from elasticity_assets.warehouse.kept import archive, kept_files, refit_numbers
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import cut, in_one_line, utc_now
 
+_NOT_ESTIMATED = "not estimated"
 _MOST_SHOWN = 5  # categories of one check
 _WIDEST = 60  # characters of a name in a table
 _SECONDS_TO_OPEN = 10.0
@@ -54,7 +55,12 @@ def _cell(value: object) -> str:
 def elasticities_text(published: Path) -> str:
     """Give the categories' elasticities, and the global one, as a table of text."""
     with _reading_published(published) as connection:
-        rows = connection.execute(statement("published_elasticities")).fetchall()
+        select = statement("published_elasticities", categories=statement("published_categories"))
+        found = connection.execute(select).fetchall()
+    rows = [
+        (category, products, *((_NOT_ESTIMATED, "", "") if mean is None else (mean, low, high)))
+        for category, products, mean, low, high in found
+    ]
     return table_text(["category", "products", "elasticity", "q05", "q95"], rows)
 
 
@@ -77,15 +83,17 @@ def fits_text(published: Path, kept: Sequence[str]) -> str:
         Refits that can be published again, the newest first.
     """
     with duckdb.connect(str(published), read_only=True) as connection:
-        refits = statement("numbered_refits")
-        fits = connection.execute(statement("published_fits", refits=refits)).fetchall()
+        refits, categories = statement("numbered_refits"), statement("published_categories")
+        fits = connection.execute(
+            statement("published_fits", refits=refits, categories=categories)
+        ).fetchall()
         last = connection.execute(statement("last_refit", refits=refits)).fetchone()
     now = utc_now()
     rows = [
         (
             name,
             products,
-            mean,
+            _NOT_ESTIMATED if mean is None else mean,
             age(now, fitted_at),
             engine,
             "yes" if converged else "no",

@@ -1,35 +1,46 @@
 -- name: published_elasticities
--- The categories' elasticities and, last, the global one.
+-- The categories' elasticities and, last, the global one; NULL where they are not estimated.
+WITH categories AS ({categories})
 (
     SELECT
         category,
         n_products,
-        elasticity,
-        elasticity_q05,
-        elasticity_q95
-    FROM category_elasticity
+        CASE WHEN estimated THEN elasticity END,
+        CASE WHEN estimated THEN elasticity_q05 END,
+        CASE WHEN estimated THEN elasticity_q95 END
+    FROM categories
     ORDER BY category
 )
 UNION ALL
 SELECT
     'all categories',
     n_products,
-    elasticity,
-    elasticity_q05,
-    elasticity_q95
+    CASE WHEN estimated THEN elasticity END,
+    CASE WHEN estimated THEN elasticity_q05 END,
+    CASE WHEN estimated THEN elasticity_q95 END
 FROM global_elasticity
+CROSS JOIN (SELECT bool_or(estimated) AS estimated FROM categories)
+
+-- name: published_categories
+-- Files of an earlier version do not say which categories are estimated: `estimated` is then that of `otherwise`.
+SELECT c.*
+FROM (SELECT TRUE AS estimated) AS otherwise
+CROSS JOIN LATERAL (
+    SELECT category, n_products, elasticity, elasticity_q05, elasticity_q95, fitted_at, estimated
+    FROM category_elasticity
+) AS c
 
 -- name: published_fits
 -- Each category's published fit, and whether it is older than the last refit because a fit failed.
 SELECT
     c.category,
     c.n_products,
-    c.elasticity,
+    CASE WHEN c.estimated THEN c.elasticity END AS elasticity,
     c.fitted_at,
     d.engine,
     d.converged,
     list_contains((SELECT failed FROM ({refits}) ORDER BY number DESC LIMIT 1), c.category) AS old
-FROM category_elasticity AS c
+FROM ({categories}) AS c
 INNER JOIN fit_diagnostics AS d USING (category)
 ORDER BY c.category
 

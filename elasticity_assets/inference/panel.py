@@ -18,7 +18,7 @@ class Panel:
 
     N >= n rows and W >= T columns are multiples that few distinct shapes occur (see `padded_products`), so
     that a new category rarely compiles anew. Cells that are padding or were not observed have
-    `observed` False and zeros elsewhere.
+    `observed` False and zeros elsewhere; so have those that do not count (`CategorySales.weight`).
 
     Attributes
     ----------
@@ -37,8 +37,9 @@ class Panel:
     controls : float32 array, shape (N, W, K)
     observed : bool array, shape (N, W)
     weight : float32 array, shape (N, W)
-        How often each cell's likelihood counts: 0 where not observed, else 1 as the panel is laid out. Held-out cells
-        have 0; less than 1 where a cell is outlying, or partly repeats its neighbours (`weighing`).
+        How often each cell's likelihood counts: 0 where not observed, else 1 as the panel is laid out, less where sales
+        are suspect. Held-out cells have 0; less than 1 where a cell is outlying, or partly repeats its neighbours
+        (`weighing`).
     zero_truncated : bool
         True if the files drop product-periods without sales, so that units > 0 always.
     log_regular_price : float32 array, shape (N, W)
@@ -194,6 +195,9 @@ class CategorySales:
     regular_price : float64 array, shape (rows,), or None
         Price a unit without promotion, None where files have none. Where it is missing (NaN) or below the price
         paid, it counts as the price paid: no promotion is known there.
+    weight : float64 array, shape (rows,), or None
+        How much each product-period counts, 0 to 1; None where all count. One of weight 0 is as good as not observed,
+        but not absent either.
     """
 
     category: str
@@ -205,6 +209,7 @@ class CategorySales:
     periods: np.ndarray | None = None
     missing_periods: str = "unobserved"
     regular_price: np.ndarray | None = None
+    weight: np.ndarray | None = None
 
 
 def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Panel:
@@ -242,30 +247,44 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         raise ValueError(f"category {category!r}: a product-period occurs twice")
 
     shape = (padded_products(len(codes)), padded_size(len(days)))
+    delivered = np.zeros(shape, dtype=bool)
+    delivered[row, column] = True
+    # What does not count leaves nothing: no price to centre by or to carry on, no units to choose a unit by.
+    share = np.ones(len(row)) if sales.weight is None else np.asarray(sales.weight, dtype=np.float64)
+    counts = share > 0
+    row, column, units, price, share = (
+        row[counts],
+        column[counts],
+        units[counts],
+        price[counts],
+        share[counts],
+    )
     if unit is None:
         unit = counting_unit(units) if len(units) else 1.0
-    panel_units, log_price = np.zeros(shape), np.zeros(shape)
+    panel_units, log_price, weight = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     log_regular_price = np.zeros(shape if sales.regular_price is not None else (0, 0))
     observed = np.zeros(shape, dtype=bool)
     values = np.zeros((*shape, len(controls)), dtype=np.float32)
     panel_units[row, column] = units / unit
     log_price[row, column] = np.log(price)
     if sales.regular_price is not None:
-        known = np.asarray(sales.regular_price, dtype=np.float64)
+        known = np.asarray(sales.regular_price, dtype=np.float64)[counts]
         known = np.where(np.isfinite(known), np.maximum(known, price), price)
         log_regular_price[row, column] = np.log(known)
     observed[row, column] = True
+    weight[row, column] = share
     for k, name in enumerate(controls):
-        values[row, column, k] = np.nan_to_num(np.asarray(controls[name], dtype=np.float64))
+        values[row, column, k] = np.nan_to_num(np.asarray(controls[name], dtype=np.float64)[counts])
     if missing_periods == "zero":
         # The last observed column at or before each cell; -1 before a product's first sale.
         last = np.maximum.accumulate(np.where(observed, np.arange(shape[1]), -1), axis=1)
         still_sold = np.flip(np.maximum.accumulate(np.flip(observed, 1), axis=1), 1)
-        absent = ~observed & (last >= 0) & still_sold
+        absent = ~delivered & (last >= 0) & still_sold
         for prices in (log_price, log_regular_price):
             if prices.size:
                 prices[absent] = np.take_along_axis(prices, np.maximum(last, 0), axis=1)[absent]
         observed |= absent
+        weight[absent] = 1.0
     return Panel(
         category=category,
         product=codes,
@@ -276,7 +295,7 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         log_price=log_price.astype(np.float32),
         controls=values,
         observed=observed,
-        weight=observed.astype(np.float32),
+        weight=weight.astype(np.float32),
         zero_truncated=missing_periods == "truncated",
         log_regular_price=log_regular_price.astype(np.float32),
     )

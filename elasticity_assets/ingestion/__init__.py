@@ -1,7 +1,8 @@
 """From sales files to `weekly_sales`, in DuckDB SQL.
 
     take_in_files(connection, sales) -> FilesReport          files -> sales_files, raw_sales
-    build_weekly_sales(connection, sales) -> WeeklyReport    raw_sales -> weekly_sales, products, unused_sales
+    build_weekly_sales(connection, sales) -> WeeklyReport    raw_sales -> weekly_sales, products, unused_sales,
+                                                             suspect_sales
     categories(connection) -> list[str]
     read_category(connection, category, controls, periods=..., missing_periods=...) -> CategorySales
     read_category_in_parts(connection, category, controls, ..., products=...) -> iterator of CategorySales
@@ -29,7 +30,7 @@ How rows are understood (`delivered_column.sql`, `delivered_column.py`, `reading
 Mistakes in the settings raise `SettingsError`, unusable files `SalesFileError`; both are one line.
 """
 
-from elasticity_assets.ingestion.accounts import FilesReport, SalesFileError, WeeklyReport
+from elasticity_assets.ingestion.accounts import FilesReport, SalesFileError, SuspectsReport, WeeklyReport
 from elasticity_assets.ingestion.category import (
     all_periods,
     categories,
@@ -44,6 +45,7 @@ from elasticity_assets.ingestion.weekly import build_weekly_sales
 __all__ = [
     "FilesReport",
     "SalesFileError",
+    "SuspectsReport",
     "WeeklyReport",
     "all_periods",
     "build_weekly_sales",

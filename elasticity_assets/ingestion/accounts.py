@@ -77,6 +77,25 @@ class Unusable:
 
 
 @dataclass(frozen=True)
+class SuspectsReport:
+    """What `suspect_sales` holds.
+
+    Attributes
+    ----------
+    n_cells : dict of str to int
+        Product-periods by what is suspect of them: price, units, unit of measure, total row.
+    lines : dict of str to tuple of str
+        The same in words: a file, some periods, a product or one product-period a line, those that concern most first.
+    total_stores : tuple of str
+        Stores whose units are the sum of all others'; their rows count, and so count twice.
+    """
+
+    n_cells: dict[str, int]
+    lines: dict[str, tuple[str, ...]]
+    total_stores: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class WeeklyReport:
     """What `build_weekly_sales` made, and where every row and unit went.
 
@@ -104,6 +123,8 @@ class WeeklyReport:
         What an absent product-period means: truncated, zero or unobserved.
     faults : tuple of (str, int, str)
         What `weekly_sales` must never hold and does: the fault, how many rows have it, and one of them.
+    suspects : SuspectsReport
+        What of `weekly_sales` is in doubt.
     """
 
     rows_in: int
@@ -124,6 +145,7 @@ class WeeklyReport:
     mangled_codes: tuple[tuple[str, str], ...]
     missing_periods: str
     faults: tuple[tuple[str, int, str], ...]
+    suspects: SuspectsReport
 
     @property
     def rows_rejected(self) -> int:

@@ -113,7 +113,7 @@ def _read(
 ) -> CategorySales:
     """Read the products from `first` to `last`, or all."""
     columns = connection.execute(
-        statement("category_sales", controls="".join(f", {quoted(name)}" for name in controls)),
+        statement("category_sales", controls="".join(f", w.{quoted(name)}" for name in controls)),
         {
             "category": category,
             "category_hash": category_hash(category),
@@ -136,4 +136,5 @@ def _read(
         controls={name: numbers(name) for name in controls},
         periods=periods,
         missing_periods=missing_periods,
+        weight=numbers("weight of suspects"),
     )

@@ -21,11 +21,14 @@ GROUP BY part
 ORDER BY part
 
 -- name: category_sales
-SELECT product, period_start, units, price, regular_price {controls}
-FROM weekly_sales
+SELECT w.product, w.period_start, w.units, w.price, w.regular_price, coalesce(s.weight, 1) AS "weight of suspects" {controls}
+FROM weekly_sales AS w
+LEFT JOIN (
+    SELECT product, period_start, min(weight) AS weight FROM suspect_sales WHERE category = $category GROUP BY ALL
+) AS s ON s.product = w.product AND s.period_start = w.period_start
 WHERE
-    category_hash = $category_hash::UBIGINT
-    AND category = $category
-    AND ($first IS NULL OR product BETWEEN $first AND $last)
-    AND (units > 0 OR NOT $without_zeros)
-ORDER BY product, period_start
+    w.category_hash = $category_hash::UBIGINT
+    AND w.category = $category
+    AND ($first IS NULL OR w.product BETWEEN $first AND $last)
+    AND (w.units > 0 OR NOT $without_zeros)
+ORDER BY w.product, w.period_start

@@ -7,6 +7,7 @@ import duckdb
 from elasticity_assets.ingestion.accounts import SalesFileError, Unusable, WeeklyReport
 from elasticity_assets.ingestion.category import missing_periods
 from elasticity_assets.ingestion.reasons import reasons_of_rows, told
+from elasticity_assets.ingestion.suspects import find_suspects
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.warehouse.sales_tables import weekly_sales
 from elasticity_assets.warehouse.schema import create_anew
@@ -18,7 +19,7 @@ BATCH_ROWS = 40_000_000
 
 
 def build_weekly_sales(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
-    """Build `weekly_sales` and `products` anew from `raw_sales`, and list the rows left out.
+    """Build `weekly_sales` and `products` anew from `raw_sales`, list the rows left out, and find suspect sales.
 
     Where files overlap, the later one (order in the settings, then name) has the product, store and date
     as delivered; incomplete first and last periods are left out, unless they are to be kept; returns
@@ -117,6 +118,7 @@ def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Week
         mangled_codes=tuple(connection.execute(statement("mangled_codes")).fetchall()),
         missing_periods=missing_periods(connection, sales),
         faults=tuple(connection.execute(statement("weekly_contract"), {"today": latest_today()}).fetchall()),
+        suspects=find_suspects(connection, sales),
     )
 
 

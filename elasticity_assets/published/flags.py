@@ -28,7 +28,7 @@ def flags(
     Parameters
     ----------
     rows : DataFrame
-        Of product_elasticity, one category's, without the column `flag`.
+        Of product_elasticity, one category's, without the column `flag`, with `n_suspect`: periods that do not count.
     posterior : CategoryPosterior
         Their fit.
     min_periods : int
@@ -59,7 +59,13 @@ def _reasons(
         ~one_price & (spread < LITTLE_VARIATION),
         [f"little price variation: {100 * value:.1f}%" for value in spread],
     )
-    yield rows["n_periods"].to_numpy() < min_periods, f"few periods: fewer than {min_periods}"
+    yield (
+        np.full(len(rows), not rows["estimated"].any()),
+        "not estimated: no price of the category ever changed, or nothing was sold; the elasticity is the prior's",
+    )
+    suspect = rows["n_suspect"].to_numpy()
+    yield suspect > 0, [f"suspect sales, which do not count, in {count} periods" for count in suspect]
+    yield rows["n_periods"].to_numpy() - suspect < min_periods, f"few periods: fewer than {min_periods}"
     sold = rows["units"].to_numpy(np.float64) / np.maximum(rows["n_periods"].to_numpy(), 1)
     yield sold <= 0, "nothing sold"
     yield (sold > 0) & (sold < FEW_UNITS), [f"sells few units: {value:.2g} a period" for value in sold]

@@ -76,7 +76,8 @@ SELECT
     r.refit_id,
     r.refitted_at,
     p.elasticity,
-    p.elasticity_sd
+    p.elasticity_sd,
+    p.estimated
 FROM product_elasticity AS p
 CROSS JOIN this_refit AS r
 

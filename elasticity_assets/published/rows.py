@@ -32,8 +32,8 @@ def product_rows(
         Pooled.
     record : FitRecord
     sales : DataFrame
-        One row a product: product, product_description, n_periods, units, revenue, price_mean,
-        price_min, price_max, log_price_sd.
+        One row a product: product, product_description, n_periods, units, revenue; of the periods that count
+        price_mean, price_min, price_max, log_price_sd and whether anything was sold; n_suspect, those that do not.
     min_periods : int
         Products with fewer periods are flagged.
     samples : SplitSamples, optional
@@ -51,8 +51,20 @@ def product_rows(
             "fitted_at": record.fitted,
         }
     ).merge(sales, on="product", how="inner", validate="one_to_one")
+    rows["estimated"] = estimated(rows)
     rows["flag"] = flags(rows, posterior, min_periods, samples)
-    return rows
+    return rows.drop(columns=["sold", "n_suspect"])
+
+
+def estimated(sales: pd.DataFrame) -> pd.Series:
+    """Say of each product whether its own sales have anything to say of its elasticity, bool.
+
+    Parameters
+    ----------
+    sales : DataFrame
+        As of `product_rows`.
+    """
+    return (sales["log_price_sd"] >= ONE_PRICE) & sales["sold"].astype(bool)
 
 
 def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: pd.DataFrame) -> pd.DataFrame:
@@ -125,8 +137,17 @@ def _flags(reasons: Sequence[tuple[pd.Series, str]], index: pd.Index) -> pd.Seri
     return pd.Series(flags, index, dtype=object)
 
 
-def category_row(posterior: CategoryPosterior, record: FitRecord) -> pd.DataFrame:
-    """Row of category_elasticity, from a pooled posterior."""
+def category_row(posterior: CategoryPosterior, record: FitRecord, sales: pd.DataFrame) -> pd.DataFrame:
+    """Row of category_elasticity.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+        Pooled.
+    record : FitRecord
+    sales : DataFrame
+        As of `product_rows`.
+    """
     return pd.DataFrame(
         {
             "category": posterior.category,
@@ -136,6 +157,7 @@ def category_row(posterior: CategoryPosterior, record: FitRecord) -> pd.DataFram
             "n_products": len(posterior.product),
             "n_periods": len(posterior.period),
             "n_obs": record.n_obs,
+            "estimated": bool(estimated(sales).any()),
             "fit_id": record.fit_id,
             "fitted_at": record.fitted,
         }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from elasticity_assets.warehouse.sales_tables import REJECTED_SALES, weekly_sales
+from elasticity_assets.warehouse.sales_tables import REJECTED_SALES, SUSPECT_SALES, weekly_sales
 from elasticity_assets.warehouse.schema import Table
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
@@ -40,6 +40,7 @@ def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
         PROMOTION_ELASTICITY,
         ELASTICITY_HISTORY,
         weekly_sales(controls).published(),
+        SUSPECT_SALES,
         REJECTED_SALES,
         REFITS.published(),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import own_data_estimates
 from elasticity_assets.report.charts import Chart
 from elasticity_assets.report.pictures import Picture, category_pictures
-from elasticity_assets.report.tables import Cell, elasticity_text, number, percent, records
+from elasticity_assets.report.tables import NOT_ESTIMATED, Cell, elasticity_text, number, percent, records
 
 MOST_SECTIONS = 40
 """Categories with a section of their own; all others stand in the table."""
@@ -144,6 +145,10 @@ def category_section(
         Whether the fit's log prices are centred by product.
     """
     notes = [f"Of this fit: {text}." for text in posterior.diagnostics.warnings]
+    if not products["estimated"].any():
+        notes.append(
+            "Not estimated: no price ever changed, or nothing was sold; its elasticities are the prior's."
+        )
     if panel is None or not is_fitted_to(posterior, panel):
         notes.append("No demand curves: the sales on file are not those that the category was fitted to.")
     notes += ["No held-out evaluation of this fit."] * (heldout is None)
@@ -195,13 +200,20 @@ def product_lines(products: pd.DataFrame, own: Mapping[str, float]) -> list[Prod
         ProductRow(
             str(row["product"]),
             _text(row["product_description"]),
-            elasticity_text(row),
+            _elasticity_text(row, of_category=bool(products["estimated"].any())),
             number(own.get(str(row["product"]), np.nan)),
             percent(row["shrinkage"]),
             _text(row["flag"]),
         )
         for row in records(chosen)
     ]
+
+
+def _elasticity_text(row: Mapping[str, Any], *, of_category: bool) -> str:
+    """Say what a product's elasticity is, or whose."""
+    if row["estimated"]:
+        return elasticity_text(row)
+    return f"the category's: {elasticity_text(row)}" if of_category else NOT_ESTIMATED
 
 
 def product_names(products: Iterable[str], described: pd.DataFrame) -> list[str]:

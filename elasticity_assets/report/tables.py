@@ -27,6 +27,9 @@ from elasticity_assets.warehouse.tables import (
     REFITS,
 )
 
+NOT_ESTIMATED = "not estimated"
+"""For the elasticity of a category in which no price ever changed, or nothing was sold."""
+
 
 @dataclass(frozen=True)
 class PublishedTables:
@@ -99,7 +102,7 @@ def category_cells(tables: PublishedTables) -> dict[str, dict[str, Cell]]:
         name = str(row["category"])
         cells[name] = {
             "products": Cell(f"{row['n_products']:,}"),
-            "elasticity": Cell(elasticity_text(row)),
+            "elasticity": Cell(category_text(row), bad=not row["estimated"]),
             **_evidence_cells(row, judged.get(name, 1)),
             **_lead(tables.scores, name),
             "flagged products": Cell(f"{flagged.get(name, 0):,}"),
@@ -114,6 +117,11 @@ def category_cells(tables: PublishedTables) -> dict[str, dict[str, Cell]]:
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Give each row as a dict."""
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def category_text(row: Mapping[str, Any]) -> str:
+    """Give a category's elasticity with its 90% interval, or that it is not estimated."""
+    return elasticity_text(row) if row["estimated"] else NOT_ESTIMATED
 
 
 def elasticity_text(row: Mapping[str, Any]) -> str:

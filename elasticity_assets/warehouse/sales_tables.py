@@ -135,6 +135,33 @@ _WEEKLY_SALES = Table(
 )
 
 
+SUSPECT_SALES = Table(
+    "suspect_sales",
+    "One row a product and period whose sales can hardly be as delivered: mistyped, in another unit, rows of totals. "
+    "They stay in weekly_sales, and those of weight 0 count for nothing in the fits.",
+    ("category", "product", "period_start", "what"),
+    (
+        CATEGORY,
+        PRODUCT,
+        Column("period_start", "DATE", "date", "First day of the day, week, month or quarter"),
+        Column("what", "VARCHAR", "text", "What is suspect: price, units, unit of measure or total row"),
+        Column(
+            "value",
+            "DOUBLE",
+            "currency a unit, or units sold",
+            "The price; the units where what is units or total row",
+        ),
+        Column(
+            "usual",
+            "DOUBLE",
+            "currency a unit, or units sold",
+            "What the product's other periods have there; of a total row the sum of all other products' units",
+        ),
+        Column("weight", "DOUBLE", "fraction", "How much the product-period counts in the fits, 0 to 1"),
+    ),
+)
+
+
 def weekly_sales(controls: Sequence[str] = ()) -> Table:
     """Give the schema of weekly_sales, whose last columns are the controls that the settings name.
 

@@ -10,6 +10,7 @@ from elasticity_assets.warehouse.sales_tables import (
     PRODUCTS,
     RAW_SALES,
     SALES_FILES,
+    SUSPECT_SALES,
     UNUSED_SALES,
     weekly_sales,
 )
@@ -80,16 +81,30 @@ PRODUCT_ELASTICITY = Table(
         Column("n_periods", "BIGINT", "periods", "Periods in which the product was observed"),
         Column("units", "DOUBLE", "units sold", "Units over all periods, net of returns"),
         Column("revenue", "DOUBLE", "currency of the files", "Revenue over all periods"),
-        Column("price_mean", "DOUBLE", "currency a unit", "Mean of the periods' prices"),
-        Column("price_min", "DOUBLE", "currency a unit", "Lowest price of a period"),
-        Column("price_max", "DOUBLE", "currency a unit", "Highest price of a period"),
-        Column("log_price_sd", "DOUBLE", "log price", "Standard deviation of the periods' log prices"),
+        Column(
+            "price_mean", "DOUBLE", "currency a unit", "Mean of the periods' prices, suspect ones left out"
+        ),
+        Column("price_min", "DOUBLE", "currency a unit", "Lowest price of a period, suspect ones left out"),
+        Column("price_max", "DOUBLE", "currency a unit", "Highest price of a period, suspect ones left out"),
+        Column(
+            "log_price_sd",
+            "DOUBLE",
+            "log price",
+            "Standard deviation of the periods' log prices, suspect ones left out",
+        ),
         Column(
             "flag",
             "VARCHAR",
             "text",
             "Why to be careful with this row, in words; NULL where nothing is known",
             True,
+        ),
+        Column(
+            "estimated",
+            "BOOLEAN",
+            "true or false",
+            "False where the elasticity is the category's or the prior's: its price never changed, or nothing was sold",
+            before="true",
         ),
         FIT_ID,
         FITTED_AT,
@@ -134,6 +149,13 @@ CATEGORY_ELASTICITY = Table(
             True,
         ),
         *_SIZES,
+        Column(
+            "estimated",
+            "BOOLEAN",
+            "true or false",
+            "False where the elasticity is the prior's and the other categories': none of its products' is estimated",
+            before="true",
+        ),
         FIT_ID,
         FITTED_AT,
     ),
@@ -547,6 +569,13 @@ ELASTICITY_HISTORY = Table(
             _ELASTICITY_UNIT,
             "Posterior standard deviation as that refit published it",
         ),
+        Column(
+            "estimated",
+            "BOOLEAN",
+            "true or false",
+            "As product_elasticity had it then",
+            before="true",
+        ),
     ),
 )
 
@@ -626,6 +655,7 @@ WAREHOUSE_TABLES = (
     UNUSED_SALES,
     PRODUCTS,
     weekly_sales(),
+    SUSPECT_SALES,
     FIT_FAILURES,
     CHECK_RESULTS,
     PRODUCT_ELASTICITY,

@@ -18,7 +18,7 @@ from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference.judging.cross_check import CrossCheck
 from elasticity_assets.inference.judging.scores import MODEL, RIVALS, HeldOut, HeldOutSummary
 from elasticity_assets.inference.judging.split_samples import SplitSamples
-from elasticity_assets.ingestion import FilesReport, WeeklyReport
+from elasticity_assets.ingestion import FilesReport, SuspectsReport, WeeklyReport
 from elasticity_assets.ingestion.accounts import Unusable
 from elasticity_assets_tests.published.test_rows import posterior
 from elasticity_assets_tests.support.projects import make_project
@@ -73,6 +73,10 @@ def files(**changes: object) -> FilesReport:
     return FilesReport(**{**names, **empty, "rows_in": 1, **changes})  # type: ignore[arg-type]
 
 
+def suspects(*lines: str, what: str = "price", stores: tuple[str, ...] = ()) -> SuspectsReport:
+    return SuspectsReport({what: len(lines)}, {what: lines} if lines else {}, stores)
+
+
 def weekly(**changes: object) -> WeeklyReport:
     usual = {
         "rows_in": 10,
@@ -93,6 +97,7 @@ def weekly(**changes: object) -> WeeklyReport:
         "mangled_codes": (),
         "missing_periods": "truncated",
         "faults": (),
+        "suspects": suspects(),
     }
     return WeeklyReport(**{**usual, **changes})  # type: ignore[arg-type]
 
@@ -149,6 +154,14 @@ CASES = {
     "product_codes_are_whole": (
         sales.product_codes_are_whole(weekly()),
         sales.product_codes_are_whole(weekly(mangled_codes=(("5.01234E+12", "digits are lost"),))),
+    ),
+    "no_suspect_prices": (
+        sales.no_suspect_prices(suspects("product 'p'", what="units")),
+        sales.no_suspect_prices(suspects("product 'p'")),
+    ),
+    "no_suspect_units": (
+        sales.no_suspect_units(suspects("product 'p'")),
+        sales.no_suspect_units(suspects(stores=("ALL",))),
     ),
     "prices_vary": (
         model_input.prices_vary({"c": PanelFacts(10, 5, 100, 1.0, True)}),
@@ -256,6 +269,8 @@ OF_EVERYTHING = {
     "weekly_sales_keep_their_contract",
     "products_keep_category",
     "product_codes_are_whole",
+    "no_suspect_prices",
+    "no_suspect_units",
     "published_tables_agree",
     "no_category_went_missing",
 }
@@ -318,3 +333,13 @@ LIMITS = {
 def test_limits_of_the_checks(name: str) -> None:
     result, passed = LIMITS[name]
     assert result.passed is passed
+
+
+def test_the_suspects_that_concern_most_are_named() -> None:
+    few = sales.no_suspect_units(suspects("product 'TOTAL'", what="total row", stores=("ALL",)))
+    assert few.description == (
+        "store 'ALL': units are the sum of all other stores', and count twice; leave its rows out; product 'TOTAL'; "
+        "see suspect_sales"
+    )
+    many = sales.no_suspect_prices(suspects("a", "b", "c", "d", "e"))
+    assert many.description == "a; b; c; and 2 more; see suspect_sales"

@@ -35,6 +35,11 @@ def samples(drift: float) -> SplitSamples:
     [
         ({"log_price_sd": 1e-12}, ["one price only: the elasticity is the category's"]),
         ({"log_price_sd": 0.013}, ["little price variation: 1.3%"]),
+        ({"n_suspect": 2}, ["suspect sales, which do not count, in 2 periods"]),
+        (
+            {"n_suspect": 3},
+            ["suspect sales, which do not count, in 3 periods", "few periods: fewer than 8"],
+        ),
         ({"n_periods": 7}, ["few periods: fewer than 8"]),
         ({"units": 0.0}, ["nothing sold"]),
         ({"units": 3.0}, ["sells few units: 0.3 a period"]),
@@ -46,6 +51,13 @@ def samples(drift: float) -> SplitSamples:
 )
 def test_sales_that_say_little(changes: dict[str, float], words: list[str]) -> None:
     assert flagged(changes, posterior()) == ["; ".join(words), None]
+
+
+def test_a_category_that_is_not_estimated_is_the_priors() -> None:
+    words = "not estimated: no price of the category ever changed, or nothing was sold; the elasticity is the prior's"
+    of_sales = sales().assign(log_price_sd=[0.0, 0.1], sold=[True, False])
+    found = rows_of.product_rows(posterior(), RECORD, of_sales, 8)["flag"]
+    assert found.tolist() == [f"one price only: the elasticity is the category's; {words}", words]
 
 
 def test_a_fit_that_did_not_converge_flags_all() -> None:

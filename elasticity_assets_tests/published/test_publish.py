@@ -196,7 +196,7 @@ def test_failed_category_keeps_its_rows_flagged_as_old(warehouse, published):
     assert dict(same) == dict(flags)
     assert failed == (["soup"],)
     publish(warehouse, published, refit(2), controls=CONTROLS)
-    assert {row[-3] for row in contents(published)["product_elasticity"]} == {None}
+    assert {row[-4] for row in contents(published)["product_elasticity"]} == {None}
 
 
 BREAKS = {

@@ -84,6 +84,8 @@ def sales(n: int = 2) -> pd.DataFrame:
             "price_min": 1.0,
             "price_max": 3.0,
             "log_price_sd": 0.1,
+            "sold": True,
+            "n_suspect": 0,
         }
     )
 
@@ -108,6 +110,17 @@ def test_product_rows_hold_the_posterior_and_the_sales() -> None:
     assert set(rows["fitted_at"]) == {datetime(2024, 1, 2, 3, 4, 5)}
 
 
+@pytest.mark.parametrize("changes", [{"log_price_sd": 1e-12}, {"sold": False}])
+def test_what_no_price_and_no_sale_told_is_not_estimated(changes: dict[str, float]) -> None:
+    one = sales().assign(**{name: [value, sales()[name][1]] for name, value in changes.items()})
+    both = sales().assign(**changes)
+    assert rows_of.product_rows(posterior(), RECORD, one, 8)["estimated"].tolist() == [False, True]
+    assert rows_of.product_rows(posterior(), RECORD, both, 8)["estimated"].tolist() == [False, False]
+    assert rows_of.category_row(posterior(), RECORD, one)["estimated"].tolist() == [True]
+    assert rows_of.category_row(posterior(), RECORD, both)["estimated"].tolist() == [False]
+    assert rows_of.category_row(posterior(), RECORD, sales().iloc[:0])["estimated"].tolist() == [False]
+
+
 def test_two_slopes_rows_say_what_no_price_told_them() -> None:
     at = datetime(2024, 1, 2)
     rows = rows_of.two_slopes_rows(two_slopes(), "fit", at, min_periods=8)
@@ -126,7 +139,7 @@ def test_two_slopes_rows_say_what_no_price_told_them() -> None:
 
 
 def test_category_control_and_diagnostics_rows_fit_their_tables() -> None:
-    category = rows_of.category_row(posterior(3), RECORD)
+    category = rows_of.category_row(posterior(3), RECORD, sales(3))
     assert_fits(category, tables.CATEGORY_ELASTICITY)
     assert category["elasticity"].item() == -2.0
     assert category["dispersion"].item() == 4.0  # median of the finite 3 and 5
@@ -143,13 +156,13 @@ def test_category_control_and_diagnostics_rows_fit_their_tables() -> None:
 
 def test_poisson_has_no_dispersion() -> None:
     fitted = replace(posterior(), dispersion=np.full(2, np.inf))
-    assert rows_of.category_row(fitted, RECORD)["dispersion"].item() is None
+    assert rows_of.category_row(fitted, RECORD, sales())["dispersion"].item() is None
 
 
 def test_global_row_adds_the_categories_up() -> None:
     fits = [posterior(), replace(posterior(3), category="d")]
     levels = pool([message(fit) for fit in fits], DEFAULT)
-    categories = pd.concat([rows_of.category_row(fit, RECORD) for fit in fits])
+    categories = pd.concat([rows_of.category_row(fit, RECORD, sales()) for fit in fits])
     row = rows_of.global_row(levels, replace(RECORD, n_obs=60), categories)
     assert_fits(row, tables.GLOBAL_ELASTICITY)
     assert row[["n_categories", "n_products", "n_obs"]].to_numpy().tolist() == [[2, 5, 60]]

@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[2]
 ELASTICITY = "elasticity elasticity_sd elasticity_q05 elasticity_q50 elasticity_q95"
 COLUMNS = {
     "product_elasticity": f"""category product product_description {ELASTICITY} prob_elastic shrinkage
-        n_periods units revenue price_mean price_min price_max log_price_sd flag fit_id fitted_at""",
+        n_periods units revenue price_mean price_min price_max log_price_sd flag estimated fit_id fitted_at""",
     "category_move_elasticity": f"category product {ELASTICITY} fit_id",
     "category_elasticity": f"""category {ELASTICITY} product_spread dispersion n_products n_periods n_obs
-        fit_id fitted_at""",
+        estimated fit_id fitted_at""",
     "global_elasticity": f"""{ELASTICITY} category_spread product_spread dispersion n_categories n_products
         n_periods n_obs fit_id fitted_at""",
     "control_effect": "category control effect effect_sd effect_q05 effect_q95",
@@ -40,8 +40,9 @@ COLUMNS = {
         regular_elasticity_q50 regular_elasticity_q95 promotion_elasticity promotion_elasticity_sd
         promotion_elasticity_q05 promotion_elasticity_q50 promotion_elasticity_q95 n_promotion_periods
         log_regular_price_sd flag fit_id fitted_at""",
-    "elasticity_history": "category product refit_id refitted_at elasticity elasticity_sd",
+    "elasticity_history": "category product refit_id refitted_at elasticity elasticity_sd estimated",
     "weekly_sales": "category product period_start units revenue price regular_price cost display",
+    "suspect_sales": "category product period_start what value usual weight",
     "rejected_sales": "file line reason row units",
     "refits": """refit_id refitted_at seconds n_files rows_in rows_used rows_rejected n_categories n_products
         failed versions number""",

@@ -42,6 +42,7 @@ def products(n: int, description: str | None = "<b>cheap</b>") -> pd.DataFrame:
             "elasticity_q95": -0.00001,
             "shrinkage": 0.25,
             "revenue": range(n),
+            "estimated": [True] * n,
             "flag": [None] * (n - 1) + ["<script>alert(1)</script>"],
         }
     )

@@ -54,6 +54,7 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         price_max=2.5,
         log_price_sd=0.3,
         flag=None,
+        estimated=True,
         fit_id="fit of " + keys["category"],
         fitted_at=FITTED_AT,
     )
@@ -75,12 +76,16 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
     elasticity = {c: products[c].iloc[0] for c in products if c.startswith("elasticity")}
     sizes = keys.groupby("category", sort=False)["product"].count()
     categories = pd.DataFrame({"category": sizes.index, "n_products": sizes.to_numpy()}).assign(
-        **elasticity, product_spread=0.4, dispersion=5.0, n_periods=2, fitted_at=FITTED_AT
+        **elasticity, product_spread=0.4, dispersion=5.0, n_periods=2, estimated=True, fitted_at=FITTED_AT
     )
     categories = categories.assign(
         n_obs=2 * categories["n_products"], fit_id="fit of " + categories["category"]
     )
-    whole = categories.iloc[:1].drop(columns="category").assign(n_categories=len(sizes), category_spread=0.3)
+    whole = (
+        categories.iloc[:1]
+        .drop(columns=["category", "estimated"])
+        .assign(n_categories=len(sizes), category_spread=0.3)
+    )
     diagnostics = categories[["category", "n_products", "n_obs", "fit_id"]].assign(
         engine="svi",
         likelihood="poisson",
