@@ -30,17 +30,14 @@ DELETE FROM suspect_sales
 -- Products whose units are the sum of all others' in nearly all periods: rows of totals, published as products. Of the
 -- same category, or of all; a period counts where several others sold.
 INSERT INTO suspect_sales BY NAME
-WITH compared AS (
-    SELECT
-        category,
-        product,
-        period_start,
-        units,
-        sum(units) OVER cell - units AS others,
-        count(*) FILTER (units > 0) OVER cell >= 3 AND sum(units) OVER cell > units AS counts
-    FROM weekly_sales
-    ANTI JOIN suspect_sales USING (product)
-    WINDOW cell AS (PARTITION BY {of_whom} period_start)
+WITH sales AS (
+    SELECT category, product, period_start, units FROM weekly_sales ANTI JOIN suspect_sales USING (product)
+), sums AS (
+    SELECT {of_whom} period_start, sum(units) AS total, count(*) FILTER (units > 0) AS n FROM sales GROUP BY ALL
+), compared AS (
+    SELECT category, product, period_start, units, total - units AS others, n >= 3 AND total > units AS counts
+    FROM sales
+    JOIN sums USING ({of_whom} period_start)
 ), totals AS (
     SELECT product
     FROM compared
