@@ -193,6 +193,7 @@ class SalesSettings(Strict):
     table: SalesTable | None = None
     asset: Annotated[list[str], BeforeValidator(_as_list)] = []
     join: list[Join] = []
+    roots: StringList = []
     sheet: str | None = None
     columns: Columns
     period: Literal["day", "week", "month", "quarter"] = "week"
@@ -585,7 +586,7 @@ def settings_of(content: object, folder: Path, source: str) -> Settings:
 
 
 def _placed_sales(sales: SalesSettings, folder: Path) -> SalesSettings:
-    """Let relative paths start at the settings file's folder."""
+    """Let relative paths start at the settings file's folder, and sales be read from there and `roots`."""
 
     def placed(paths: list[str]) -> list[str]:
         return [str(folder / path) for path in paths]
@@ -594,7 +595,8 @@ def _placed_sales(sales: SalesSettings, folder: Path) -> SalesSettings:
     if table is not None and is_database_file(table.database):
         table = table.model_copy(update={"database": str(folder / table.database)})
     join = [one.model_copy(update={"path": placed(one.path)}) for one in sales.join]
-    return sales.model_copy(update={"path": placed(sales.path), "table": table, "join": join})
+    roots = [str(folder), *placed(sales.roots)]
+    return sales.model_copy(update={"path": placed(sales.path), "table": table, "join": join, "roots": roots})
 
 
 def is_database_file(address: str) -> bool:

@@ -30,7 +30,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.B
 
 ROOT = Path(__file__).parents[1]
 INLINE = {"sales": settings_dict()["sales"]}
-FILE = "sales: {path: ../sales/*.csv, columns: {product: product, period: week, units: units, price: price}}"
+FILE = (
+    "sales: {path: ../sales/*.csv, roots: ../sales, "
+    "columns: {product: product, period: week, units: units, price: price}}"
+)
 
 
 @dg.asset

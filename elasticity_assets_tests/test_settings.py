@@ -71,10 +71,12 @@ def test_defaults(tmp_path):
 
 def test_relative_paths_start_at_the_files_folder_and_absolute_ones_stay(tmp_path, monkeypatch):
     content = changed("sales.path", ["a/*.csv", "/b/*.parquet"]) | {"published": "/c/elasticity.duckdb"}
+    content["sales"]["roots"] = ["in", "/c"]
     monkeypatch.chdir("/")
     monkeypatch.setenv("ELASTICITY_CONFIG", str(write(tmp_path, content)))
     settings = load_settings()
     assert settings.sales.path == [str(tmp_path / "a/*.csv"), "/b/*.parquet"]
+    assert settings.sales.roots == [str(tmp_path), str(tmp_path / "in"), "/c"]
     assert settings.published == Path("/c/elasticity.duckdb")
 
 

@@ -222,10 +222,15 @@ def _with_sales(settings: Settings, more: Sequence[str]) -> Settings:
 
     paths = [str(Path(path).absolute()) for path in more]
     try:
-        find_files(paths)
+        found = find_files(paths)
     except SettingsError as error:
         raise SettingsError(f"--sales: {str(error).removeprefix('sales.path: ')}") from None
-    sales = settings.sales.model_copy(update={"path": [*settings.sales.path, *paths]})
+    sales = settings.sales.model_copy(
+        update={
+            "path": [*settings.sales.path, *paths],
+            "roots": [*settings.sales.roots, *found],  # who types a path may read it
+        }
+    )
     return settings.model_copy(update={"sales": sales})
 
 

@@ -5,14 +5,16 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.settings import SettingsError
 
 
-def find_files(patterns: list[str], known: Collection[str] = (), key: str = "sales.path") -> dict[str, int]:
+def find_files(
+    patterns: list[str], known: Collection[str] = (), key: str = "sales.path", roots: Collection[str] = ()
+) -> dict[str, int]:
     """List the files that the settings name: full path -> index of the first pattern that names it.
 
     A path is a pattern only by `*` and `?` (and then `[...]`), and only after its longest leading part that is
@@ -26,11 +28,13 @@ def find_files(patterns: list[str], known: Collection[str] = (), key: str = "sal
         Files there once were, absolute: a pattern that names one of them is no mistake.
     key : str
         Of the settings, for messages.
+    roots : collection of str
+        Folders and files; see `check_roots`.
 
     Raises
     ------
     SettingsError
-        If a pattern names a folder; or no file there is, and none among those `known`.
+        If a pattern names a folder, or a file outside of `roots`; or no file there is, and none among those `known`.
     """
     found: dict[str, int] = {}
     for place, path in enumerate(patterns):
@@ -43,9 +47,39 @@ def find_files(patterns: list[str], known: Collection[str] = (), key: str = "sal
             )
         if not files and not fnmatch.filter(known, pattern):
             raise SettingsError(f"{key}: there is no file {path}")
+        check_roots(files, roots, key)
         for file in files:
             found.setdefault(file, place)
     return found
+
+
+def check_roots(files: Iterable[str], roots: Collection[str], key: str) -> None:
+    """Refuse files that do not lie where sales may be read from, wherever links lead.
+
+    Parameters
+    ----------
+    files : iterable of str
+    roots : collection of str
+        Folders below which files may lie, and single files; none means anywhere.
+    key : str
+        Of the settings, for messages.
+
+    Raises
+    ------
+    SettingsError
+        If one lies elsewhere.
+    """
+    if not roots:
+        return
+    allowed = [os.path.realpath(root) for root in roots]
+    for file in files:
+        real = Path(os.path.realpath(file))
+        if not any(real.is_relative_to(root) for root in allowed):
+            link = "" if os.path.abspath(file) == str(real) else f" is a link to {real}, which"
+            raise SettingsError(
+                f"{key}: {file}{link} lies outside of the settings file's folder; if it holds sales, allow its folder: "
+                f"sales.roots: ['{real.parent}']"
+            )
 
 
 def _pattern(path: str) -> str:

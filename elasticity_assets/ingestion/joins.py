@@ -52,7 +52,7 @@ def hashes_of_joined(sales: SalesSettings) -> list[dict[str, str]]:
         If one cannot be read.
     """
     return [
-        {file: content_hash(file) for file in find_files(join.path, key="sales.join.path")}
+        {file: content_hash(file) for file in find_files(join.path, key="sales.join.path", roots=sales.roots)}
         for join in sales.join
     ]
 

@@ -1,7 +1,7 @@
 """Where sales come from: files, and tables that exist already in other databases."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from elasticity_assets.ingestion.accounts import SalesFileError
-from elasticity_assets.ingestion.files import content_hash
+from elasticity_assets.ingestion.files import check_roots, content_hash
 from elasticity_assets.ingestion.layout import FileFormat, examine
 from elasticity_assets.settings import SalesSettings, SalesTable, SettingsError, is_database_file
 from elasticity_assets.warehouse.extensions import load_extensions
@@ -102,7 +102,7 @@ SalesSource = SalesFile | DatabaseTable
 
 @contextmanager
 def attached(
-    connection: duckdb.DuckDBPyConnection, table: SalesTable | None
+    connection: duckdb.DuckDBPyConnection, table: SalesTable | None, roots: Collection[str] = ()
 ) -> Iterator[list[DatabaseTable]]:
     """Attach a table's database for reading, and detach it in the end.
 
@@ -111,6 +111,8 @@ def attached(
     connection : duckdb.DuckDBPyConnection
         Outside a transaction.
     table : SalesTable, optional
+    roots : collection of str
+        Where its database's file may lie; none means anywhere.
 
     Yields
     ------
@@ -119,11 +121,13 @@ def attached(
     Raises
     ------
     SettingsError
-        If there is no such database or table.
+        If there is no such database or table, or its file lies elsewhere.
     """
     if table is None:
         yield []
         return
+    if is_database_file(table.database):
+        check_roots([table.database], roots, "sales.table.database")
     kind = _kind(table.database)
     if kind in ("sqlite", "postgres"):
         load_extensions(connection, [f"{kind}_scanner"], _REMEDY)

@@ -89,7 +89,9 @@ def take_in_files(
     check_date_format(connection, sales.date_format)
     create_reading_macros(connection)
     source = (
-        handed_over(connection, frame, sales.asset) if sales.hands_over else attached(connection, sales.table)
+        handed_over(connection, frame, sales.asset)
+        if sales.hands_over
+        else attached(connection, sales.table, sales.roots)
     )
     with source as tables:
         connection.execute("BEGIN")
@@ -110,7 +112,8 @@ def _take_in(
     rows = connection.execute(statement("known_files")).fetchall()
     known = {file: _Known(file_id, digest, reading) for file_id, file, digest, reading in rows}
     found: dict[str, tuple[SalesSource, int]] = {
-        file: (SalesFile(file), place) for file, place in find_files(sales.path, known).items()
+        file: (SalesFile(file), place)
+        for file, place in find_files(sales.path, known, roots=sales.roots).items()
     }
     found |= {table.name: (table, 0) for table in tables}
     gone = {

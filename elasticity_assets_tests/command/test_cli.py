@@ -112,6 +112,29 @@ def test_an_unknown_key_is_named(run: Run, folder: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_sales_elsewhere_are_refused_and_nothing_of_them_is_shown(run: Run, folder: Path) -> None:
+    for path in ("/etc/passwd", "link.csv"):
+        settings = settings_dict()
+        settings["sales"]["path"] = path
+        write_settings(folder, sales=settings["sales"])
+        (folder / "link.csv").unlink(missing_ok=True)
+        (folder / "link.csv").symlink_to("/etc/passwd")
+        result = run("refit")
+        assert result.exit_code == 2
+        last = result.stderr.splitlines()[-1]
+        assert last.startswith(f"sales.path: {'/etc/passwd' if path == '/etc/passwd' else folder / path}")
+        assert last.endswith("allow its folder: sales.roots: ['/etc']")
+        shown = result.stdout + result.stderr
+        assert not any(line in shown for line in Path("/etc/passwd").read_text().splitlines())
+
+
+def test_sales_elsewhere_may_be_named_on_the_command_line(folder: Path, tmp_path_factory) -> None:
+    write_settings(folder)
+    more = tmp_path_factory.mktemp("elsewhere") / "more.csv"
+    more.touch()
+    assert str(more) in _with_sales(load_settings(), [str(more)]).sales.roots
+
+
 def test_a_column_that_the_files_lack_is_named(run: Run, folder: Path) -> None:
     write_settings(folder)
     (folder / "sales").mkdir()

@@ -85,6 +85,7 @@ def of_the_sample(folder: Path) -> Project:
     root = Path(__file__).parents[2]
     settings = yaml.safe_load((root / "elasticity.yaml").read_text())
     settings["sales"]["path"] = str(root / settings["sales"]["path"])
+    settings["sales"]["roots"] = str(root)
     folder.mkdir()
     file = folder / "elasticity.yaml"
     file.write_text(yaml.safe_dump(settings))

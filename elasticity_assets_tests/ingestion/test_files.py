@@ -2,13 +2,15 @@
 
 import datetime as dt
 import gzip
+import re
 from pathlib import Path
 
+import duckdb
 import pytest
 from openpyxl import Workbook
 
 from elasticity_assets.ingestion import SalesFileError, find_files, take_in_files
-from elasticity_assets.settings import SettingsError, load_settings
+from elasticity_assets.settings import SalesSettings, SettingsError, load_settings
 from elasticity_assets_tests.support.sales_files import (
     ingest,
     rejected,
@@ -53,6 +55,49 @@ def test_a_projects_folder_may_have_any_name(connection, tmp_path: Path, folder:
         )
         ingest(connection, load_settings(file).sales)
         assert weekly_sales(connection, "product") == [("TEA",)]
+
+
+@pytest.mark.parametrize(
+    ("sales", "key"),
+    [
+        ("path: ../elsewhere/sales.csv", "sales.path"),
+        ("path: ['*.csv', '../elsewhere/*.csv']", "sales.path"),
+        ("path: in/*.csv", "sales.path"),
+        ("path: sales.csv, join: [{path: in/sales.csv, on: [product]}]", "sales.join.path"),
+        ("table: {database: ../elsewhere/shop.duckdb, name: t}", "sales.table.database"),
+    ],
+)
+def test_sales_are_read_from_the_settings_folder_and_its_roots_alone(
+    connection, tmp_path: Path, sales: str, key: str
+) -> None:
+    folder, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for path in (folder / "in", elsewhere):
+        path.mkdir(parents=True)
+    write_lines(folder / "sales.csv", "A,2024-01-01,5,2")
+    write_lines(elsewhere / "sales.csv", "A,2024-01-01,5,2")
+    with duckdb.connect(str(elsewhere / "shop.duckdb")) as shop:
+        shop.execute(
+            "CREATE TABLE t AS SELECT 'A' AS product, DATE '2024-01-01' AS date, 5 AS units, 2.0 AS price"
+        )
+    (folder / "in" / "sales.csv").symlink_to(elsewhere / "sales.csv")
+    (tmp_path / "link").symlink_to(folder)
+
+    def settings(roots: str) -> SalesSettings:
+        columns = "{product: product, period: date, units: units, price: price}"
+        (folder / "elasticity.yaml").write_text(f"sales: {{{sales}, {roots}columns: {columns}}}")
+        return load_settings(tmp_path / "link" / "elasticity.yaml").sales  # itself reached by a link
+
+    for roots in ("", "roots: ../else, "):
+        with pytest.raises(SettingsError) as refused:
+            take_in_files(connection, settings(roots))
+        assert re.fullmatch(
+            rf"{key}: \S+( is a link to \S+, which)? lies outside of the settings file's folder; "
+            rf"if it holds sales, allow its folder: sales.roots: \['{elsewhere}'\]",
+            str(refused.value),
+        )
+    for roots in ("roots: ../elsewhere, ", f"roots: [nowhere, '{tmp_path}'], "):
+        ingest(connection, settings(roots))
+        assert weekly_sales(connection, "product") == [("A",)]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -70,7 +70,12 @@ def test_the_sample_is_read_as_its_settings_say(tmp_path: Path) -> None:
     found = propose_settings([str(file)], tmp_path)
     (tmp_path / "elasticity.yaml").write_text(found.text, encoding="utf-8")
     ours = load_settings(REPOSITORY / "elasticity.yaml").sales
-    assert load_settings(tmp_path / "elasticity.yaml").sales.model_copy(update={"path": ours.path}) == ours
+    assert (
+        load_settings(tmp_path / "elasticity.yaml").sales.model_copy(
+            update={"path": ours.path, "roots": ours.roots}
+        )
+        == ours
+    )
 
 
 def test_a_web_shop_is_read(tmp_path: Path) -> None:
@@ -298,6 +303,24 @@ def test_tables_beside_the_sales_are_joined(tmp_path: Path) -> None:
     ]
     assert columns(found)["price"] == "price"
     assert columns(found)["description"] == "product name"
+
+
+def test_files_elsewhere_are_allowed_by_roots(connection, tmp_path: Path) -> None:
+    folder, there = tmp_path / "project", tmp_path / "delivered" / "sales"
+    folder.mkdir()
+    there.mkdir(parents=True)
+    write(there / "sales.csv", ["sku", "week", "units"], sold(lambda p, d, u, e: (p, d, u)))
+    write(
+        tmp_path / "delivered" / "prices.csv",
+        ["sku", "week", "price"],
+        sold(lambda p, d, u, e: (p, d, e)),
+    )
+    (folder / "linked.csv").symlink_to(there / "sales.csv")
+    for sales, roots in [(there / "sales.csv", ["../delivered"]), (folder / "linked.csv", ["../delivered"])]:
+        found = propose_settings([str(sales), str(tmp_path / "delivered" / "prices.csv")], folder, TODAY)
+        assert found.value("roots") == roots
+        assert any(line.startswith("sales.roots: ../delivered. Outside") for line in found.sentences)
+        assert read(connection, found, folder).rows_used == 60
 
 
 def test_files_of_one_shape_are_one_glob(connection, tmp_path: Path) -> None:

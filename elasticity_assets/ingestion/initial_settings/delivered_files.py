@@ -290,5 +290,12 @@ def settings_path(arguments: Sequence[str], files: Sequence[DeliveredFile], fold
     return listed[0] if len(listed) == 1 else listed
 
 
+def roots_outside(files: Iterable[Path], folder: Path) -> list[str]:
+    """List the folders of files that lie outside of the settings' folder, as `sales.roots` has them."""
+    own = folder.resolve()
+    outside = {real.parent for file in files if not (real := file.resolve()).is_relative_to(own)}
+    return [_relative(root, folder) for root in sorted(outside) if not outside & set(root.parents)]
+
+
 def _relative(path: Path, folder: Path) -> str:
     return os.path.relpath(path.absolute(), folder)

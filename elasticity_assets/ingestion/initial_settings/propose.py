@@ -25,6 +25,7 @@ from elasticity_assets.ingestion.initial_settings.delivered_files import (
     SalesFiles,
     load_delivered,
     named_files,
+    roots_outside,
     settings_path,
     sort_out,
 )
@@ -113,6 +114,7 @@ def propose_settings(arguments: Sequence[str], folder: Path, today: date | None 
             if long is None:
                 decisions = [
                     Decision("path", settings_path(arguments, files.sales, folder), _of_files(files, 0)),
+                    *_of_roots([file.path for file in files.sales], folder),
                     *reasons,
                 ]
                 return _proposed(decisions, [])
@@ -142,8 +144,11 @@ def propose_settings(arguments: Sequence[str], folder: Path, today: date | None 
         decisions += [*_of_joins(joined, found, folder), *found]
     remarks += [*notes, *not_joined]
     if not any(decision.is_open for decision in decisions):
-        decisions, tried = try_settings(decisions, [file.path for file in files.sales])
+        decisions, tried = try_settings(decisions, [file.path for file in files.sales], folder)
         remarks += tried
+    joins = [one["path"] for d in decisions if d.key == "join" for one in d.value]
+    read = [*(file.path for file in files.sales), *(Path(os.path.abspath(folder / path)) for path in joins)]
+    decisions = [*decisions, *_of_roots(read, folder)]
     return _proposed(decisions, remarks)
 
 
@@ -156,6 +161,12 @@ def _of_files(files: SalesFiles, n_rows: int) -> str:
     first = files.sales[0]
     many = f"{len(files.sales)} files of the same columns" if len(files.sales) > 1 else first.path.name
     return f"{n_rows:,} rows in {many}." if n_rows else f"{many}."
+
+
+def _of_roots(files: Sequence[Path], folder: Path) -> list[Decision]:
+    roots = roots_outside(files, folder)
+    why = "Outside of the settings' folder, sales are read from here only."
+    return [Decision("roots", roots, why)] if roots else []
 
 
 def _of_layout(files: SalesFiles) -> tuple[list[Decision], list[Remark]]:

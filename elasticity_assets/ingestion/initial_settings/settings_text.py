@@ -13,7 +13,7 @@ from elasticity_assets.yaml_file import OPEN
 WIDTH = 118
 
 ORDER = (
-    "path", "join", "sheet", "encoding", "decimal", "columns.product", "columns.category", "columns.period",
+    "path", "roots", "join", "sheet", "encoding", "decimal", "columns.product", "columns.category", "columns.period",
     "columns.year", "columns.units", "columns.price", "columns.revenue", "columns.discount", "columns.regular_price",
     "columns.cost", "columns.store", "columns.description", "discount_unit", "period", "first_week", "date_format",
     "controls", "not_products",

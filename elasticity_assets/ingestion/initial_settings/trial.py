@@ -27,7 +27,9 @@ UNREADABLE = {
 """Reasons of rejected rows that say a setting is wrong, and the setting."""
 
 
-def try_settings(decisions: Sequence[Decision], files: Sequence[Path]) -> tuple[list[Decision], list[Remark]]:
+def try_settings(
+    decisions: Sequence[Decision], files: Sequence[Path], folder: Path
+) -> tuple[list[Decision], list[Remark]]:
     """Take the files in by the settings decided, into a warehouse that is thrown away.
 
     Parameters
@@ -36,6 +38,8 @@ def try_settings(decisions: Sequence[Decision], files: Sequence[Path]) -> tuple[
         None of them open.
     files : sequence of Path
         The sales files.
+    folder : Path
+        Of the settings file, where the paths of joined tables start.
 
     Returns
     -------
@@ -47,10 +51,10 @@ def try_settings(decisions: Sequence[Decision], files: Sequence[Path]) -> tuple[
     if sum(path.stat().st_size for path in files) > MOST_BYTES:
         return list(decisions), [Remark("Not tried on all rows, for the size of the files.")]
     try:
-        sales = SalesSettings.model_validate(_nested(decisions, files))
+        sales = SalesSettings.model_validate(_nested(decisions, files, folder))
         with (
-            TemporaryDirectory(prefix="elasticity_init.") as folder,
-            Warehouse(path=str(Path(folder) / "warehouse.duckdb")).write() as connection,
+            TemporaryDirectory(prefix="elasticity_init.") as scratch,
+            Warehouse(path=str(Path(scratch) / "warehouse.duckdb")).write() as connection,
         ):
             take_in_files(connection, sales)
             report = build_weekly_sales(connection, sales)
@@ -110,10 +114,11 @@ def _reopened(decisions: Sequence[Decision], key: str, why: str) -> list[Decisio
     return [Decision(key, None, why) if d.key == key else d for d in decisions]
 
 
-def _nested(decisions: Sequence[Decision], files: Sequence[Path]) -> dict[str, Any]:
+def _nested(decisions: Sequence[Decision], files: Sequence[Path], folder: Path) -> dict[str, Any]:
     """Write decisions as the section `sales`, with absolute paths."""
     section: dict[str, Any] = {"columns": {}}
     for decision in decisions:
         group, _, key = decision.key.rpartition(".")
         (section[group] if group else section)[key] = decision.value
+    section["join"] = [{**one, "path": str(folder / one["path"])} for one in section.get("join", [])]
     return section | {"path": [str(path.absolute()) for path in files]}
