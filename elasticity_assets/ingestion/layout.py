@@ -149,6 +149,11 @@ def examine(
     try:
         with Path(file).open("rb") as stream:
             magic = stream.read(4)
+            if magic == b"SQLi" or stream.read(8)[4:] == b"DUCK":
+                raise SalesFileError(
+                    f"{file} is a database: instead of sales.path, write sales.table: "
+                    f"{{database: {file}, name: the table's name}}"
+                )
             stream.seek(0)
             if magic == b"PAR1":
                 columns = _parquet_columns(connection, file)

@@ -1,6 +1,8 @@
 """What `elasticity init` decides, leaves open and says, kind by kind."""
 
 import csv
+import re
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -380,3 +382,51 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path) -> None:
         propose_settings([str(tmp_path / "empty.csv")], tmp_path)
     with pytest.raises(SettingsError, match="nowhere"):
         propose_settings([str(tmp_path / "nowhere*.csv")], tmp_path)
+
+
+def test_which_mark_is_of_thousands_is_said(connection, tmp_path: Path) -> None:
+    found = proposed(
+        tmp_path, "sku,date,units,price", lambda p, d, u, e: (p, d, f"{u * 10:,}", round(e * 100))
+    )
+    assert found.value("decimal") == "."
+    assert re.search(
+        r"sales\.decimal: \.\. '\d,\d{3}' in 'units' is a thousand and more", "".join(found.sentences)
+    )
+    assert read(connection, found, tmp_path)["units"].max() > 1000
+
+
+def test_a_time_with_a_zone_is_said_to_be_read_in_utc(tmp_path: Path) -> None:
+    found = proposed(tmp_path, "sku,sold_at,units,price", lambda p, d, u, e: (p, f"{d}T23:30:00-05:00", u, e))
+    assert found.value("timezone") == "UTC"
+    assert found.open_keys == []
+
+
+def test_two_columns_of_one_name_are_told_as_the_file_calls_them(tmp_path: Path) -> None:
+    found = proposed(tmp_path, "sku,date,units,price,Price", lambda p, d, u, e: (p, d, u, e, e + 1))
+    assert found.open_keys == ["sales.columns.price"]
+    assert "sales.csv has 2 columns called 'price'" in found.text
+
+
+def test_a_header_without_rows_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path / "sales.csv", ["sku", "date", "units", "price"], [])
+    found = propose_settings([str(file)], tmp_path, TODAY)
+    assert found.open_keys == ["sales.path"]
+    assert "no row below it" in found.text
+
+
+@pytest.mark.parametrize("label", ["S{:02} 2023", "KW {}/2023", "Week {} 2023", "W{:02}-2023"])
+def test_weeks_with_their_year_as_columns_are_a_wide_file(tmp_path: Path, label: str) -> None:
+    header = ["sku", *(label.format(week) for week in range(1, 9))]
+    file = write(tmp_path / "sales.csv", header, [[p, *range(8)] for p in PRODUCTS])
+    found = propose_settings([str(file)], tmp_path, TODAY)
+    assert "8 periods: a wide file" in found.text
+
+
+@pytest.mark.parametrize("name", ["shop.sqlite", "shop.duckdb"])
+def test_a_database_is_told_where_it_belongs(tmp_path: Path, name: str) -> None:
+    connect = sqlite3.connect if name.endswith("sqlite") else duckdb.connect
+    database = connect(str(tmp_path / name))
+    database.execute("CREATE TABLE weekly (sku TEXT)")
+    database.close()
+    with pytest.raises(SalesFileError, match=r"is a database: .*sales\.table"):
+        propose_settings([str(tmp_path / name)], tmp_path)

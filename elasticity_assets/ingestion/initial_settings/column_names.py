@@ -40,7 +40,7 @@ IDEAS = {
     "asp unitprice pvp retail vk pu pv tarifa preisstellung einzelpreis stuckpreise",
     "revenue": "revenue revenues turnover umsatz umsaetze umsatze erlos erloes erlose chiffre affaires recette "
     "recettes ingreso ingresos facturacion receita faturamento fatturato ricavo ricavi incasso omzet "
-    "spend spent proceeds takings ca ventesht bruttoumsatz nettoumsatz",
+    "spend spent proceeds takings ca ventesht bruttoumsatz nettoumsatz rev",
     "sales": "sales sale verkauf verkaufe verkaeufe vente ventes venta ventas venda vendas vendita vendite "
     "verkoop verkopen umsatzmenge selling",
     "amount": "amount amt value betrag wert montant valeur valor monto importe importo valore bedrag waarde "
@@ -65,11 +65,11 @@ IDEAS = {
     "holiday": "holiday holidays feiertag feiertage ferie ferien ferias festivo festivos feriado feriados "
     "festivita event events feestdag vacances vakantie isholiday",
     "date": "kalender date dates datum fecha data dt timestamp datetime time zeit calendar ds datetimestamp "
-    "datums fechas dagdatum",
+    "datums fechas dagdatum yyyymmdd calday",
     "day": "day days tag jour dia giorno dag",
     "period": "period periode periodo",
-    "week": "kalenderwoche week weeks wk woche wochen kw semaine semana settimana weeknr weekno sem",
-    "month": "month months monat mois mes mese maand mth",
+    "week": "kalenderwoche week weeks wk woche wochen kw semaine semana settimana weeknr weekno sem yyyyww calweek",
+    "month": "month months monat mois mes mese maand mth yyyymm calmonth",
     "quarter": "quarter qtr quartal trimestre kwartaal",
     "year": "year years yr jahr annee an ano anno jaar exercice",
     "occasion": "transaction order orders ordered invoice trans trx txn bestell bestellung rechnung rechnungs "

@@ -10,7 +10,7 @@ NEAR_A_THOUSAND = 100.0
 
 
 def decide_decimal(columns: Sequence[ColumnProfile]) -> Decision | None:
-    """Decide `sales.decimal`, or leave it open; None where no number has a mark.
+    """Decide `sales.decimal`, or leave it open; None where no number has a mark but points of decimals, the default.
 
     Parameters
     ----------
@@ -40,9 +40,12 @@ def decide_decimal(columns: Sequence[ColumnProfile]) -> Decision | None:
                 f"{example(_fraction(column, decimal))} in {column.name!r} has decimals, and "
                 f"{example(wrong[0].marked)} in {wrong[0].name!r} looks like thousands; write both one way",
             )
-        return Decision(
-            "decimal", decimal, f"{example(_fraction(column, decimal))} in {column.name!r} has decimals."
-        )
+        if decimal == "." and not any("," in value for c in columns for value in (*c.frequent, *c.some)):
+            return None
+        other = next((c for c in marked if c.marked and decimal not in c.marked), None)
+        thousands = f", and {example(other.marked)} in {other.name!r} thousands" if other else ""
+        why = f"{example(_fraction(column, decimal))} in {column.name!r} has decimals{thousands}."
+        return Decision("decimal", decimal, why)
     return _by_marks(marked, verdicts) if marked else None
 
 

@@ -1,5 +1,6 @@
 """Which column says when a sale was, and which periods sales are added up to."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +26,9 @@ from elasticity_assets.ingestion.initial_settings.period_numbers import (
 from elasticity_assets.warehouse.sql import quoted
 
 KEY = "columns.period"
+
+_ZONED = re.compile(r":\d\d(?:\.\d+)? ?(?:Z|[+-]\d\d(?::?\d\d)?)$")
+"""A time with a zone, such as 2024-01-31T10:00:00Z."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ def _of_dates(
         reason = f"; {chosen.why}" if chosen.why else ""
         why = f"It reads {values} of {name!r}, from {reading.days[0]} to {reading.days[-1]}{reason}."
         decisions.append(Decision("date_format", reading.date_format, why))
+    if zoned := next(filter(_ZONED.search, [*profile.frequent, *profile.some]), None):
+        why = f"{example(zoned)} has a zone: its date is the one in UTC; write your shops' zone, such as Europe/Berlin."
+        decisions.append(Decision("timezone", "UTC", why))
     decisions.append(step_of(name, reading))
     column = DeliveredColumn(f"delivered.{quoted(name)}", profile.kind)
     return PeriodFound(decisions, [name], column.period(reading.date_format)[0])

@@ -1,6 +1,7 @@
 """The settings that `elasticity init` proposes for some files."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ from typing import Any
 import duckdb
 
 from elasticity_assets.ingestion.delivered_column import DeliveredColumn, create_reading_macros
+from elasticity_assets.ingestion.header import folded
 from elasticity_assets.ingestion.initial_settings.amount_columns import AmountColumns, best_product
 from elasticity_assets.ingestion.initial_settings.column_names import calendar_part, ideas, name_strengths
 from elasticity_assets.ingestion.initial_settings.column_profiles import (
@@ -125,6 +127,10 @@ def propose_settings(arguments: Sequence[str], folder: Path, today: date | None 
             )
             return _proposed(again.decisions, [Remark(why), *again.remarks])
         n_rows, is_sample = load_delivered(connection, files.sales)
+        if not n_rows:
+            names = example(*files.sales[0].layout.names[:4])
+            why = f"{files.sales[0].path.name} has a header, {names}, and no row below it"
+            return _proposed([Decision("path", None, why)], [])
         joined, not_joined = join_tables(connection, files.sales[0], files.beside)
         decisions = [
             Decision("path", settings_path(arguments, files.sales, folder), _of_files(files, n_rows))
@@ -177,11 +183,15 @@ def _of_layout(files: SalesFiles) -> tuple[list[Decision], list[Remark]]:
     sheets = {file.sheet for file in files.sales if file.sheet}
     if len(sheets) == 1:
         decisions.append(Decision("sheet", sheets.pop(), "Its columns look most like sales."))
-    first = files.sales[0].layout
-    if first.header_line <= 1:
-        return decisions, []
-    why = f"The column names are on line {first.header_line} of {files.sales[0].path.name}, below titles."
-    return decisions, [Remark(why)]
+    first, name = files.sales[0].layout, files.sales[0].path.name
+    remarks = [
+        Remark(f"{name} has {n} columns called {column!r}, of which none can be used; rename all but one.")
+        for column, n in Counter(map(folded, first.names)).items()
+        if n > 1 and column
+    ]
+    if first.header_line > 1:
+        remarks.append(Remark(f"The column names are on line {first.header_line} of {name}, below titles."))
+    return decisions, remarks
 
 
 def _of_joins(joined: Sequence[JoinedTable], found: Sequence[Decision], folder: Path) -> list[Decision]:
@@ -220,7 +230,7 @@ def _of_columns(
     money, notes = _money(amounts)
     decisions = [*things.decisions, *period.decisions, *money]
     remarks = [*things.remarks, *notes]
-    if decimal is not None and (decimal.is_open or decimal.value == ","):
+    if decimal is not None:
         decisions.append(decimal)
     taken |= {d.value for d in money if isinstance(d.value, str)}
     controls, notes = find_controls({name: p for name, p in left.items() if name not in taken}, n_rows)

@@ -17,8 +17,10 @@ FEWEST_PERIODS = 4
 
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _COUNTED = "w|wk|week|kw|woche|semaine|semana|settimana|month|monat|mois|mes|day|d|period|periode"
+_NUMBERED = f"{_COUNTED}|s|sem|q|qtr|quarter|quartal|t|trimestre"
 _PERIOD = re.compile(
-    rf"(?P<date>\d{{4}}[-/._]\d{{1,2}}[-/._]\d{{1,2}}|\d{{1,2}}[-/._]\d{{1,2}}[-/._]\d{{2,4}}|\d{{8}}"
+    rf"(?P<date>(?:{_NUMBERED})[-_ ./]?\d{{1,2}}[-_ ./]\d{{4}}"
+    r"|\d{4}[-/._]\d{1,2}[-/._]\d{1,2}|\d{1,2}[-/._]\d{1,2}[-/._]\d{2,4}|\d{8}"
     rf"|\d{{4}}[-_ ]?[wqm]\d{{1,2}}|\d{{4}}[-_/]\d{{1,2}}|\d{{6}}|{_MONTH}[-_ ]?\d{{2,4}}|\d{{2,4}}[-_ ]?{_MONTH})"
     rf"|(?P<word>{_COUNTED})[-_ ]?(?P<number>\d{{1,4}})",
     re.IGNORECASE,
