@@ -392,7 +392,8 @@ def test_which_mark_is_of_thousands_is_said(connection, tmp_path: Path) -> None:
     assert re.search(
         r"sales\.decimal: \.\. '\d,\d{3}' in 'units' is a thousand and more", "".join(found.sentences)
     )
-    assert read(connection, found, tmp_path)["units"].max() > 1000
+    assert read(connection, found, tmp_path).rows_rejected == 0
+    assert connection.sql("SELECT max(units) FROM weekly_sales").fetchall()[0][0] > 1000
 
 
 def test_a_time_with_a_zone_is_said_to_be_read_in_utc(tmp_path: Path) -> None:
@@ -430,3 +431,38 @@ def test_a_database_is_told_where_it_belongs(tmp_path: Path, name: str) -> None:
     database.close()
     with pytest.raises(SalesFileError, match=r"is a database: .*sales\.table"):
         propose_settings([str(tmp_path / name)], tmp_path)
+
+
+def test_prices_in_several_currencies_are_left_open(tmp_path: Path) -> None:
+    found = proposed(tmp_path, "sku,date,units,price", lambda p, d, u, e: (p, d, u, f"{'$£'[u % 2]}{e}"))
+    assert found.open_keys == ["sales.columns.price"]
+    assert "holds several currencies, '" in found.text
+
+
+def test_sheets_of_the_same_columns_are_left_open(tmp_path: Path) -> None:
+    rows = pd.DataFrame(sold(lambda *row: row), columns=["sku", "date", "units", "price"])
+    with pd.ExcelWriter(tmp_path / "sales.xlsx") as workbook:
+        rows[:30].to_excel(workbook, sheet_name="2023", index=False)
+        rows[30:].to_excel(workbook, sheet_name="2024", index=False)
+    found = propose_settings([str(tmp_path / "sales.xlsx")], tmp_path, TODAY)
+    assert found.open_keys == ["sales.sheet"]
+    assert "'2023', '2024'" in found.text
+
+
+def test_a_column_with_too_many_texts_is_told_by_its_name(tmp_path: Path) -> None:
+    found = proposed(tmp_path, "sku,date,units,price", lambda p, d, u, e: (p, d, u if u % 3 else "n/a", e))
+    assert "'units' holds too many values that are no numbers, such as 'n/a'" in found.text
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("year,week,sku,units,price", lambda p, d, u, e: (d.year, f"W{d.isocalendar().week:02}", p, u, e)),
+        ("date,sku,units,price", lambda p, d, u, e: ((d - date(1899, 12, 30)).days + 0.75, p, u, e)),
+    ],
+    ids=["W05 beside a year", "Excel's days with a time"],
+)
+def test_parts_of_dates_are_read_as_delivered(connection, tmp_path: Path, header: str, row: Callable) -> None:
+    read(connection, proposed(tmp_path, header, row), tmp_path)
+    found = connection.sql("SELECT DISTINCT period_start FROM weekly_sales ORDER BY 1").fetchall()
+    assert [day for (day,) in found] == MONDAYS

@@ -93,6 +93,14 @@ class AmountColumns:
                 return found
         return []
 
+    def unreadable(self, role: str) -> str | None:
+        """Say which column's name speaks for a role, but holds too many texts; None if none does."""
+        for name, profile in self.profiles.items():
+            if profile.n_digits and not profile.is_number and name_strengths(name).get(role, 0) >= 2:
+                value = profile.numbers(self.decimal).unreadable
+                return f"{name!r} holds too many values that are no numbers, such as {example(value)}"
+        return None
+
     def numbers(self, name: str) -> Numbers:
         """Return what a column's numbers look like."""
         return self.profiles[name].numbers(self.decimal)

@@ -32,8 +32,8 @@ IDEAS = {
     "aantal stuks hoeveelheid volume vol volumen move movement pieces pcs demand absatz afzet bottles "
     "cases packs cartons count tickets eenheden unita nb verkaufsmenge absatzmenge verkaufszahl "
     "verkauft hoeveelheden quantites quantidades cantidades volumes sztuk ilosc",
-    "unit": "stuk pezzo piece unit unite unitario unitaria unitaire einheit einzel stueckpreis each per "
-    "eenheid unidade unidad pro",
+    "unit": "kg kilo kilos liter litre litro stuk pezzo piece unit unite unitario unitaria unitaire einheit "
+    "einzel stueckpreis each per eenheid unidade unidad pro",
     "sold": "sold verkaufte vendu vendus vendue vendues vendidas vendidos vendido vendida vendute venduti "
     "venduto venduta verkocht verkochte verkaufs",
     "price": "price prices pricing preis preise prix precio precios preco precos prezzo prezzi prijs prijzen "
@@ -44,7 +44,8 @@ IDEAS = {
     "sales": "sales sale verkauf verkaufe verkaeufe vente ventes venta ventas venda vendas vendita vendite "
     "verkoop verkopen umsatzmenge selling",
     "amount": "amount amt value betrag wert montant valeur valor monto importe importo valore bedrag waarde "
-    "dollars dollar usd eur euro euros gbp pounds sum brl vlr chf cad aud",
+    "dollars dollar usd eur euro euros gbp pounds sum brl vlr chf cad aud inr "
+    "rs jpy cny sek nok dkk pln czk mxn zar",
     "total": "total totals totales totaux totali totalen totais gesamt summe totale totaal subtotal extended "
     "ext zeilen somme",
     "regular": "regular base list listed original shelf full normal standard catalogue catalog rrp msrp mrp uvp "

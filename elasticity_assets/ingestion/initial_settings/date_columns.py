@@ -81,8 +81,11 @@ def _formats(profile: ColumnProfile) -> list[str | None]:
 def _formats_of_numbers(profile: ColumnProfile) -> list[str | None]:
     """List the formats that whole numbers may have, such as 20240131 or Excel's 45322."""
     rank = date_rank(profile.name)
-    if profile.with_point.n_fractions or rank == 0:
+    if rank == 0:
         return []
+    if profile.with_point.n_fractions:  # Excel's, with the time of day
+        first, last = profile.with_point.smallest or 0, profile.with_point.largest or 0
+        return ["excel"] if rank >= 2 and EXCEL_SERIALS[0] <= first <= last <= EXCEL_SERIALS[1] else []
     if profile.lies_between(*COMPACT_DATES):
         return [None, *(candidate_formats(profile.some) if rank >= 2 else [])]
     if rank < 2:

@@ -50,12 +50,15 @@ class DeliveredFile:
         As the settings name it.
     sheet : str, optional
         Of a workbook with several.
+    sheets_alike : tuple of str
+        Its other sheets with the same columns.
     """
 
     path: Path
     layout: FileFormat
     encoding: str
     sheet: str | None = None
+    sheets_alike: tuple[str, ...] = ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -144,7 +147,12 @@ def _workbook(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path) -
     if not layouts:
         raise SalesFileError(f"{path} has no sheet with a table")
     best = max(layouts, key=lambda layout: (speaks_for_sales(layout.columns), -layouts.index(layout)))
-    return DeliveredFile(path, best, "utf-8", best.sheet if len(layouts) > 1 else None)
+    alike = tuple(
+        layout.sheet
+        for layout in layouts
+        if layout.sheet and layout is not best and set(layout.columns) == set(best.columns)
+    )
+    return DeliveredFile(path, best, "utf-8", best.sheet if len(layouts) > 1 else None, alike)
 
 
 def _encoding(path: Path) -> str:

@@ -94,6 +94,10 @@ def _is_part(profile: ColumnProfile, part: str) -> bool:
     values = [*profile.frequent, *profile.some]
     return (
         profile.lies_between(1, LARGEST[part])
+        or (
+            part == "week"
+            and all(re.fullmatch(r"(?:w|wk|week|kw|cw)[- ]?\d\d?", v, re.IGNORECASE) for v in values)
+        )
         or (part == "month" and all(value[:3].casefold() in MONTHS for value in values))
         or (part == "quarter" and all(re.fullmatch("[Qq][1-4]", value) for value in values))
     )

@@ -52,6 +52,8 @@ def _open(why: str, key: str = "columns.price") -> PriceFound:
 
 
 def _none(amounts: AmountColumns, units: str | None) -> PriceFound:
+    if unreadable := amounts.unreadable("price") or amounts.unreadable("revenue"):
+        return _open(f"{unreadable}; write numbers, or leave empty what is not known")
     unknown = [
         name for name, p in amounts.profiles.items() if p.is_number and not ideas(name) and name != units
     ]

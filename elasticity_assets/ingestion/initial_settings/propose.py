@@ -181,7 +181,14 @@ def _of_layout(files: SalesFiles) -> tuple[list[Decision], list[Remark]]:
     if len(encodings - {"utf-8"}) == 1 and (encoding := (encodings - {"utf-8"}).pop()) != "utf-16":
         decisions.append(Decision("encoding", encoding, "Its bytes are no UTF-8."))
     sheets = {file.sheet for file in files.sales if file.sheet}
-    if len(sheets) == 1:
+    alike = dict.fromkeys(sheet for file in files.sales for sheet in file.sheets_alike if sheet not in sheets)
+    if alike:
+        why = (
+            f"the sheets {example(*sorted(sheets), *alike)} have the same columns, and "
+            "one sheet is read: name it, or put the rows of all into one"
+        )
+        decisions.append(Decision("sheet", None, why))
+    elif len(sheets) == 1:
         decisions.append(Decision("sheet", sheets.pop(), "Its columns look most like sales."))
     first, name = files.sales[0].layout, files.sales[0].path.name
     remarks = [
@@ -228,6 +235,7 @@ def _of_columns(
         connection, {name: p for name, p in left.items() if name not in taken}, mark, things.product
     )
     money, notes = _money(amounts)
+    money = [_in_one_currency(connection, decision, kinds) for decision in money]
     decisions = [*things.decisions, *period.decisions, *money]
     remarks = [*things.remarks, *notes]
     if decimal is not None:
@@ -277,6 +285,20 @@ def _money(amounts: AmountColumns) -> tuple[list[Decision], list[Remark]]:
         found.append(find_regular_price(amounts, paid, taken))
     decisions += [decision for decision, _ in found if decision is not None]
     return decisions, [*remarks, *(remark for _, notes in found for remark in notes)]
+
+
+def _in_one_currency(
+    connection: duckdb.DuckDBPyConnection, decision: Decision, kinds: dict[str, str]
+) -> Decision:
+    """Leave a column of money open that holds several currencies."""
+    if decision.key not in ("columns.price", "columns.revenue") or kinds.get(decision.value) != "VARCHAR":
+        return decision
+    ask = statement("currencies_of_column", column=quoted(decision.value))
+    found = [currency for (currency,) in connection.execute(ask).fetchall()]
+    if len(found) < 2:
+        return decision
+    why = f"{decision.value!r} holds several currencies, {example(*found[:3])}; write all in one"
+    return Decision(decision.key, None, why)
 
 
 def _is_amount(profile: ColumnProfile) -> bool:

@@ -22,7 +22,7 @@ def find_units(amounts: AmountColumns, product: Product | None) -> Decision:
     if len(vague) > 1:
         return Decision(KEY, None, f"{example(*vague)} may be units; name the one that is")
     prices = amounts.named("price", 3, 2) or amounts.named("regular_price", 3, 2)
-    return _units_or_revenue(amounts, vague[0], prices) if vague else _none(prices)
+    return _units_or_revenue(amounts, vague[0], prices) if vague else _none(amounts, prices)
 
 
 def _narrowed(amounts: AmountColumns, named: list[str]) -> list[str]:
@@ -60,7 +60,9 @@ def _units_or_revenue(amounts: AmountColumns, name: str, prices: list[str]) -> D
     return Decision(KEY, None, f"{name!r} ({shown}) may be units or a revenue; name it here if it is units")
 
 
-def _none(prices: list[str]) -> Decision:
+def _none(amounts: AmountColumns, prices: list[str]) -> Decision:
+    if unreadable := amounts.unreadable("units"):
+        return Decision(KEY, None, f"{unreadable}; write numbers, or leave empty what is not known")
     if not prices:
         return Decision(KEY, None, "no column of units sold is found; name it, or add one")
     why = (
