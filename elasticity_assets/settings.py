@@ -351,6 +351,7 @@ class ScheduleSettings(Strict):
     cron: Cron = "0 6 * * 1"
     timezone: TimeZone = "UTC"
     max_age_days: float = Field(default=8.0, ge=1.0)
+    keep_runs_days: int = Field(default=365, ge=1, le=36500)
 
 
 class CrossCheckSettings(Strict):

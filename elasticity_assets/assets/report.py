@@ -5,6 +5,7 @@ import dagster as dg
 from elasticity_assets.assets.metadata import OWNERS
 from elasticity_assets.assets.published import published_elasticity
 from elasticity_assets.assets.stored import failed_categories, pooled_fit
+from elasticity_assets.automation.old_runs import delete_old_runs
 from elasticity_assets.automation.partitions import partition_key
 from elasticity_assets.checks import published as checks
 from elasticity_assets.fitting.array_store import Arrays, StoredArrays
@@ -96,6 +97,19 @@ def report(
         vega(settings.own_folder),
     )
     file = write_report(page, settings.reports, tables.refit_ids, settings.keep, settings.published_mode)
+    # The last asset of a refit. Beside others' assets only its own job's runs are the project's for certain.
+    try:
+        alone = context.asset_key.path == ["report"]
+        deleted = delete_old_runs(
+            context.instance,
+            context.run,
+            settings.schedule.keep_runs_days,
+            None if alone else context.run.job_name,
+        )
+        if deleted:
+            context.log.info(f"{deleted} runs older than schedule.keep_runs_days are deleted")
+    except Exception as error:  # what is published counts more
+        context.log.warning(f"old runs could not be deleted: {reason(error)}")
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(str(file)),
