@@ -466,3 +466,11 @@ def test_parts_of_dates_are_read_as_delivered(connection, tmp_path: Path, header
     read(connection, proposed(tmp_path, header, row), tmp_path)
     found = connection.sql("SELECT DISTINCT period_start FROM weekly_sales ORDER BY 1").fetchall()
     assert [day for (day,) in found] == MONDAYS
+
+
+def test_stray_quotes_hide_no_rows_from_the_decisions(tmp_path: Path) -> None:
+    rows = [",".join(map(str, row)) for row in sold(lambda p, d, u, e: (p, d, u, e))]
+    rows[5], rows[45] = f'"{rows[5]}', f'"{rows[45]}'
+    (tmp_path / "sales.csv").write_text("\n".join(["sku,date,units,price", *rows]))
+    found = propose_settings([str(tmp_path / "sales.csv")], tmp_path, TODAY)
+    assert "It has 3 products" in found.text

@@ -18,7 +18,8 @@ from elasticity_assets.ingestion.initial_settings.header_lines import (
     header_place,
 )
 from elasticity_assets.ingestion.layout import FileFormat, examine
-from elasticity_assets.ingestion.lines import as_duckdb_reads
+from elasticity_assets.ingestion.lines import as_duckdb_reads, opened, write_copy
+from elasticity_assets.ingestion.quotes import quoted_lines
 from elasticity_assets.ingestion.reading import row_source
 from elasticity_assets.ingestion.workbook import sheet_tops
 from elasticity_assets.settings import SettingsError
@@ -112,8 +113,26 @@ def lay_out(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path) -> 
         header_line = None
     layout = examine(connection, str(path), folder, encoding=encoding, header_line=header_line)
     if layout.kind == "csv":
-        layout, _, _ = as_duckdb_reads(layout, folder)
+        layout, count, _ = as_duckdb_reads(layout, folder)
+        if path.stat().st_size <= MOST_BYTES:
+            layout = _without_stray_quotes(connection, layout, count.n_filled - layout.n_head, folder)
     return DeliveredFile(path, layout, encoding)
+
+
+def _without_stray_quotes(
+    connection: duckdb.DuckDBPyConnection, layout: FileFormat, n_rows: int, folder: Path
+) -> FileFormat:
+    """Set aside lines whose quote does not close, where quotes make fewer rows than there are lines."""
+    source, values = row_source(layout)
+    connection.execute(statement("forget_malformed_lines"))
+    (n_read,) = connection.execute(statement("rows_of_file", **source), values).fetchall()[0]
+    (n_malformed,) = connection.execute(statement("malformed_lines")).fetchall()[0]
+    if n_read + n_malformed >= n_rows:
+        return layout
+    with opened(layout) as stream:
+        lines = (line.decode("utf-8", errors="replace").rstrip("\r\n") for line in stream)
+        stray = quoted_lines(lines, layout.delimiter, len(layout.columns), digits=()).stray
+    return write_copy(layout, folder, stray)[0] if stray else layout
 
 
 def _is_workbook(path: Path) -> bool:

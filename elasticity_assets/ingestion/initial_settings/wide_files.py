@@ -172,7 +172,7 @@ def write_long(connection: duckdb.DuckDBPyConnection, source: str, wide: WideFil
         parts = {"columns": ", ".join(map(quoted, periods.values())), "source": source}
         connection.execute(statement("unpivot_measure", table=table, measure=quoted(names[measure]), **parts))
         tables[measure] = table
-    first, *others = tables.values()
+    first = next(iter(tables.values()))
     joins = [
         _also(wide, first, next(iter(wide.measures)), measure, table)
         for measure, table in list(tables.items())[1:]
@@ -188,7 +188,6 @@ def write_long(connection: duckdb.DuckDBPyConnection, source: str, wide: WideFil
         others=" ".join(joins),
         path=quoted(str(path), "'"),
     )
-    del others
     connection.execute(text, {"columns": list(columns.values()), "periods": list(columns)})
 
 
