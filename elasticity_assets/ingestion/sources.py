@@ -202,6 +202,7 @@ def _table(connection: duckdb.DuckDBPyConnection, table: SalesTable) -> Database
         connection.execute(statement("describe_sales_table", table=place))
     except duckdb.Error as error:
         raise SettingsError(
-            f"sales.table.name: {table.database} has no table {table.name!r}: {in_one_line(error)}"
+            f"sales.table.name: {table.database} has no table {table.name!r}: "
+            f"{in_one_line(str(error).partition('LINE 1:')[0])}"
         ) from None
     return DatabaseTable(f"table {table.name} of {table.database}", place)

@@ -474,3 +474,17 @@ def test_stray_quotes_hide_no_rows_from_the_decisions(tmp_path: Path) -> None:
     (tmp_path / "sales.csv").write_text("\n".join(["sku,date,units,price", *rows]))
     found = propose_settings([str(tmp_path / "sales.csv")], tmp_path, TODAY)
     assert "It has 3 products" in found.text
+
+
+@pytest.mark.parametrize("header", ["sku,date,units (000),price", "sku,date,units,price"])
+def test_units_that_may_be_thousands_are_left_open(tmp_path: Path, header: str) -> None:
+    found = proposed(tmp_path, header, lambda p, d, u, e: (p, d, u / 1000, e))
+    assert found.open_keys == ["sales.columns.units"]
+    assert "may be thousands" in found.text
+
+
+def test_a_day_beside_year_and_month_is_said_to_be_unused(tmp_path: Path) -> None:
+    found = proposed(
+        tmp_path, "year,month,day,sku,units,price", lambda p, d, u, e: (d.year, d.month, d.day, p, u, e)
+    )
+    assert "'day' is not used" in found.text

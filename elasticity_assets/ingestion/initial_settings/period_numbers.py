@@ -83,10 +83,13 @@ def find_year_and_part(
 ) -> PeriodColumn | None:
     """Find a year, and the number of a week, month or quarter beside it."""
     years = [p for p in profiles.values() if calendar_part(p.name) == "year" and p.lies_between(1950, 2100)]
+    day = next(
+        (p.name for p in profiles.values() if calendar_part(p.name) == "day" and p.lies_between(1, 31)), None
+    )
     for part in ("week", "month", "quarter"):
         for profile in profiles.values():
             if years and profile.n_given and calendar_part(profile.name) == part and _is_part(profile, part):
-                return _paired(connection, years[0], profile, part)
+                return _paired(connection, years[0], profile, part, day)
     return None
 
 
@@ -104,9 +107,16 @@ def _is_part(profile: ColumnProfile, part: str) -> bool:
 
 
 def _paired(
-    connection: duckdb.DuckDBPyConnection, year: ColumnProfile, profile: ColumnProfile, part: str
+    connection: duckdb.DuckDBPyConnection,
+    year: ColumnProfile,
+    profile: ColumnProfile,
+    part: str,
+    day: str | None,
 ) -> PeriodColumn:
     shown = example(profile.frequent[0])
+    unused = (
+        f"; {day!r} is not used: deliver a column of dates to have weeks" if day and part == "month" else ""
+    )
     decisions = [
         Decision(
             "columns.period",
@@ -114,12 +124,12 @@ def _paired(
             f"It is the {part} in the year, {shown}; alone it would repeat every year.",
         ),
         Decision("columns.year", year.name, f"It goes with {profile.name!r}: {example(*year.frequent[:2])}."),
-        Decision("period", part, f"{year.name!r} and {profile.name!r} together name a {part}."),
+        Decision("period", part, f"{year.name!r} and {profile.name!r} together name a {part}{unused}."),
     ]
     if part == "week":
         decisions.append(_first_week(connection, year, profile))
-    day = f"concat_ws(' ', delivered.{quoted(year.name)}, delivered.{quoted(profile.name)})"
-    return PeriodColumn(decisions, [profile.name, year.name], day)
+    row_period = f"concat_ws(' ', delivered.{quoted(year.name)}, delivered.{quoted(profile.name)})"
+    return PeriodColumn(decisions, [profile.name, year.name], row_period)
 
 
 def _first_week(connection: duckdb.DuckDBPyConnection, year: ColumnProfile, week: ColumnProfile) -> Decision:

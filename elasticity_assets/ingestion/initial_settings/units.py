@@ -1,7 +1,9 @@
 """Which column holds the units sold."""
 
+import re
+
 from elasticity_assets.ingestion.initial_settings.amount_columns import HOLDS, AmountColumns, Product
-from elasticity_assets.ingestion.initial_settings.column_names import ideas
+from elasticity_assets.ingestion.initial_settings.column_names import ideas, plain
 from elasticity_assets.ingestion.initial_settings.decision import Decision, example
 from elasticity_assets.warehouse.sql import quoted
 
@@ -13,6 +15,10 @@ def find_units(amounts: AmountColumns, product: Product | None) -> Decision:
     if product is not None:
         return Decision(KEY, product.units, f"{amounts.product_shown(product)}.")
     named = _narrowed(amounts, amounts.named("units", 3, 2))
+    if len(named) == 1 and _may_be_thousands(amounts, named[0]):
+        shown = amounts.shown(named[0])
+        why = f"{named[0]!r} ({shown}) may be thousands of units; deliver units, or name it here if it is not"
+        return Decision(KEY, None, why)
     if len(named) == 1:
         why = f"Its name and its numbers say so: {amounts.shown(named[0])}."
         return Decision(KEY, named[0], why)
@@ -23,6 +29,13 @@ def find_units(amounts: AmountColumns, product: Product | None) -> Decision:
         return Decision(KEY, None, f"{example(*vague)} may be units; name the one that is")
     prices = amounts.named("price", 3, 2) or amounts.named("regular_price", 3, 2)
     return _units_or_revenue(amounts, vague[0], prices) if vague else _none(amounts, prices)
+
+
+def _may_be_thousands(amounts: AmountColumns, name: str) -> bool:
+    """Whether units are called so, or most are a part of one."""
+    numbers = amounts.numbers(name)
+    is_part = 2 * numbers.n_fractions > amounts.profiles[name].n_given and (numbers.middle or 0.0) < 1.0
+    return is_part or re.search(r"\b000s?\b|thousand|tausend|\btsd\b|mille|mila\b", plain(name)) is not None
 
 
 def _narrowed(amounts: AmountColumns, named: list[str]) -> list[str]:
