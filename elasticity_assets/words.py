@@ -13,6 +13,11 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def shown(name: str, most: int) -> str:
+    """Show a name that somebody else chose: in one line, without signs that steer a terminal, and cut."""
+    return cut(name if name.isprintable() else repr(name), most)
+
+
 def reason(error: BaseException) -> str:
     """Say in one line why something ended with an error, with its class."""
     return f"{type(error).__name__}: {in_one_line(error)}"

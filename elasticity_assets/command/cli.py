@@ -24,7 +24,7 @@ class OneLine(click.Group):
         try:
             return super().invoke(ctx)
         except SettingsError as error:
-            click.echo(str(error), err=True)
+            click.echo(in_one_line(error), err=True)  # a file's name may hold line breaks
             ctx.exit(2)
         except BrokenPipeError:  # click's own
             raise

@@ -19,7 +19,7 @@ from elasticity_assets.warehouse.damage import damage_told, read_all, way_back
 from elasticity_assets.warehouse.held import holder, is_held
 from elasticity_assets.warehouse.kept import archive, kept_files, refit_numbers
 from elasticity_assets.warehouse.sql import statement
-from elasticity_assets.words import cut, in_one_line, utc_now
+from elasticity_assets.words import in_one_line, shown, utc_now
 
 _NOT_ESTIMATED = "not estimated"
 _MOST_SHOWN = 5  # categories of one check
@@ -48,8 +48,7 @@ def table_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
-    text = str(value)
-    return cut(text if text.isprintable() else repr(text), _WIDEST)  # a name may hold line breaks
+    return shown(str(value), _WIDEST)
 
 
 def elasticities_text(published: Path) -> str:

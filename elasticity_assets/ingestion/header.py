@@ -2,13 +2,23 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from elasticity_assets.words import shown
+
 MOST_TITLE_LINES = 50
 """Lines above the header, at most."""
+
+_MOST_LISTED, _LONGEST_LISTED = 40, 60
 
 
 def folded(name: str) -> str:
     """Give a column's name without what does not count: case and outer blanks."""
     return name.strip().casefold()
+
+
+def listed(names: Sequence[str]) -> str:
+    """List columns in a message: the first of many, long names cut."""
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(shown(name, _LONGEST_LISTED) for name in names[:_MOST_LISTED]) + more
 
 
 def n_found(names: Iterable[str], wanted: Collection[str]) -> int:

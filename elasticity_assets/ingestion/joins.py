@@ -10,7 +10,7 @@ import duckdb
 from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.ingestion.delivered_column import DeliveredColumn
 from elasticity_assets.ingestion.files import content_hash, find_files
-from elasticity_assets.ingestion.header import folded
+from elasticity_assets.ingestion.header import folded, listed
 from elasticity_assets.ingestion.layout import FileFormat, examine
 from elasticity_assets.ingestion.lines import as_duckdb_reads, opened
 from elasticity_assets.ingestion.quotes import quoted_lines
@@ -167,7 +167,7 @@ def _column(layout: FileFormat, on: str, sales: SalesSettings, file: str, row: s
                 place, layout.columns[column], sales.decimal, sales.thousands, sales.timezone
             )
     raise SettingsError(
-        f"sales.join.on: {file} has no column {_names(on, sales)[0]!r}; it has {', '.join(layout.columns)}"
+        f"sales.join.on: {file} has no column {_names(on, sales)[0]!r}; it has {listed(list(layout.columns))}"
     )
 
 

@@ -8,6 +8,7 @@ import duckdb
 
 from elasticity_assets.ingestion.delivered_column import EXCEL, DeliveredColumn
 from elasticity_assets.ingestion.files import escaped
+from elasticity_assets.ingestion.header import listed
 from elasticity_assets.ingestion.layout import FileFormat
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
@@ -60,7 +61,7 @@ def delivered_columns(
             raise SettingsError(f"sales.{key}: {file} {error}") from None
         if column is None:
             raise SettingsError(
-                f"sales.{key}: {file} has no column {name!r}; it has {', '.join(layout.columns)}"
+                f"sales.{key}: {file} has no column {name!r}; it has {listed(list(layout.columns))}"
             )
         columns[key.removeprefix("columns.")] = DeliveredColumn(
             f"{row}.{quoted(column)}",

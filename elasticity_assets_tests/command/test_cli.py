@@ -18,6 +18,7 @@ import yaml
 
 from elasticity_assets.command.cli import _with_sales, main
 from elasticity_assets.command.past_runs import last_runs
+from elasticity_assets.command.status import table_text
 from elasticity_assets.published.publish import publish
 from elasticity_assets.settings import load_settings
 from elasticity_assets.warehouse.file import Warehouse
@@ -133,6 +134,15 @@ def test_sales_elsewhere_may_be_named_on_the_command_line(folder: Path, tmp_path
     more = tmp_path_factory.mktemp("elsewhere") / "more.csv"
     more.touch()
     assert str(more) in _with_sales(load_settings(), [str(more)]).sales.roots
+
+
+def test_names_are_shown_cut_and_in_one_line() -> None:
+    names = ["A" * 300, "two\nlines", "\x1b[31mred", "milk"]
+    lines = table_text(["category", "products"], [[name, 7] for name in names]).splitlines()
+    assert len(lines) == 1 + len(names)
+    assert all(line.isprintable() and len(line) < 80 for line in lines)
+    assert lines[1].startswith("AAA")
+    assert "…" in lines[1]
 
 
 def test_a_column_that_the_files_lack_is_named(run: Run, folder: Path) -> None:

@@ -187,6 +187,28 @@ def test_two_columns_of_one_name_are_refused_where_a_setting_names_them(connecti
         assert message in str(error.value)
 
 
+@pytest.mark.parametrize("columns", [{"product": "sku"}, {"units": "sold"}])
+def test_headers_of_several_lines_and_long_names_are_told_in_one_line(
+    connection, tmp_path: Path, columns: dict[str, str]
+) -> None:
+    many = ",".join(f"{number} {'x' * 300}" for number in range(60))
+    path = write_lines(
+        tmp_path / "sales.csv",
+        "A,2024-01-01,5,2" + "," * 60,
+        header=f'"pro\nduct",date,"units\n(pieces)",\x1b[31mprice,{many}',
+    )
+    with pytest.raises(SettingsError, match=r"has no column '(sku|sold)'; it has 'pro") as error:
+        take_in_files(connection, sales_settings(path, {"product": "pro\nduct"} | columns))
+    assert str(error.value).isprintable()
+    assert str(error.value).endswith("and 24 more")
+    assert len(str(error.value)) < 3000
+    ingest(
+        connection,
+        sales_settings(path, {"product": "pro\nduct", "units": "units\n(pieces)", "price": "\x1b[31mprice"}),
+    )
+    assert weekly_sales(connection, "product, units") == [("A", 5.0)]
+
+
 def write_sheets(path: Path, **sheets: list[list]) -> Path:
     workbook = Workbook()
     workbook.remove(workbook.active)
