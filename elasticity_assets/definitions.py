@@ -16,6 +16,8 @@ from elasticity_assets.assets import (
     report,
     sales,
 )
+from elasticity_assets.assets.code_version import with_code_version
+from elasticity_assets.assets.column_lineage import with_column_lineage
 from elasticity_assets.automation.failure_webhook import failure_webhook
 from elasticity_assets.automation.jobs import (
     cross_check_schedule,
@@ -69,9 +71,10 @@ def build_definitions(
         if isinstance(asset, dg.AssetsDefinition)
     ]
     assets = [
-        asset.map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule)).map_asset_specs(
-            partial(with_partitions, categories=categories_of(warehouse))
-        )
+        with_code_version(asset)
+        .map_asset_specs(partial(with_freshness_policy, schedule=settings.schedule))
+        .map_asset_specs(partial(with_partitions, categories=categories_of(warehouse)))
+        .map_asset_specs(partial(with_column_lineage, names=names, controls=settings.sales.controls))
         for asset in written
     ]
     jobs = jobs_of(names, [key.path[-1] for asset in assets for key in asset.keys])

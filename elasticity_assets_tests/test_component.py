@@ -16,6 +16,7 @@ from dagster.components.core.package_entry import (
 from dagster.components.testing import create_defs_folder_sandbox
 
 from elasticity_assets import ElasticityProject
+from elasticity_assets.assets.column_lineage import LINEAGE
 from elasticity_assets.automation.jobs import all_categories, refit_config
 from elasticity_assets.automation.names import Names
 from elasticity_assets.automation.partitions import partition_keys
@@ -84,6 +85,16 @@ def test_two_stand_beside_each_other_and_beside_other_assets(
     }
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
         assert jobs["shops_ingest"].execute_in_process(instance=instance).success
+        made = instance.get_latest_materialization_event(dg.AssetKey(["shops", "weekly_sales"]))
+        assert made
+        assert made.asset_materialization
+        lineage, tags = made.asset_materialization.metadata[LINEAGE], made.asset_materialization.tags
+        assert isinstance(lineage, dg.TableColumnLineageMetadataValue)
+        assert lineage.value.deps_by_column["cost"] == [
+            dg.TableColumnDep(dg.AssetKey(["shops", "raw_sales"]), "cost")
+        ]
+        assert tags
+        assert tags["dagster/code_version"] == graph.get(made.asset_materialization.asset_key).code_version
         warehouse = definitions.resources["shops_warehouse"]
         categories = partition_keys(instance, warehouse)
         assert sorted(categories) == sorted(CATEGORIES)
@@ -94,6 +105,12 @@ def test_two_stand_beside_each_other_and_beside_other_assets(
             run_config=refit_config(changed_only=True, names=Names(("shops",))),
         )
     assert refitted.success
+    lineages = {
+        made.asset_key: getattr(made.materialization.metadata.get(LINEAGE), "value", None)
+        for made in refitted.get_asset_materialization_events()
+    }
+    assert all(lineage == graph.get(key).metadata.get(LINEAGE) for key, lineage in lineages.items() if key)
+    assert sum(lineage is not None for lineage in lineages.values()) == 10
     assert (root / "data/shops/warehouse.arrays/model_input").is_dir()  # as the command names it
     with duckdb.connect(str(root / "data/shops/elasticity.duckdb"), read_only=True) as connection:
         found = connection.execute("SELECT category FROM category_elasticity").fetchall()

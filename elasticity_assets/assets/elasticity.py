@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 import pandas as pd
 
+from elasticity_assets.assets.column_lineage import own_column_lineage
 from elasticity_assets.assets.metadata import (
     OWNERS,
     column_schema,
@@ -147,9 +148,13 @@ def product_tables(
     changes = warehouse.in_transaction(replace)
     yield dg.MaterializeResult(
         asset_key=own_key(context, PRODUCT_ELASTICITY.name),
+        metadata=own_column_lineage(context, PRODUCT_ELASTICITY.name),
         check_results=[checks.elasticities_are_negative(rows), checks.elasticities_keep_still(changes)],
     )
-    yield dg.MaterializeResult(asset_key=own_key(context, CATEGORY_MOVE_ELASTICITY.name))
+    yield dg.MaterializeResult(
+        asset_key=own_key(context, CATEGORY_MOVE_ELASTICITY.name),
+        metadata=own_column_lineage(context, CATEGORY_MOVE_ELASTICITY.name),
+    )
 
 
 def product_sales(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> dict[str, pd.DataFrame]:
@@ -197,11 +202,12 @@ def changes_since_last_refit(connection: duckdb.DuckDBPyConnection, rows: pd.Dat
     ],
     metadata=column_schema(PRICE_SCENARIOS),
 )
-def price_scenarios(warehouse: Warehouse) -> dg.MaterializeResult:
+def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Work out what units and revenue of every product do if its price, or its category's, changes by up to 20%."""
     warehouse.in_transaction(replace_scenarios)
     with warehouse.read() as connection:
-        return dg.MaterializeResult(metadata=stored_rows(connection, PRICE_SCENARIOS, _SCENARIO_COLUMNS))
+        rows = stored_rows(connection, PRICE_SCENARIOS, _SCENARIO_COLUMNS)
+    return dg.MaterializeResult(metadata={**rows, **own_column_lineage(context, PRICE_SCENARIOS.name)})
 
 
 @dg.multi_asset(
@@ -257,7 +263,9 @@ def category_tables(
         }
 
     for name, rows in warehouse.in_transaction(replace).items():
-        yield dg.MaterializeResult(asset_key=own_key(context, name), metadata=rows)
+        yield dg.MaterializeResult(
+            asset_key=own_key(context, name), metadata={**rows, **own_column_lineage(context, name)}
+        )
 
 
 def _to_write(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
+from elasticity_assets.assets.column_lineage import own_column_lineage
 from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, stored_rows
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import evidence as checks
@@ -233,6 +234,7 @@ def nuts_cross_check(
         metadata={
             "categories": ", ".join(check.category for check in found),
             **rows,
+            **own_column_lineage(context, NUTS_CROSS_CHECK.name),
         },
         check_results=[checks.posteriors_match_nuts(found, failed)],
     )

@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 import pandas as pd
 
+from elasticity_assets.assets.column_lineage import own_column_lineage
 from elasticity_assets.assets.elasticity import GROUP
 from elasticity_assets.assets.metadata import OWNERS, column_schema, stored_rows
 from elasticity_assets.assets.stored import replace_categories
@@ -112,6 +113,7 @@ def promotion_elasticity(
     return dg.MaterializeResult(
         metadata={
             **warehouse.in_transaction(replace),
+            **own_column_lineage(context, PROMOTION_ELASTICITY.name),
             "categories fitted": len(parts),
             "kept: of the fit in product_elasticity": len(kept),
             "without regular prices": len(without_prices),

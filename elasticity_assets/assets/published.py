@@ -7,6 +7,7 @@ from functools import partial
 import dagster as dg
 import duckdb
 
+from elasticity_assets.assets.column_lineage import PUBLISHED, own_column_lineage
 from elasticity_assets.assets.metadata import OWNERS, row_count
 from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.assets.stored import failed_categories
@@ -88,6 +89,7 @@ def published_elasticity(
         metadata={
             "file": dg.MetadataValue.path(str(settings.published)),
             **row_count(rows["product_elasticity"]),
+            **own_column_lineage(context, PUBLISHED),
             **{f"rows of {table}": n for table, n in rows.items()},
         },
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from elasticity_assets.assets.column_lineage import own_column_lineage
 from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, row_count, stored_rows
 from elasticity_assets.automation.partitions import keep_in_step
 from elasticity_assets.checks import sales as checks
@@ -92,6 +93,7 @@ def weekly_sales(
     return dg.MaterializeResult(
         metadata={
             **column_schema(table),
+            **own_column_lineage(context, table.name),
             **rows,
             "rows in": report.rows_in,
             "rows used": report.rows_used,
