@@ -52,10 +52,12 @@ def build_weekly_sales(connection: duckdb.DuckDBPyConnection, sales: SalesSettin
 
 def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
     period = {"period": sales.period}
+    until_today = {**period, "today": latest_today()}
     connection.execute(statement("clear_unused_sales"))
     connection.execute(statement("name_macros"))
+    connection.execute(statement("product_facts"), until_today)
     connection.execute(statement("product_codes"))
-    connection.execute(statement("leave_out_future"), {**period, "today": latest_today()})
+    connection.execute(statement("leave_out_future"), until_today)
     connection.execute(statement("find_replaced"))
     connection.execute(statement("leave_out_replaced"))
     if sales.incomplete_periods == "leave_out":

@@ -3,9 +3,9 @@
 CREATE OR REPLACE TEMP MACRO name_key(x) AS
     replace(replace(nfc_normalize(lower(nfc_normalize(x))), 'ß', 'ss'), 'ς', 'σ')
 
--- name: product_codes
--- Spellings of one name are one product, or one category: its most frequent spelling is shown. A product's category is
--- the one delivered last. Keys are made of the distinct spellings, which are far fewer than the rows.
+-- name: product_facts
+-- How products and categories are spelled in rows that are not in the future. Keys are made of the distinct spellings,
+-- which are far fewer than the rows.
 CREATE OR REPLACE TEMP TABLE product_facts AS
 SELECT
     r.product AS spelling,
@@ -21,9 +21,13 @@ FROM (
     FROM raw_sales AS r
     JOIN sales_files AS f ON f.file_id = r.file_id
     WHERE r.reason IS NULL
+        AND r.day < CAST(date_trunc($period, $today::DATE) + CAST('1 ' || $period AS INTERVAL) AS DATE)
     GROUP BY r.product, r.category, r.description
-) AS r;
+) AS r
 
+-- name: product_codes
+-- Spellings of one name are one product, or one category: its most frequent spelling is shown. A product's category is
+-- the one delivered last.
 CREATE OR REPLACE TEMP TABLE category_names AS
 SELECT category_key, nfc_normalize(arg_max(category, (n, category))) AS category
 FROM (SELECT category_key, category, sum(n) AS n FROM product_facts GROUP BY category_key, category)

@@ -215,6 +215,18 @@ def test_a_product_takes_its_latest_category(connection, tmp_path: Path) -> None
     assert [row[0] for row in weekly_sales(connection, "category")] == ["new", "new", "old"]
 
 
+def test_rows_in_the_future_decide_no_spelling_and_no_category(connection, tmp_path: Path) -> None:
+    path = write_lines(
+        tmp_path / "sales.csv",
+        "tea,2024-01-01,1,1,old", "TEA,2199-01-07,1,1,new", "TEA,2199-01-14,1,1,new", "X,2199-01-07,1,1,y",
+        header="product,date,units,price,category",
+    )  # fmt: skip
+    _, weekly = ingest(connection, sales_settings(path, {"category": "category"}))
+    assert weekly.rejected == {"period in the future": 3}
+    assert weekly.changed_category == {}
+    assert weekly_sales(connection, "product, category") == [("tea", "old")]
+
+
 def test_descriptions_controls_and_regular_prices(connection, tmp_path: Path) -> None:
     path = write_lines(
         tmp_path / "sales.csv",
