@@ -68,19 +68,21 @@ class LazyArrays(Mapping[str, np.ndarray]):
         self._arrays = arrays
         self._names = [name for name in arrays if name != _CONTENT_HASHES]
         self._hashes: Mapping[str, str] | None = None  # until one is read
-        self._damage: UnreadableArraysError | None = None
+        # Not the error itself: its traceback would hold what the callers have open.
+        self._damage: tuple[type[UnreadableArraysError], str] | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Read one array; KeyError where the file has none of this name."""
         if name not in self._names:
             raise KeyError(name)
         if self._damage:
-            raise self._damage
+            kind, told = self._damage
+            raise kind(told)
         try:
             with _unreadable(self._file):
                 return self._checked(name)
         except UnreadableArraysError as damage:
-            self._damage = damage
+            self._damage = type(damage), damage.told
             self._arrays.close()
             raise
 

@@ -46,7 +46,7 @@ class FileFormat:
     header_line : int
         The line of a CSV file or workbook that holds them, counted from 1; 0 of a Parquet file.
     n_head : int
-        Lines of a CSV file down to the end of its header that are not empty.
+        Lines of a CSV file down to the first of its header that are not empty; names may go on in the next ones.
     quotes_above : bool
         Whether a line above a CSV file's header holds a quote.
     delimiter, encoding, compression : str
@@ -189,9 +189,7 @@ def examine(
         )
     lines = re.split("\r\n|\r|\n", head)
     try:
-        line, last, found, names = _header(
-            lines, [delimiter] if delimiter else DELIMITERS, wanted, header_line
-        )
+        line, found, names = _header(lines, [delimiter] if delimiter else DELIMITERS, wanted, header_line)
     except csv.Error as error:
         raise SalesFileError(f"{file} cannot be read: its header is no line of CSV: {error}") from None
     if not names:
@@ -205,7 +203,7 @@ def examine(
         columns,
         tuple(names),
         line,
-        n_head=sum(1 for text in lines[:last] if text),
+        n_head=sum(1 for text in lines[:line] if text),
         quotes_above=any('"' in text for text in lines[: line - 1]),
         delimiter=found,
         encoding=encoding,
@@ -223,11 +221,11 @@ def _parquet_columns(connection: duckdb.DuckDBPyConnection, file: str) -> dict[s
 
 def _header(
     lines: Sequence[str], delimiters: Sequence[str], wanted: Collection[str], header_line: int | None
-) -> tuple[int, int, str, list[str]]:
-    """Find the header: its first and last line, counted from 1, the delimiter, and the column names."""
+) -> tuple[int, str, list[str]]:
+    """Find the header: its first line, counted from 1, the delimiter, and the column names."""
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     places = range(first, first + MOST_TITLE_LINES) if header_line is None else [header_line - 1]
-    best: tuple[int, int, str, list[str]] = (1, 1, delimiters[0], [])
+    best: tuple[int, str, list[str]] = (1, delimiters[0], [])
     most = (-1, 0, 0)
     for place in places:
         if place >= len(lines) or (place > first and not wanted and header_line is None):
@@ -244,5 +242,5 @@ def _header(
                 continue
             rank = (n_found(names, wanted), -place, len(names))
             if rank > most:
-                best, most = (place + 1, place + reader.line_num, delimiter, names), rank
+                best, most = (place + 1, delimiter, names), rank
     return best

@@ -63,7 +63,7 @@ def test_names_are_published_as_delivered(project: Project) -> None:
         assert set(zip(found["category"], found["product"], strict=True)) == expected, table
     products = project.published("product_elasticity")
     assert (products["product_description"] == "of " + products["product"]).all()
-    assert set(project.published("control_effect")["control"]) == {CONTROL}
+    assert set(project.published("control_effect")["control"]) == {CONTROL, "category_price_index"}
     assert CONTROL in project.published("weekly_sales")
 
 
