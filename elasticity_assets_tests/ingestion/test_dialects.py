@@ -14,7 +14,7 @@ from elasticity_assets.settings import load_settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets_tests.support.dialects import Dialect, Truth, dialects, write_dialect
 
-FEW, MANY = 40, 2_000
+FEW, MANY = 20, 2_000
 RIGHT_OR_OPEN, RIGHT = 0.95, 0.80
 
 
