@@ -10,8 +10,6 @@ import pytest
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets_tests.support.sales_files import ingest, sales_settings
 
-pytestmark = pytest.mark.quick
-
 NUMBERS = [
     "", " ", "-", "0", "-0", "1e-7", "1e-300", "1e308", "-1e308", "1e400", "inf", "-inf", "nan", "NULL",
     "n/a", "0x1F", "1_000", "1e9", "1000000001", "1e15", "1e16", "9" * 400, "1,234.56", "1.234,56",

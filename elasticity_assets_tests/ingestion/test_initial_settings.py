@@ -18,8 +18,6 @@ from elasticity_assets.settings import SettingsError, load_settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets_tests.support.sales_files import REPOSITORY, ingest, weekly_sales
 
-pytestmark = pytest.mark.quick
-
 ONLINE_RETAIL = REPOSITORY.parent / "shared" / "data" / "online_retail.parquet"
 MONDAYS = [date(2022, 1, 3) + timedelta(7 * week) for week in range(20)]
 TODAY = date(2024, 6, 1)
