@@ -12,8 +12,7 @@ from elasticity_assets.ingestion.delivered_column import DeliveredColumn
 from elasticity_assets.ingestion.files import content_hash, find_files
 from elasticity_assets.ingestion.header import folded, listed
 from elasticity_assets.ingestion.layout import FileFormat, examine
-from elasticity_assets.ingestion.lines import as_duckdb_reads, opened
-from elasticity_assets.ingestion.quotes import quoted_lines
+from elasticity_assets.ingestion.lines import as_duckdb_reads, quoted_lines_of
 from elasticity_assets.ingestion.reading import Source, row_source
 from elasticity_assets.settings import Join, SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
@@ -193,12 +192,10 @@ def _refuse_malformed(
         raise SalesFileError(f"sales.join: {file} has a malformed line {line}: {why}; correct it")
     (n_read,) = connection.execute(statement("count_joined", table=table), {"file": file}).fetchall()[0]
     if n_read != n_rows:
-        with opened(layout) as stream:
-            lines = (line.decode("utf-8", errors="replace").rstrip("\r\n") for line in stream)
-            found = quoted_lines(lines, layout.delimiter, len(layout.columns), [])
-        if found.stray:
+        stray = quoted_lines_of(layout).stray
+        if stray:
             raise SalesFileError(
-                f"sales.join: {file} has a quote in line {min(found.stray)} that does not close; correct it"
+                f"sales.join: {file} has a quote in line {min(stray)} that does not close; correct it"
             )
 
 

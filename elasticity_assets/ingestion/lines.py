@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.ingestion.layout import FileFormat
+from elasticity_assets.ingestion.quotes import QuotedLines, quoted_lines
 
 CHUNK = 1 << 22
 """Bytes, or characters, read at a time."""
@@ -76,6 +77,13 @@ def count_lines(layout: FileFormat) -> LineCount:
             last = chunk[-1:]
     n_lines = n_ends + (last != b"\n")
     return LineCount(n_lines - n_empty, n_cr == n_both and n_both in (0, n_ends), has_nul)
+
+
+def quoted_lines_of(layout: FileFormat, digits: Sequence[int] = ()) -> QuotedLines:
+    """Tell a CSV file's quoted values with line breaks from quotes that do not close; see `quoted_lines`."""
+    with opened(layout) as stream:
+        lines = (line.decode("utf-8", errors="replace").rstrip("\r\n") for line in stream)
+        return quoted_lines(lines, layout.delimiter, len(layout.columns), digits)
 
 
 def _n_empty(text: bytes) -> int:

@@ -20,8 +20,8 @@ from elasticity_assets.ingestion.files import escaped, find_files
 from elasticity_assets.ingestion.header import folded
 from elasticity_assets.ingestion.joins import JoinedTable, hashes_of_joined, load_joined, with_joined
 from elasticity_assets.ingestion.layout import FileFormat
-from elasticity_assets.ingestion.lines import SET_ASIDE, as_duckdb_reads, opened, write_copy
-from elasticity_assets.ingestion.quotes import QuotedLines, quoted_lines
+from elasticity_assets.ingestion.lines import SET_ASIDE, as_duckdb_reads, quoted_lines_of, write_copy
+from elasticity_assets.ingestion.quotes import QuotedLines
 from elasticity_assets.ingestion.reading import (
     Source,
     check_date_format,
@@ -347,9 +347,7 @@ def _quoted_lines(layout: FileFormat, sales: SalesSettings) -> QuotedLines:
     named = [columns.period, columns.units, columns.price or columns.revenue]
     found = [layout.find(name) for name in named if name]
     digits = [list(layout.columns).index(column) for column in found if column]
-    with opened(layout) as stream:
-        lines = (line.decode("utf-8", errors="replace").rstrip("\r\n") for line in stream)
-        return quoted_lines(lines, layout.delimiter, len(layout.columns), digits)
+    return quoted_lines_of(layout, digits)
 
 
 def _scarce_controls(

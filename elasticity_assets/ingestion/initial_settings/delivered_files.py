@@ -18,8 +18,7 @@ from elasticity_assets.ingestion.initial_settings.header_lines import (
     header_place,
 )
 from elasticity_assets.ingestion.layout import FileFormat, examine
-from elasticity_assets.ingestion.lines import as_duckdb_reads, opened, write_copy
-from elasticity_assets.ingestion.quotes import quoted_lines
+from elasticity_assets.ingestion.lines import as_duckdb_reads, quoted_lines_of, write_copy
 from elasticity_assets.ingestion.reading import row_source
 from elasticity_assets.ingestion.workbook import sheet_tops
 from elasticity_assets.settings import SettingsError
@@ -129,9 +128,7 @@ def _without_stray_quotes(
     (n_malformed,) = connection.execute(statement("malformed_lines")).fetchall()[0]
     if n_read + n_malformed >= n_rows:
         return layout
-    with opened(layout) as stream:
-        lines = (line.decode("utf-8", errors="replace").rstrip("\r\n") for line in stream)
-        stray = quoted_lines(lines, layout.delimiter, len(layout.columns), digits=()).stray
+    stray = quoted_lines_of(layout).stray
     return write_copy(layout, folder, stray)[0] if stray else layout
 
 
