@@ -116,6 +116,7 @@ def weekly_sales(
             checks.weekly_sales_keep_their_contract(report),
             checks.products_keep_category(report),
             checks.product_codes_are_whole(report),
+            checks.prices_are_in_one_currency(report),
             checks.no_suspect_prices(report.suspects),
             checks.no_suspect_units(report.suspects),
         ],

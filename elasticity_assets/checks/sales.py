@@ -45,6 +45,11 @@ WEEKLY_SALES = [
         description="No product code looks changed by a spreadsheet: 5.01234E+12, or 123 beside 00123.",
     ),
     dg.AssetCheckSpec(
+        "prices_are_in_one_currency",
+        asset="weekly_sales",
+        description="The signs and codes beside the prices or revenues name one currency, as far as there are any.",
+    ),
+    dg.AssetCheckSpec(
         "no_suspect_prices",
         asset="weekly_sales",
         description="No price lies so far from the product's others that it must be mistyped, or in cents.",
@@ -179,6 +184,24 @@ def product_codes_are_whole(report: WeeklyReport) -> dg.AssetCheckResult:
         }
         if mangled
         else {},
+    )
+
+
+def prices_are_in_one_currency(report: WeeklyReport) -> dg.AssetCheckResult:
+    """Warn of prices or revenues in several currencies: they are averaged as if they were in one."""
+    found = report.currencies
+    marks = [
+        f"{one.mark} in {one.n_rows:,} rows{f', all of {one.only_in}' if one.only_in else ''}, such as {one.example}"
+        for one in found
+    ]
+    return dg.AssetCheckResult(
+        check_name="prices_are_in_one_currency",
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"prices are in several currencies, and averaged as if in one: {'; '.join(marks[:_MOST_NAMED])}"
+        if found
+        else "no price is in another currency than the rest",
+        metadata={"currencies": text_table(["what"], [[line] for line in marks])} if found else {},
     )
 
 

@@ -77,6 +77,27 @@ class Unusable:
 
 
 @dataclass(frozen=True)
+class CurrencyMark:
+    """What stands beside prices or revenues to name their currency, such as €.
+
+    Attributes
+    ----------
+    mark : str
+    n_rows : int
+        Usable rows with it.
+    only_in : str
+        Such as "file b.csv", where all its rows are there and those of other marks are not; else empty.
+    example : str
+        File, line, product and price of one of its rows.
+    """
+
+    mark: str
+    n_rows: int
+    only_in: str
+    example: str
+
+
+@dataclass(frozen=True)
 class SuspectsReport:
     """What `suspect_sales` holds.
 
@@ -119,6 +140,8 @@ class WeeklyReport:
         Products that were delivered in several categories: the categories, the one in force last.
     mangled_codes : tuple of (str, str)
         Product codes that a spreadsheet seems to have changed, each with what speaks for it.
+    currencies : tuple of CurrencyMark
+        Where prices or revenues are in more than one currency: all their marks, the most frequent first.
     missing_periods : str
         What an absent product-period means: truncated, zero or unobserved.
     faults : tuple of (str, int, str)
@@ -143,6 +166,7 @@ class WeeklyReport:
     last_period: date
     changed_category: dict[str, tuple[str, ...]]
     mangled_codes: tuple[tuple[str, str], ...]
+    currencies: tuple[CurrencyMark, ...]
     missing_periods: str
     faults: tuple[tuple[str, int, str], ...]
     suspects: SuspectsReport

@@ -73,6 +73,13 @@ class DeliveredColumn:
         return f"finite(TRY_CAST({self.place} AS DOUBLE))"
 
     @property
+    def currency_mark(self) -> str:
+        """What beside its numbers names a currency, such as €, EUR or US$; NULL where nothing does."""
+        if not self.is_text:
+            return "CAST(NULL AS VARCHAR)"
+        return f"currency_of_text(CAST({self.place} AS VARCHAR), {_literal(self.decimal)})"
+
+    @property
     def number_or_flag(self) -> str:
         """Values as numbers below 1e15, yes and no as 1 and 0, and 24% as 0.24; or whether they are the flag's text."""
         if self.flag is not None:

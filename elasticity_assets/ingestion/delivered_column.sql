@@ -149,6 +149,13 @@ CREATE OR REPLACE TEMP MACRO without_code(x) AS
         x
     );
 
+-- Of a number: what stands beside it that names its currency, such as €, EUR or US$; NULL where nothing does.
+CREATE OR REPLACE TEMP MACRO currency_mark(x) AS
+    nullif(upper(regexp_replace(x, '[^\pL\p{Sc}]', '', 'g')), '');
+
+CREATE OR REPLACE TEMP MACRO currency_of_text(x, point) AS
+    CASE WHEN plain_number(x, point) IS NULL THEN currency_mark(x) END;
+
 -- Nobody writes numbers of more than 60 characters.
 CREATE OR REPLACE TEMP MACRO written_number(x, point, thousands) AS
     CASE

@@ -119,6 +119,7 @@ def column_parts(
         "units_given": columns["units"].given,
         "price": price,
         "price_given": price_given,
+        "currency_mark": columns["price" if "price" in columns else "revenue"].currency_mark,
         "discount": discount,
         "regular_price": regular_price,
         "cost": number("cost"),

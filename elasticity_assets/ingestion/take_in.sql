@@ -57,6 +57,7 @@ WITH delivered AS (
         {label} AS period_label,
         {units} AS units,
         {price} AS price,
+        {currency_mark} AS currency_mark,
         {discount} AS discount,
         {regular_price} AS regular_price,
         {cost} AS cost,

@@ -6,6 +6,7 @@ import duckdb
 
 from elasticity_assets.ingestion.accounts import SalesFileError, Unusable, WeeklyReport
 from elasticity_assets.ingestion.category import missing_periods
+from elasticity_assets.ingestion.currencies import several_currencies
 from elasticity_assets.ingestion.reasons import reasons_of_rows, told
 from elasticity_assets.ingestion.suspects import find_suspects
 from elasticity_assets.settings import SalesSettings
@@ -117,6 +118,7 @@ def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Week
         rejected=dict(connection.execute(statement("reasons")).fetchall()),
         examples=reasons_of_rows(connection, sales.columns)[1],
         changed_category={product: tuple(dict.fromkeys(categories)) for product, categories in changed},
+        currencies=several_currencies(connection),
         mangled_codes=tuple(connection.execute(statement("mangled_codes")).fetchall()),
         missing_periods=missing_periods(connection, sales),
         faults=tuple(connection.execute(statement("weekly_contract"), {"today": latest_today()}).fetchall()),

@@ -59,6 +59,13 @@ RAW_SALES = Table(
         ),
         Column("price", "DOUBLE", "currency a unit", "NULL where it could not be read", True),
         Column(
+            "currency_mark",
+            "VARCHAR",
+            "text",
+            "What beside the price or revenue names a currency, such as €; NULL where nothing does",
+            True,
+        ),
+        Column(
             "regular_price",
             "DOUBLE",
             "currency a unit",

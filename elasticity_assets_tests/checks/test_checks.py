@@ -19,7 +19,7 @@ from elasticity_assets.inference.judging.cross_check import CrossCheck
 from elasticity_assets.inference.judging.scores import MODEL, RIVALS, HeldOut, HeldOutSummary
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.ingestion import FilesReport, SuspectsReport, WeeklyReport
-from elasticity_assets.ingestion.accounts import Unusable
+from elasticity_assets.ingestion.accounts import CurrencyMark, Unusable
 from elasticity_assets_tests.published.test_rows import posterior
 from elasticity_assets_tests.support.projects import make_project
 
@@ -95,6 +95,7 @@ def weekly(**changes: object) -> WeeklyReport:
         "last_period": date(2024, 2, 26),
         "changed_category": {},
         "mangled_codes": (),
+        "currencies": (),
         "missing_periods": "truncated",
         "faults": (),
         "suspects": suspects(),
@@ -154,6 +155,12 @@ CASES = {
     "product_codes_are_whole": (
         sales.product_codes_are_whole(weekly()),
         sales.product_codes_are_whole(weekly(mangled_codes=(("5.01234E+12", "digits are lost"),))),
+    ),
+    "prices_are_in_one_currency": (
+        sales.prices_are_in_one_currency(weekly()),
+        sales.prices_are_in_one_currency(
+            weekly(currencies=(CurrencyMark("€", 9, "", "a"), CurrencyMark("CHF", 1, "store 'Z'", "b")))
+        ),
     ),
     "no_suspect_prices": (
         sales.no_suspect_prices(suspects("product 'p'", what="units")),
@@ -269,6 +276,7 @@ OF_EVERYTHING = {
     "weekly_sales_keep_their_contract",
     "products_keep_category",
     "product_codes_are_whole",
+    "prices_are_in_one_currency",
     "no_suspect_prices",
     "no_suspect_units",
     "published_tables_agree",

@@ -437,6 +437,13 @@ def test_prices_in_several_currencies_are_left_open(tmp_path: Path) -> None:
     assert "holds several currencies, '" in found.text
 
 
+def test_a_sign_and_a_code_of_one_currency_are_one(tmp_path: Path) -> None:
+    found = proposed(
+        tmp_path, "sku,date,units,price", lambda p, d, u, e: (p, d, u, ("$%s", "%s CAD")[u % 2] % e)
+    )
+    assert found.open_keys == []
+
+
 def test_sheets_of_the_same_columns_are_left_open(tmp_path: Path) -> None:
     rows = pd.DataFrame(sold(lambda *row: row), columns=["sku", "date", "units", "price"])
     with pd.ExcelWriter(tmp_path / "sales.xlsx") as workbook:

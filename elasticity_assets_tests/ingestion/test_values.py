@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elasticity_assets.ingestion import SalesFileError, take_in_files
+from elasticity_assets.ingestion.accounts import CurrencyMark
+from elasticity_assets.ingestion.currencies import one_currency
 from elasticity_assets.ingestion.delivered_column import DeliveredColumn
 from elasticity_assets.settings import SettingsError
 from elasticity_assets.warehouse.sql import statement
@@ -318,6 +320,50 @@ def test_product_codes_that_a_spreadsheet_changed_are_named(connection, tmp_path
         ("5.01234E+12", "digits are lost"),
         ("77.0", "the same number as 77"),
     )
+
+
+@pytest.mark.parametrize(
+    ("marks", "one"),
+    [
+        (["€", "EUR", "EURO"], True),
+        (["$", "USD", "US$", "$USD"], True),
+        (["$", "CAD"], True),
+        (["KR", "NOK"], True),
+        (["$", "USD", "CAD"], False),
+        (["€", "$"], False),
+        (["CHF", "EUR"], False),
+        (["R$", "US$"], False),
+        (["£"], True),
+        ([], True),
+    ],
+)
+def test_marks_of_one_currency_are_one(marks: list[str], one: bool) -> None:
+    assert one_currency(marks) == one
+
+
+def test_prices_in_several_currencies_are_named(connection, tmp_path: Path) -> None:
+    rows = [("Bern", "12.50 CHF"), ("Köln", "€11"), ("Köln", "EUR 10.50"), ("Rom", "10"), ("Rom", "5 USD/kg")]
+    lines = [f"P{n},2024-01-01,1,{price},{store}" for n, (store, price) in enumerate(rows)]
+    path = write_lines(tmp_path / "sales.csv", *lines, header="product,date,units,price,store")
+    _, weekly = ingest(connection, sales_settings(path, {"store": "store"}))
+    assert weekly.currencies == (
+        CurrencyMark("CHF", 1, "store 'Bern'", f"{path}, line 2: product 'P0' at 12.5"),
+        CurrencyMark("EUR", 1, "store 'Köln'", f"{path}, line 4: product 'P2' at 10.5"),
+        CurrencyMark("€", 1, "store 'Köln'", f"{path}, line 3: product 'P1' at 11"),
+    )
+
+
+def test_revenues_of_files_in_several_currencies_are_named(connection, tmp_path: Path) -> None:
+    for name, revenue in (("a", "£ 2"), ("b", "2 PLN")):
+        write_lines(tmp_path / f"{name}.csv", f"{name},2024-01-01,1,{revenue}", f"{name},2024-01-08,1,3")
+    settings = sales_settings(tmp_path / "?.csv", {"price": None, "revenue": "price"})
+    _, weekly = ingest(connection, settings)
+    assert [(found.mark, found.n_rows, found.only_in) for found in weekly.currencies] == [
+        ("PLN", 1, f"file '{tmp_path}/b.csv'"),
+        ("£", 1, f"file '{tmp_path}/a.csv'"),
+    ]
+    write_lines(tmp_path / "b.csv", "b,2024-01-01,1,2 GBP")
+    assert ingest(connection, settings)[1].currencies == ()
 
 
 DISCOUNTED = {"price": "list", "discount": "off"}

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from elasticity_assets.ingestion.currencies import one_currency
 from elasticity_assets.ingestion.delivered_column import DeliveredColumn, create_reading_macros
 from elasticity_assets.ingestion.header import folded
 from elasticity_assets.ingestion.initial_settings.amount_columns import AmountColumns, best_product
@@ -295,7 +296,7 @@ def _in_one_currency(
         return decision
     ask = statement("currencies_of_column", column=quoted(decision.value))
     found = [currency for (currency,) in connection.execute(ask).fetchall()]
-    if len(found) < 2:
+    if one_currency(found):
         return decision
     why = f"{decision.value!r} holds several currencies, {example(*found[:3])}; write all in one"
     return Decision(decision.key, None, why)

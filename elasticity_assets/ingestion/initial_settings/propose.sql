@@ -8,7 +8,10 @@ FROM (SELECT unnest($names) AS name)
 -- name: currencies_of_column
 -- Signs and codes of currencies in one row of a hundred or more.
 SELECT currency FROM (
-    SELECT regexp_extract(CAST({column} AS VARCHAR), '\p{{Sc}}|\b[A-Z]{{3}}\b') AS currency, count(*) AS n FROM delivered GROUP BY ALL
+    SELECT currency_mark(CAST({column} AS VARCHAR)) AS currency, count(*) AS n
+    FROM delivered
+    WHERE length(CAST({column} AS VARCHAR)) <= 60
+    GROUP BY ALL
 )
-WHERE currency <> '' AND n >= 0.01 * (SELECT count(*) FROM delivered)
+WHERE currency IS NOT NULL AND n >= 0.01 * (SELECT count(*) FROM delivered)
 ORDER BY n DESC
