@@ -29,6 +29,7 @@ from elasticity_assets.processes import has_gone
 from elasticity_assets.settings import DUCKLAKE
 from elasticity_assets.warehouse.extensions import load_extensions
 from elasticity_assets.warehouse.file import Build, Result, Say, Warehouse, WarehouseError
+from elasticity_assets.warehouse.migration import show_as_present
 from elasticity_assets.warehouse.postgres_lock import postgres_lock
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
@@ -140,6 +141,7 @@ class DuckLakeWarehouse(Warehouse):
             snapshot = dict(_refits(connection))[refit_id]
         with self._attached("READ_ONLY", f"SNAPSHOT_VERSION {int(snapshot)}") as connection:
             connection.execute(statement("ducklake_use", database=quoted(DATABASE)))
+            show_as_present(connection, DATABASE)
             yield connection
 
     def _exists(self) -> bool:

@@ -2,8 +2,8 @@
 
 import duckdb
 
-from elasticity_assets.warehouse.schema import bring_up_to_date
-from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.schema import bring_up_to_date, columns_there, qualified
+from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.warehouse.tables import WAREHOUSE_TABLES
 
 SCHEMA_VERSION = 4
@@ -29,3 +29,26 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(statement("create_schema_version"))
     connection.execute(statement("set_schema_version"), {"version": SCHEMA_VERSION})
     connection.commit()
+
+
+def show_as_present(connection: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Give tables that an earlier version left in a snapshot, which nobody can change, the columns they lack: as views.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Whose current database the snapshot is; the views are this connection's own, and come before the tables.
+    database : str
+        Name of the snapshot.
+    """
+    present = columns_there(connection)
+    for table in WAREHOUSE_TABLES:
+        there = present.get(table.name, [])
+        lacking = [column for column in table.columns if column.name not in there]
+        if there and lacking:
+            columns = ", ".join(
+                f"CAST({column.before or 'NULL'} AS {column.type}) AS {quoted(column.name)}"
+                for column in lacking
+            )
+            names = {"view": quoted(table.name), "table": qualified(table, database)}
+            connection.execute(statement("show_as_present", **names, columns=columns))

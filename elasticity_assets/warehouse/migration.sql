@@ -35,6 +35,9 @@ JOIN sales_files AS f ON f.file_id = u.file_id
 -- Tables of version 1 had no hash.
 UPDATE weekly_sales SET category_hash = md5_number_lower(category) WHERE category_hash IS NULL
 
+-- name: show_as_present
+CREATE OR REPLACE TEMP VIEW {view} AS SELECT *, {columns} FROM {table}
+
 -- name: number_refits
 -- Refits of version 3 had no number.
 UPDATE refits

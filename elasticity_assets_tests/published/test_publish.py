@@ -328,6 +328,41 @@ def test_keeps_the_last_refits_for_rollback(warehouse, published):
     assert warehouse.refits(published) == ["refit-4", "refit-3"]
 
 
+@pytest.mark.server
+def test_a_snapshot_of_an_earlier_version_is_published_again(ducklake, tmp_path):
+    published = tmp_path / "out" / "elasticity.duckdb"
+    fill(ducklake)
+    with ducklake.write() as connection:  # as version 3 left it
+        for table, column in (
+            ("product_elasticity", "estimated"),
+            ("category_elasticity", "estimated"),
+            ("elasticity_history", "estimated"),
+            ("weekly_sales", "cost"),
+            ("refits", "number"),
+        ):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        connection.execute("DROP TABLE suspect_sales")
+        connection.execute("DELETE FROM schema_version")
+        connection.execute("INSERT INTO schema_version (version) VALUES (3)")
+        began = "TIMESTAMP '2026-01-05 06:00', 1, 0, 0, 0, 0, 2, 5, [], MAP {}, NULL"
+        connection.execute(f"INSERT INTO refits SELECT 'refit-1', {began}")
+        connection.execute("BEGIN")
+        connection.execute("UPDATE product_elasticity SET units = 31")
+        ducklake.name_refit(connection, "refit-1")
+        connection.execute("COMMIT")
+    fill(ducklake, shift=-1.0)
+    publish(ducklake, published, refit(2), controls=CONTROLS)
+    now = contents(published)
+    publish_again(ducklake, published, "refit-1")
+    then = contents(published)
+    assert [row[0] for row in then["refits"]] == ["refit-1"]
+    with duckdb.connect(published, read_only=True) as connection:
+        told = connection.execute("SELECT DISTINCT units, estimated FROM product_elasticity").fetchall()
+    assert told == [(31.0, True)]
+    assert then["product_elasticity"] != now["product_elasticity"]
+    assert then["suspect_sales"] == []
+
+
 def test_a_clock_that_goes_back_changes_no_order_of_refits(warehouse_file, published):
     settings = SimpleNamespace(on_ducklake=False, published=published)
 
