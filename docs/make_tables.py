@@ -1,6 +1,7 @@
 """Write docs/tables.md from the schema: python docs/make_tables.py > docs/tables.md."""
 
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
+from elasticity_assets.warehouse.tables import WITH_ATTRIBUTES
 
 INTRODUCTION = """# The published tables
 
@@ -25,6 +26,8 @@ def main() -> None:
         print("| column | type | unit | what |\n|---|---|---|---|")
         for column in table.columns:
             print(f"| {column.name} | {column.type} | {column.unit} | {column.meaning} |")
+        if table.name in {of.name for of in WITH_ATTRIBUTES}:
+            print("\nThe attributes that the settings name follow what the product is, as further columns.")
         if table.name == "weekly_sales":
             print("\nThe controls that the settings name follow as further columns.")
         print()

@@ -211,6 +211,7 @@ class SalesSettings(Strict):
     incomplete_periods: Literal["leave_out", "keep"] = "leave_out"
     missing_periods: Literal["auto", "truncated", "zero", "unobserved"] = "auto"
     controls: StringList = []
+    attributes: StringList = []
     holidays: Annotated[str | None, BeforeValidator(_not_norway)] = None
     category_price_index: bool | None = None
 

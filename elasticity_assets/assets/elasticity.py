@@ -26,10 +26,11 @@ from elasticity_assets.fitting.stored_fits import FitRecord, of_fit
 from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
+from elasticity_assets.ingestion import missing_periods
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.report.files import LATEST
-from elasticity_assets.settings import Settings
+from elasticity_assets.settings import SalesSettings, Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.fit_failures import fit_failures
 from elasticity_assets.warehouse.schema import Table, qualified, replace_rows, typed_columns
@@ -46,6 +47,8 @@ from elasticity_assets.warehouse.tables import (
 )
 
 GROUP = "4_elasticity"
+RECENT = {"day": "91 days", "week": "91 days", "month": "3 months", "quarter": "3 months"}
+"""How long ago sales are recent, by the settings' period: 13 weeks, or 3 months."""
 _POOLED_FITS = ("category_posterior", "hierarchy")
 _INTERVAL = ("elasticity", "elasticity_q05", "elasticity_q95")
 _PRODUCT_COLUMNS = (
@@ -111,7 +114,7 @@ def product_tables(
     levels = unpack(Hierarchy, hierarchy)
     with warehouse.read() as connection:
         keys = _to_write(connection, category_posterior)
-        sales = product_sales(connection, keys)
+        sales = product_sales(connection, keys, settings.sales)
     parts, moves, page = [], [], dg.MetadataValue.path(str(settings.reports / LATEST))
     for key in keys:
         posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
@@ -157,14 +160,21 @@ def product_tables(
     )
 
 
-def product_sales(connection: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> dict[str, pd.DataFrame]:
+def product_sales(
+    connection: duckdb.DuckDBPyConnection, keys: Iterable[str], sales: SalesSettings
+) -> dict[str, pd.DataFrame]:
     """Read what the products of some categories sold, and at which prices: by partition key, one row a product.
 
     The columns are those that `rows.product_rows` takes.
     """
     keys = list(keys)
     select = statement("product_sales", counts=statement("counts"))
-    sold = connection.execute(select, {"categories": [category_of(key) for key in keys]}).df()
+    values = {
+        "categories": [category_of(key) for key in keys],
+        "recent": RECENT[sales.period],
+        "unobserved": missing_periods(connection, sales) == "unobserved",
+    }
+    sold = connection.execute(select, values).df()
     of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
     return {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
 
@@ -225,6 +235,7 @@ def category_tables(
     heldout_evaluation: StoredArrays,
     split_samples: StoredArrays,
     hierarchy: Arrays,
+    settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
 ) -> Iterator[dg.MaterializeResult]:
     """Give every category its elasticity, beside the global one, controls' effects and fits' diagnostics.
@@ -234,7 +245,7 @@ def category_tables(
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
     with warehouse.read() as connection:
         keys = _to_write(connection, category_posterior)
-        sales = product_sales(connection, keys)
+        sales = product_sales(connection, keys, settings.sales)
     parts: dict[Table, list[pd.DataFrame]] = {
         CATEGORY_ELASTICITY: [],
         CONTROL_EFFECT: [],

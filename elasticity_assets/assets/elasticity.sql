@@ -1,25 +1,55 @@
 -- name: product_sales
 -- What the products of some categories sold, and at which prices: suspect ones are left out, unless a product has no others.
+-- Units a period are those of the last 13 weeks or 3 months. Of periods without a row only those count in which nothing was
+-- sold, from a product's first period on.
+WITH recent AS (
+    SELECT list(period_start) AS periods, min(period_start) AS first_period
+    FROM (
+        SELECT DISTINCT period_start
+        FROM weekly_sales
+        WHERE period_start > (SELECT max(period_start) FROM weekly_sales) - $recent::INTERVAL
+    )
+), summed AS (
+    SELECT
+        w.category,
+        w.product,
+        any_value(products.product_description) AS product_description,
+        count(*) AS n_periods,
+        sum(w.units) AS units,
+        sum(w.revenue) AS revenue,
+        coalesce(avg(w.price) FILTER ({counts}), avg(w.price)) AS price_mean,
+        coalesce(min(w.price) FILTER ({counts}), min(w.price)) AS price_min,
+        coalesce(max(w.price) FILTER ({counts}), max(w.price)) AS price_max,
+        coalesce(stddev_pop(ln(w.price)) FILTER ({counts}), 0) AS log_price_sd,
+        coalesce(sum(w.units) FILTER ({counts}), 0) > 0 AS sold,
+        count(*) FILTER (NOT ({counts})) AS n_suspect,
+        coalesce(arg_max(w.price, w.period_start) FILTER ({counts}), arg_max(w.price, w.period_start)) AS price_latest,
+        coalesce(max(w.period_start) FILTER ({counts}), max(w.period_start)) AS price_latest_at,
+        coalesce(sum(w.units) FILTER ({counts} AND w.period_start >= recent.first_period), 0) AS recent_units,
+        count(*) FILTER ({counts} AND w.period_start >= recent.first_period) AS n_recent,
+        count(*) FILTER (NOT ({counts}) AND w.period_start >= recent.first_period) AS n_recent_suspect,
+        min(w.period_start) AS first_period
+    FROM weekly_sales AS w
+    CROSS JOIN recent
+    LEFT JOIN (SELECT product, period_start, min(weight) AS weight FROM suspect_sales GROUP BY ALL) AS s
+        ON s.product = w.product AND s.period_start = w.period_start
+    LEFT JOIN products ON products.product = w.product
+    WHERE w.category IN (SELECT unnest($categories))
+    GROUP BY w.category, w.product
+)
 SELECT
-    w.category,
-    w.product,
-    any_value(products.product_description) AS product_description,
-    count(*) AS n_periods,
-    sum(w.units) AS units,
-    sum(w.revenue) AS revenue,
-    coalesce(avg(w.price) FILTER ({counts}), avg(w.price)) AS price_mean,
-    coalesce(min(w.price) FILTER ({counts}), min(w.price)) AS price_min,
-    coalesce(max(w.price) FILTER ({counts}), max(w.price)) AS price_max,
-    coalesce(stddev_pop(ln(w.price)) FILTER ({counts}), 0) AS log_price_sd,
-    coalesce(sum(w.units) FILTER ({counts}), 0) > 0 AS sold,
-    count(*) FILTER (NOT ({counts})) AS n_suspect
-FROM weekly_sales AS w
-LEFT JOIN (SELECT product, period_start, min(weight) AS weight FROM suspect_sales GROUP BY ALL) AS s
-    ON s.product = w.product AND s.period_start = w.period_start
-LEFT JOIN products ON products.product = w.product
-WHERE w.category IN (SELECT unnest($categories))
-GROUP BY w.category, w.product
-ORDER BY w.category, w.product
+    s.* EXCLUDE (recent_units, n_recent, n_recent_suspect, first_period),
+    s.recent_units / greatest(
+        CASE
+            WHEN $unobserved THEN s.n_recent
+            ELSE len(list_filter(recent.periods, lambda period: period >= s.first_period)) - s.n_recent_suspect
+        END,
+        1
+    ) AS units_per_period,
+    s.price_latest * units_per_period AS revenue_per_period
+FROM summed AS s
+CROSS JOIN recent
+ORDER BY s.category, s.product
 
 -- name: counts
 -- Whether a product-period counts in the fits.

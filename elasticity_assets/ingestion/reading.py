@@ -41,7 +41,7 @@ def row_source(layout: FileFormat) -> tuple[Source, dict[str, Any]]:
 def delivered_columns(
     file: str, layout: FileFormat, sales: SalesSettings, row: str
 ) -> dict[str, DeliveredColumn]:
-    """Find the columns that the settings name: by their key in `sales.columns`, and controls as `controls.NAME`.
+    """Find the columns that the settings name: by their key in `sales.columns`, and others as `controls.NAME`.
 
     Raises
     ------
@@ -50,6 +50,7 @@ def delivered_columns(
     """
     named = {f"columns.{key}": name for key, name in sales.columns.model_dump().items() if name is not None}
     named |= {f"controls.{name}": name for name in sales.controls}
+    named |= {f"attributes.{name}": name for name in sales.attributes}
     columns = {}
     for key, name in named.items():
         try:
@@ -107,6 +108,7 @@ def column_parts(
     controls = [
         f", {columns[f'controls.{name}'].number_or_flag} AS {quoted(name)}" for name in sales.controls
     ]
+    attributes = ", ".join(text(f"attributes.{name}") for name in sales.attributes)
     return {
         "product": text("product"),
         "category": text("category", absent="'all'"),
@@ -124,6 +126,7 @@ def column_parts(
         "regular_price": regular_price,
         "cost": number("cost"),
         "description": text("description"),
+        "attributes": f"[{attributes}]" if attributes else "CAST(NULL AS VARCHAR[])",
         "controls": "".join(controls),
     }
 

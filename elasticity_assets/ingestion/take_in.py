@@ -37,6 +37,7 @@ from elasticity_assets.ingestion.sources import SalesFile, SalesSource, attached
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sales_tables import check_controls
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.warehouse.tables import check_attributes
 from elasticity_assets.words import in_one_line
 
 READER = 3
@@ -86,6 +87,10 @@ def take_in_files(
         check_controls(sales.controls)
     except ValueError as error:
         raise SettingsError(f"sales.controls: {error}") from None
+    try:
+        check_attributes(sales.attributes)
+    except ValueError as error:
+        raise SettingsError(f"sales.attributes: {error}") from None
     check_date_format(connection, sales.date_format)
     create_reading_macros(connection)
     source = (
@@ -188,6 +193,7 @@ def _reading(sales: SalesSettings, joined: Sequence[dict[str, str]]) -> str:
         "discount_unit",
         "not_products",
         "controls",
+        "attributes",
     }
     of_joined = [
         {"on": join.on, "sheet": join.sheet, "content": sorted(files.values())}
@@ -215,7 +221,8 @@ def _read(
         How many have no partner in each table beside the sales.
     """
     from_joined = {folded(name) for table in joined for name in table.columns}
-    named = [*(name for name in sales.columns.model_dump().values() if name), *sales.controls]
+    columns = (name for name in sales.columns.model_dump().values() if name)
+    named = [*columns, *sales.controls, *sales.attributes]
     wanted = [name for name in named if folded(name) not in from_joined]
     file = delivered.name
     with TemporaryDirectory(prefix="elasticity_sales.") as folder:

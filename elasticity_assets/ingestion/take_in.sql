@@ -61,7 +61,8 @@ WITH delivered AS (
         {discount} AS discount,
         {regular_price} AS regular_price,
         {cost} AS cost,
-        {description} AS description
+        {description} AS description,
+        {attributes} AS attributes
         {controls}
     FROM {source} AS {row}
 ), understood AS (

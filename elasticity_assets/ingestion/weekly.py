@@ -66,7 +66,8 @@ def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Weekl
     _add_up(connection, sales)
     connection.execute(statement("leave_out_negative"), period)
     connection.execute(statement("drop_negative"))
-    connection.execute(statement("products"))
+    connection.execute(statement("clear_products"))
+    connection.execute(statement("products"), {"attributes": sales.attributes})
     report = _report(connection, sales)
     if not report.n_product_periods:
         reasons = told(report.rejected, report.examples)

@@ -12,22 +12,22 @@ SELECT
     name_key(r.product) AS code,
     r.category,
     name_key(r.category) AS category_key,
-    r.description,
+    list_prepend(r.description, r.attributes) AS texts,
     r.last_day,
     r.place,
     r.n
 FROM (
-    SELECT r.product, r.category, r.description, max(r.day) AS last_day, max(f.place) AS place, count(*) AS n
+    SELECT r.product, r.category, r.description, r.attributes, max(r.day) AS last_day, max(f.place) AS place, count(*) AS n
     FROM raw_sales AS r
     JOIN sales_files AS f ON f.file_id = r.file_id
     WHERE r.reason IS NULL
         AND r.day < CAST(date_trunc($period, $today::DATE) + CAST('1 ' || $period AS INTERVAL) AS DATE)
-    GROUP BY r.product, r.category, r.description
+    GROUP BY r.product, r.category, r.description, r.attributes
 ) AS r
 
 -- name: product_codes
 -- Spellings of one name are one product, or one category: its most frequent spelling is shown. A product's category is
--- the one delivered last.
+-- the one delivered last; of its texts, the description and then the attributes, each is its most frequent one.
 CREATE OR REPLACE TEMP TABLE category_names AS
 SELECT category_key, nfc_normalize(arg_max(category, (n, category))) AS category
 FROM (SELECT category_key, category, sum(n) AS n FROM product_facts GROUP BY category_key, category)
@@ -42,13 +42,12 @@ WITH spellings AS (
     SELECT code, category_key, max((last_day, place)) AS last, sum(n) AS n
     FROM product_facts
     GROUP BY code, category_key
-), descriptions AS (
-    SELECT code, description, sum(n) AS n
-    FROM product_facts
-    WHERE description IS NOT NULL
-    GROUP BY code, description
+), texts AS (
+    SELECT code, place, "text", sum(n) AS n
+    FROM (SELECT code, n, generate_subscripts(texts, 1) AS place, unnest(texts) AS "text" FROM product_facts)
+    GROUP BY code, place, "text"
 )
-SELECT s.spelling, s.code, p.product, k.category, d.description
+SELECT s.spelling, s.code, p.product, k.category, t.texts
 FROM spellings AS s
 JOIN (
     SELECT code, nfc_normalize(arg_max(spelling, (n, last_day, spelling))) AS product FROM spellings GROUP BY code
@@ -57,12 +56,21 @@ JOIN (
     SELECT code, arg_max(category_key, (last, n, category_key)) AS category_key FROM categories GROUP BY code
 ) AS c ON c.code = s.code
 JOIN category_names AS k ON k.category_key = c.category_key
-LEFT JOIN (
-    SELECT code, arg_max(description, (n, description)) AS description FROM descriptions GROUP BY code
-) AS d ON d.code = s.code
+JOIN (
+    SELECT code, list("text" ORDER BY place) AS texts
+    FROM (
+        SELECT code, place, arg_max("text", (n, "text")) FILTER ("text" IS NOT NULL) AS "text"
+        FROM texts
+        GROUP BY code, place
+    )
+    GROUP BY code
+) AS t ON t.code = s.code
 
 -- name: clear_unused_sales
 DELETE FROM unused_sales
+
+-- name: clear_products
+DELETE FROM products
 
 -- name: leave_out_future
 -- By the clock, each time anew: what is in the future today will be sales.
@@ -173,9 +181,13 @@ WHERE r.reason IS NULL AND w.units < 0
 DELETE FROM weekly_sales WHERE units < 0
 
 -- name: products
-DELETE FROM products;
-INSERT INTO products
-SELECT DISTINCT product, category, description FROM product_codes
+INSERT INTO products BY NAME
+SELECT
+    product,
+    category,
+    texts[1] AS product_description,
+    map($attributes::VARCHAR[], texts[2:]) AS attributes
+FROM (SELECT DISTINCT product, category, texts FROM product_codes)
 SEMI JOIN weekly_sales USING (product)
 ORDER BY category, product
 

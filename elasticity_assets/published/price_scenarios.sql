@@ -1,12 +1,13 @@
 -- name: price_scenarios
 -- What price changes of a product alone, or of its whole category, do to its units and revenue. Both are monotone in the
 -- elasticity, so that quantiles map to quantiles, in either order; the middle one is the median. NULL where a product
--- has no row of its category's move. Prices that differ by less than a billionth count as equal: the mean of equal
--- prices may differ in its last digits.
+-- has no row of its category's move. Prices that differ by less than a billionth count as equal: quotients of equal
+-- prices may differ in their last digits. Rows of earlier versions know no latest price.
 SELECT
     s.category AS category,
     s.product AS product,
     c.price_change AS price_change,
+    coalesce(s.price_latest, s.price_mean) * (1 + c.price_change) AS price,
     power(1 + c.price_change, s.elasticity_q50) - 1 AS units_change,
     least(
         power(1 + c.price_change, s.elasticity_q05),
@@ -25,6 +26,8 @@ SELECT
         power(1 + c.price_change, 1 + s.elasticity_q05),
         power(1 + c.price_change, 1 + s.elasticity_q95)
     ) - 1 AS revenue_change_q95,
+    s.units_per_period * power(1 + c.price_change, s.elasticity_q50) AS units_per_period,
+    s.revenue_per_period * power(1 + c.price_change, 1 + s.elasticity_q50) AS revenue_per_period,
     power(1 + c.price_change, m.elasticity_q50) - 1 AS category_units_change,
     least(
         power(1 + c.price_change, m.elasticity_q05),
@@ -43,9 +46,9 @@ SELECT
         power(1 + c.price_change, 1 + m.elasticity_q05),
         power(1 + c.price_change, 1 + m.elasticity_q95)
     ) - 1 AS category_revenue_change_q95,
+    price < s.price_min * (1 - 1e-9) OR price > s.price_max * (1 + 1e-9) AS extrapolated,
     CASE
-        WHEN s.price_mean * (1 + c.price_change) < s.price_min * (1 - 1e-9)
-            OR s.price_mean * (1 + c.price_change) > s.price_max * (1 + 1e-9)
+        WHEN extrapolated
         THEN concat(
             'outside the prices observed: ',
             printf(CASE WHEN s.price_min >= 1 THEN '%.2f' ELSE '%.4g' END, s.price_min),

@@ -23,7 +23,7 @@ from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.settings import database_name
 from elasticity_assets.warehouse.file import STORAGE_VERSION, Say, Warehouse
 from elasticity_assets.warehouse.kept import DamagedCopyError, archive, file_hash, refit_numbers
-from elasticity_assets.warehouse.sales_tables import weekly_sales
+from elasticity_assets.warehouse.sales_tables import PRODUCTS, weekly_sales
 from elasticity_assets.warehouse.schema import (
     Table,
     columns_there,
@@ -44,6 +44,7 @@ from elasticity_assets.warehouse.tables import (
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
     REFITS,
+    WITH_ATTRIBUTES,
 )
 from elasticity_assets.words import in_one_line, latest_today
 
@@ -242,12 +243,13 @@ def _build(
     )
     connection.execute("BEGIN")  # one commit, not one for each comment
     try:
-        tables = published_tables(controls)
         present = columns_there(connection)
+        attributes = _attributes(connection, present)
+        tables = published_tables(controls, attributes)
         row_counts = dict.fromkeys((table.name for table in tables), 0)
         for table in tables:
             connection.execute(create_table(table, database))
-            for source in _sources(table, exists=table.name in present):
+            for source in _sources(table, attributes, exists=table.name in present):
                 copy = statement(
                     "copy_table",
                     target=qualified(table, database),
@@ -279,16 +281,30 @@ def _controls(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for name in columns_there(connection)[weekly_sales().name] if name not in plain]
 
 
-def _sources(table: Table, *, exists: bool) -> list[str]:
+def _attributes(connection: duckdb.DuckDBPyConnection, present: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names of the attributes that the warehouse has of its products; a snapshot of an earlier version has none."""
+    if "attributes" not in present.get(PRODUCTS.name, ()):
+        return []
+    found = connection.execute(statement("names_of_attributes")).fetchone()
+    return found[0] if found else []
+
+
+def _sources(table: Table, attributes: Sequence[str], *, exists: bool) -> list[str]:
     """List what the published table is copied from: tables, or queries in brackets."""
     own = [qualified(table)] if exists else []  # a snapshot of an earlier version has fewer tables
     earlier = [f"({statement('earlier_refits', table=name)})" for name in own]
     if table.name == REFITS.name:
         return [*earlier, "this_refit"]
-    if table is ELASTICITY_HISTORY:
+    if table.name == ELASTICITY_HISTORY.name:
         return [*earlier, f"({statement('history_of_refit')})"]
-    if table in (PRODUCT_ELASTICITY, PROMOTION_ELASTICITY):
-        return [f"({statement('flag_old_fits', table=name)})" for name in own]
+    if table.name in (PRODUCT_ELASTICITY.name, PROMOTION_ELASTICITY.name):
+        own = [f"({statement('flag_old_fits', table=name)})" for name in own]
+    if attributes and table.name in {of.name for of in WITH_ATTRIBUTES}:
+        columns = "".join(
+            f", map_extract(a.attributes, {of})[1] AS {quoted(name)}"
+            for name, of in ((name, quoted(name, "'")) for name in attributes)
+        )
+        own = [f"({statement('with_attributes', table=name, columns=columns)})" for name in own]
     return own
 
 

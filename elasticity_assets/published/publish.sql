@@ -77,6 +77,8 @@ SELECT
     r.refitted_at,
     p.elasticity,
     p.elasticity_sd,
+    p.elasticity_q05,
+    p.elasticity_q95,
     p.estimated
 FROM product_elasticity AS p
 CROSS JOIN this_refit AS r
@@ -92,6 +94,15 @@ SELECT
         END AS flag
     )
 FROM {table}
+
+-- name: names_of_attributes
+SELECT map_keys(attributes) FROM products WHERE attributes IS NOT NULL LIMIT 1
+
+-- name: with_attributes
+-- A table's rows, with the attributes of their products.
+SELECT t.* {columns}
+FROM {table} AS t
+LEFT JOIN products AS a ON a.product = t.product
 
 -- name: attach_read_only
 ATTACH {file} AS {database} (READ_ONLY)

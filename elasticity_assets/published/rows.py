@@ -33,7 +33,8 @@ def product_rows(
     record : FitRecord
     sales : DataFrame
         One row a product: product, product_description, n_periods, units, revenue; of the periods that count
-        price_mean, price_min, price_max, log_price_sd and whether anything was sold; n_suspect, those that do not.
+        price_mean, price_min, price_max, log_price_sd, price_latest, price_latest_at and whether anything was sold;
+        n_suspect, those that do not; units_per_period and revenue_per_period of late.
     min_periods : int
         Products with fewer periods are flagged.
     samples : SplitSamples, optional

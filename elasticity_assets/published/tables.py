@@ -17,6 +17,7 @@ from elasticity_assets.warehouse.tables import (
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
     REFITS,
+    with_attributes,
 )
 
 MACRO_COMMENT = (
@@ -25,10 +26,10 @@ MACRO_COMMENT = (
 )
 
 
-def published_tables(controls: Sequence[str] = ()) -> tuple[Table, ...]:
-    """All published tables, for these controls."""
+def published_tables(controls: Sequence[str] = (), attributes: Sequence[str] = ()) -> tuple[Table, ...]:
+    """All published tables, for these controls and attributes of products."""
     return (
-        PRODUCT_ELASTICITY,
+        with_attributes(PRODUCT_ELASTICITY, attributes),
         CATEGORY_MOVE_ELASTICITY,
         CATEGORY_ELASTICITY,
         GLOBAL_ELASTICITY,

@@ -35,7 +35,10 @@ _SOURCES: dict[str, dict[str, str]] = {
         "n_periods": "weekly_sales.period_start",
         "units": "weekly_sales.units",
         "revenue": "weekly_sales.revenue",
-        "price_mean price_min price_max log_price_sd": "weekly_sales.price",
+        "price_mean price_min price_max log_price_sd price_latest": "weekly_sales.price",
+        "price_latest_at": "weekly_sales.period_start",
+        "units_per_period": "weekly_sales.units",
+        "revenue_per_period": "weekly_sales.units weekly_sales.price",
         "estimated": "weekly_sales.units weekly_sales.price",
         "fit_id fitted_at": "",
     },
@@ -98,6 +101,9 @@ _SOURCES: dict[str, dict[str, str]] = {
         "category": "product_elasticity.category",
         "product": "product_elasticity.product",
         "price_change": "",
+        "price": "product_elasticity.price_latest",
+        "units_per_period": "product_elasticity.elasticity_q50 product_elasticity.units_per_period",
+        "revenue_per_period": "product_elasticity.elasticity_q50 product_elasticity.revenue_per_period",
         "units_change revenue_change": "product_elasticity.elasticity_q50",
         "units_change_q05 units_change_q95 revenue_change_q05 revenue_change_q95": (
             "product_elasticity.elasticity_q05 product_elasticity.elasticity_q95"
@@ -107,7 +113,9 @@ _SOURCES: dict[str, dict[str, str]] = {
         "category_revenue_change_q95": (
             "category_move_elasticity.elasticity_q05 category_move_elasticity.elasticity_q95"
         ),
-        "flag": "product_elasticity.price_mean product_elasticity.price_min product_elasticity.price_max",
+        "extrapolated flag": (
+            "product_elasticity.price_latest product_elasticity.price_min product_elasticity.price_max"
+        ),
     },
 }
 """By table: columns -> the columns that they are computed from, each by a space apart; every column is named."""

@@ -74,6 +74,13 @@ RAW_SALES = Table(
         ),
         Column("cost", "DOUBLE", "currency a unit", "Cost; NULL where not given", True),
         Column("description", "VARCHAR", "text", "Of the product; NULL where not given", True),
+        Column(
+            "attributes",
+            "VARCHAR[]",
+            "texts",
+            "Of the product, as the settings name them; NULL where they name none",
+            True,
+        ),
     ),
 )
 
@@ -107,6 +114,13 @@ PRODUCTS = Table(
         CATEGORY,
         Column(
             "product_description", "VARCHAR", "text", "Its most frequent description; NULL where none", True
+        ),
+        Column(
+            "attributes",
+            "MAP(VARCHAR, VARCHAR)",
+            "text by name",
+            "The most frequent value of each of its attributes; NULL where an earlier version found none",
+            True,
         ),
     ),
 )

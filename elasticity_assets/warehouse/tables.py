@@ -4,6 +4,9 @@ The warehouse creates its tables from them, the published file takes its comment
 `docs/tables.md` show them. What ingestion writes is in `sales_tables`.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from elasticity_assets.warehouse.sales_tables import (
     CATEGORY,
     PRODUCT,
@@ -54,6 +57,8 @@ _SIZES = (
     Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
 )
 
+_BEFORE = "NULL in rows that an earlier version wrote"
+
 PRODUCT_ELASTICITY = Table(
     "product_elasticity",
     "One row a product: its price elasticity, and what the files say about its sales and prices.",
@@ -91,6 +96,30 @@ PRODUCT_ELASTICITY = Table(
             "DOUBLE",
             "log price",
             "Standard deviation of the periods' log prices, suspect ones left out",
+        ),
+        Column(
+            "price_latest",
+            "DOUBLE",
+            "currency a unit",
+            f"Price of the last period with sales or an offer, suspect ones left out; {_BEFORE}",
+            True,
+        ),
+        Column("price_latest_at", "DATE", "date", f"First day of that period; {_BEFORE}", True),
+        Column(
+            "units_per_period",
+            "DOUBLE",
+            "units sold a period",
+            "Mean of the files' last 13 weeks (3 months where periods are months or quarters), from the product's "
+            "first period on; periods of which nothing is known, and suspect ones, left out; "
+            f"0 where it has none of late; {_BEFORE}",
+            True,
+        ),
+        Column(
+            "revenue_per_period",
+            "DOUBLE",
+            "currency of the files a period",
+            f"price_latest times units_per_period; {_BEFORE}",
+            True,
         ),
         Column(
             "flag",
@@ -536,20 +565,35 @@ PRICE_SCENARIOS = Table(
             "price_change",
             "DOUBLE",
             "fraction of price",
-            "Change of the price, -0.20 to +0.20; 0.05 is 5% dearer",
+            "Change of the price, price_latest of product_elasticity, -0.20 to +0.20; 0.05 is 5% dearer",
         ),
+        Column("price", "DOUBLE", "currency a unit", "The changed price"),
         *_change("units_change", "units", _CHANGE),
         *_change("revenue_change", "revenue", _CHANGE),
+        Column(
+            "units_per_period",
+            "DOUBLE",
+            "units sold a period",
+            f"Posterior median of the units at {_CHANGE}, from the recent ones in product_elasticity; {_BEFORE}",
+            True,
+        ),
+        Column(
+            "revenue_per_period",
+            "DOUBLE",
+            "currency of the files a period",
+            f"Posterior median of the revenue at {_CHANGE}: price times units_per_period; {_BEFORE}",
+            True,
+        ),
         *_change("category_units_change", "units", _CATEGORY_CHANGE, _NO_INDEX),
         *_change("category_revenue_change", "revenue", _CATEGORY_CHANGE, _NO_INDEX),
         Column(
-            "flag",
-            "VARCHAR",
-            "text",
-            "Where the changed price (price_mean as the present one) lies outside the prices observed, these in "
-            "words; NULL elsewhere",
-            True,
+            "extrapolated",
+            "BOOLEAN",
+            "true or false",
+            "Whether the changed price lies outside the prices ever charged: price_min to price_max of the product",
+            before="false",
         ),
+        Column("flag", "VARCHAR", "text", "Where extrapolated, these prices in words; NULL elsewhere", True),
     ),
 )
 
@@ -568,6 +612,20 @@ ELASTICITY_HISTORY = Table(
             "DOUBLE",
             _ELASTICITY_UNIT,
             "Posterior standard deviation as that refit published it",
+        ),
+        Column(
+            "elasticity_q05",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Lower end of the 90% credible interval as that refit published it; NULL where an earlier version did",
+            True,
+        ),
+        Column(
+            "elasticity_q95",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Upper end of the 90% credible interval as that refit published it; NULL where an earlier version did",
+            True,
         ),
         Column(
             "estimated",
@@ -648,6 +706,49 @@ CHECK_RESULTS = Table(
         Column("refit_id", "VARCHAR", "text", "Run that made it; a refit's run is the refit"),
     ),
 )
+
+
+def with_attributes(table: Table, attributes: Sequence[str]) -> Table:
+    """Give a table of products as it is published: the attributes that the settings name follow what the product is."""
+    place = 1 + max(
+        number
+        for number, column in enumerate(table.columns)
+        if column.name in ("product", "product_description")
+    )
+    columns = (
+        Column(
+            name,
+            "VARCHAR",
+            "text",
+            f"The product's most frequent {name}; NULL where the files give none",
+            True,
+        )
+        for name in attributes
+    )
+    return replace(table, columns=(*table.columns[:place], *columns, *table.columns[place:]))
+
+
+def check_attributes(attributes: Sequence[str]) -> None:
+    """Refuse attributes named twice, or like a column of a table in which they are columns.
+
+    Raises
+    ------
+    ValueError
+        If there is one; told in one line.
+    """
+    taken = {column.name: table.name for table in WITH_ATTRIBUTES for column in table.columns}
+    named: set[str] = set()
+    for attribute in attributes:
+        name = attribute.casefold()
+        if name in named:
+            raise ValueError(f"{attribute!r} is named twice; columns match without regard to case")
+        if name in taken:
+            raise ValueError(f"{attribute!r} is a column of {taken[name]}; rename it in the files")
+        named.add(name)
+
+
+WITH_ATTRIBUTES = (PRODUCT_ELASTICITY,)
+"""Tables that are published with the products' attributes."""
 
 WAREHOUSE_TABLES = (
     SALES_FILES,

@@ -107,19 +107,30 @@ def test_weekly_sales_are_computed_from_the_columns_named(
     _assert_computed_from(warehouse, build, "raw_sales", values, sources)
 
 
-def test_facts_of_products_are_computed_from_the_columns_named(warehouse: duckdb.DuckDBPyConnection) -> None:
+def test_facts_of_products_are_computed_from_the_columns_named(
+    settings: Settings, warehouse: duckdb.DuckDBPyConnection
+) -> None:
     warehouse.execute(
         "INSERT INTO weekly_sales BY NAME SELECT 'c' AS category, md5_number_lower('c') AS category_hash, "
         "'p' AS product, DATE '2024-01-01' AS period_start, 3.0 AS units, 6.0 AS revenue, 2.0 AS price, 1 AS n_rows"
     )
 
     def read() -> dict[str, Any]:
-        return product_sales(warehouse, [partition_key("c")])[partition_key("c")].iloc[0].to_dict()
+        key = partition_key("c")
+        return product_sales(warehouse, [key], settings.sales)[key].iloc[0].to_dict()
 
     sources = column_sources("product_elasticity")
     facts = {name: sources[name] for name in ("units", "revenue", "price_mean", "price_min", "price_max")}
+    facts |= {
+        name: sources[name]
+        for name in ("price_latest", "price_latest_at", "units_per_period", "revenue_per_period")
+    }
     _assert_computed_from(
-        warehouse, read, "weekly_sales", {"units": 4.0, "revenue": 7.0, "price": 3.0}, facts
+        warehouse,
+        read,
+        "weekly_sales",
+        {"units": 4.0, "revenue": 7.0, "price": 3.0, "period_start": date(2024, 1, 8)},
+        facts,
     )
 
 
@@ -135,6 +146,7 @@ def test_price_scenarios_are_computed_from_the_columns_named(warehouse: duckdb.D
         "price_mean": 2.0,
     }
     facts |= {"price_min": 1.9, "price_max": 2.1, "log_price_sd": 0.1, "estimated": True}
+    facts |= {"price_latest": 2.0, "units_per_period": 1.0, "revenue_per_period": 2.0}
     for table, more in (("product_elasticity", numbers | facts), ("category_move_elasticity", numbers)):
         row = {"category": "c", "product": "p", "fit_id": "f", **more}
         row |= {"fitted_at": "2024-01-01"} if table == "product_elasticity" else {}
@@ -151,7 +163,8 @@ def test_price_scenarios_are_computed_from_the_columns_named(warehouse: duckdb.D
         if key not in ("category", "product")
     }
     moved = {"elasticity_q05": -2.6, "elasticity_q50": -2.5, "elasticity_q95": -2.4, "elasticity": -3.0}
-    prices = {"price_mean": 1.5, "price_min": 1.0, "price_max": 3.0}
+    prices = {"price_latest": 1.5, "price_min": 1.0, "price_max": 3.0, "price_mean": 1.5}
+    prices |= {"units_per_period": 3.0, "revenue_per_period": 5.0}
     _assert_computed_from(warehouse, build, "product_elasticity", moved | prices | {"units": 1.0}, own)
     _assert_computed_from(warehouse, build, "category_move_elasticity", moved, own)
 

@@ -42,6 +42,33 @@ MONDAY = date(2024, 1, 1)
 GOOD = "A,2024-01-01,5,2.5"
 
 
+def test_a_product_has_the_most_frequent_value_of_each_attribute(connection, tmp_path: Path) -> None:
+    file = write_lines(
+        tmp_path / "sales.csv",
+        "A,2024-01-01,5,2.5,Acme, 1 l ,soup",
+        "a,2024-01-08,5,2.5,Acme,,soup",
+        "A,2024-01-15,5,2.5,acme,2 l,broth",
+        "B,2024-01-08,5,2.5,,,",
+        header="product,date,units,price,Brand,Size,name",
+    )
+    settings = sales_settings(file, {"description": "name"}, attributes=["brand", "size"])
+    ingest(connection, settings)
+    found = connection.execute("SELECT product, product_description, attributes FROM products").fetchall()
+    assert found == [
+        ("A", "soup", {"brand": "Acme", "size": "2 l"}),
+        ("B", None, {"brand": None, "size": None}),
+    ]
+    ingest(connection, sales_settings(file))
+    assert (
+        connection.execute("SELECT product_description, attributes FROM products").fetchall()
+        == [(None, {})] * 2
+    )
+    with pytest.raises(SettingsError, match=r"sales.attributes.colour: .* has no column 'colour'"):
+        take_in_files(connection, sales_settings(file, attributes=["colour"]))
+    with pytest.raises(SettingsError, match=r"sales.attributes: 'flag' is a column of product_elasticity"):
+        take_in_files(connection, sales_settings(file, attributes=["flag"]))
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

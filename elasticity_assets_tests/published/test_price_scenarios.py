@@ -96,15 +96,28 @@ def test_scenarios_of_the_whole_category_are_quantiles_of_the_sum_that_the_joint
         ((2.0, 1.9, 2.25), ["1.90 to 2.25"] * 3 + [None] * 4 + ["1.90 to 2.25"] * 2),
         ((0.02, 0.0171, 0.0212), ["0.0171 to 0.0212"] * 2 + [None] * 4 + ["0.0171 to 0.0212"] * 3),
         ((1234.5, 1234.5, 1234.5), ["1234.50 to 1234.50"] * 4 + [None] + ["1234.50 to 1234.50"] * 4),
-        # The mean of three 0.1s lies above each of them, by rounding.
+        # Lies above the others by rounding.
         ((np.mean([0.1] * 3), 0.1, 0.1), ["0.1 to 0.1"] * 4 + [None] + ["0.1 to 0.1"] * 4),
     ],
 )
 def test_scenarios_beyond_the_prices_observed_are_flagged(prices: tuple, words: list) -> None:
-    of_sales = sales(1).assign(price_mean=prices[0], price_min=prices[1], price_max=prices[2])
+    of_sales = sales(1).assign(price_latest=prices[0], price_min=prices[1], price_max=prices[2])
     products = rows_of.product_rows(posterior(1), RECORD, of_sales, min_periods=8)
-    flags = scenario_rows(products, NO_MOVES)["flag"].replace({np.nan: None}).tolist()
+    rows = scenario_rows(products, NO_MOVES)
+    flags = rows["flag"].replace({np.nan: None}).tolist()
     assert flags == [word and f"outside the prices observed: {word}" for word in words]
+    assert rows["extrapolated"].tolist() == [word is not None for word in words]
+
+
+def test_scenarios_start_from_the_latest_price_and_recent_units_and_count_money_a_period() -> None:
+    late = sales(1).assign(price_latest=4.0, units_per_period=10.0, revenue_per_period=40.0)
+    products = rows_of.product_rows(posterior(1), RECORD, late, min_periods=8)
+    rows = scenario_rows(products, NO_MOVES).set_index("price_change")
+    assert rows.loc[0.0, ["price", "units_per_period", "revenue_per_period"]].tolist() == [4.0, 10.0, 40.0]
+    dearer = rows.loc[0.1]
+    assert dearer["price"] == pytest.approx(4.4)
+    assert dearer["units_per_period"] == pytest.approx(10 * (1 + dearer["units_change"]))
+    assert dearer["revenue_per_period"] == pytest.approx(dearer["price"] * dearer["units_per_period"])
 
 
 def test_no_products_have_no_scenarios() -> None:

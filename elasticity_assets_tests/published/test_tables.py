@@ -7,7 +7,7 @@ import pytest
 
 from elasticity_assets.published.tables import published_tables
 from elasticity_assets.warehouse.schema import create_table
-from elasticity_assets.warehouse.tables import WAREHOUSE_TABLES
+from elasticity_assets.warehouse.tables import WAREHOUSE_TABLES, check_attributes
 
 pytestmark = pytest.mark.quick
 
@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 ELASTICITY = "elasticity elasticity_sd elasticity_q05 elasticity_q50 elasticity_q95"
 COLUMNS = {
     "product_elasticity": f"""category product product_description {ELASTICITY} prob_elastic shrinkage
-        n_periods units revenue price_mean price_min price_max log_price_sd flag estimated fit_id fitted_at""",
+        n_periods units revenue price_mean price_min price_max log_price_sd price_latest price_latest_at
+        units_per_period revenue_per_period flag estimated fit_id fitted_at""",
     "category_move_elasticity": f"category product {ELASTICITY} fit_id",
     "category_elasticity": f"""category {ELASTICITY} product_spread dispersion n_products n_periods n_obs
         estimated fit_id fitted_at""",
@@ -32,15 +33,17 @@ COLUMNS = {
     "heldout_scores": "category cells model log_score log_score_lead log_score_lead_se wape n_cells fit_id",
     "nuts_cross_check": """category checked_at n_products mean_difference_rms mean_difference_max sd_ratio_median
         sd_ratio_min sd_ratio_max r_hat effective_sample_size divergences fit_id""",
-    "price_scenarios": """category product price_change units_change units_change_q05 units_change_q95
-        revenue_change revenue_change_q05 revenue_change_q95 category_units_change category_units_change_q05
+    "price_scenarios": """category product price_change price units_change units_change_q05 units_change_q95
+        revenue_change revenue_change_q05 revenue_change_q95 units_per_period revenue_per_period
+        category_units_change category_units_change_q05
         category_units_change_q95 category_revenue_change category_revenue_change_q05 category_revenue_change_q95
-        flag""",
+        extrapolated flag""",
     "promotion_elasticity": """category product regular_elasticity regular_elasticity_sd regular_elasticity_q05
         regular_elasticity_q50 regular_elasticity_q95 promotion_elasticity promotion_elasticity_sd
         promotion_elasticity_q05 promotion_elasticity_q50 promotion_elasticity_q95 n_promotion_periods
         log_regular_price_sd flag fit_id fitted_at""",
-    "elasticity_history": "category product refit_id refitted_at elasticity elasticity_sd estimated",
+    "elasticity_history": """category product refit_id refitted_at elasticity elasticity_sd elasticity_q05
+        elasticity_q95 estimated""",
     "weekly_sales": "category product period_start units revenue price regular_price cost display",
     "suspect_sales": "category product period_start what value usual weight",
     "rejected_sales": "file line reason row units",
@@ -52,6 +55,23 @@ COLUMNS = {
 def test_tables_and_columns_have_the_promised_names():
     found = {table.name: [column.name for column in table.columns] for table in published_tables(["display"])}
     assert found == {name: columns.split() for name, columns in COLUMNS.items()}
+
+
+def test_attributes_follow_what_the_product_is():
+    columns = [column.name for column in published_tables(attributes=["brand", "size"])[0].columns]
+    assert columns[:6] == ["category", "product", "product_description", "brand", "size", "elasticity"]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (["brand", "Brand"], "'Brand' is named twice; columns match without regard to case"),
+        (["Units"], "'Units' is a column of product_elasticity; rename it in the files"),
+    ],
+)
+def test_attributes_that_cannot_be_columns_are_refused(names, why):
+    with pytest.raises(ValueError, match=why):
+        check_attributes(names)
 
 
 def test_every_comment_says_meaning_and_unit():

@@ -1,0 +1,70 @@
+"""What products sold of late, and at which price: from rows of weekly_sales by hand."""
+
+from datetime import date, timedelta
+
+import duckdb
+import pandas as pd
+import pytest
+
+from elasticity_assets.assets.elasticity import product_sales
+from elasticity_assets.automation.partitions import partition_key
+from elasticity_assets.settings import SalesSettings
+from elasticity_assets.warehouse.migration import migrate
+from elasticity_assets_tests.support.sales_files import sales_settings
+
+pytestmark = pytest.mark.quick
+
+LAST = date(2024, 7, 1)
+
+
+@pytest.fixture
+def warehouse() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    migrate(connection)
+    return connection
+
+
+def sold(
+    connection: duckdb.DuckDBPyConnection, product: str, by_weeks_ago: dict[int, tuple[float, float]]
+) -> None:
+    """Add rows of a product: weeks before the last one -> units and price."""
+    for weeks, (units, price) in by_weeks_ago.items():
+        connection.execute(
+            "INSERT INTO weekly_sales BY NAME SELECT 'c' AS category, md5_number_lower('c') AS category_hash, "
+            "? AS product, ?::DATE AS period_start, ?::DOUBLE AS units, ?::DOUBLE AS price, units * price AS revenue, "
+            "1 AS n_rows",
+            [product, LAST - timedelta(weeks=weeks), units, price],
+        )
+
+
+def read(connection: duckdb.DuckDBPyConnection, **settings: str) -> pd.DataFrame:
+    sales: SalesSettings = sales_settings("sales.csv", **settings)
+    key = partition_key("c")
+    return product_sales(connection, [key], sales)[key].set_index("product")
+
+
+@pytest.mark.parametrize(
+    ("missing", "units"), [("unobserved", 9.0), ("zero", 27 / 13), ("truncated", 27 / 13)]
+)
+def test_recent_units_are_those_of_13_weeks_by_what_a_missing_week_means(warehouse, missing, units):
+    sold(warehouse, "every", dict.fromkeys(range(20), (5.0, 1.0)))
+    sold(warehouse, "some", {0: (8.0, 2.0), 3: (9.0, 3.0), 12: (10.0, 4.0), 13: (1000.0, 5.0)})
+    sold(warehouse, "gone", {15: (7.0, 6.0)})
+    rows = read(warehouse, missing_periods=missing)
+    assert rows.loc["every", "units_per_period"] == 5.0
+    some = rows.loc["some"]
+    assert some["units_per_period"] == pytest.approx(units)
+    assert (some["price_latest"], some["price_latest_at"].date()) == (2.0, LAST)
+    assert some["revenue_per_period"] == pytest.approx(2.0 * units)
+    gone = rows.loc["gone"]
+    assert gone["units_per_period"] == gone["revenue_per_period"] == 0.0
+    assert (gone["price_latest"], gone["price_latest_at"].date()) == (6.0, LAST - timedelta(weeks=15))
+
+
+def test_weeks_before_a_products_first_and_suspect_ones_do_not_count(warehouse):
+    sold(warehouse, "every", dict.fromkeys(range(20), (5.0, 1.0)))
+    sold(warehouse, "new", {0: (1.0, 100.0), 1: (4.0, 2.0), 3: (5.0, 1.0)})
+    warehouse.execute("INSERT INTO suspect_sales VALUES ('c', 'new', ?, 'price', 100, 2, 0)", [LAST])
+    new = read(warehouse, missing_periods="zero").loc["new"]
+    assert new["units_per_period"] == 3.0  # 9 in the three weeks that count
+    assert (new["price_latest"], new["price_latest_at"].date()) == (2.0, LAST - timedelta(weeks=1))
