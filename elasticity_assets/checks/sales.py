@@ -42,7 +42,7 @@ WEEKLY_SALES = [
     dg.AssetCheckSpec(
         "product_codes_are_whole",
         asset="weekly_sales",
-        description="No product code looks changed by a spreadsheet: 5.01234E+12, or 123 beside 00123.",
+        description='No product code looks changed on its way: 5.01234E+12, 123 beside 00123, or P1" beside P1.',
     ),
     dg.AssetCheckSpec(
         "prices_are_in_one_currency",
@@ -166,14 +166,14 @@ def products_keep_category(report: WeeklyReport) -> dg.AssetCheckResult:
 
 
 def product_codes_are_whole(report: WeeklyReport) -> dg.AssetCheckResult:
-    """Warn of product codes that a spreadsheet seems to have changed."""
+    """Warn of product codes that a spreadsheet, or broken quoting, seems to have changed."""
     mangled = report.mangled_codes
     return dg.AssetCheckResult(
         check_name="product_codes_are_whole",
         passed=not mangled,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(mangled)} product codes look changed by a spreadsheet, such as {mangled[0][0]!r}: "
-        f"{mangled[0][1]}; deliver them as text"
+        description=f"{len(mangled)} product codes look changed on their way, such as {mangled[0][0]!r}: "
+        f"{mangled[0][1]}; deliver them as they are kept"
         if mangled
         else "none looks changed",
         metadata={
@@ -213,8 +213,8 @@ def no_suspect_prices(report: SuspectsReport) -> dg.AssetCheckResult:
 def no_suspect_units(report: SuspectsReport) -> dg.AssetCheckResult:
     """Warn of units that cannot be as delivered, and of rows of totals."""
     stores = [
-        f"store {store!r}: units are the sum of all other stores', and count twice; leave its rows out"
-        for store in report.total_stores
+        f"store {store!r} is, {why}, the sum of the other stores, and counts twice; leave its rows out"
+        for store, why in report.total_stores.items()
     ]
     return _no_suspects("no_suspect_units", report, ["total row", "unit of measure", "units"], stores)
 

@@ -60,8 +60,7 @@ def init(paths: tuple[str, ...]) -> None:
     try:
         proposed = propose_settings(paths, settings.parent)
     except SalesFileError as error:
-        _exit_if([str(error)])
-        raise
+        raise SettingsError(str(error)) from None  # it is the argument that is wrong
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(proposed.text, encoding="utf-8")
     click.echo("\n".join(proposed.sentences))

@@ -107,13 +107,13 @@ class SuspectsReport:
         Product-periods by what is suspect of them: price, units, unit of measure, total row.
     lines : dict of str to tuple of str
         The same in words: a file, some periods, a product or one product-period a line, those that concern most first.
-    total_stores : tuple of str
-        Stores whose units are the sum of all others'; their rows count, and so count twice.
+    total_stores : dict of str to str
+        Stores that are the sum of the others, each with what tells it; their rows count, and so count twice.
     """
 
     n_cells: dict[str, int]
     lines: dict[str, tuple[str, ...]]
-    total_stores: tuple[str, ...]
+    total_stores: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class WeeklyReport:
     changed_category : dict of str to tuple of str
         Products that were delivered in several categories: the categories, the one in force last.
     mangled_codes : tuple of (str, str)
-        Product codes that a spreadsheet seems to have changed, each with what speaks for it.
+        Product codes that a spreadsheet or broken quoting seems to have changed, each with what speaks for it.
     currencies : tuple of CurrencyMark
         Where prices or revenues are in more than one currency: all their marks, the most frequent first.
     missing_periods : str

@@ -26,7 +26,8 @@ class JoinedTable:
     Attributes
     ----------
     table : str
-        The temporary table: the columns `key_1` and so on as texts, and the columns to join.
+        The temporary table: the columns `key_1` and so on as texts, `spelled_1` and so on where the file spells them
+        otherwise, and the columns to join.
     files : str
         Where it came from, for messages.
     join : Join
@@ -120,7 +121,10 @@ def _load(
         if f"{source['row']}.{quoted(name)}" not in used and _is_wanted(name, sales)
     }
     parts = {
-        "keys": ", ".join(f"{_key(key, on, sales)} AS key_{n}" for n, (key, on) in _numbered(keys, join)),
+        "keys": ", ".join(
+            f"{(as_compared := _key(key, on, sales))} AS key_{n}, nullif({key.text}, {as_compared}) AS spelled_{n}"
+            for n, (key, on) in _numbered(keys, join)
+        ),
         "columns": "".join(f", {source['row']}.{quoted(name)}" for name in columns),
         "into": statement("begin_joined" if before is None else "add_joined", table=table),
     }
@@ -202,7 +206,12 @@ def _refuse_malformed(
 
 def _refuse_duplicates(connection: duckdb.DuckDBPyConnection, joined: JoinedTable) -> None:
     keys = [f"key_{number}" for number, _ in enumerate(joined.join.on, start=1)]
-    parts = {"keys": ", ".join(keys), "given": " AND ".join(f"{key} IS NOT NULL" for key in keys)}
+    spelled = [f"coalesce(min(spelled_{number}), {key})" for number, key in enumerate(keys, start=1)]
+    parts = {
+        "keys": ", ".join(keys),
+        "spelled": ", ".join(spelled),
+        "given": " AND ".join(f"{key} IS NOT NULL" for key in keys),
+    }
     found = connection.execute(statement("doubled_keys", table=joined.table, **parts)).fetchone()
     if found is not None:
         *values, n = found

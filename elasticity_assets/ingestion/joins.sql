@@ -16,12 +16,12 @@ SELECT line, lower(CAST(error_type AS VARCHAR)) FROM reject_errors ORDER BY line
 SELECT count(*) FROM {table} WHERE joined_file = $file
 
 -- name: doubled_keys
-SELECT {keys}, count(*) AS n
+SELECT {spelled}, count(*) AS n
 FROM {table}
 WHERE {given}
 GROUP BY {keys}
 HAVING count(*) > 1
-ORDER BY ALL
+ORDER BY {keys}
 LIMIT 1
 
 -- name: joined_rows

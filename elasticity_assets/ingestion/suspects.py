@@ -56,7 +56,7 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
     SuspectsReport
     """
     period = {"period": sales.period}
-    for name in ("clear_suspects", "suspect_macros", "no_suspect_files"):
+    for name in ("clear_suspects", "suspect_macros", "store_macros", "no_suspect_files"):
         connection.execute(statement(name))
     connection.execute(statement("suspect_totals", of_whom="category,"))
     connection.execute(statement("suspect_totals", of_whom=""))
@@ -76,7 +76,7 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
     return SuspectsReport(
         n_cells=dict(connection.execute(statement("suspect_counts")).fetchall()),
         lines={what: tuple(told) for what, told in lines.items()},
-        total_stores=tuple(store for (store,) in stores),
+        total_stores=dict(stores),
     )
 
 

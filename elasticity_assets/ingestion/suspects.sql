@@ -23,6 +23,22 @@ CREATE OR REPLACE TEMP MACRO suspected(price, units, usual, sd, n, lasting) AS
         WHEN price <= -ln(8) AND abs(units + price) <= -0.3 * price THEN 'unit of measure'
     END
 
+-- name: store_macros
+CREATE OR REPLACE TEMP MACRO kinds_of_stores() AS
+    '(?:stores?|shops?|outlets?|branches|markets?|regions?|locations?|sites?|channels?|filialen?|markte|laden|geschafte|'
+    || 'regionen|tiendas?|sucursales|regiones|magasins?|negozi|regioni|lojas|regioes|winkels|vestigingen)';
+
+-- Of a store: whether its name is that of all of them, such as All stores, Total or Filialen gesamt.
+CREATE OR REPLACE TEMP MACRO names_all_stores(x) AS
+    regexp_full_match(
+        lower(strip_accents(trim(x))),
+        concat(
+            '(?:', kinds_of_stores(), '[ _-]+)?(?:grand[ _-]?)?',
+            '(?:total|totals|totale|totaal|totaux|summe|gesamt|all|alle|todas|todos|tous|toutes|tutti|tutte|overall)',
+            '(?:[ _-]+(?:(?:the|las|los|les|le|i|os|as|de) )?', kinds_of_stores(), ')?:?'
+        )
+    )
+
 -- name: clear_suspects
 DELETE FROM suspect_sales
 
@@ -350,7 +366,7 @@ ANTI JOIN suspect_sales AS s ON s.product = w.product AND s.period_start = w.per
 ORDER BY w.product, w.period_start, abs(f.above) DESC
 
 -- name: total_stores
--- Stores whose units are the sum of all others' in nearly all periods.
+-- Stores that are the sum of the others: their units are, in nearly all periods; or they are named so, and sell as much.
 WITH of_stores AS (
     SELECT store, date_trunc($period, day) AS period_start, sum(units) AS units
     FROM raw_sales
@@ -365,12 +381,18 @@ WITH of_stores AS (
     FROM of_stores
     WINDOW cell AS (PARTITION BY period_start)
 )
-SELECT store
+SELECT store, 'by its units' AS why
 FROM compared
 WHERE counts
 GROUP BY store
 HAVING count(*) >= 6 AND avg(CAST(abs(units - others) <= 1e-4 * others AS INTEGER)) >= 0.95
-ORDER BY store
+UNION ALL
+SELECT store, 'by its name' AS why
+FROM compared
+WHERE names_all_stores(store)
+GROUP BY store
+HAVING sum(units) >= 0.5 * sum(others) AND sum(others) > 0
+ORDER BY store, why
 
 -- name: suspect_counts
 SELECT what, count(*) FROM suspect_sales GROUP BY what

@@ -1,7 +1,11 @@
 -- name: name_macros
 -- What all spellings of a name have in common: Unicode's normal form, without regard to case.
 CREATE OR REPLACE TEMP MACRO name_key(x) AS
-    replace(replace(nfc_normalize(lower(nfc_normalize(x))), 'ß', 'ss'), 'ς', 'σ')
+    replace(replace(nfc_normalize(lower(nfc_normalize(x))), 'ß', 'ss'), 'ς', 'σ');
+
+-- Without the quotes, backslashes, semicolons and unseen characters at both ends.
+CREATE OR REPLACE TEMP MACRO without_marks(x) AS
+    regexp_extract(x, '^[\s\pZ\p{Cf}\p{Pi}\p{Pf}"''`´′″„‚;\\]*(.*?)[\s\pZ\p{Cf}\p{Pi}\p{Pf}"''`´′″„‚;\\]*$', 1, 's')
 
 -- name: product_facts
 -- How products and categories are spelled in rows that are not in the future. Keys are made of the distinct spellings,
@@ -290,7 +294,8 @@ HAVING count(*) > 1
 ORDER BY c.product
 
 -- name: mangled_codes
--- Product codes that a spreadsheet seems to have changed: 5.01234E+12, and 123 beside 00123.
+-- Product codes that were changed on their way: by a spreadsheet, such as 5.01234E+12, and 123 beside 00123; or by marks
+-- at their ends that broken quoting or escaping leaves, or nobody sees, such as P001" beside P001.
 SELECT product, 'digits are lost' AS why
 FROM products
 WHERE regexp_full_match(product, '\d([.,]\d+)?E\+\d+', 'i')
@@ -305,6 +310,14 @@ FROM (
         FROM products
         WHERE regexp_full_match(product, '\d+(\.0+)?')
     )
+)
+WHERE product <> other
+UNION ALL
+SELECT product, 'but for marks at its ends the same as ' || other
+FROM (
+    SELECT product, first(product) OVER (PARTITION BY name_key(bare) ORDER BY length(product), product) AS other
+    FROM (SELECT product, without_marks(product) AS bare FROM products)
+    WHERE bare <> ''
 )
 WHERE product <> other
 ORDER BY product

@@ -73,8 +73,8 @@ def files(**changes: object) -> FilesReport:
     return FilesReport(**{**names, **empty, "rows_in": 1, **changes})  # type: ignore[arg-type]
 
 
-def suspects(*lines: str, what: str = "price", stores: tuple[str, ...] = ()) -> SuspectsReport:
-    return SuspectsReport({what: len(lines)}, {what: lines} if lines else {}, stores)
+def suspects(*lines: str, what: str = "price", stores: dict[str, str] | None = None) -> SuspectsReport:
+    return SuspectsReport({what: len(lines)}, {what: lines} if lines else {}, stores or {})
 
 
 def weekly(**changes: object) -> WeeklyReport:
@@ -168,7 +168,7 @@ CASES = {
     ),
     "no_suspect_units": (
         sales.no_suspect_units(suspects("product 'p'")),
-        sales.no_suspect_units(suspects(stores=("ALL",))),
+        sales.no_suspect_units(suspects(stores={"ALL": "by its units"})),
     ),
     "prices_vary": (
         model_input.prices_vary({"c": PanelFacts(10, 5, 100, 1.0, True)}),
@@ -344,10 +344,12 @@ def test_limits_of_the_checks(name: str) -> None:
 
 
 def test_the_suspects_that_concern_most_are_named() -> None:
-    few = sales.no_suspect_units(suspects("product 'TOTAL'", what="total row", stores=("ALL",)))
+    few = sales.no_suspect_units(
+        suspects("product 'TOTAL'", what="total row", stores={"ALL": "by its units"})
+    )
     assert few.description == (
-        "store 'ALL': units are the sum of all other stores', and count twice; leave its rows out; product 'TOTAL'; "
-        "see suspect_sales"
+        "store 'ALL' is, by its units, the sum of the other stores, and counts twice; leave its rows out; "
+        "product 'TOTAL'; see suspect_sales"
     )
     many = sales.no_suspect_prices(suspects("a", "b", "c", "d", "e"))
     assert many.description == "a; b; c; and 2 more; see suspect_sales"

@@ -89,6 +89,8 @@ def test_without_settings_one_line_says_how_to_get_them(run: Run, folder: Path, 
         (["refit", "--nonsense"], "--nonsense"),
         (["simulate"], "--products"),
         (["init", "nowhere.csv"], "nowhere.csv"),
+        (["init", "empty.csv"], "empty.csv"),
+        (["init", "shop.duckdb"], "shop.duckdb is a database"),
         (
             ["simulate", "--products", "2", "--weeks", "3", "--categories", "1", "--out", "no/where/s.csv"],
             "there is no folder no/where; make it",
@@ -99,7 +101,11 @@ def test_without_settings_one_line_says_how_to_get_them(run: Run, folder: Path, 
 def test_wrong_usage_ends_with_status_2_and_names_the_mistake(
     run: Run, folder: Path, arguments: list[str], word: str
 ) -> None:
-    write_settings(folder)
+    if arguments[0] == "init":
+        (folder / "empty.csv").touch()
+        duckdb.connect(folder / "shop.duckdb").close()
+    else:
+        write_settings(folder)
     result = run(*arguments)
     assert result.exit_code == 2
     assert word in result.stderr

@@ -107,12 +107,12 @@ def test_a_changed_table_reads_the_sales_again(connection, tmp_path: Path) -> No
         (
             PRICES + "a1,20240108,2\n",
             ON_BOTH,
-            "prices.csv has 2 rows for product 'a1', period '2024-01-08'; keep one",
+            "prices.csv has 2 rows for product 'A1', period '20240108'; keep one",
         ),
         (
             PRICES,
             {**ON_BOTH, "on": ["product"]},
-            "prices.csv has 2 rows for product 'a1'; keep one, or join by more",
+            "prices.csv has 2 rows for product 'A1'; keep one, or join by more",
         ),
         (PRICES, {**ON_BOTH, "on": ["shop"]}, "prices.csv has no column 'shop'; it has SKU, sold_on, price"),
         (PRICES + "x\n", ON_BOTH, "prices.csv has a malformed line 5: missing columns"),

@@ -65,7 +65,7 @@ class Found:
     what: dict[tuple[str, int], str]
     weight: dict[tuple[str, int], float]
     lines: dict[str, tuple[str, ...]]
-    total_stores: tuple[str, ...]
+    total_stores: dict[str, str]
 
 
 def find(
@@ -244,7 +244,17 @@ def test_a_store_of_totals_is_named(connection, tmp_path: Path) -> None:
     stores = [shop(3, seed=seed).assign(store=f"S{seed}") for seed in range(3)]
     everywhere = stores[0].assign(units=sum(sales["units"] for sales in stores), store="ALL")
     found = find(connection, tmp_path, pd.concat([*stores, everywhere]), store=True)
-    assert found.total_stores == ("ALL",)
+    assert found.total_stores == {"ALL": "by its units"}
+
+
+@pytest.mark.parametrize("name", ["All stores", "Alle Filialen", "Total", "GRAND TOTAL", "Todas las tiendas"])
+def test_a_store_named_as_all_of_them_is_named(connection, tmp_path: Path, name: str) -> None:
+    store = shop(3).assign(store="Totaldruck")
+    everywhere = store.assign(units=store["units"] + 1, store=name)  # and a few more
+    found = find(connection, tmp_path, pd.concat([store, everywhere]), store=True)
+    assert found.total_stores == {name: "by its name"}
+    alone = find(connection, tmp_path, everywhere, store=True)
+    assert alone.total_stores == {}
 
 
 def without_zeros(sales: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -320,6 +321,22 @@ def test_product_codes_that_a_spreadsheet_changed_are_named(connection, tmp_path
         ("5.01234E+12", "digits are lost"),
         ("77.0", "the same number as 77"),
     )
+
+
+@pytest.mark.parametrize(
+    "code", ['P1"', "'P1'", "\u201eP1\u201c", "P1;", "\\P1", "P1\\", "\u200bp1", "\u2019P1", "\u00abP1\u00bb"]
+)
+def test_codes_that_differ_by_marks_at_their_ends_are_named(connection, tmp_path: Path, code: str) -> None:
+    rows = pd.DataFrame({"product": ["P1", code, '12"', "P2"], "date": MONDAY, "units": 1, "price": 1})
+    rows.to_parquet(tmp_path / "sales.parquet")
+    _, weekly = ingest(connection, sales_settings(tmp_path / "sales.parquet"))
+    assert weekly.mangled_codes == ((code, "but for marks at its ends the same as P1"),)
+
+
+def test_a_code_with_a_stray_quote_is_named(connection, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "sales.csv", "P1,2024-01-01,1,1", 'P1",2024-01-08,1,1', "P2,2024-01-01,1,1")
+    _, weekly = ingest(connection, sales_settings(path))
+    assert weekly.mangled_codes == (('P1"', "but for marks at its ends the same as P1"),)
 
 
 @pytest.mark.parametrize(
