@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 
 import dagster as dg
 import duckdb
@@ -18,7 +17,7 @@ from elasticity_assets.fitting.array_store import StoredArrays
 from elasticity_assets.fitting.stored_fits import fit_record
 from elasticity_assets.published.publish import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.settings import Settings
-from elasticity_assets.warehouse.check_results import forget_other_checks
+from elasticity_assets.warehouse.check_results import forget_other_checks, record, results_of_run
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import utc_now
@@ -56,7 +55,13 @@ def published_elasticity(
     Who has the old file open keeps reading it until all connections of that process are closed.
     """
     failed = failed_categories(context, warehouse)
-    warehouse.in_transaction(partial(forget_other_checks, known=EVERY_CHECK))
+    found = results_of_run(context.instance, context.run.run_id)
+
+    def keep_results(connection: duckdb.DuckDBPyConnection) -> None:
+        forget_other_checks(connection, EVERY_CHECK)
+        record(connection, found)
+
+    warehouse.in_transaction(keep_results)
     with warehouse.read() as connection:
         before = last_categories(connection)
     run = context.instance.get_run_record_by_id(context.run.run_id)

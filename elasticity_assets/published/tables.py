@@ -7,6 +7,7 @@ from elasticity_assets.warehouse.schema import Table
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
+    CHECK_RESULTS,
     CONTROL_EFFECT,
     ELASTICITY_HISTORY,
     FIT_DIAGNOSTICS,
@@ -40,6 +41,7 @@ def published_tables(controls: Sequence[str] = (), attributes: Sequence[str] = (
         PRICE_SCENARIOS,
         PROMOTION_ELASTICITY,
         ELASTICITY_HISTORY,
+        CHECK_RESULTS,
         weekly_sales(controls).published(),
         SUSPECT_SALES,
         REJECTED_SALES,

@@ -591,7 +591,7 @@ PRICE_SCENARIOS = Table(
             "BOOLEAN",
             "true or false",
             "Whether the changed price lies outside the prices ever charged: price_min to price_max of the product",
-            before="false",
+            before="'false'",
         ),
         Column("flag", "VARCHAR", "text", "Where extrapolated, these prices in words; NULL elsewhere", True),
     ),
@@ -693,7 +693,8 @@ FIT_FAILURES = Table(
 
 CHECK_RESULTS = Table(
     "check_results",
-    "One row a check and category: its last result. A check of everything at once has one row, of no category.",
+    "One row a check and category: its last result. A check of everything at once has one row, of no category. "
+    "Checks of published_elasticity and report come after publication: here their results are the refit's before.",
     ("check", "asset", "category"),
     (
         Column("check", "VARCHAR", "text", "Name of the check"),

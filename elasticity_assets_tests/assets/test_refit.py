@@ -124,6 +124,13 @@ def test_one_run_fits_pools_and_publishes_all_categories(new_project: Project) -
     assert (slopes["n_promotion_periods"] > 0).equals(~last)
     assert (slopes.loc[~last, "promotion_elasticity"] < 0).all()
     assert new_project.published("refits")["refit_id"].tolist() == [result.run_id]
+    found = new_project.published("check_results")  # and what the run found that took the sales in
+    later = {"published_elasticity", "report"}
+    nothing = {"elasticities_keep_still"}  # of a first refit
+    assert (
+        set(found.loc[found["refit_id"] == result.run_id, "check"])
+        == {name for name, check in checks(result).items() if check.asset_key.path[-1] not in later} - nothing
+    )
 
 
 def test_twice_gives_the_same_tables_and_fits_nothing_anew(new_project: Project) -> None:

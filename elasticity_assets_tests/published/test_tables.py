@@ -44,6 +44,7 @@ COLUMNS = {
         log_regular_price_sd flag fit_id fitted_at""",
     "elasticity_history": """category product refit_id refitted_at elasticity elasticity_sd elasticity_q05
         elasticity_q95 estimated""",
+    "check_results": "check asset category passed severity message evaluated_at refit_id",
     "weekly_sales": "category product period_start units revenue price regular_price cost display",
     "suspect_sales": "category product period_start what value usual weight",
     "rejected_sales": "file line reason row units",

@@ -33,7 +33,7 @@ def fits(config: Found, warehouse: Warehouse):
 @pytest.fixture
 def materialize(warehouse: Warehouse, tmp_path: Path):
     with warehouse.write() as connection:
-        connection.execute("INSERT INTO products VALUES ('1', 'soup', ''), ('2', 'tea', '')")
+        connection.execute("INSERT INTO products (product, category) VALUES ('1', 'soup'), ('2', 'tea')")
 
     def materialize(categories: dict[str, str], end: str = "well") -> dict[tuple[str, str], bool]:
         """Run, and return whether each check and category passed when it was last looked at."""
@@ -114,7 +114,7 @@ def test_a_check_of_everything_takes_the_place_of_its_results_of_categories_and_
             return connection.execute('SELECT "check", category FROM check_results ORDER BY ALL').fetchall()
 
     with warehouse.write() as connection:
-        connection.execute("INSERT INTO products VALUES ('1', 'soup', ''), ('2', 'tea', '')")
+        connection.execute("INSERT INTO products (product, category) VALUES ('1', 'soup'), ('2', 'tea')")
     warehouse.in_transaction(partial(record, results=found("", check="other")))
     for categories in ([""], ["soup", "tea"], [""]):
         warehouse.in_transaction(partial(record, results=found(*categories)))

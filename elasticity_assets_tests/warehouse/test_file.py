@@ -78,7 +78,7 @@ def test_reading_does_not_write(warehouse: Warehouse) -> None:
 def test_what_is_not_committed_is_rolled_back(warehouse: Warehouse) -> None:
     with warehouse.write() as connection:
         connection.execute("BEGIN")
-        connection.execute("INSERT INTO products VALUES ('a', 'b', 'c')")
+        connection.execute("INSERT INTO products (product, category) VALUES ('a', 'b')")
     with warehouse.read() as connection:
         assert connection.execute("SELECT count(*) FROM products").fetchone() == (0,)
 
