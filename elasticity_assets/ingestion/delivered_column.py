@@ -1,9 +1,11 @@
 """One column of a sales file, and how its values are understood: as SQL expressions, by macros of `reading_macros`."""
 
+import re
 from dataclasses import dataclass
 
 import duckdb
 
+from elasticity_assets.ingestion.month_names import MONTHS
 from elasticity_assets.warehouse.sql import quoted, statement
 
 EXCEL = "excel"
@@ -106,6 +108,8 @@ class DeliveredColumn:
             return f"excel_date({self.number})", no_label
         if date_format is not None:
             time = f"try_strptime({self.text}, {_literal(date_format)})"
+            for field in {"%b", "%B"} & set(re.findall("%.", date_format)):
+                time = f"coalesce({time}, try_strptime({_in_english(self.text, field)}, {_literal(date_format)}))"
             if "%z" in date_format.casefold():
                 time = f"timezone({zone}, {time})"
             return f"sensible_day({time})", no_label
@@ -119,10 +123,18 @@ class DeliveredColumn:
         return f"{text}, {_literal(self.decimal)}, {thousands}"
 
 
+def _in_english(text: str, field: str) -> str:
+    return f"with_english_month({text}, {_literal(field)})"
+
+
 def _literal(text: str) -> str:
     return quoted(text, "'")
 
 
 def create_reading_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the macros, for this connection alone."""
+    cases = [
+        f"WHEN regexp_full_match(name, {_literal(names)}) THEN {n}" for n, names in enumerate(MONTHS, start=1)
+    ]
+    connection.execute(statement("month_of_name", cases=" ".join(cases)))
     connection.execute(statement("reading_macros"))

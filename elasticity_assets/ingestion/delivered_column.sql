@@ -1,3 +1,10 @@
+-- name: month_of_name
+-- The number of a month by its name, in several languages; NULL where it is none.
+CREATE OR REPLACE TEMP MACRO month_of_folded_name(name) AS CASE {cases} END;
+
+CREATE OR REPLACE TEMP MACRO month_of_name(x) AS
+    month_of_folded_name(strip_accents(lower(rtrim(x, '.'))))
+
 -- name: reading_macros
 -- How a value of a sales file is understood. What cannot be understood is NULL, never a guess.
 
@@ -197,6 +204,14 @@ CREATE OR REPLACE TEMP MACRO number_or_flag(x, point, thousands) AS
 CREATE OR REPLACE TEMP MACRO sensible_day(x) AS
     CASE WHEN CAST(x AS DATE) BETWEEN DATE '1900-01-01' AND DATE '2199-12-31' THEN CAST(x AS DATE) END;
 
+-- With the month's name as strptime wants it, in whatever language it is.
+CREATE OR REPLACE TEMP MACRO with_english_month(x, field) AS
+    regexp_replace(
+        nfc_normalize(x),
+        '\pL{3,}',
+        strftime(make_date(2000, month_of_name(regexp_extract(nfc_normalize(x), '\pL{3,}')), 1), field)
+    );
+
 -- An ISO date or timestamp, or 20240131. Where it tells its offset from UTC, its date is the one in the zone.
 CREATE OR REPLACE TEMP MACRO iso_date(x, zone) AS
     sensible_day(coalesce(
@@ -229,10 +244,22 @@ CREATE OR REPLACE TEMP MACRO start_in_year(year, n, period, first_week) AS
         WHEN period = 'quarter' AND n BETWEEN 1 AND 4 THEN make_date(year, 3 * n - 2, 1)
     END;
 
+-- Of a half-year, such as H1 2024, 2024-S2 or 1. Halbjahr 2024: its first quarter, as a label.
+CREATE OR REPLACE TEMP MACRO quarter_of_half(x) AS
+    regexp_extract(x, '\d{4}') || '-' || (
+        2 * CAST(nullif(regexp_extract(
+            lower(x),
+            '^(?:\d{4}[-/. ]?)?(?:hy?|hj|s|sem|semestre|semester|half|halbjahr)[-. ]?([12])(?:[-/. ]?\d{4})?$', 1
+        ) || regexp_extract(
+            lower(x),
+            '^(?:\d{4}[-/. ])?([12])(?:\.|er|º|°|st|nd)? ?(?:hj|sem|semestre|semester|half|halbjahr)(?:[-/. ]\d{4})?$', 1
+        ), '') AS INTEGER) - 1
+    );
+
 -- A year's week, month or quarter: 2024-W05, 2024-05, 2024 5 or 202405, and Q1 2024 or 05/2024.
 CREATE OR REPLACE TEMP MACRO label_in_order(x, period) AS
     regexp_replace(
-        x,
+        CASE WHEN period = 'quarter' THEN coalesce(quarter_of_half(x), x) ELSE x END,
         CASE period
             WHEN 'week' THEN '^(?i:w|wk|week|kw|cw)[- ]?(\d\d?)[-/. ]?(\d{4})$'
             WHEN 'month' THEN '^(?i:m)?(\d\d?)[-/. ](\d{4})$'
@@ -254,12 +281,12 @@ CREATE OR REPLACE TEMP MACRO start_of_label(x, period, first_week) AS
         first_week
     );
 
--- A year, and the number or the English name of its period, as a label.
+-- A year, and the number or, of a month, the name of its period, as a label.
 CREATE OR REPLACE TEMP MACRO label_of_year(year, x) AS
     CASE WHEN regexp_full_match(year, '\d{4}(?:\.0+)?') THEN concat(
         left(year, 4), '-',
         coalesce(
-            CAST(month(coalesce(try_strptime(x, '%B'), try_strptime(x, '%b'))) AS VARCHAR),
+            CAST(month_of_name(x) AS VARCHAR),
             regexp_replace(x, '\.0+$', '')
         )
     ) END;

@@ -444,6 +444,47 @@ def test_a_sign_and_a_code_of_one_currency_are_one(tmp_path: Path) -> None:
     assert found.open_keys == []
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "period"),
+    [
+        (
+            "sku,fecha,unidades,precio",
+            lambda p, d, u, e: (p, f"{d.day} de {SPANISH[d.month - 1]} de {d.year}", u, e),
+            "week",
+        ),
+        ("sku,Jahr,Monat,Menge,Preis", lambda p, d, u, e: (p, d.year, GERMAN[d.month - 1], u, e), "month"),
+        (
+            "sku,period,units,price",
+            lambda p, d, u, e: (p, f"H{(d.month + 5) // 6} {d.year}", u, e),
+            "quarter",
+        ),
+    ],
+)
+def test_months_are_named_in_several_languages_and_half_years_counted(
+    connection, tmp_path: Path, header: str, row, period: str
+) -> None:
+    found = proposed(tmp_path, header, row)
+    assert read(connection, found, tmp_path).rows_rejected == 0
+    assert f"period: {period}" in found.text
+
+
+SPANISH = [
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+]
+GERMAN = ["Jän", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"]
+
+
 def test_sheets_of_the_same_columns_are_left_open(tmp_path: Path) -> None:
     rows = pd.DataFrame(sold(lambda *row: row), columns=["sku", "date", "units", "price"])
     with pd.ExcelWriter(tmp_path / "sales.xlsx") as workbook:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from elasticity_assets.ingestion import SalesFileError, take_in_files
 from elasticity_assets.ingestion.accounts import CurrencyMark
 from elasticity_assets.ingestion.currencies import one_currency
-from elasticity_assets.ingestion.delivered_column import DeliveredColumn
+from elasticity_assets.ingestion.delivered_column import DeliveredColumn, create_reading_macros
+from elasticity_assets.ingestion.month_names import is_month
 from elasticity_assets.settings import SettingsError
-from elasticity_assets.warehouse.sql import statement
 from elasticity_assets_tests.support.sales_files import (
     ingest,
     rejected,
@@ -35,7 +35,7 @@ MONDAY = date(2024, 1, 1)
 @pytest.fixture(scope="module")
 def macros() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
-        connection.execute(statement("reading_macros"))
+        create_reading_macros(connection)
         connection.execute("CREATE TABLE t (x VARCHAR)")
         yield connection
 
@@ -234,6 +234,18 @@ def test_a_date_is_read(connection, tmp_path: Path, text: str, others: dict, day
         ("2024Q1", "quarter", {}, MONDAY),
         ("Q1 2024", "quarter", {}, MONDAY),
         ("2024-Q5", "quarter", {}, None),
+        ("H2 2024", "quarter", {}, date(2024, 7, 1)),
+        ("2024-S1", "quarter", {}, MONDAY),
+        ("2. Halbjahr 2024", "quarter", {}, date(2024, 7, 1)),
+        ("1er semestre 2024", "quarter", {}, MONDAY),
+        ("2024-H3", "quarter", {}, None),
+        ("2024-H1", "month", {}, None),
+        ("enero 2024", "month", {"date_format": "%B %Y"}, MONDAY),
+        ("1. März 2024", "month", {"date_format": "%d. %B %Y"}, date(2024, 3, 1)),
+        ("1. Ma\u0308rz 2024", "month", {"date_format": "%d. %B %Y"}, date(2024, 3, 1)),
+        ("03-ENE-24", "month", {"date_format": "%d-%b-%y"}, MONDAY),
+        ("1 de agosto de 2024", "month", {"date_format": "%d de %B de %Y"}, date(2024, 8, 1)),
+        ("15 de abri de 2024", "month", {"date_format": "%d de %B de %Y"}, None),
         ("2024-05-15", "quarter", {}, date(2024, 4, 1)),
     ],
 )
@@ -255,8 +267,8 @@ def test_a_periods_label_is_read(
     [
         ("week", ["2023,1", "2023,52", "2024,1"], [date(2023, 1, 2), date(2023, 12, 25), MONDAY]),
         ("week", ["2024.0,1.0", "2024,W02"], [MONDAY, date(2024, 1, 8)]),
-        ("month", ["2023,1", "2024,01", "2024,Feb", "2024,March"],
-         [date(2023, 1, 1), MONDAY, date(2024, 2, 1), date(2024, 3, 1)]),
+        ("month", ["2023,1", "2024,01", "2024,Feb", "2024,March", "2024,abr.", "2024,MAI", "2025,Jän"],
+         [date(2023, 1, 1), *(date(2024, month, 1) for month in (1, 2, 3, 4, 5)), date(2025, 1, 1)]),
         ("quarter", ["2023,4", "2024,Q1"], [date(2023, 10, 1), MONDAY]),
     ],
 )  # fmt: skip
@@ -267,6 +279,25 @@ def test_a_year_and_a_number_are_one_period(connection, tmp_path: Path, period, 
     assert weekly_sales(connection, "period_start") == [(day,) for day in days]
     reasons = [reason for _, reason in rejected(connection)]
     assert reasons == ["period unreadable", "period unreadable", "no period", "no period"]
+
+
+def test_names_of_months_are_told_from_other_words() -> None:
+    for name in (
+        "January",
+        "Jän",
+        "Jänner",
+        "enero",
+        "Ene.",
+        "März",
+        "mars",
+        "août",
+        "SETTEMBRE",
+        "mei",
+        "Dez",
+    ):
+        assert is_month(name)
+    for word in ("", "de", "marzipan", "Q", "mayor", "general"):
+        assert not is_month(word)
 
 
 def test_a_zoned_time_of_parquet_has_its_date_where_the_settings_say(

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from elasticity_assets.ingestion.month_names import is_month
+
 _CLOCK = re.compile(
     r"(?P<between>[ T]+)(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2})?(?P<fraction>[.,]\d+)?(?P<half> ?[AaPp][Mm])?"
     r"(?P<zone> ?Z| ?[+-]\d{2}:?\d{2})?$"
 )
 _WEEKDAYS = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
-_MONTHS = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
-_LONG = {
-    "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december",
+_LONG_WEEKDAYS = {
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
 }  # fmt: skip
 
@@ -77,9 +77,9 @@ def _clock_format(clock: re.Match[str]) -> str:
 
 def _name_field(name: str) -> str | None:
     folded = name.casefold()
-    if folded in _MONTHS or (folded in _LONG and folded[:3] in _MONTHS):
+    if is_month(name):
         return "%b" if len(name) == 3 else "%B"
-    if folded in _WEEKDAYS or folded in _LONG:
+    if folded in _WEEKDAYS or folded in _LONG_WEEKDAYS:
         return "%a" if len(name) == 3 else "%A"
     return None
 

@@ -14,6 +14,7 @@ from elasticity_assets.ingestion.initial_settings.column_profiles import (
     count_values,
 )
 from elasticity_assets.ingestion.initial_settings.decision import Decision, example
+from elasticity_assets.ingestion.month_names import is_month
 from elasticity_assets.warehouse.sql import quoted, statement
 
 MOST_LABELS = 5_000
@@ -24,8 +25,6 @@ COMPACT_LABELS = (195_001, 210_053)
 
 LARGEST = {"day": 366, "week": 53, "month": 12, "quarter": 4}
 """The largest number of a period in a year."""
-
-MONTHS = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,9 @@ def _labelled(profile: ColumnProfile, read: Mapping[str, Sequence[date]]) -> Per
             return PeriodColumn([column, Decision("period", None, why)], [profile.name], None)
         period = "month"
     first, last = read[period][0], read[period][-1]
-    step = Decision("period", period, f"The labels are those of {period}s, from {first} to {last}.")
+    halves = period == "quarter" and {start.month for start in read[period]} <= {1, 7}
+    what = "half-years, each put at its first quarter" if halves else f"{period}s"
+    step = Decision("period", period, f"The labels are those of {what}, from {first} to {last}.")
     return PeriodColumn([column, step], [profile.name], f"CAST(delivered.{quoted(profile.name)} AS VARCHAR)")
 
 
@@ -101,7 +102,7 @@ def _is_part(profile: ColumnProfile, part: str) -> bool:
             part == "week"
             and all(re.fullmatch(r"(?:w|wk|week|kw|cw)[- ]?\d\d?", v, re.IGNORECASE) for v in values)
         )
-        or (part == "month" and all(value[:3].casefold() in MONTHS for value in values))
+        or (part == "month" and all(map(is_month, values)))
         or (part == "quarter" and all(re.fullmatch("[Qq][1-4]", value) for value in values))
     )
 

@@ -10,12 +10,13 @@ import duckdb
 from elasticity_assets.ingestion.initial_settings.column_names import ideas, name_strengths
 from elasticity_assets.ingestion.initial_settings.decision import Decision, example
 from elasticity_assets.ingestion.initial_settings.delivered_files import SalesFiles, load_delivered
+from elasticity_assets.ingestion.month_names import MONTHS
 from elasticity_assets.warehouse.sql import quoted, statement
 
 FEWEST_PERIODS = 4
 """Columns that are periods, at least."""
 
-_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_MONTH = rf"(?:{'|'.join(MONTHS)})"
 _COUNTED = "w|wk|week|kw|woche|semaine|semana|settimana|month|monat|mois|mes|day|d|period|periode"
 _NUMBERED = f"{_COUNTED}|s|sem|q|qtr|quarter|quartal|t|trimestre"
 _PERIOD = re.compile(
