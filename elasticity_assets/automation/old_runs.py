@@ -1,12 +1,15 @@
 """Retention of Dagster's run history: runs older than the settings keep are deleted, and the space given back."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.runs import SqliteRunStorage, SqlRunStorage
+from dagster._core.storage.runs.schema import RunTagsTable
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
@@ -53,8 +56,20 @@ def delete_old_runs(
             for ending in ("", "-wal", "-shm"):
                 Path(f"{events.path_for_shard(run_id)}{ending}").unlink(missing_ok=True)
     if records:
+        _delete_what_dagster_leaves(instance, [record.dagster_run.run_id for record in records])
         _give_space_back(instance)
     return len(records)
+
+
+def _delete_what_dagster_leaves(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
+    """Delete the rows of deleted runs that `delete_run` does not: results of checks, and in SQLite tags."""
+    if isinstance(events := instance.event_log_storage, SqlEventLogStorage):
+        with events.index_connection() as connection:
+            checks = AssetCheckExecutionsTable
+            connection.execute(checks.delete().where(checks.c.run_id.in_(run_ids)))
+    if isinstance(runs := instance.run_storage, SqlRunStorage):
+        with runs.connect() as connection:
+            connection.execute(RunTagsTable.delete().where(RunTagsTable.c.run_id.in_(run_ids)))
 
 
 def _give_space_back(instance: dg.DagsterInstance) -> None:

@@ -3,11 +3,16 @@
 A refit has some three hundred events. Dagster opens their file anew for each, and waits until the disk has it.
 """
 
+import io
+import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any, Self
 
+import dagster as dg
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.instance.types import _EventListenerLogHandler
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
@@ -51,6 +56,24 @@ class EventLog(SqliteEventLogStorage):
         super().dispose()
 
 
+class QuietInstance(dg.DagsterInstance):
+    """Prints nothing of each event that it cannot write: who asked for the run is told once."""
+
+    def get_event_log_handler(self) -> "_QuietHandler":
+        """Get what writes events."""
+        handler = _QuietHandler(self)
+        handler.setLevel(logging.DEBUG)
+        return handler
+
+
+class _QuietHandler(_EventListenerLogHandler):
+    _one_at_a_time = threading.RLock()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self._one_at_a_time, redirect_stderr(io.StringIO()):
+            super().emit(record)
+
+
 class Storage(DagsterSqliteStorage):
     """Dagster's storage in SQLite files, with `EventLog`."""
 
@@ -68,4 +91,5 @@ def with_files_kept_open(instance: InstanceRef) -> InstanceRef:
     if found is None or found.class_name != DagsterSqliteStorage.__name__:
         return instance
     quick = ConfigurableClassData(Storage.__module__, Storage.__name__, found.config_yaml)
-    return instance._replace(storage_data=quick)
+    quiet = ConfigurableClassData(QuietInstance.__module__, QuietInstance.__name__, "{}")
+    return instance._replace(storage_data=quick, custom_instance_class_data=quiet)

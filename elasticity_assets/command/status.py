@@ -14,8 +14,16 @@ import duckdb
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from elasticity_assets.command.past_runs import Run, state_of
+from elasticity_assets.published.integrity import reading_published
 from elasticity_assets.settings import Settings
-from elasticity_assets.warehouse.damage import damage_told, read_all, way_back
+from elasticity_assets.warehouse.damage import (
+    NOT_THERE,
+    DamagedFileError,
+    damage_told,
+    last_copy,
+    read_all,
+    way_back,
+)
 from elasticity_assets.warehouse.held import holder, is_held
 from elasticity_assets.warehouse.kept import archive, kept_files, refit_numbers
 from elasticity_assets.warehouse.sql import statement
@@ -53,7 +61,7 @@ def _cell(value: object) -> str:
 
 def elasticities_text(published: Path) -> str:
     """Give the categories' elasticities, and the global one, as a table of text."""
-    with _reading_published(published) as connection:
+    with reading_published(published) as connection:
         select = statement("published_elasticities", categories=statement("published_categories"))
         found = connection.execute(select).fetchall()
     rows = [
@@ -61,15 +69,6 @@ def elasticities_text(published: Path) -> str:
         for category, products, mean, low, high in found
     ]
     return table_text(["category", "products", "elasticity", "q05", "q95"], rows)
-
-
-@contextmanager
-def _reading_published(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with (
-        damage_told(lambda why: f"{published} is damaged: {why}; `elasticity refit` publishes it anew"),
-        duckdb.connect(str(published), read_only=True) as connection,
-    ):
-        yield connection
 
 
 def fits_text(published: Path, kept: Sequence[str]) -> str:
@@ -81,7 +80,7 @@ def fits_text(published: Path, kept: Sequence[str]) -> str:
     kept : sequence of str
         Refits that can be published again, the newest first.
     """
-    with duckdb.connect(str(published), read_only=True) as connection:
+    with reading_published(published) as connection:
         refits, categories = statement("numbered_refits"), statement("published_categories")
         fits = connection.execute(
             statement("published_fits", refits=refits, categories=categories)
@@ -203,6 +202,8 @@ def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
             yield connection
         return
     if not settings.warehouse_file.exists():
+        if last_copy(settings.warehouse_file).exists():
+            raise DamagedFileError(way_back(settings.warehouse_file, NOT_THERE))
         yield None
         return
     tries = Retrying(
@@ -232,7 +233,7 @@ def kept_refits(settings: Settings) -> list[str]:
         from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
 
         return warehouse_of(settings).refits(settings.published)
-    with duckdb.connect(str(settings.published), read_only=True) as connection:
+    with reading_published(settings.published) as connection:
         numbers = refit_numbers(connection)
     shown = next(reversed(numbers), None)
     for file in archive(settings.published).glob("*.duckdb"):

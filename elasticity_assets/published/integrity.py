@@ -1,11 +1,30 @@
 """Whether the published file is what a refit published, or somebody has written to it since; without Dagster."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
+from elasticity_assets.warehouse.damage import damage_told
 from elasticity_assets.warehouse.kept import file_hash
 from elasticity_assets.warehouse.sql import statement
+
+
+@contextmanager
+def reading_published(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the published file to read it.
+
+    Raises
+    ------
+    DamagedFileError
+        Also while it is read.
+    """
+    with (
+        damage_told(lambda why: f"{published} is damaged: {why}; `elasticity refit` publishes it anew"),
+        duckdb.connect(str(published), read_only=True) as connection,
+    ):
+        yield connection
 
 
 def write_ahead_log(published: Path) -> Path:
@@ -27,12 +46,17 @@ def what_was_changed(published: Path, warehouse: duckdb.DuckDBPyConnection) -> s
     -------
     str or None
         None where nothing was changed, or where an earlier version published it.
+
+    Raises
+    ------
+    DamagedFileError
+        If the published file cannot be read.
     """
     remedy = "do not trust its numbers; `elasticity refit` publishes them anew, to be opened read-only"
     log = write_ahead_log(published)
     if log.exists():
         return f"{log}: somebody wrote to the published file, and readers see that; {remedy}"
-    with duckdb.connect(str(published), read_only=True) as connection:
+    with reading_published(published) as connection:
         (refit_id, *_) = connection.execute(
             statement("last_refit", refits=statement("numbered_refits"))
         ).fetchone() or (None,)

@@ -1,7 +1,7 @@
 """The reports' files: the last few refits' pages, and a copy of the newest."""
 
 import re
-import stat
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,7 +53,8 @@ def show_again(folder: Path, refit_id: str) -> bool:
     file = folder / f"{refit_id}.html"
     if not file.exists():
         return False
-    write(file.read_text(encoding="utf-8"), folder / LATEST, stat.S_IMODE(file.stat().st_mode))
+    with atomic_write(folder / LATEST) as beside:
+        shutil.copy(file, beside)
     return True
 
 

@@ -23,13 +23,28 @@ def vega(folder: Path) -> str:
     """
     made_by = sha256("\n".join((_SNIPPET, _ENDS_SCRIPT, _ESCAPED)).encode()).hexdigest()[:8]
     file = folder / f"report-vega-{version('vl-convert-python')}-{made_by}.js"
-    if not file.exists():
+    script = _kept(file)
+    if script is None:
+        script = _bundle()
         folder.mkdir(parents=True, exist_ok=True)
-        write(_bundle(), file, 0o644)
+        write(f"// {_hash(script)}\n{script}", file, 0o644)
         for old in folder.glob("report-vega-*.js"):
             if old != file:
                 old.unlink(missing_ok=True)
-    return file.read_text(encoding="utf-8")
+    return script
+
+
+def _kept(file: Path) -> str | None:
+    """Read what is kept, whose first line has the hash of the rest; None where nothing is, or it is damaged."""
+    try:
+        first, _, script = file.read_text(encoding="utf-8").partition("\n")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return script if first == f"// {_hash(script)}" else None
+
+
+def _hash(script: str) -> str:
+    return sha256(script.encode()).hexdigest()
 
 
 @cache

@@ -19,6 +19,9 @@ _SIGNS = (
 """What DuckDB says of a file that is not as it wrote it."""
 
 
+NOT_THERE = "it is not there, but the copy of it is"
+
+
 class DamagedFileError(Exception):
     """A DuckDB file is not as DuckDB wrote it, told in one line with what helps."""
 

@@ -22,6 +22,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.check_results import record, results_of_run
 from elasticity_assets.warehouse.damage import (
+    NOT_THERE,
+    DamagedFileError,
     damage_told,
     is_damage,
     keep_copy,
@@ -175,7 +177,7 @@ class Warehouse(dg.ConfigurableResource):
             If some of it is damaged.
         """
         at_once = self.model_copy(update={"wait_seconds": 0.0})
-        if self._exists() or (Path(self.path).exists() and last_copy(Path(self.path)).exists()):
+        if self._exists() or last_copy(Path(self.path)).exists():
             with suppress(WarehouseHeldError), at_once._connection(read_only=True) as connection:
                 read_all(connection)
 
@@ -304,6 +306,8 @@ class Warehouse(dg.ConfigurableResource):
             damage_told(partial(way_back, Path(path))),
         ):
             is_new = not Path(path).exists()
+            if is_new and last_copy(Path(path)).exists():
+                raise DamagedFileError(way_back(Path(path), NOT_THERE))
             connection = self._open(path, read_only=read_only)
             if is_new:  # it holds sales
                 Path(path).chmod(0o600)

@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from elasticity_assets.processes import has_gone
+from elasticity_assets.words import shown
 
 _PROCESS, _ON = "process ", " on "
 """How the holder is named, beside the lock."""
@@ -103,6 +104,6 @@ def _is_left_behind(lock: BaseFileLock, holder: Path) -> bool:
 
 def _name(holder: Path) -> str:
     try:
-        return holder.read_text() or "another process"
+        return shown(holder.read_text(errors="replace"), 100) or "another process"
     except OSError:
         return "another process"

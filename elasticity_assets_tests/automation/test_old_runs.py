@@ -1,6 +1,8 @@
 """Old runs are deleted from a real instance's storage, and the space is given back."""
 
 import sqlite3
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -22,6 +24,7 @@ def say(context: dg.OpExecutionContext) -> None:
     for _ in range(20):
         context.log.info("x" * 20_000)
     context.log_event(dg.AssetMaterialization("sales", metadata={"rows": "y" * 100_000}))
+    context.log_event(dg.AssetCheckEvaluation(dg.AssetKey("sales"), "rows_in", passed=True, metadata={}))
 
 
 @dg.job(executor_def=dg.in_process_executor)
@@ -52,6 +55,22 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def rows_of(folder: Path, run_ids: Iterable[str]) -> Counter[str]:
+    """How many rows name one of these runs, by table of all of Dagster's files."""
+    found: Counter[str] = Counter()
+    for file in folder.rglob("*.db"):
+        with closing(sqlite3.connect(file)) as opened:
+            columns = opened.execute(
+                "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c "
+                "WHERE m.type = 'table'"
+            ).fetchall()
+            for table, column in columns:
+                for run_id in run_ids:
+                    like = f'SELECT count(*) FROM "{table}" WHERE CAST("{column}" AS TEXT) LIKE ?'
+                    found[table] += opened.execute(like, [f"%{run_id}%"]).fetchone()[0]
+    return +found
+
+
 @pytest.mark.parametrize("kept_open", [False, True])
 def test_old_runs_are_deleted_and_their_space_given_back(tmp_path: Path, kept_open: bool) -> None:
     own = InstanceRef.from_dir(str(tmp_path))
@@ -76,6 +95,8 @@ def test_old_runs_are_deleted_and_their_space_given_back(tmp_path: Path, kept_op
         } == kept
         made(instance, "ours")  # storage goes on working
     assert size(tmp_path) < 0.75 * before
+    assert rows_of(tmp_path, [recent.run_id]).keys() >= {"runs", "run_tags", "asset_check_executions"}
+    assert not rows_of(tmp_path, [run.run_id for run in old])
     files = {path.name.partition(".")[0] for path in (tmp_path / "history" / "runs").iterdir()}
     assert not files & {run.run_id for run in old}
     assert not any((tmp_path / "storage" / run.run_id).exists() for run in old)

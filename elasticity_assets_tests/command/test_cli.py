@@ -293,7 +293,17 @@ def test_a_damaged_published_file_is_named_in_one_line(run: Run, folder: Path) -
     result = run("status")
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert "elasticity.duckdb" in result.stderr
+    assert result.stderr.startswith(f"{folder / 'data/elasticity.duckdb'} is damaged: ")
+    assert "`elasticity refit` publishes it anew" in result.stderr
+
+
+def test_status_misses_a_warehouse_whose_copy_is_there(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    (folder / "data").mkdir()
+    (folder / "data/warehouse.kept.duckdb").touch()
+    result = run("status")
+    assert result.exit_code == 1
+    assert f"cp {folder / 'data/warehouse.kept.duckdb'} {folder / 'data/warehouse.duckdb'}" in result.stderr
 
 
 def test_an_error_of_the_program_keeps_its_traceback(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from elasticity_assets.report.files import LATEST, write_report
+from elasticity_assets.report.files import LATEST, show_again, write_report
 
 pytestmark = pytest.mark.quick
 
@@ -39,3 +39,12 @@ def test_what_a_killed_run_left_goes_and_nobody_may_write_to_a_page(tmp_path: Pa
     page = write_report("page", tmp_path, ["1" * 8], keep=2, mode=0o440)
     assert not left.exists()
     assert {file.stat().st_mode & 0o777 for file in (page, tmp_path / "latest.html")} == {0o440}
+
+
+def test_a_damaged_page_is_shown_again_as_it_is(tmp_path: Path) -> None:
+    refit_id = str(uuid.uuid4())
+    page = write_report("page", tmp_path, [refit_id], keep=1, mode=0o444)
+    page.chmod(0o644)
+    page.write_bytes(b"\xff\xfe")
+    assert show_again(tmp_path, refit_id)
+    assert (tmp_path / LATEST).read_bytes() == b"\xff\xfe"

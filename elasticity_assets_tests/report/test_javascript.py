@@ -30,3 +30,16 @@ def test_what_was_put_together_otherwise_is_replaced(
     assert not old.exists()
     assert len(list(tmp_path.iterdir())) == 2
     assert own.exists()
+
+
+@pytest.mark.parametrize("harm", [b"", b"window.vega", b"\xff\xfe", b"// 0\nold"])
+def test_what_is_kept_and_damaged_is_put_together_again(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, harm: bytes
+) -> None:
+    monkeypatch.setattr(javascript, "_bundle", lambda: "script")
+    javascript.vega(tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(harm)
+    assert javascript.vega(tmp_path) == "script"
+    assert file.read_bytes() == whole

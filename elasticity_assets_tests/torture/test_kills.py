@@ -9,37 +9,16 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 import pytest
 import yaml
 
 from elasticity_assets_tests.support.projects import settings_dict, simulated_sales
+from elasticity_assets_tests.torture.outcomes import assert_same, leftovers, published
 
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-c", "from elasticity_assets.command.cli import main; main()", "refit", "--full"]
-OF_ITS_REFIT = ["fit_id", "fitted_at", "seconds"]
-AGREEMENT = """
-    SELECT 'several fits of a category: ' || category
-    FROM (
-        SELECT category, fit_id FROM product_elasticity
-        UNION SELECT category, fit_id FROM category_elasticity
-        UNION SELECT category, fit_id FROM fit_diagnostics
-    )
-    GROUP BY category HAVING count(*) <> 1
-    UNION ALL
-    SELECT 'not as in the history: ' || category || ', ' || product
-    FROM product_elasticity AS p
-    FULL JOIN (
-        FROM elasticity_history WHERE refit_id = (FROM refits SELECT arg_max(refit_id, number))
-    ) AS h USING (category, product)
-    WHERE p.elasticity IS DISTINCT FROM h.elasticity
-    UNION ALL
-    SELECT 'refits counts other products'
-    FROM (FROM refits ORDER BY number DESC LIMIT 1)
-    WHERE n_products <> (SELECT count(*) FROM product_elasticity)
-"""
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -77,35 +56,6 @@ def kill_refit(folder: Path, seconds: float) -> str:
         stages.seek(0)
         lines = [line.split()[0] for line in stages.read().splitlines() if line.endswith(" s")]
     return lines[-1] if lines else "start"
-
-
-def published(folder: Path) -> dict[str, pd.DataFrame]:
-    """Tables that every refit of these sales must repeat."""
-    tables = {}
-    with duckdb.connect(str(folder / "data/elasticity.duckdb"), read_only=True) as connection:
-        for (table,) in connection.sql("SELECT table_name FROM duckdb_tables() ORDER BY ALL").fetchall():
-            if table not in ("elasticity_history", "refits", "rejected_sales"):
-                rows = connection.sql(f'FROM "{table}" ORDER BY ALL').df()
-                tables[table] = rows.drop(columns=OF_ITS_REFIT, errors="ignore")
-        assert connection.execute(AGREEMENT).fetchall() == []
-        assert connection.execute(
-            "SELECT bool_and(rows_in = rows_used + rows_rejected) FROM refits"
-        ).fetchone() == (True,)
-    return tables
-
-
-def assert_same(found: dict[str, pd.DataFrame], wanted: dict[str, pd.DataFrame]) -> None:
-    assert list(found) == list(wanted)
-    for table, rows in found.items():
-        pd.testing.assert_frame_equal(rows, wanted[table], check_exact=True, obj=table)
-
-
-def leftovers(folder: Path) -> list[str]:
-    return sorted(
-        str(file.relative_to(folder))
-        for file in folder.rglob("*")
-        if ".tmp" in file.name or ".wal" in file.name
-    )
 
 
 def test_killed_refits_leave_whole_files_and_the_same_numbers(tmp_path: Path, at_length: bool) -> None:

@@ -27,6 +27,10 @@ def empty(file: Path) -> None:
     os.truncate(file, 0)
 
 
+def gone(file: Path) -> None:
+    file.unlink()
+
+
 def headers_gone(file: Path) -> None:
     with file.open("r+b") as stream:
         stream.seek(4096)
@@ -56,7 +60,7 @@ def contents(file: Path) -> list[tuple]:
         return connection.execute("FROM product_elasticity ORDER BY ALL").fetchall()
 
 
-@pytest.mark.parametrize("harm", [half, garbage, empty, headers_gone, every_block])
+@pytest.mark.parametrize("harm", [half, garbage, empty, gone, headers_gone, every_block])
 def test_a_damaged_warehouse_is_named_with_the_way_back(
     warehouse: Warehouse, harm: Callable[[Path], None]
 ) -> None:
@@ -73,6 +77,15 @@ def test_a_damaged_warehouse_is_named_with_the_way_back(
     subprocess.run(shlex.split(command), check=True)
     assert contents(file) == before
     publish(warehouse, published(warehouse), refit(2), controls=CONTROLS)
+
+
+def test_one_whose_copy_is_there_is_missed_and_not_begun_anew(warehouse: Warehouse) -> None:
+    gone(Path(warehouse.path))
+    with pytest.raises(DamagedFileError, match="is not there"), warehouse.read():
+        pass
+    with pytest.raises(DamagedFileError, match="is not there"), warehouse.write():
+        pass
+    assert not Path(warehouse.path).exists()
 
 
 def test_without_a_copy_it_is_made_anew(warehouse: Warehouse) -> None:
