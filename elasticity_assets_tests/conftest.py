@@ -139,6 +139,14 @@ def project(refitted_project: "Project", tmp_path: Path) -> "Project":
     return refitted_project.copied_to(tmp_path / "project")
 
 
+@pytest.fixture
+def commands_as_users_start_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no variable of the tests reach `support.commands`: its processes have those of when the first begins."""
+    for name in list(os.environ):
+        if name.startswith(("JAX_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def s3_address() -> Iterator[str]:
     """Address of a server of S3's protocol, in this process."""

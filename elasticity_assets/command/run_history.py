@@ -90,19 +90,21 @@ def check_files(home: Path) -> None:
             ) as opened:
                 opened.execute("PRAGMA schema_version").fetchone()
         except sqlite3.Error as error:
-            raise RunHistoryError(f"{file}: {in_one_line(error)}; {_remedy(home, str(error))}") from None
+            raise RunHistoryError(
+                f"{file}: {in_one_line(error)}; {_remedy(home, file, str(error))}"
+            ) from None
 
 
 def file_told(file: Path, error: sqlite3.Error) -> str:
     """Tell in one line what is wrong with one SQLite file of the history."""
-    return f"{file}: {in_one_line(error)}; {_remedy(file.parents[1], str(error))}"
+    return f"{file}: {in_one_line(error)}; {_remedy(file.parents[1], file, str(error))}"
 
 
 def _told(home: Path, why: str) -> str:
     if shutil.disk_usage(home).free < _SPACE:
         return f"{home}: the disk is full; free some of it, and run again"
     file, found = next(_failing(home), (home, why))
-    return f"{file}: {found}; {_remedy(home, found)}"
+    return f"{file}: {found}; {_remedy(home, file, found)}"
 
 
 def _failing(home: Path) -> Iterator[tuple[Path, str]]:
@@ -124,7 +126,9 @@ def _failing(home: Path) -> Iterator[tuple[Path, str]]:
                 yield file, "is read-only"
 
 
-def _remedy(home: Path, why: str) -> str:
+def _remedy(home: Path, file: Path, why: str) -> str:
     if "locked" in why:
         return "another process has it; try again"
+    if file.parent == home / "history" / "runs" and file.stem != "index":
+        return "remove it: only the events of that run are lost"
     return f"move {home} away: only the runs' history is lost, and which schedules are on"

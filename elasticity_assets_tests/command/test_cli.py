@@ -460,6 +460,19 @@ def test_a_damaged_record_of_runs_is_named_in_one_line(
     assert remedy.format(home=home) in result.stderr
 
 
+def test_damaged_events_of_one_run_cost_that_runs_alone(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    file = folder / ".dagster/history/runs/0a1b.db"
+    of_garbage("history/runs/0a1b.db")(folder / ".dagster")
+    result = run("status")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{file}: file is not a database; remove it: only the events of that run are lost\n"
+    )
+    file.unlink()
+    assert run("status").exit_code == 0
+
+
 def test_an_unknown_key_of_dagsters_settings_is_named_in_one_line(run: Run, folder: Path) -> None:
     write_settings(folder)
     (folder / ".dagster").mkdir()
