@@ -184,7 +184,8 @@ def pooled(posterior: CategoryPosterior, hierarchy: Hierarchy) -> CategoryPoster
         product_mean=posterior.product_mean + gain * moved[:, None],
         product_var=posterior.product_var + gain**2 * widened[:, None],
         control_mean=posterior.control_mean + control_gain * moved[:, None],
-        control_var=posterior.control_var + control_gain**2 * widened[:, None],
+        control_cov=posterior.control_cov
+        + control_gain[:, :, None] * control_gain[:, None, :] * widened[:, None, None],
         product_control_cov=posterior.product_control_cov
         + gain[:, :, None] * control_gain[:, None, :] * widened[:, None, None],
     )

@@ -331,7 +331,7 @@ def _posterior(panel: Panel, priors: Priors, draws: Draws, diagnostics: FitDiagn
         product_var=np.array([beta[own].var(axis=0) for own in bins]),
         product_gain=covariance(beta, beta_c[:, None])[..., 0] / category_var[:, None],
         control_mean=np.array([alpha[own].mean(axis=0) for own in bins]),
-        control_var=np.array([alpha[own].var(axis=0) for own in bins]),
+        control_cov=covariance(alpha, alpha),
         control_gain=covariance(alpha, beta_c[:, None])[..., 0] / category_var[:, None],
         product_control_cov=covariance(beta, alpha),
         level=flat(draws.level).mean(axis=0),

@@ -78,7 +78,9 @@ class CategoryPosterior:
     product_mean, product_var : float arrays, shape (G, n)
     product_gain : float array, shape (G, n)
         Cov(beta_i, beta_c) / Var(beta_c) at each point.
-    control_mean, control_var : float arrays, shape (G, K)
+    control_mean : float array, shape (G, K)
+    control_cov : float array, shape (G, K, K)
+        Cov(alpha) at each point.
     control_gain : float array, shape (G, K)
         Cov(alpha_k, beta_c) / Var(beta_c) at each point.
     product_control_cov : float array, shape (G, n, K)
@@ -121,7 +123,7 @@ class CategoryPosterior:
     product_var: np.ndarray
     product_gain: np.ndarray
     control_mean: np.ndarray
-    control_var: np.ndarray
+    control_cov: np.ndarray
     control_gain: np.ndarray
     product_control_cov: np.ndarray
     level: np.ndarray
@@ -138,6 +140,11 @@ class CategoryPosterior:
     serial_correlation_factor: float = 1.0
     discounted: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     discounted_share: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def control_var(self) -> np.ndarray:
+        """Var(alpha_k) at each point, shape (G, K)."""
+        return np.diagonal(self.control_cov, axis1=1, axis2=2)
 
     def own_share(self) -> np.ndarray:
         """How far each product's own data decide, given its category, at each point of the tau grid, shape (G, n).

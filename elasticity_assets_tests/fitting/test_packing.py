@@ -29,7 +29,7 @@ def posterior() -> CategoryPosterior:
         product_var=rng.random((grid, n)),
         product_gain=rng.random((grid, n)),
         control_mean=rng.random((grid, 2)),
-        control_var=rng.random((grid, 2)),
+        control_cov=rng.random((grid, 2, 2)),
         control_gain=rng.random((grid, 2)),
         product_control_cov=rng.random((grid, n, 2)),
         level=rng.random(n),

@@ -90,7 +90,7 @@ def fit_alone(
         product_var=np.array(var),
         product_gain=np.array(gain),
         control_mean=np.zeros((g, 0)),
-        control_var=np.zeros((g, 0)),
+        control_cov=np.zeros((g, 0, 0)),
         control_gain=np.zeros((g, 0)),
         product_control_cov=np.zeros((g, n, 0)),
         level=np.zeros(n),
@@ -268,7 +268,7 @@ def test_effects_of_controls_follow_their_category() -> None:
             product_var=np.diag(cov)[None, 1:4],
             product_gain=cov[None, 0, 1:4] / cov[0, 0],
             control_mean=mean[None, 4:],
-            control_var=np.diag(cov)[None, 4:],
+            control_cov=cov[None, 4:, 4:],
             control_gain=cov[None, 0, 4:] / cov[0, 0],
             product_control_cov=cov[None, 1:4, 4:],
         )
@@ -279,6 +279,6 @@ def test_effects_of_controls_follow_their_category() -> None:
         pool([message(alone)], priors), mean=expected.category_mean[None], var=expected.category_var[None]
     )
     found = pooled(alone, hierarchy)
-    for name in ("product_mean", "product_var", "control_mean", "control_var", "product_control_cov"):
+    for name in ("product_mean", "product_var", "control_mean", "control_cov", "product_control_cov"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-10)
         assert not np.allclose(getattr(found, name), getattr(alone, name), atol=1e-3)

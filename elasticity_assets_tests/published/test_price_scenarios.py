@@ -61,7 +61,7 @@ def test_scenarios_of_the_whole_category_are_quantiles_of_the_sum_that_the_joint
         weight=np.array([0.3, 0.7]),
         product_mean=np.array([[-1.0, -2.0], [-1.2, -2.3]]),
         control_mean=np.array([[0.3, 0.9], [0.3, 0.6]]),
-        control_var=np.array([[0.01, 0.03], [0.01, 0.05]]),
+        control_cov=np.array([np.diag([0.01, 0.03]), np.diag([0.01, 0.05])]),
         product_control_cov=np.stack([np.zeros((2, 2)), cov], axis=2),
     )
     products = rows_of.product_rows(fitted, RECORD, sales(), min_periods=8)

@@ -36,7 +36,7 @@ def posterior(n: int = 2, control: tuple[str, ...] = ("display",)) -> CategoryPo
         product_var=np.full((1, n), 0.04),
         product_gain=np.full((1, n), 0.5),
         control_mean=np.full((1, len(control)), 0.3),
-        control_var=np.full((1, len(control)), 0.01),
+        control_cov=0.01 * np.eye(len(control))[None],
         control_gain=np.full((1, len(control)), -0.1),
         product_control_cov=np.full((1, n, len(control)), -0.005),
         level=np.zeros(n),

@@ -85,7 +85,7 @@ def with_arrow_covariances(
     Returns
     -------
     CategoryPosterior
-        With new category_var, product_var, product_gain, control_var, control_gain and product_control_cov.
+        With new category_var, product_var, product_gain, control_cov, control_gain and product_control_cov.
     """
     problem = Problem(panel, priors, likelihood, max_passes=1)
     _, found = problem.covariance(problem.start(posterior))
@@ -97,7 +97,7 @@ def with_arrow_covariances(
         category_var=shared_var[:1],
         product_var=theta_cov[None, 0, 0],
         product_gain=theta_lead[None, 0, 0] / shared_var[0],
-        control_var=shared_var[None, 2 : 2 + len(panel.control)],
+        control_cov=found.lead_cov[None, 2:, 2:].astype(np.float64),
         control_gain=found.lead_cov[None, 0, 2:].astype(np.float64) / shared_var[0],
         product_control_cov=theta_lead[0, 2:].T[None],
     )

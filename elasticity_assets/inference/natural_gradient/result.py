@@ -97,7 +97,7 @@ def posterior_of_runs(
         product_var=theta_cov[:, 0, 0],
         product_gain=theta_lead[:, 0, 0] / var[:, :1],
         control_mean=shared[:, 2 : 2 + K],
-        control_var=var[:, 2 : 2 + K],
+        control_cov=lead_cov[:, 2:, 2:],
         control_gain=lead_cov[:, 0, 2:] / var[:, :1],
         product_control_cov=np.swapaxes(theta_lead[:, 0, 2:], 1, 2),
         level=level - shift,

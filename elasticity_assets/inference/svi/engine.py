@@ -222,7 +222,7 @@ def _posterior(found: _Found, index: int) -> CategoryPosterior:
         product_var=sd["beta"][None, rows].astype(np.float64) ** 2,
         product_gain=np.zeros((1, n)),
         control_mean=mean["alpha"][[index]].astype(np.float64) if K else np.zeros((1, 0)),
-        control_var=sd["alpha"][[index]].astype(np.float64) ** 2 if K else np.zeros((1, 0)),
+        control_cov=np.diag(sd["alpha"][index].astype(np.float64) ** 2)[None] if K else np.zeros((1, 0, 0)),
         control_gain=np.zeros((1, K)),
         product_control_cov=np.zeros((1, n, K)),
         level=mean["delta"][rows].astype(np.float64),
@@ -265,7 +265,7 @@ def _with_covariances(found: _Found) -> CategoryPosterior:
             "product_var",
             "product_gain",
             "control_mean",
-            "control_var",
+            "control_cov",
             "control_gain",
             "product_control_cov",
         )

@@ -231,7 +231,7 @@ def test_covariances_for_other_engines() -> None:
         category_var=np.ones(1),
         product_var=np.ones_like(whole.product_var),
         product_gain=np.zeros_like(whole.product_gain),
-        control_var=np.ones_like(whole.control_var),
+        control_cov=np.ones_like(whole.control_cov),
         control_gain=np.zeros_like(whole.control_gain),
         product_control_cov=np.zeros_like(whole.product_control_cov),
     )
@@ -240,7 +240,7 @@ def test_covariances_for_other_engines() -> None:
         "category_var",
         "product_var",
         "product_gain",
-        "control_var",
+        "control_cov",
         "control_gain",
         "product_control_cov",
     ):

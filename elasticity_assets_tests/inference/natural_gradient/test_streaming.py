@@ -83,7 +83,7 @@ def test_parts_give_the_posterior_of_the_whole(
         "category_mean",
         "category_var",
         "control_mean",
-        "control_var",
+        "control_cov",
         "level",
         "dispersion",
     ):
