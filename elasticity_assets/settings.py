@@ -7,6 +7,7 @@
 import logging
 import os
 import re
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,6 +32,7 @@ from pydantic_settings import SettingsError as EnvironmentValueError
 from elasticity_assets.holiday_control import HOLIDAYS, check_region
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions, SviOptions
+from elasticity_assets.inference.price_lags import is_lag
 from elasticity_assets.yaml_file import YamlFileError, read_yaml
 
 log = logging.getLogger(__name__)
@@ -65,12 +67,12 @@ def _not_norway(value: Any) -> Any:
     return value
 
 
-def _without(added: str, controls: list[str]) -> list[str]:
+def _without(controls: list[str], adds: str, is_added: Callable[[str], bool]) -> list[str]:
     """Refuse a column of the files that has the name of a control that is added to them."""
     for name in controls:
-        if name.strip().casefold() == added:
+        if is_added(name.strip().casefold()):
             raise ValueError(
-                f"the control {name!r} of the files has the name of the one that sales.{added} adds; "
+                f"the control {name!r} of the files has the name of one that {adds} adds; "
                 "rename the column in the files"
             )
     return controls
@@ -270,9 +272,10 @@ class SalesSettings(Strict):
 
     @field_validator("controls")
     @classmethod
-    def _are_no_index(cls, controls: list[str]) -> list[str]:
-        # Whatever else bore this name would be published as the index.
-        return _without(CATEGORY_PRICE_INDEX, controls)
+    def _are_not_added(cls, controls: list[str]) -> list[str]:
+        # Whatever else bore these names would be published as what they are.
+        _without(controls, "every fit", lambda name: name == CATEGORY_PRICE_INDEX)
+        return _without(controls, "fit.lags", is_lag)
 
     @field_validator("category_price_index")
     @classmethod
@@ -304,7 +307,7 @@ class SalesSettings(Strict):
     def _is_region(cls, region: str | None, info: ValidationInfo) -> str | None:
         if region is not None:
             check_region(region)
-            _without(HOLIDAYS, info.data.get("controls", []))
+            _without(info.data.get("controls", []), "sales.holidays", lambda name: name == HOLIDAYS)
         return region
 
 
@@ -315,6 +318,7 @@ class FitSettings(Strict):
     likelihood: Literal["negative_binomial", "poisson", "auto"] = "negative_binomial"
     preset: Literal["default", "article"] = "default"
     min_periods: int = Field(default=8, ge=1)
+    lags: int = Field(default=4, ge=0, le=26)
     robust: bool = True
     serial_correlation: bool = True
     svi: SviOptions = SviOptions()

@@ -168,12 +168,17 @@ MISTAKES = {
     ),
     "holidays twice": (
         {"sales": MINIMAL["sales"] | {"holidays": "US", "controls": ["Holidays"]}},
-        "sales.holidays: the control 'Holidays' of the files has the name of the one that sales.holidays adds",
+        "sales.holidays: the control 'Holidays' of the files has the name of one that sales.holidays adds",
     ),
     "a column with the index's name": (
         changed("sales.controls", ["category_price_index"]),
-        "sales.controls: the control 'category_price_index' of the files has the name of the one",
+        "sales.controls: the control 'category_price_index' of the files has the name of one that every fit adds",
     ),
+    "a column with a lag's name": (
+        changed("sales.controls", ["Price_lag_1"]),
+        "sales.controls: the control 'Price_lag_1' of the files has the name of one that fit.lags adds",
+    ),
+    "a year of lags": (changed("fit.lags", 52), "fit.lags: Input should be less than or equal to 26"),
     "unknown protocol": (
         changed("arrays", "s4://bucket/arrays"),
         "arrays: 's4' is no protocol that fsspec knows; give a folder, or a URL such as s3://bucket/folder",

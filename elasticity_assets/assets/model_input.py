@@ -10,6 +10,7 @@ from elasticity_assets.automation.partitions import CATEGORIES, category_of, gon
 from elasticity_assets.checks import model_input as checks
 from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.stored_fits import pack_panel
+from elasticity_assets.inference.price_lags import bearable_lags
 from elasticity_assets.ingestion.panels import category_panels
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
@@ -58,4 +59,10 @@ def model_input(
                 partition_key=key,
             )
             facts[panel.category] = checks.facts(panel)
+    if settings.fit.preset != "article" and facts:
+        lags = bearable_lags(settings.fit.lags, panel.n_periods)  # of every category the same periods
+        if lags < settings.fit.lags:
+            context.log.info(
+                f"fit.lags: {lags} instead of {settings.fit.lags}, as {panel.n_periods} periods bear no more"
+            )
     return dg.MaterializeResult(check_results=[checks.prices_vary(facts), checks.units_are_counts(facts)])

@@ -4,6 +4,7 @@ import numpy as np
 
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
+from elasticity_assets.inference.price_lags import is_lag
 
 _LEAST_OWN_PRECISION = 0.05
 """Share of a product's posterior precision that has to be its own data's for these to have an estimate."""
@@ -31,6 +32,43 @@ def category_move_summary(posterior: CategoryPosterior) -> Summary:
     mean = posterior.product_mean + posterior.control_mean[:, [k]]
     var = posterior.product_var + posterior.control_var[:, [k]] + 2.0 * posterior.product_control_cov[..., k]
     return summarize(posterior.weight, mean, var)
+
+
+def long_run_summary(posterior: CategoryPosterior) -> Summary:
+    """Summary of the products' elasticities to a price change that lasts, once all lags see it, shape (n,)."""
+    lags = _lags(posterior)
+    effect, effect_var = _sum_of_effects(posterior, lags)
+    mean = posterior.product_mean + effect
+    var = posterior.product_var + effect_var + 2.0 * posterior.product_control_cov[..., lags].sum(axis=-1)
+    return summarize(posterior.weight, mean, var)
+
+
+def category_long_run_summary(posterior: CategoryPosterior) -> Summary:
+    """Summary of the category's elasticity to price changes that last, shape (1,)."""
+    lags = _lags(posterior)
+    effect, effect_var = _sum_of_effects(posterior, lags)
+    shared = posterior.control_gain[:, lags].sum(axis=1, keepdims=True) * posterior.category_var[:, None]
+    mean = posterior.category_mean[:, None] + effect
+    return summarize(posterior.weight, mean, posterior.category_var[:, None] + effect_var + 2.0 * shared)
+
+
+def later_summary(posterior: CategoryPosterior) -> Summary | None:
+    """Summary of what a period's price does in the periods after it, added up over them, shape (1,).
+
+    The same for all products: the sum of the lags' effects. None where they are not among the controls.
+    """
+    lags = _lags(posterior)
+    return summarize(posterior.weight, *_sum_of_effects(posterior, lags)) if len(lags) else None
+
+
+def _lags(posterior: CategoryPosterior) -> np.ndarray:
+    return np.flatnonzero([is_lag(name) for name in posterior.control])
+
+
+def _sum_of_effects(posterior: CategoryPosterior, controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of the sum of some controls' effects at each point, shape (G, 1)."""
+    cov = posterior.control_cov[:, controls][:, :, controls]
+    return posterior.control_mean[:, controls].sum(axis=1, keepdims=True), cov.sum(axis=(1, 2))[:, None]
 
 
 def own_data_estimates(posterior: CategoryPosterior) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import duckdb
 from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
 from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
+from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
 from elasticity_assets.ingestion.category import all_periods, missing_periods, read_category
 from elasticity_assets.settings import FitSettings, SalesSettings
 
@@ -38,4 +39,6 @@ def category_panels(
         panel = panel_from_sales(found, unit=unit)
         if holidays is not None:
             panel = with_control(panel, HOLIDAYS, holidays)
-        yield panel if fit.preset == "article" else with_category_price_index(panel)
+        if fit.preset != "article":
+            panel = with_price_lags(with_category_price_index(panel), bearable_lags(fit.lags, len(periods)))
+        yield panel

@@ -11,7 +11,14 @@ from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
-from elasticity_assets.inference.summaries import category_move_summary, category_summary, product_summary
+from elasticity_assets.inference.summaries import (
+    category_long_run_summary,
+    category_move_summary,
+    category_summary,
+    later_summary,
+    long_run_summary,
+    product_summary,
+)
 from elasticity_assets.published.flags import ONE_PRICE, flags
 from elasticity_assets.warehouse.schema import Table
 from elasticity_assets.warehouse.tables import HELDOUT_SCORES
@@ -48,6 +55,7 @@ def product_rows(
             **_summary_columns("elasticity", summary),
             "prob_elastic": summary.prob_elastic,
             "shrinkage": posterior.shrinkage(),
+            **_summary_columns("elasticity_long_run", long_run_summary(posterior)),
             "fit_id": record.fit_id,
             "fitted_at": record.fitted,
         }
@@ -153,6 +161,8 @@ def category_row(posterior: CategoryPosterior, record: FitRecord, sales: pd.Data
         {
             "category": posterior.category,
             **_summary_columns("elasticity", category_summary(posterior)),
+            **_summary_columns("elasticity_long_run", category_long_run_summary(posterior)),
+            **_later_columns(posterior),
             "product_spread": posterior.product_spread(),
             "dispersion": _finite_median(posterior.dispersion),
             "n_products": len(posterior.product),
@@ -314,6 +324,14 @@ def _summary_columns(name: str, summary: Summary) -> dict[str, np.ndarray]:
         f"{name}_q50": summary.q50,
         f"{name}_q95": summary.q95,
     }
+
+
+def _later_columns(posterior: CategoryPosterior) -> dict[str, np.ndarray | None]:
+    """Columns of what a price change does later on; NULL in a fit without lags."""
+    summary = later_summary(posterior)
+    if summary is None:
+        return dict.fromkeys(f"elasticity_later{of}" for of in ("", "_sd", "_q05", "_q50", "_q95"))
+    return dict(_summary_columns("elasticity_later", summary))
 
 
 def _finite(value: float) -> float | None:

@@ -7,6 +7,8 @@ named, nor are files and fits: an elasticity's sources are those of `weekly_sale
 from collections.abc import Sequence
 
 _ELASTICITY = "elasticity elasticity_sd elasticity_q05 elasticity_q50 elasticity_q95"
+_LONG_RUN = _ELASTICITY.replace("elasticity", "elasticity_long_run")
+_LATER = _ELASTICITY.replace("elasticity", "elasticity_later")
 _CONTROLS = "weekly_sales.{controls}"
 _SEEN_BY_FITS = f"weekly_sales.period_start weekly_sales.units weekly_sales.price {_CONTROLS}"
 _SEEN_BY_TWO_SLOPES = f"{_SEEN_BY_FITS} weekly_sales.regular_price"
@@ -31,7 +33,7 @@ _SOURCES: dict[str, dict[str, str]] = {
     "product_elasticity": {
         **_KEY,
         "product_description": "raw_sales.description",
-        f"{_ELASTICITY} prob_elastic shrinkage flag": _SEEN_BY_FITS,
+        f"{_ELASTICITY} {_LONG_RUN} prob_elastic shrinkage flag": _SEEN_BY_FITS,
         "n_periods": "weekly_sales.period_start",
         "units": "weekly_sales.units",
         "revenue": "weekly_sales.revenue",
@@ -45,7 +47,7 @@ _SOURCES: dict[str, dict[str, str]] = {
     "category_move_elasticity": {**_KEY, _ELASTICITY: _SEEN_BY_FITS, "fit_id": ""},
     "category_elasticity": {
         "category": "weekly_sales.category",
-        f"{_ELASTICITY} product_spread dispersion": _SEEN_BY_FITS,
+        f"{_ELASTICITY} {_LONG_RUN} {_LATER} product_spread dispersion": _SEEN_BY_FITS,
         **_SIZES,
         "estimated": "weekly_sales.units weekly_sales.price",
         "fit_id fitted_at": "",

@@ -30,24 +30,36 @@ _RELATIVE = (
 )
 
 
+def _summary(name: str, meaning: str, how: str, missing: str = "") -> tuple[Column, ...]:
+    """Summary columns of one posterior, the same at every level; `missing` says when they are NULL."""
+    meanings = {
+        name: f"{meaning}, posterior mean; {how}",
+        f"{name}_sd": f"Posterior standard deviation of {name}",
+        f"{name}_q05": f"Lower end of the 90% credible interval of {name}",
+        f"{name}_q50": f"Posterior median of {name}",
+        f"{name}_q95": f"Upper end of the 90% credible interval of {name}",
+    }
+    return tuple(
+        Column(column, "DOUBLE", _ELASTICITY_UNIT, f"{text}; {missing}" if missing else text, bool(missing))
+        for column, text in meanings.items()
+    )
+
+
 def _elasticity(whose: str, how: str = _RELATIVE) -> tuple[Column, ...]:
-    """Summary columns of one posterior, the same at every level."""
-    return (
-        Column("elasticity", "DOUBLE", _ELASTICITY_UNIT, f"{whose}, posterior mean; {how}"),
-        Column("elasticity_sd", "DOUBLE", _ELASTICITY_UNIT, "Posterior standard deviation of elasticity"),
-        Column(
-            "elasticity_q05",
-            "DOUBLE",
-            _ELASTICITY_UNIT,
-            "Lower end of the 90% credible interval of elasticity",
-        ),
-        Column("elasticity_q50", "DOUBLE", _ELASTICITY_UNIT, "Posterior median of elasticity"),
-        Column(
-            "elasticity_q95",
-            "DOUBLE",
-            _ELASTICITY_UNIT,
-            "Upper end of the 90% credible interval of elasticity",
-        ),
+    """Summary columns of an elasticity."""
+    return _summary("elasticity", whose, how)
+
+
+_EARLIER = "NULL where an earlier version made the fit"
+
+
+def _long_run(whose: str) -> tuple[Column, ...]:
+    """Summary columns of the elasticity to price changes that last."""
+    return _summary(
+        "elasticity_long_run",
+        f"{whose} once a price change has lasted for fit.lags periods",
+        "elasticity plus the effects of the periods' prices before, and equal to it in a fit without those",
+        _EARLIER,
     )
 
 
@@ -83,6 +95,7 @@ PRODUCT_ELASTICITY = Table(
             "fraction",
             "How far the number leans on the category: 0 is the product's data alone, 1 the category alone",
         ),
+        *_long_run("Elasticity of the product's own units to its own price"),
         Column("n_periods", "BIGINT", "periods", "Periods in which the product was observed"),
         Column("units", "DOUBLE", "units sold", "Units over all periods, net of returns"),
         Column("revenue", "DOUBLE", "currency of the files", "Revenue over all periods"),
@@ -164,6 +177,13 @@ CATEGORY_ELASTICITY = Table(
     (
         CATEGORY,
         *_elasticity("Elasticity around which the category's products lie"),
+        *_long_run("Elasticity around which the category's products lie"),
+        *_summary(
+            "elasticity_later",
+            "Effects of a period's price on the periods after it, added up over fit.lags of them",
+            "above 0 where promotions borrow units from later on; the same for all products of the category",
+            "NULL in a fit without lags",
+        ),
         Column(
             "product_spread",
             "DOUBLE",
@@ -220,21 +240,6 @@ GLOBAL_ELASTICITY = Table(
 _NOT_POOLED = "of the category's fit alone, not pooled over categories"
 
 
-def _slope(name: str, meaning: str) -> tuple[Column, ...]:
-    """Summary columns of one of two slopes, as `_elasticity` has them of one."""
-    return (
-        Column(name, "DOUBLE", _ELASTICITY_UNIT, f"{meaning}, posterior mean; {_NOT_POOLED}"),
-        Column(f"{name}_sd", "DOUBLE", _ELASTICITY_UNIT, f"Posterior standard deviation of {name}"),
-        Column(
-            f"{name}_q05", "DOUBLE", _ELASTICITY_UNIT, f"Lower end of the 90% credible interval of {name}"
-        ),
-        Column(f"{name}_q50", "DOUBLE", _ELASTICITY_UNIT, f"Posterior median of {name}"),
-        Column(
-            f"{name}_q95", "DOUBLE", _ELASTICITY_UNIT, f"Upper end of the 90% credible interval of {name}"
-        ),
-    )
-
-
 PROMOTION_ELASTICITY = Table(
     "promotion_elasticity",
     "One row a product of a category with regular prices: how its units respond to its regular price, and how to a "
@@ -243,13 +248,15 @@ PROMOTION_ELASTICITY = Table(
     (
         CATEGORY,
         PRODUCT,
-        *_slope(
+        *_summary(
             "regular_elasticity",
             "d log units / d log regular price at an unchanged discount, the rest of the category unchanged",
+            _NOT_POOLED,
         ),
-        *_slope(
+        *_summary(
             "promotion_elasticity",
             "d log units / d log price paid at an unchanged regular price, the rest of the category unchanged",
+            _NOT_POOLED,
         ),
         Column(
             "n_promotion_periods",
@@ -291,7 +298,8 @@ CONTROL_EFFECT = Table(
             "control",
             "VARCHAR",
             "text",
-            "Name of the control: a column of the sales files, holidays or category_price_index",
+            "Name of the control: a column of the sales files, holidays, category_price_index, or price_lag_1 and "
+            "so on, the log price so many periods before",
         ),
         Column("effect", "DOUBLE", _EFFECT_UNIT, "Posterior mean of the change of log units"),
         Column("effect_sd", "DOUBLE", _EFFECT_UNIT, "Posterior standard deviation of effect"),

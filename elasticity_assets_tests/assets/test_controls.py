@@ -43,6 +43,7 @@ def test_the_effect_of_holidays_is_found_and_that_of_a_flag_without_one_is_none(
         "category_price_index": 2,
         "holidays": 2,
         "promoted": 2,
+        **{f"price_lag_{lag}": 2 for lag in range(1, 5)},
     }
     for control, truth, widest in (("holidays", HOLIDAY_EFFECT, 0.12), ("promoted", 0.0, 0.08)):
         found = effects[effects["control"] == control]
@@ -59,6 +60,10 @@ def test_both_questions_are_answered_for_every_product(project: Project) -> None
     for category, of_category in moves.merge(products, on=["category", "product"]).groupby("category"):
         difference = of_category["elasticity_x"] - of_category["elasticity_y"]
         np.testing.assert_allclose(difference, effects[category, "category_price_index"], atol=1e-9)
+    for category, of_category in products.groupby("category"):
+        later = of_category["elasticity_long_run"] - of_category["elasticity"]
+        lags = sum(effects[category, f"price_lag_{lag}"] for lag in range(1, 5))
+        np.testing.assert_allclose(later, lags, atol=1e-9)
     assert scenarios.drop(columns="flag").notna().all().all()
     assert not np.allclose(scenarios["category_units_change"], scenarios["units_change"])
     flagged = scenarios["flag"].notna()

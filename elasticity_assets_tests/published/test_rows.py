@@ -144,6 +144,8 @@ def test_category_control_and_diagnostics_rows_fit_their_tables() -> None:
     assert category["elasticity"].item() == -2.0
     assert category["dispersion"].item() == 4.0  # median of the finite 3 and 5
     assert category["product_spread"].item() == 0.5
+    assert category["elasticity_later"].item() is None  # there is no lag among the controls
+    assert category["elasticity_long_run_q95"].item() == category["elasticity_q95"].item()
     controls = rows_of.control_rows(posterior())
     assert_fits(controls, tables.CONTROL_EFFECT)
     np.testing.assert_allclose(controls["effect_q95"], 0.3 + 0.1 * norm.ppf(0.95))
@@ -152,6 +154,19 @@ def test_category_control_and_diagnostics_rows_fit_their_tables() -> None:
     assert_fits(diagnostics, tables.FIT_DIAGNOSTICS)
     assert diagnostics["elbo"].item() is None
     assert diagnostics["warnings"].item() == ["careful"]
+
+
+def test_what_lasts_is_the_elasticity_and_the_effects_of_the_lags() -> None:
+    fitted = posterior(2, ("price_lag_1", "display", "price_lag_2"))
+    products = rows_of.product_rows(fitted, RECORD, sales(2), min_periods=8)
+    assert_fits(products, tables.PRODUCT_ELASTICITY)
+    np.testing.assert_allclose(products["elasticity_long_run"], [-0.4, -1.4])
+    np.testing.assert_allclose(products["elasticity_long_run_sd"] ** 2, 0.04 + 2 * 0.01 - 4 * 0.005)
+    category = rows_of.category_row(fitted, RECORD, sales(2))
+    assert category["elasticity_long_run"].item() == pytest.approx(-1.4)
+    assert category["elasticity_long_run_sd"].item() ** 2 == pytest.approx(0.01 + 2 * 0.01 - 4 * 0.1 * 0.01)
+    assert category["elasticity_later"].item() == pytest.approx(0.6)
+    assert category["elasticity_later_sd"].item() ** 2 == pytest.approx(2 * 0.01)
 
 
 def test_poisson_has_no_dispersion() -> None:

@@ -15,13 +15,15 @@ ROOT = Path(__file__).parents[2]
 
 # What users' queries rely on: the names of the published tables and their columns.
 ELASTICITY = "elasticity elasticity_sd elasticity_q05 elasticity_q50 elasticity_q95"
+LONG_RUN = ELASTICITY.replace("elasticity", "elasticity_long_run")
+LATER = ELASTICITY.replace("elasticity", "elasticity_later")
 COLUMNS = {
-    "product_elasticity": f"""category product product_description {ELASTICITY} prob_elastic shrinkage
+    "product_elasticity": f"""category product product_description {ELASTICITY} prob_elastic shrinkage {LONG_RUN}
         n_periods units revenue price_mean price_min price_max log_price_sd price_latest price_latest_at
         units_per_period revenue_per_period flag estimated fit_id fitted_at""",
     "category_move_elasticity": f"category product {ELASTICITY} fit_id",
-    "category_elasticity": f"""category {ELASTICITY} product_spread dispersion n_products n_periods n_obs
-        estimated fit_id fitted_at""",
+    "category_elasticity": f"""category {ELASTICITY} {LONG_RUN} {LATER} product_spread dispersion
+        n_products n_periods n_obs estimated fit_id fitted_at""",
     "global_elasticity": f"""{ELASTICITY} category_spread product_spread dispersion n_categories n_products
         n_periods n_obs fit_id fitted_at""",
     "control_effect": "category control effect effect_sd effect_q05 effect_q95",

@@ -78,16 +78,36 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         two_slopes[f"{name}_q50"] = centre_of
         two_slopes[f"{name}_q95"] = centre_of + 0.33
     elasticity = {c: products[c].iloc[0] for c in products if c.startswith("elasticity")}
+    # What a promotion sells is in part borrowed: 0.4 from the periods after.
+    long_run = {
+        c.replace("elasticity", "elasticity_long_run"): products[c] + 0.4 * (c != "elasticity_sd")
+        for c in elasticity
+    }
+    products = products.assign(**long_run)
+    later = dict(
+        zip(
+            [c.replace("elasticity", "elasticity_later") for c in elasticity],
+            [0.4, 0.1, 0.23, 0.4, 0.57],
+            strict=True,
+        )
+    )
     sizes = keys.groupby("category", sort=False)["product"].count()
     categories = pd.DataFrame({"category": sizes.index, "n_products": sizes.to_numpy()}).assign(
-        **elasticity, product_spread=0.4, dispersion=5.0, n_periods=2, estimated=True, fitted_at=FITTED_AT
+        **elasticity,
+        **{c: values.iloc[0] for c, values in long_run.items()},
+        **later,
+        product_spread=0.4,
+        dispersion=5.0,
+        n_periods=2,
+        estimated=True,
+        fitted_at=FITTED_AT,
     )
     categories = categories.assign(
         n_obs=2 * categories["n_products"], fit_id="fit of " + categories["category"]
     )
     whole = (
         categories.iloc[:1]
-        .drop(columns=["category", "estimated"])
+        .drop(columns=["category", "estimated", *long_run, *later])
         .assign(n_categories=len(sizes), category_spread=0.3)
     )
     diagnostics = categories[["category", "n_products", "n_obs", "fit_id"]].assign(
