@@ -50,7 +50,7 @@ def _elasticity(whose: str, how: str = _RELATIVE) -> tuple[Column, ...]:
     return _summary("elasticity", whose, how)
 
 
-_EARLIER = "NULL where an earlier version made the fit"
+_BEFORE = "NULL in rows that an earlier version wrote"
 
 
 def _long_run(whose: str) -> tuple[Column, ...]:
@@ -59,7 +59,7 @@ def _long_run(whose: str) -> tuple[Column, ...]:
         "elasticity_long_run",
         f"{whose} once a price change has lasted for fit.lags periods",
         "elasticity plus the effects of the periods' prices before, and equal to it in a fit without those",
-        _EARLIER,
+        _BEFORE,
     )
 
 
@@ -68,8 +68,6 @@ _SIZES = (
     Column("n_periods", "BIGINT", "periods", "Periods from which the fit has sales"),
     Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
 )
-
-_BEFORE = "NULL in rows that an earlier version wrote"
 
 PRODUCT_ELASTICITY = Table(
     "product_elasticity",
