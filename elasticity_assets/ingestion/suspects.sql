@@ -314,10 +314,14 @@ CREATE OR REPLACE TEMP TABLE cells_of_suspect_files (file VARCHAR, above DOUBLE,
 -- product's own level is that of the file in the middle, rows counted; its periods with rows of such a file do not count.
 CREATE OR REPLACE TEMP TABLE suspect_files AS
 WITH levels AS (
-    SELECT c.product, r.file_id, avg(ln(r.price)) AS level, count(*) AS n
-    FROM raw_sales AS r
+    SELECT c.product, r.file_id, sum(r.log_price) / sum(r.n) AS level, CAST(sum(r.n) AS BIGINT) AS n
+    FROM (
+        SELECT product, file_id, sum(ln(price)) AS log_price, count(*) AS n
+        FROM raw_sales
+        WHERE reason IS NULL
+        GROUP BY product, file_id
+    ) AS r
     JOIN product_codes AS c ON c.spelling = r.product
-    WHERE r.reason IS NULL
     GROUP BY c.product, r.file_id
 ), shared AS (
     SELECT

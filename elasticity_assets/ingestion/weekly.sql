@@ -359,35 +359,26 @@ LIMIT 1
 
 -- name: weekly_contract
 -- What weekly_sales must never hold: each fault with how many rows have it, and one of them. No row is no fault.
-WITH faults AS (
-    SELECT 'a blank category' AS fault, category, product, period_start
+WITH faulty AS (
+    SELECT *
     FROM weekly_sales
-    WHERE coalesce(trim(category), '') = ''
-    UNION ALL
-    SELECT 'a blank product', category, product, period_start
-    FROM weekly_sales
-    WHERE coalesce(trim(product), '') = ''
-    UNION ALL
-    SELECT 'no period', category, product, period_start
-    FROM weekly_sales
-    WHERE period_start IS NULL
-    UNION ALL
-    SELECT 'a period in the future', category, product, period_start
-    FROM weekly_sales
-    WHERE period_start > $today
+    WHERE coalesce(trim(category), '') = '' OR coalesce(trim(product), '') = ''
+        OR (period_start <= $today AND units >= 0 AND isfinite(units) AND price > 0 AND isfinite(price)) IS NOT TRUE
+), faults AS (
+    SELECT unnest([
+        CASE WHEN coalesce(trim(category), '') = '' THEN 'a blank category' END,
+        CASE WHEN coalesce(trim(product), '') = '' THEN 'a blank product' END,
+        CASE WHEN period_start IS NULL THEN 'no period' END,
+        CASE WHEN period_start > $today THEN 'a period in the future' END,
+        CASE WHEN (units >= 0 AND isfinite(units)) IS NOT TRUE THEN 'units that are negative or no number' END,
+        CASE WHEN (price > 0 AND isfinite(price)) IS NOT TRUE THEN 'a price that is not positive or no number' END
+    ]) AS fault, category, product, period_start
+    FROM faulty
     UNION ALL
     SELECT 'a product-period twice', category, product, period_start
     FROM weekly_sales
     GROUP BY category, product, period_start
     HAVING count(*) > 1
-    UNION ALL
-    SELECT 'units that are negative or no number', category, product, period_start
-    FROM weekly_sales
-    WHERE (units >= 0 AND isfinite(units)) IS NOT TRUE
-    UNION ALL
-    SELECT 'a price that is not positive or no number', category, product, period_start
-    FROM weekly_sales
-    WHERE (price > 0 AND isfinite(price)) IS NOT TRUE
 )
 
 SELECT
@@ -395,6 +386,7 @@ SELECT
     count(*) AS n_rows,
     format('{}, {}, {}', min(category), min(product), min(period_start)) AS example
 FROM faults
+WHERE fault IS NOT NULL
 GROUP BY fault
 ORDER BY fault
 

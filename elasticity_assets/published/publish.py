@@ -21,7 +21,7 @@ from elasticity_assets.published.integrity import write_ahead_log
 from elasticity_assets.published.price_scenarios import select_scenarios
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.settings import database_name
-from elasticity_assets.warehouse.file import STORAGE_VERSION, Say, Warehouse
+from elasticity_assets.warehouse.file import Say, Warehouse
 from elasticity_assets.warehouse.kept import DamagedCopyError, archive, file_hash, refit_numbers
 from elasticity_assets.warehouse.sales_tables import PRODUCTS, weekly_sales
 from elasticity_assets.warehouse.schema import (
@@ -50,6 +50,10 @@ from elasticity_assets.words import in_one_line, latest_today
 
 PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax", "numpy", "scipy")
 """Packages whose versions `refits` names, beside Python's."""
+
+STORAGE_VERSION = "v1.2.0"
+"""The published file's format: clients from DuckDB 1.2 on read it."""
+
 WRITTEN_BY_CATEGORY = (
     PRODUCT_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elasticity_assets.warehouse.file import Warehouse
+from elasticity_assets.warehouse.sql import statement
 from elasticity_assets_tests.support.sales_files import REPOSITORY, ingest, sales_settings, write_lines
 
 ONLINE_RETAIL = REPOSITORY.parent / "shared" / "data" / "online_retail.parquet"
@@ -147,3 +149,32 @@ def test_rows_that_cannot_be_used_are_counted_with_an_example(connection, tmp_pa
     assert (found.rows, found.of_rows, found.units, found.of_units) == (1, 6, 12.0, 40.0)
     assert found.share == 0.3
     assert found.example.startswith(f"{path}, line 6: price unreadable: ")
+
+
+def test_each_fault_that_weekly_sales_may_have_is_counted_and_shown() -> None:
+    rows = [
+        "('c', 'p', DATE '2024-01-01', '1', '1')",
+        "(' ', 'p', DATE '2024-01-08', '1', '1')",
+        "('c', NULL, DATE '2024-01-08', '1', '1')",
+        "('c', 'p', NULL, '1', '1')",
+        "('c', 'p', DATE '2024-01-15', '1', '1')",
+        "('c', 'p', DATE '2024-01-01', '-1', 'nan')",
+        "('c', 'q', DATE '2024-01-01', 'inf', '0')",
+    ]
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""CREATE TABLE weekly_sales AS
+            SELECT category, product, period_start, units::DOUBLE AS units, price::DOUBLE AS price
+            FROM (VALUES {", ".join(rows)}) AS t (category, product, period_start, units, price)"""
+        )
+        found = connection.execute(statement("weekly_contract"), {"today": date(2024, 1, 14)}).fetchall()
+    assert [(fault, n) for fault, n, _ in found] == [
+        ("a blank category", 1),
+        ("a blank product", 1),
+        ("a period in the future", 1),
+        ("a price that is not positive or no number", 2),
+        ("a product-period twice", 1),
+        ("no period", 1),
+        ("units that are negative or no number", 2),
+    ]
+    assert found[4][2] == "c, p, 2024-01-01"

@@ -59,7 +59,7 @@ def holder(warehouse_file: Warehouse):
         process.join()
 
 
-def test_a_new_file_has_the_tables_and_a_storage_format_that_older_clients_read(
+def test_a_new_file_has_the_tables_and_the_storage_format_that_texts_are_written_fastest_in(
     warehouse_file: Warehouse,
 ) -> None:
     with warehouse_file.read() as connection:
@@ -67,7 +67,7 @@ def test_a_new_file_has_the_tables_and_a_storage_format_that_older_clients_read(
         assert {"sales_files", "raw_sales", "rejected_sales", "weekly_sales", "products"} <= tables
         assert connection.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
         tags = connection.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchone()[0]
-        assert tags["storage_version"].startswith("v1.2.0")
+        assert tags["storage_version"].startswith("v1.3.0")
 
 
 def test_reading_does_not_write(warehouse: Warehouse) -> None:
