@@ -1,6 +1,6 @@
 """Do intervals hold the true elasticity where demand departs from the simplest: one departure at a time.
 
-    python benchmarks/truth.py --sets 6 [--seed 100] [--departures base season_promoted]
+    python benchmarks/truth.py --sets 6 [--seed 100] [--without slow_demand] [--departures base season_promoted]
 
 Simulated categories of 40 products and 104 weeks, through the pipeline's own path from sales to posterior. Of each
 departure: coverage of 90% intervals, bias (above 0 is too inelastic), root mean square error against the true
@@ -20,7 +20,7 @@ from elasticity_assets.inference import engines
 from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
-from elasticity_assets.inference.priors import DEFAULT, Priors
+from elasticity_assets.inference.priors import DEFAULT, Priors, SlowDemand
 from elasticity_assets.inference.simulate import FIRST_PERIOD, simulated_prices
 from elasticity_assets.inference.summaries import product_summary
 
@@ -297,11 +297,15 @@ def main() -> None:
     )
     parser.add_argument("--sets", type=int, default=6, help="data sets a departure")
     parser.add_argument("--seed", type=int, default=100, help="of the first set")
+    parser.add_argument(
+        "--without", nargs="+", choices=("slow_demand",), default=[], help="parts of the model"
+    )
     parser.add_argument("--departures", nargs="+", choices=DEPARTURES, default=list(DEPARTURES))
     arguments = parser.parse_args()
+    priors = replace(DEFAULT, slow_demand=None if "slow_demand" in arguments.without else SlowDemand())
     seeds = range(arguments.seed, arguments.seed + arguments.sets)
     for number, departure in enumerate(arguments.departures):
-        row = pd.DataFrame({departure: measure(departure, seeds, DEFAULT)}).T
+        row = pd.DataFrame({departure: measure(departure, seeds, priors)}).T
         print(row.round(2).to_string(header=number == 0, col_space=8), flush=True)
 
 

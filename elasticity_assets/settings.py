@@ -321,9 +321,18 @@ class FitSettings(Strict):
     lags: int = Field(default=4, ge=0, le=26)
     robust: bool = True
     serial_correlation: bool = True
+    slow_demand: bool = True
     svi: SviOptions = SviOptions()
     natural_gradient: NaturalGradientOptions = NaturalGradientOptions()
     nuts: NutsOptions = NutsOptions()
+
+    @model_validator(mode="after")
+    def _svi_has_no_slow_demand(self) -> "FitSettings":
+        if self.engine == "svi" and self.slow_demand and "slow_demand" in self.model_fields_set:
+            raise ValueError(
+                "slow_demand is not for the engine svi; set slow_demand: false, or engine: natural_gradient"
+            )
+        return self
 
 
 _CRON_FIELDS = ((0, 59), (0, 23), (1, 28), (1, 12), (0, 6))  # minute, hour, day, month, weekday

@@ -179,6 +179,10 @@ MISTAKES = {
         "sales.controls: the control 'Price_lag_1' of the files has the name of one that fit.lags adds",
     ),
     "a year of lags": (changed("fit.lags", 52), "fit.lags: Input should be less than or equal to 26"),
+    "slow demand with svi": (
+        {**MINIMAL, "fit": {"engine": "svi", "slow_demand": True}},
+        "fit: slow_demand is not for the engine svi; set slow_demand: false, or engine: natural_gradient",
+    ),
     "unknown protocol": (
         changed("arrays", "s4://bucket/arrays"),
         "arrays: 's4' is no protocol that fsspec knows; give a folder, or a URL such as s3://bucket/folder",

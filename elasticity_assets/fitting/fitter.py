@@ -14,7 +14,7 @@ from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.options import ARTICLE, FitOptions, Likelihood
 from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
-from elasticity_assets.inference.priors import PRESETS, Priors
+from elasticity_assets.inference.priors import PRESETS, Priors, SlowDemand
 from elasticity_assets.settings import RaySettings, Settings
 
 if TYPE_CHECKING:  # they import jax
@@ -114,7 +114,9 @@ class Fitter:
             nuts=fit.nuts,
         )
         candidates = LIKELIHOODS if fit.likelihood == "auto" else ()
-        return cls(options, PRESETS[fit.preset], candidates, cache, cluster)
+        drifts = fit.slow_demand and fit.engine != "svi"
+        priors = dataclasses.replace(PRESETS[fit.preset], slow_demand=SlowDemand() if drifts else None)
+        return cls(options, priors, candidates, cache, cluster)
 
     @property
     def by_natural_gradient(self) -> bool:

@@ -51,7 +51,7 @@ def is_fitted_to(posterior: CategoryPosterior, panel: Panel) -> bool:
 def demand_curve(
     panel: Panel, posterior: CategoryPosterior, number: int, *, centred_price: bool
 ) -> DemandCurve:
-    """Work out one product's demand curve at its usual level, in a period of average effects.
+    """Work out one product's demand curve at its usual level, in a period of average effects and slow demand.
 
     The curves turn about the product's mean log price, where its level is known best.
 
@@ -71,6 +71,8 @@ def demand_curve(
     effect = posterior.period_effect[seen] + panel.controls[number, seen].astype(np.float64) @ (
         posterior.weight @ posterior.control_mean
     )
+    if posterior.slow_demand.size:
+        effect = effect + posterior.slow_demand[number, seen]
     average = float(effect.mean()) if len(seen) else 0.0
     weight, mean, var = (
         posterior.weight,

@@ -6,8 +6,9 @@ are wholly non-centred: few data say much about them, and a category near Poisso
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from numpyro.handlers import reparam
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.reparam import LocScaleReparam
+from scipy.special import expit
 
 from elasticity_assets.inference.density.model import Model, Sales, places, stack_panels
 from elasticity_assets.inference.density.start import resume_from, starting_values
@@ -47,6 +49,10 @@ class Draws:
     period_effect : array, shape (chains, samples, T)
     divergences : int
         Transitions that left the region where the integrator is right.
+    slow_demand, slow_demand_sd : arrays, shapes (n, T) and (n,)
+        Means of u_it and sigma_i; shapes (0, 0) and (0,) where the model has none.
+    slow_demand_persistence, slow_demand_centre, slow_demand_spread : float
+        Means of phi, mu_u and s_u.
     """
 
     elasticity: np.ndarray
@@ -62,6 +68,11 @@ class Draws:
     dispersion: np.ndarray
     period_effect: np.ndarray
     divergences: int
+    slow_demand: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    slow_demand_sd: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    slow_demand_persistence: float = 0.0
+    slow_demand_centre: float = 0.0
+    slow_demand_spread: float = 0.0
 
     def effective_sample_size(self) -> np.ndarray:
         """Of each product's elasticity, of beta_c and, where learned, of tau; shape (n + 2,) or (n + 1,)."""
@@ -198,7 +209,7 @@ class _Effect:
 
 
 def _effects(priors: Priors, mean: dict[str, np.ndarray], sd: dict[str, np.ndarray]) -> dict[str, _Effect]:
-    """Centre each by the share that its own data have in its precision, 1 - Var(posterior)/Var(prior); log r not."""
+    """Centre each by the share that its own data have in its precision, 1 - Var(posterior)/Var(prior); logs not."""
 
     def known_or(name: str, prior: object) -> float:
         return prior.value if isinstance(prior, Fixed) else float(np.exp(mean[name][0]))
@@ -211,9 +222,11 @@ def _effects(priors: Priors, mean: dict[str, np.ndarray], sd: dict[str, np.ndarr
     }
     if "log_r" in mean:
         of["log_r"] = (mean["mu_r"][0], known_or("s_r", priors.log_dispersion_spread))
+    if priors.slow_demand is not None:
+        of["log_sigma_u"] = (mean["mu_u"][0], known_or("s_u", priors.slow_demand.log_sd_spread))
 
     def centred(name: str, scale: float) -> np.ndarray:
-        share = np.zeros_like(sd[name]) if name == "log_r" else 1.0 - (sd[name] / scale) ** 2
+        share = np.zeros_like(sd[name]) if name in ("log_r", "log_sigma_u") else 1.0 - (sd[name] / scale) ** 2
         return np.clip(share, 0.0, 1.0).astype(mean[name].dtype)
 
     return {
@@ -275,7 +288,24 @@ def _draws(
         else np.full((*shape, len(rows)), np.inf),
         period_effect=drawn["gamma"][:, :, 0, columns],
         divergences=divergences,
+        **_slow_demand(drawn, priors, rows, columns),
     )
+
+
+def _slow_demand(
+    drawn: dict[str, np.ndarray], priors: Priors, rows: np.ndarray, columns: np.ndarray
+) -> dict[str, Any]:
+    if priors.slow_demand is None:
+        return {}
+    spread = priors.slow_demand.log_sd_spread
+    known = spread.value if isinstance(spread, Fixed) else 0.0
+    return {
+        "slow_demand": drawn["slow_demand"].mean(axis=(0, 1))[np.ix_(rows, columns)].astype(np.float32),
+        "slow_demand_sd": np.exp(drawn["log_sigma_u"].mean(axis=(0, 1))[rows].astype(np.float64)),
+        "slow_demand_persistence": float(expit(drawn["logit_phi"]).mean()),
+        "slow_demand_centre": float(drawn["mu_u"].mean()),
+        "slow_demand_spread": float(drawn["s_u"].mean()) if "s_u" in drawn else known,
+    }
 
 
 def _warnings(draws: Draws) -> tuple[str, ...]:
@@ -347,4 +377,9 @@ def _posterior(panel: Panel, priors: Priors, draws: Draws, diagnostics: FitDiagn
         log_dispersion_spread=float(draws.log_dispersion_spread.mean()),
         trace=np.zeros(0),
         diagnostics=diagnostics,
+        slow_demand=draws.slow_demand,
+        slow_demand_sd=draws.slow_demand_sd,
+        slow_demand_persistence=draws.slow_demand_persistence,
+        slow_demand_centre=draws.slow_demand_centre,
+        slow_demand_spread=draws.slow_demand_spread,
     )

@@ -101,6 +101,12 @@ class CategoryPosterior:
     trace : float array, shape (iterations kept,)
         The ELBO while fitting, once there is one; empty for NUTS.
     diagnostics : FitDiagnostics
+    slow_demand : float32 array, shape (n, T)
+        Posterior mean of u_it; shape (0, 0) where the model has none.
+    slow_demand_sd : float array, shape (n,)
+        Point estimates of sigma_i; shape (0,) where the model has none.
+    slow_demand_persistence, slow_demand_centre, slow_demand_spread : float
+        Point estimates of phi, mu_u and s_u.
     serial_correlation_factor : float
         By which neighbouring periods' correlation widened the variances; 1 where it was not looked at.
     discounted : int array, shape (m, 2)
@@ -137,6 +143,11 @@ class CategoryPosterior:
     log_dispersion_spread: float
     trace: np.ndarray
     diagnostics: FitDiagnostics
+    slow_demand: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    slow_demand_sd: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    slow_demand_persistence: float = 0.0
+    slow_demand_centre: float = 0.0
+    slow_demand_spread: float = 0.0
     serial_correlation_factor: float = 1.0
     discounted: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     discounted_share: np.ndarray = field(default_factory=lambda: np.zeros(0))

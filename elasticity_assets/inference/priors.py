@@ -18,6 +18,27 @@ class Fixed:
 
 
 @dataclass(frozen=True)
+class SlowDemand:
+    """Prior of products' slow demand, an AR(1) over the periods.
+
+    Attributes
+    ----------
+    log_sd_mean, log_sd_sd : float
+        mu_u ~ N(., .), mean of log sigma_i; -1.6 is an sd of 0.2.
+    log_sd_spread : HalfNormal or Fixed
+        s_u, sd of log sigma_i around mu_u.
+    logit_persistence_mean, logit_persistence_sd : float
+        Of logit phi, the correlation of neighbouring periods; 1.4 is 0.8.
+    """
+
+    log_sd_mean: float = -1.6
+    log_sd_sd: float = 1.0
+    log_sd_spread: HalfNormal | Fixed = HalfNormal(0.5)
+    logit_persistence_mean: float = 1.4
+    logit_persistence_sd: float = 1.0
+
+
+@dataclass(frozen=True)
 class Priors:
     """Every prior of the model, in its own notation (`docs/model.md`).
 
@@ -45,6 +66,8 @@ class Priors:
         s_r, sd of log r_i around mu_r.
     centred_price : bool
         Whether log price is centred by product.
+    slow_demand : SlowDemand or None
+        None where products' demand does not drift.
     """
 
     global_mean: float = -2.0
@@ -60,6 +83,7 @@ class Priors:
     log_dispersion_sd: float = 2.0
     log_dispersion_spread: HalfNormal | Fixed = HalfNormal(1.0)
     centred_price: bool = True
+    slow_demand: SlowDemand | None = None
 
     @property
     def category_mean(self) -> float:

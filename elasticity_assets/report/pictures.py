@@ -23,10 +23,10 @@ SHRINKAGE = (
 DEMAND = (
     "Line: units a period that the model expects at each price, at the product's usual level and average period "
     "and control effects; band: where its 90% credible interval of the elasticity puts them. Points: the observed "
-    "periods, units adjusted for the effects of their period and controls; red crosses count less in the fit, "
-    "since their units are outlying; a triangle at the top edge lies beyond it. First the product whose elasticity "
-    "is known best, then the one known least. Bad signs: points that bend away from the line at one end of the "
-    "prices, or few prices that carry the whole slope."
+    "periods, units adjusted for the effects of their period and controls and for slow demand; red crosses count "
+    "less in the fit, since their units are outlying; a triangle at the top edge lies beyond it. First the product "
+    "whose elasticity is known best, then the one known least. Bad signs: points that bend away from the line at one "
+    "end of the prices, or few prices that carry the whole slope."
 )
 TRUNCATED = (
     " The files drop periods without a sale: where a product sells less than a few units a period, the points lie "

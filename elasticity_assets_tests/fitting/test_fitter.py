@@ -11,6 +11,7 @@ from elasticity_assets.fitting.stored_fits import new_record, pack_panel, panel_
 from elasticity_assets.inference import engines, options, priors
 from elasticity_assets.inference.natural_gradient import two_slopes as two_slopes_engine
 from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.priors import SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets_tests.published.test_rows import posterior, two_slopes
 from elasticity_assets_tests.support.projects import make_project
@@ -46,6 +47,12 @@ def test_the_article_preset_overrides_the_other_settings(tmp_path: Path) -> None
     fit = fitter(tmp_path, preset="article", engine="nuts", likelihood="auto")
     assert fit.priors == priors.ARTICLE
     assert fit.options == options.ARTICLE
+
+
+def test_products_have_a_slow_demand_but_for_svi_and_where_the_settings_say_none(tmp_path: Path) -> None:
+    choices = {"engine": "nuts"}, {"engine": "svi"}, {"slow_demand": False}, {"preset": "article"}
+    found = [fitter(tmp_path, **choice).priors.slow_demand for choice in choices]
+    assert found == [SlowDemand(), None, None, None]
 
 
 @pytest.mark.parametrize("engine", ["natural_gradient", "svi"])
@@ -89,7 +96,7 @@ def test_auto_takes_the_likelihood_that_predicts_held_out_sales_better(tmp_path:
     simulation = Simulation(
         products=12, weeks=40, categories=1, likelihood=truth, level_mean=3.0, log_dispersion_mean=1.0
     )
-    (panel,), _ = simulated_panels(simulation)
+    (panel,), _ = simulated_panels(simulation, seed=1)
     found = fitter(tmp_path, likelihood="auto").fit(panel)
     assert found.diagnostics.likelihood == truth
 

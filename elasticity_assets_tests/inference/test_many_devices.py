@@ -24,6 +24,7 @@ ENGINES_PROGRAMS = ("natural_gradient, run", "natural_gradient, covariance", "sv
 # 9e-4 was seen.
 ALLOWED = {
     "natural_gradient": {"mean": 1e-3, "ratio": 1e-3, "elbo": 0.02},
+    "natural_gradient, slow demand": {"mean": 2e-3, "ratio": 2e-3, "elbo": 0.05, "iterations": 2},
     "svi": {"mean": 5e-3, "ratio": 5e-3, "elbo": 0.02},
     "svi, mini-batches": {"mean": 1e-3, "ratio": 1e-3, "elbo": 0.02},
 }
@@ -48,7 +49,7 @@ def finish(running: subprocess.Popen[str]) -> None:
 
 def assert_same(found: dict[str, np.ndarray], reference: dict[str, np.ndarray], case: str) -> None:
     allowed = ALLOWED[case]
-    assert found["iterations"] == reference["iterations"]
+    assert abs(found["iterations"] - reference["iterations"]) <= allowed.get("iterations", 0)
     assert np.abs((found["mean"] - reference["mean"]) / reference["sd"]).max() < allowed["mean"]
     np.testing.assert_allclose(found["sd"], reference["sd"], rtol=allowed["ratio"])
     np.testing.assert_allclose(found["tau"], reference["tau"], rtol=allowed["ratio"])
@@ -162,12 +163,12 @@ def test_only_sums_of_the_shared_size_cross_devices(name: str, written: Callable
     assert "all-reduce" in sizes  # the devices do work together
     assert max(map(max, sizes.values())) <= shared**2, sizes
     if name.startswith("natural_gradient"):
-        # Whether variances are known, once; the shared precision; a sum a slope of steps and of each device's longest:
-        # no two of them could be under way at once, and meet another process's in another order.
+        # Whether variances are known, once; the shared precision; a sum a slope of steps, eight of slow demand, and of
+        # each device's longest: no two of them could be under way at once, and meet another process's in another order.
         assert list(sizes) == ["all-reduce"]
         *once, sums, precision = sorted(sizes["all-reduce"])
         assert once == ([1] if name.endswith("run") else [])
-        assert sums <= 4 * 2
+        assert sums <= 4 * 2 + 8
         assert precision == shared**2
 
 

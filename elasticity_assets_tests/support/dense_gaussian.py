@@ -19,17 +19,18 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 @dataclass(frozen=True)
 class DenseGaussian:
-    """Moments of (beta_c, delta_c, alpha, gamma, beta_1, delta_1, beta_2, ...), and the ELBO."""
+    """Moments of (beta_c, delta_c, alpha, gamma, beta_1, delta_1, beta_2, ..., slow demand), and the ELBO."""
 
     mean: np.ndarray
     cov: np.ndarray
     elbo: float
     n_controls: int
     n_periods: int
+    n_products: int
 
     def beta(self) -> np.ndarray:
         """Places of the products' elasticities."""
-        return np.arange(2 + self.n_controls + self.n_periods, len(self.mean), 2)
+        return 2 + self.n_controls + self.n_periods + 2 * np.arange(self.n_products)
 
     def alpha(self) -> np.ndarray:
         """Places of the controls' effects."""
@@ -55,36 +56,47 @@ def log_likelihood(likelihood: str, truncated: bool, units: np.ndarray, r: np.nd
 def dense_gaussian(
     panel: Panel, priors: Priors, likelihood: str, r: np.ndarray | None = None, passes: int = 200
 ) -> DenseGaussian:
-    """Fit at fixed scales; `r`, shape (n,), is the dispersion."""
+    """Fit at fixed scales; `r`, shape (n,), is the dispersion. Slow demand, if any, is as its priors' centres say."""
     n, T, K = panel.n_products, panel.n_periods, len(panel.control)
     S = 2 + K + T
+    slow = priors.slow_demand
+    size = S + 2 * n + (n * T if slow else 0)
     tau, sigma_delta, sigma_gamma = map(
         _value, (priors.product_spread, priors.level_spread, priors.period_spread)
     )
-    prior_mean = np.zeros(S + 2 * n)
+    prior_mean = np.zeros(size)
     prior_mean[[0, 1]] = priors.category_mean, priors.level_mean
     variances = [priors.category_var, max(priors.level_sd, 1e-5) ** 2, *[priors.control_sd**2] * K]
-    precision = np.diag(1.0 / np.array(variances + [sigma_gamma**2] * T + [np.inf] * 2 * n))
+    precision = np.diag(1.0 / np.array(variances + [sigma_gamma**2] * T + [np.inf] * (size - S)))
     for i in range(n):
         for a, sd in enumerate((tau, sigma_delta)):
             prior_mean[S + 2 * i + a] = prior_mean[a]
-            contrast = np.zeros(S + 2 * n)
+            contrast = np.zeros(size)
             contrast[[a, S + 2 * i + a]] = -1.0, 1.0
             precision += np.outer(contrast, contrast) / sd**2
+    if slow:
+        persistence = 1.0 / (1.0 + np.exp(-slow.logit_persistence_mean))
+        lag = np.abs(np.subtract.outer(np.arange(T), np.arange(T)))
+        own = np.linalg.inv(np.exp(2.0 * slow.log_sd_mean) * persistence**lag)
+        for i in range(n):
+            places = S + 2 * n + i * T + np.arange(T)
+            precision[np.ix_(places, places)] += own
     x = panel.centred_log_price().astype(np.float64) if priors.centred_price else panel.log_price
     product, period = np.nonzero(panel.observed)
-    X = np.zeros((len(product), S + 2 * n))
+    X = np.zeros((len(product), size))
     cell = np.arange(len(product))
     X[:, 2 : 2 + K] = panel.controls[product, period]
     X[cell, 2 + K + period] = 1.0
     X[cell, S + 2 * product] = x[product, period]
     X[cell, S + 2 * product + 1] = 1.0
+    if slow:
+        X[cell, S + 2 * n + product * T + period] = 1.0
     units = panel.units[product, period].astype(np.float64)
     value = log_likelihood(likelihood, panel.zero_truncated, units, None if r is None else r[product])
 
     mean, cov = prior_mean.copy(), np.zeros_like(precision)
     sold = np.array([units[product == i].mean() for i in range(n)]) + 0.1
-    mean[S + 1 :: 2] = np.log(sold) - mean[S::2] * np.array(
+    mean[S + 1 : S + 2 * n : 2] = np.log(sold) - mean[S : S + 2 * n : 2] * np.array(
         [x[i][panel.observed[i]].mean() for i in range(n)]
     )
     step_size = 1e-3
@@ -107,7 +119,7 @@ def dense_gaussian(
     away = mean - prior_mean
     log_det = np.linalg.slogdet(precision)[1] + np.linalg.slogdet(cov)[1]
     elbo = (middle @ _WEIGHTS).sum() - 0.5 * (away @ precision @ away + np.trace(precision @ cov))
-    return DenseGaussian(mean, cov, elbo + 0.5 * (log_det + len(mean)), K, T)
+    return DenseGaussian(mean, cov, elbo + 0.5 * (log_det + len(mean)), K, T, n)
 
 
 def _value(scale: HalfNormal | Fixed) -> float:

@@ -12,6 +12,7 @@ that the engine runs on the devices, and of programs that do what the engines' m
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -28,7 +29,7 @@ from elasticity_assets.inference.natural_gradient import blocks, engine
 from elasticity_assets.inference.options import NaturalGradientOptions, SviOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
-from elasticity_assets.inference.priors import DEFAULT
+from elasticity_assets.inference.priors import DEFAULT, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets.inference.svi import optimize
 
@@ -43,6 +44,12 @@ FEW_STEPS = SviOptions(max_steps=200, num_particles=1, batch_products=32)
 CASES: dict[str, Callable[[Panel], CategoryPosterior]] = {
     "natural_gradient": lambda panel: natural_gradient.fit(
         panel, DEFAULT, "negative_binomial", NaturalGradientOptions()
+    ),
+    "natural_gradient, slow demand": lambda panel: natural_gradient.fit(
+        panel,
+        replace(DEFAULT, slow_demand=SlowDemand()),
+        "negative_binomial",
+        NaturalGradientOptions(grid_points=1),
     ),
     "svi": lambda panel: svi.fit(panel, DEFAULT, "poisson", EXACT),
     "svi, mini-batches": lambda panel: svi.fit(panel, DEFAULT, "poisson", FEW_STEPS),

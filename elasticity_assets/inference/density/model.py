@@ -22,10 +22,10 @@ from elasticity_assets.inference.density import likelihood as density
 from elasticity_assets.inference.devices import AXIS
 from elasticity_assets.inference.options import Likelihood
 from elasticity_assets.inference.panel import Panel, padded_size
-from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
+from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors, SlowDemand
 
 PRODUCT_SITES = ("beta", "delta", "log_r")  # one value a row
-SCALE_SITES = ("tau", "tau_c", "sigma_delta", "sigma_gamma", "s_r")  # positive
+SCALE_SITES = ("tau", "tau_c", "sigma_delta", "sigma_gamma", "s_r", "s_u")  # positive
 
 Array = Any  # of jax or NumPy
 
@@ -121,7 +121,8 @@ class Model:
             log_r = jnp.zeros_like(beta)
             if self.likelihood == "negative_binomial":
                 log_r = numpyro.sample("log_r", _normal(of_rows(sales, mu_r), of_rows(sales, s_r), real))
-            numpyro.factor("units", self.log_likelihood(sales, beta, delta, log_r, gamma, alpha))
+            slow = None if priors.slow_demand is None else _slow_demand(priors.slow_demand, sales, real)
+            numpyro.factor("units", self.log_likelihood(sales, beta, delta, log_r, gamma, alpha, slow))
 
     def log_likelihood(
         self,
@@ -131,6 +132,7 @@ class Model:
         log_r: jax.Array,
         gamma: jax.Array,
         alpha: jax.Array,
+        slow: jax.Array | None = None,
     ) -> jax.Array:
         """Log likelihood of all cells by their weights, a scalar.
 
@@ -142,14 +144,18 @@ class Model:
         beta, delta, log_r : arrays, shape (N,)
         gamma : array, shape (C, W)
         alpha : array, shape (C, K)
+        slow : array, shape (N, W), optional
+            Slow demand.
         """
 
         def of_cells(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
-            beta, delta, log_r = rows
-            cells = self._cell(sales, linear_predictor(sales, beta, delta, *shared), log_r)
+            beta, delta, log_r, *slow = rows
+            eta = sum(slow, linear_predictor(sales, beta, delta, *shared))
+            cells = self._cell(sales, eta, log_r)
             return jnp.sum(jnp.where(sales.weight > 0, sales.weight * cells, 0.0))
 
-        return self._sum(of_cells, sales, (beta, delta, log_r), (gamma, alpha))
+        rows = (beta, delta, log_r) if slow is None else (beta, delta, log_r, slow)
+        return self._sum(of_cells, sales, rows, (gamma, alpha))
 
     def expected_poisson(
         self, sales: Sales, mean: tuple[jax.Array, ...], var: tuple[jax.Array, ...]
@@ -206,12 +212,32 @@ class Model:
         if self.likelihood == "negative_binomial":
             names += ["mu_r", "log_r"]
             scales["s_r"] = priors.log_dispersion_spread
+        if priors.slow_demand is not None:
+            names += ["mu_u", "logit_phi", "log_sigma_u", "innovation"]
+            scales["s_u"] = priors.slow_demand.log_sd_spread
         if self.joint:
             names += ["beta_g"]
             scales["tau_c"] = priors.category_spread
         return tuple(
             sorted(names + [name for name, prior in scales.items() if isinstance(prior, HalfNormal)])
         )
+
+
+def _slow_demand(prior: SlowDemand, sales: Sales, real: jax.Array) -> jax.Array:
+    """Sample slow demand, an AR(1) a row, from independent innovations, shape (N, W)."""
+    C, W = sales.period.shape
+    mu_u = numpyro.sample("mu_u", dist.Normal(prior.log_sd_mean, prior.log_sd_sd).expand([C]).to_event())
+    s_u = _scale("s_u", prior.log_sd_spread, C)
+    logit = dist.Normal(prior.logit_persistence_mean, prior.logit_persistence_sd)
+    phi = jax.nn.sigmoid(numpyro.sample("logit_phi", logit.expand([C]).to_event()))[:, None, None]
+    log_sigma = numpyro.sample("log_sigma_u", _normal(of_rows(sales, mu_u), of_rows(sales, s_u), real))
+    # No period lies outside a category's own but at the end, or where others have more: those change nothing.
+    innovation = numpyro.sample("innovation", dist.Normal().expand(sales.units.shape).to_event())
+    lag = jnp.arange(W) - jnp.arange(W)[:, None]
+    scale = jnp.where(jnp.arange(W)[:, None] == 0, 1.0, jnp.sqrt(1.0 - phi**2))
+    filters = jnp.where(lag >= 0, phi ** jnp.maximum(lag, 0), 0.0) * scale
+    value = jnp.einsum("nc,ns,cst->nt", sales.member, innovation, filters, precision="highest")
+    return numpyro.deterministic("slow_demand", jnp.exp(log_sigma)[:, None] * value)
 
 
 def linear_predictor(

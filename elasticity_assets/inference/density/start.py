@@ -9,7 +9,7 @@ import numpy as np
 from elasticity_assets.inference.density.model import Model, Sales, linear_predictor, of_rows
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.priors import Fixed, HalfNormal
+from elasticity_assets.inference.priors import Fixed, HalfNormal, SlowDemand
 
 _SWEEPS = 12
 
@@ -74,11 +74,26 @@ def starting_values(model: Model, sales: Sales) -> tuple[dict[str, jax.Array], d
             jnp.where(real, priors.log_dispersion_mean, 0.0),
             jnp.where(real, (0.25 * sales.weight.sum(axis=1) + 4.0) ** -0.5, 1.0),
         ),
+        **_slow_demand(priors.slow_demand, sales),
         "beta_g": (beta_c.mean(), jnp.asarray(0.5)),
         "tau_c": (jnp.log(0.5 * _size(priors.category_spread)), jnp.asarray(0.5)),
     }
     names = model.latent_sites(K)
     return {name: both[name][0] for name in names}, {name: both[name][1] for name in names}
+
+
+def _slow_demand(prior: SlowDemand | None, sales: Sales) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """Start without any, but for its sds."""
+    if prior is None:
+        return {}
+    C, real = len(sales.period), sales.member.sum(axis=1) > 0
+    return {
+        "mu_u": (jnp.full(C, prior.log_sd_mean), jnp.full(C, 0.3)),
+        "s_u": (jnp.full(C, jnp.log(0.7 * _size(prior.log_sd_spread))), jnp.full(C, 0.3)),
+        "logit_phi": (jnp.full(C, prior.logit_persistence_mean), jnp.full(C, 0.3)),
+        "log_sigma_u": (jnp.where(real, prior.log_sd_mean, 0.0), jnp.where(real, 0.3, 1.0)),
+        "innovation": (jnp.zeros(sales.units.shape), jnp.full(sales.units.shape, 0.3)),
+    }
 
 
 def _flat_prices(model: Model, sales: Sales) -> _Effects:
@@ -197,6 +212,12 @@ def resume_from(
         put("mu_r", 0, posterior.log_dispersion_mean)
         put("s_r", 0, np.log(posterior.log_dispersion_spread))
     _, now, then = np.intersect1d(panel.product, posterior.product, return_indices=True)
+    if posterior.slow_demand.size:
+        persistence = posterior.slow_demand_persistence
+        put("mu_u", 0, posterior.slow_demand_centre)
+        put("s_u", 0, np.log(max(posterior.slow_demand_spread, 1e-3)))
+        put("logit_phi", 0, np.log(persistence / (1.0 - persistence)))
+        put("log_sigma_u", rows[now], np.log(posterior.slow_demand_sd[then]))
     put(
         "beta",
         rows[now],

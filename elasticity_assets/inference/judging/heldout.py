@@ -1,6 +1,7 @@
 """Held-out evaluation: how well the model predicts cells it has not seen, beside simple rivals on the same cells.
 
-Every observed cell is left out once, in random folds, and the last periods once more, as a forecast. All fits are
+Every observed cell is left out once, in random folds of blocks of a product's neighbouring periods, which would
+otherwise predict each other, and the last periods once more, as a forecast. All fits are
 the natural-gradient engine's at the mode of tau, whatever engine found the posterior: they judge the model.
 """
 
@@ -19,6 +20,7 @@ from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import Fixed, Priors
 
 FORECAST_PERIODS = 8
+BLOCK_PERIODS = 4
 _FEW_CATEGORIES = 100
 _FEWEST_PRODUCTS = 32
 _SEED = 0
@@ -103,7 +105,8 @@ def evaluate(
 
 
 def rival_priors(priors: Priors) -> tuple[Priors, ...]:
-    """Priors that turn the model into each of RIVALS: they differ in nothing but the elasticities."""
+    """Priors that turn the model into each of RIVALS: other elasticities, and no slow demand."""
+    priors = replace(priors, slow_demand=None)
     return (
         replace(priors, product_spread=_SAME),
         replace(priors, product_spread=_APART),
@@ -149,7 +152,8 @@ def _predictions(
 def _folds(panel: Panel, folds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fold, row and column of every cell to predict: all once, and the last periods' again where there are enough."""
     row, column = np.nonzero(panel.observed)
-    fold = np.random.default_rng(_SEED).permutation(len(row)) % folds
+    blocks, block = np.unique(row * panel.n_periods + column // BLOCK_PERIODS, return_inverse=True)
+    fold = (np.random.default_rng(_SEED).permutation(len(blocks)) % folds)[block]
     last = np.flatnonzero(column >= panel.n_periods - FORECAST_PERIODS)
     if panel.n_periods < 2 * FORECAST_PERIODS:
         last = last[:0]

@@ -12,6 +12,9 @@ the level, and E_i = [I | the controls' means in the level's row]. Where prior a
 the equivalent form that does not is used. The mean of gamma over periods counts to the level's mean c, and
 gamma itself sums to zero: otherwise large volumes drown the prior in that direction.
 
+Where products have a slow demand u_i of their own in eta, it is eliminated first (`slow_demand`): H becomes
+H - H G H, so that regressors count by what slow demand cannot take up of them, z~ = (I - G H) z.
+
 Arrays of a block of n rows have the products last: (W, n), (d, W, n).
 """
 
@@ -22,6 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from elasticity_assets.inference.devices import Leaf
+from elasticity_assets.inference.natural_gradient import slow_demand
 from elasticity_assets.inference.natural_gradient.small_matrices import (
     apply,
     cholesky,
@@ -72,11 +76,14 @@ class Factor(NamedTuple):
         U = L^-1 B, a row of theta each, and behind it L^-1 times the gradient by theta.
     deviation_border : array, shape (d, d + K, n)
         V = L^-1 (B + A R^-1 E), what U is for e_i in place of theta_i: E(e_i | s) = -R L^-T V (c, alpha) + ...
+    slow : Eliminated or None
+        The products' slow demand, where they have one.
     """
 
     cholesky: jax.Array
     border: tuple[jax.Array, ...]
     deviation_border: jax.Array
+    slow: slow_demand.Eliminated | None
 
 
 class Corner(NamedTuple):
@@ -88,7 +95,7 @@ class Corner(NamedTuple):
         C, without the prior of s.
     rhs : array, shape (S,)
     log_det : array, shape ()
-        Sum of log |A_i|.
+        Sum of log |A_i|, and of log |Q_i + H_i| - log |Q_i|.
     """
 
     matrix: jax.Array
@@ -125,12 +132,15 @@ class Covariance(NamedTuple):
         Var eta_it.
     deviation : array, shape (d, n)
         Var e_i.
+    slow_energy : array, shape (n,)
+        What u's variance adds to E u' Q u, less the number of periods; 0 where there is no slow demand.
     """
 
     theta: jax.Array
     theta_lead: jax.Array
     eta: jax.Array
     deviation: jax.Array
+    slow_energy: jax.Array
 
 
 def empty_corner(size: int) -> Corner:
@@ -147,6 +157,11 @@ def linear_predictor(rows: Rows, theta: jax.Array, shared: jax.Array) -> jax.Arr
     for k in range(K):
         eta = eta + shared[d + k] * rows.controls[k]
     return eta
+
+
+def regressors(rows: Rows) -> jax.Array:
+    """Those of the slopes, of the level, and of the controls, shape (d + K, W, n)."""
+    return jnp.concatenate([rows.slopes, jnp.ones_like(rows.units)[None], rows.controls])
 
 
 def uncentre(rows: Rows) -> tuple[jax.Array, jax.Array]:
@@ -169,6 +184,7 @@ def eliminate(
     gradient: jax.Array,
     curvature: jax.Array,
     precision: jax.Array,
+    slow: slow_demand.Ar1 | None = None,
 ) -> tuple[Factor, Corner]:
     """Eliminate the product blocks.
 
@@ -181,10 +197,19 @@ def eliminate(
         g and h of the log likelihood, times the cells' weights.
     precision : array, shape (d,)
         Lambda.
+    slow : Ar1, optional
+        The products' slow demand.
     """
     R, E = uncentre(rows)
     d, K = len(theta), len(rows.controls)
-    hz = [curvature * z for z in rows.slopes] + [curvature]
+    eliminated = None
+    if slow is None:
+        hz, h_controls = [curvature * z for z in rows.slopes] + [curvature], curvature * rows.controls
+    else:
+        eliminated = slow_demand.eliminate(slow, regressors(rows), gradient, curvature)
+        gradient = gradient - curvature * eliminated.step
+        left = curvature * eliminated.regressors
+        hz, h_controls = [left[a] for a in range(d)], left[d:]
     H = _symmetric([[over_periods(hz[a], rows.slopes, b) for b in range(a + 1)] for a in range(d)])
     weighted = transpose(R) * precision[None, :, None]  # R' Lambda
     L = cholesky(H + times(weighted, R))
@@ -209,7 +234,7 @@ def eliminate(
     border = tuple(jnp.concatenate([lead[a], periods[a], descent[None, a]]) for a in range(d))
     # B + A R^-1 E without the prior, which cancels: all that is left where tau is small.
     back = 2.0 * identity(d, R.shape[-1]) - R  # R^-1, as R differs from I in its last row only
-    factor = Factor(L, border, solve_lower(L, to_alpha + times(H, times(back, E))))
+    factor = Factor(L, border, solve_lower(L, to_alpha + times(H, times(back, E))), eliminated)
     gram = functools.reduce(jnp.add, [_matmul(border, border.T) for border in factor.border])
 
     # Lambda - Lambda R A^-1 R' Lambda = R^-T H A^-1 R' Lambda.
@@ -223,15 +248,18 @@ def eliminate(
     total_h, total_g = _over_products(curvature), _over_products(gradient)
     cross = [jnp.zeros_like(total_h)] * d
     for k in range(K):
-        hk = curvature * rows.controls[k]
+        hk = h_controls[k]
         cross.append(_over_products(hk))
         rhs = rhs.at[d + k].add(jnp.vdot(gradient, rows.controls[k]))
         for j in range(K):
             corner = corner.at[d + k, d + j].add(jnp.vdot(hk, rows.controls[j]))
     crossing = jnp.stack(cross) - gram[: d + K, d + K : -1]
     between = jnp.diag(total_h) - gram[d + K : -1, d + K : -1]
-    matrix = jnp.block([[0.5 * (corner + corner.T), crossing], [crossing.T, between]])
     log_det = 2.0 * jnp.sum(jnp.stack([jnp.log(L[a, a]) for a in range(d)]) * rows.real)
+    if eliminated is not None:
+        between = between - slow_demand.over_products(eliminated)
+        log_det = log_det + jnp.sum(eliminated.log_det * rows.real)
+    matrix = jnp.block([[0.5 * (corner + corner.T), crossing], [crossing.T, between]])
     return factor, Corner(matrix, jnp.concatenate([rhs, total_g - gram[-1, d + K : -1]]), log_det)
 
 
@@ -277,6 +305,11 @@ def product_step(factor: Factor, step: jax.Array) -> jax.Array:
     return solve_upper(factor.cholesky, jnp.stack([_matmul(weights, border) for border in factor.border]))
 
 
+def slow_step(rows: Rows, slow: slow_demand.Eliminated, step: jax.Array, shared_step: jax.Array) -> jax.Array:
+    """Newton step of slow demand, shape (W, n), that goes with those of theta, (d, n), and of s."""
+    return slow.step - slow_demand.taken_up(slow, linear_predictor(rows, step, shared_step)[None])[0]
+
+
 def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     """Posterior covariances of n rows from their factor and Cov(s)."""
     R, E = uncentre(rows)
@@ -305,6 +338,13 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
         for periods, of_lead in zip(by_periods, u_lead, strict=True)
     ]
 
+    energy = jnp.zeros_like(rows.real)
+    if factor.slow is not None:
+        to_periods = -solve_upper(L, jnp.stack(P))  # Cov(theta_i, gamma)
+        eta, energy = _with_slow_demand(rows, factor.slow, theta, -p_lead, to_periods, cov)
+        return Covariance(
+            theta, -p_lead, eta, _deviation_var(L, R, given_and_explained(factor.deviation_border)), energy
+        )
     # Var eta = Var(gamma) + Var(level) + z_a (...), each regressor's cross terms taken together.
     eta = _outer_sum(jnp.diagonal(cov)[lead:], theta[-1, -1])
     within, twice_inverse, to_lead = map(_apart, (theta, 2.0 * solve_upper(L, identity(d, n)), 2.0 * p_lead))
@@ -324,12 +364,78 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
             inner = inner + cov[d + k, d + j] * rows.controls[j]
         eta = eta + rows.controls[k] * inner
 
-    # Not from Var theta: that and Var c, each far larger, would leave nothing but rounding where tau is small.
+    deviation_var = _deviation_var(L, R, given_and_explained(factor.deviation_border))
+    return Covariance(theta, -p_lead, jnp.maximum(eta, 0.0), deviation_var, energy)
+
+
+def _deviation_var(L: jax.Array, R: jax.Array, scaled: jax.Array) -> jax.Array:
+    """Var e_i from Cov L' R^-1 e_i.
+
+    Not from Var theta: that and Var c, each far larger, would leave nothing but rounding where tau is small.
+    """
     to_deviation = solve_lower(L, transpose(R))
-    deviation_var = jnp.sum(
-        to_deviation * times(given_and_explained(factor.deviation_border), to_deviation), axis=0
-    )
-    return Covariance(theta, -p_lead, jnp.maximum(eta, 0.0), deviation_var)
+    return jnp.sum(to_deviation * times(scaled, to_deviation), axis=0)
+
+
+def _with_slow_demand(
+    rows: Rows,
+    slow: slow_demand.Eliminated,
+    theta: jax.Array,
+    theta_lead: jax.Array,
+    theta_periods: jax.Array,
+    cov: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Var eta, and what u's variance adds to E u' Q u less the number of periods.
+
+    With x = Z theta + V s and x~ = (I - G H) x, eta is x~ and an independent part of variance G; the energy is that of
+    G H x, with covariances h_t (Cov(x_t, x~_t) - Var(x~_t)), less h_t G_tt. Of the period effects, the regression on
+    (c, alpha) is exact, and the rest is taken for independent: what is left out is of order 1/n.
+
+    Parameters
+    ----------
+    rows : Rows
+    slow : Eliminated
+    theta, theta_lead, theta_periods : arrays, shapes (d, d, n), (d, d + K, n) and (d, W, n)
+        Cov(theta_i), Cov(theta_i, (c, alpha)) and Cov(theta_i, gamma).
+    cov : array, shape (S, S)
+        Cov(s).
+    """
+    d, W, n = theta_periods.shape
+    lead = len(slow.regressors)
+    own = cov[:lead, :lead] + jnp.diag(1e-6 * jnp.diagonal(cov)[:lead] + 1e-30)
+    root = jnp.linalg.cholesky(own)
+    by_lead = jax.scipy.linalg.solve_triangular(root, cov[:lead, lead:], lower=True)  # gamma on (c, alpha)
+    alone = jnp.maximum(jnp.diagonal(cov)[lead:] - jnp.sum(by_lead**2, axis=0), 0.0)
+    spread = jnp.broadcast_to(by_lead[:, :, None], (lead, W, n))
+    both = jnp.concatenate([theta_periods, spread])
+    left = both - slow_demand.taken_up(slow, both)
+    theta_left, lead_left = left[:d], left[d:]
+    alpha_periods = [jnp.broadcast_to(cov[lead:, d + k, None], (W, n)) for k in range(lead - d)]
+    alpha_left = [sum(root[d + k, j] * lead_left[j] for j in range(lead)) for k in range(lead - d)]
+
+    def between(a: int, b: int) -> jax.Array:
+        if a >= d:
+            return jnp.broadcast_to(cov[a, b], (n,)) if b >= d else theta_lead[b, a]
+        return theta[a, b] if b < d else theta_lead[a, b]
+
+    z, rest = regressors(rows), slow.regressors
+    to_periods, to_left = [*theta_periods, *alpha_periods], [*theta_left, *alpha_left]
+    twice = slow.curvature * slow.var
+    squares = slow_demand.squared_sums(slow, (slow.curvature**2 * alone[:, None])[None])[0]
+    var = alone[:, None] * (1.0 - 2.0 * twice) + squares + jnp.sum(lead_left**2, axis=0)
+    cross = alone[:, None] * (1.0 - twice) + jnp.sum(spread * lead_left, axis=0)
+    for a in range(lead):
+        inner = sum(between(a, b) * rest[b] for b in range(lead))
+        var = var + rest[a] * (inner + 2.0 * to_left[a])
+        cross = cross + z[a] * (inner + to_left[a]) + rest[a] * to_periods[a]
+    var = jnp.maximum(var, 0.0)
+    energy = over_periods(slow.curvature * (cross - var - slow.var))
+    return var + slow.var, energy
+
+
+def given_shared(factor: Factor) -> jax.Array:
+    """Cov(theta_i | s), shape (d, d, n)."""
+    return solve(factor.cholesky, identity(len(factor.border), factor.cholesky.shape[-1]))
 
 
 def conditional_var(factor: Factor) -> jax.Array:
@@ -344,15 +450,26 @@ def rough_covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     L = factor.cholesky
     d, _, n = L.shape
     theta = solve(L, identity(d, n))
-    eta = _outer_sum(jnp.diagonal(cov)[-len(rows.units) :], theta[-1, -1])
-    for a, z in enumerate(rows.slopes):
-        inner = theta[a, a] * z + 2.0 * theta[a, -1]
-        for b in range(a):
-            inner = inner + 2.0 * theta[a, b] * rows.slopes[b]
-        eta = eta + inner * z
+    energy = jnp.zeros_like(rows.real)
+    if factor.slow is None:
+        eta = _outer_sum(jnp.diagonal(cov)[-len(rows.units) :], theta[-1, -1])
+        for a, z in enumerate(rows.slopes):
+            inner = theta[a, a] * z + 2.0 * theta[a, -1]
+            for b in range(a):
+                inner = inner + 2.0 * theta[a, b] * rows.slopes[b]
+            eta = eta + inner * z
+    else:
+        slow, z = factor.slow, regressors(rows)
+        eta = _outer_sum(jnp.diagonal(cov)[-len(rows.units) :], jnp.zeros_like(rows.real)) + slow.var
+        energy = -slow.var
+        for a in range(d):
+            inner = sum(theta[a, b] * slow.regressors[b] for b in range(d))
+            eta = eta + inner * slow.regressors[a]
+            energy = energy + inner * (z[a] - slow.regressors[a])
+        energy = over_periods(slow.curvature * energy)
     deviation_var = jnp.sum(solve_lower(L, transpose(uncentre(rows)[0])) ** 2, axis=0)
     unknown = jnp.stack([jnp.zeros_like(border[: -1 - len(rows.units)]) for border in factor.border])
-    return Covariance(theta, unknown, jnp.maximum(eta, 0.0), deviation_var)
+    return Covariance(theta, unknown, jnp.maximum(eta, 0.0), deviation_var, energy)
 
 
 def _outer_sum(of_periods: jax.Array, of_products: jax.Array) -> jax.Array:

@@ -51,7 +51,7 @@ class OfRows(NamedTuple):
 
 
 class OfScales(NamedTuple):
-    """Damping of the scales' steps; shape (d + 2,) each.
+    """Damping of the steps of the scales, and of slow demand's log s_u, logit phi and log sigma; shape (d + 5,) each.
 
     Attributes
     ----------
@@ -66,12 +66,18 @@ class OfScales(NamedTuple):
     @classmethod
     def none(cls, log_scale: jax.Array) -> "OfScales":
         """Whole steps."""
-        return cls(jnp.ones_like(log_scale), jnp.zeros_like(log_scale))
+        one = jnp.ones(len(log_scale) + 3, jnp.float32)
+        return cls(one, jnp.zeros_like(one))
 
     def after(self, before: State, now: State) -> "OfScales":
         """Damp more what turned round, and less what did not."""
-        step = now.log_scale - before.log_scale
+        step = _of_scales(now) - _of_scales(before)
         return OfScales(_paced(self.share, _turned(step, self.last, 0.3), _LEAST_SHARE_OF_SCALES), step)
+
+
+def _of_scales(state: State) -> jax.Array:
+    slow = state.slow_common
+    return jnp.append(state.log_scale, jnp.stack([slow.log_spread, slow.logit_persistence, slow.centre]))
 
 
 def _turned(step: jax.Array, last: jax.Array, share: float) -> jax.Array:

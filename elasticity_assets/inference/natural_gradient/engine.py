@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
 from elasticity_assets.inference.devices import AXIS, device_mesh, from_devices, to_devices
-from elasticity_assets.inference.natural_gradient import arrow, tau_grid
+from elasticity_assets.inference.natural_gradient import arrow, slow_demand, tau_grid
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.first_state import first_state
 from elasticity_assets.inference.natural_gradient.iteration import covariance_at, iterate
@@ -182,16 +182,19 @@ class Problem:
     def run(self, state: State, learning: float, tolerance: float) -> Run:
         """Iterate to convergence; see `iterate`."""
         # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again.
-        placed = [
-            part
-            if getattr(part, "sharding", None) == NamedSharding(self.mesh, spec)
-            else to_devices(part, self.mesh, spec)
-            for part, spec in zip(state, STATE_SPECS, strict=True)
-        ]
+        placed = jax.tree.map(
+            lambda part, spec: (
+                part
+                if getattr(part, "sharding", None) == NamedSharding(self.mesh, spec)
+                else to_devices(part, self.mesh, spec)
+            ),
+            state,
+            STATE_SPECS,
+        )
         return _run(
             self.rows,
             self.hyper,
-            State(*placed),
+            placed,
             np.float32(learning),
             np.float32(tolerance),
             mesh=self.mesh,
@@ -208,6 +211,8 @@ class Problem:
             eta = eta + theta[:, a, None] * rows.slopes[:, a]
         for k in range(K):
             eta = eta + shared[d + k] * rows.controls[:, k]
+        if state.slow.mean.shape[1]:
+            eta = eta + state.slow.mean
         return np.asarray(eta)
 
     def covariance(self, state: State) -> tuple[State, Found]:
@@ -266,7 +271,17 @@ class Problem:
 
 
 _ROWS, _SAME = P(AXIS), P()
-STATE_SPECS = State(_ROWS, _ROWS, _ROWS, _ROWS, _SAME, _SAME, _SAME)
+STATE_SPECS = State(
+    _ROWS,
+    _ROWS,
+    _ROWS,
+    _ROWS,
+    _SAME,
+    _SAME,
+    _SAME,
+    slow_demand.OfRows(_ROWS, _ROWS, _ROWS),
+    slow_demand.Common(*[_SAME] * len(slow_demand.Common._fields)),
+)
 _FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME, _SAME)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from elasticity_assets.inference.natural_gradient import arrow
+from elasticity_assets.inference.natural_gradient import arrow, slow_demand
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.state import Hyper, State
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -119,6 +119,7 @@ def first_state(
     slope_mean = blocks.by_product(rows.slope_mean).sum(axis=0)
     beta = np.full(panel.n_products, priors.category_mean)
     shared, log_scale = cold(hyper, priors, period_effect, (level - slope_mean * beta).mean(), level.std())
+    slow, slow_common = _slow_demand(blocks, priors, hyper, posterior)
     log_size, size_sd = np.full((2, panel.n_products), [[priors.log_dispersion_mean], [0.0]])
     centre = priors.log_dispersion_mean
     if posterior is not None:
@@ -154,9 +155,44 @@ def first_state(
     theta, log_r = blocks.in_blocks(np.stack([*[beta] * D, level])), blocks.in_blocks(log_size)
     var = np.zeros_like(rows.units)
     if posterior is not None:
-        var = _rough_var(rows, theta, log_r, shared, log_scale, negative_binomial=negative_binomial)
+        var = _rough_var(rows, theta, log_r, shared, log_scale, slow, negative_binomial=negative_binomial)
     size_var = blocks.in_blocks(size_sd**2)
-    return State(theta, var, log_r, size_var, shared, log_scale, np.float32(centre))
+    return State(theta, var, log_r, size_var, shared, log_scale, np.float32(centre), slow, slow_common)
+
+
+def no_slow_demand(rows: arrow.Rows, hyper: Hyper) -> slow_demand.OfRows:
+    """Begin without any, with the prior's sd; of no periods where the model has none."""
+    blocks, W, n = rows.units.shape
+    mean = np.zeros((blocks, W if hyper.slow.there else 0, n), np.float32)
+    return slow_demand.OfRows(
+        mean, np.full((blocks, n), hyper.slow.centre_mean), np.zeros((blocks, n), np.float32)
+    )
+
+
+def _slow_demand(
+    blocks: Blocks, priors: Priors, hyper: Hyper, posterior: CategoryPosterior | None
+) -> tuple[slow_demand.OfRows, slow_demand.Common]:
+    """Slow demand at the start, the earlier posterior's where names match."""
+    slow, common = no_slow_demand(blocks.rows, hyper), slow_demand.Common.at(hyper.slow)
+    if priors.slow_demand is None or posterior is None or not posterior.slow_demand.size:
+        return slow, common
+    panel = blocks.panel
+    mean, log_sd = np.zeros((len(panel.period), panel.n_products)), np.full(panel.n_products, common.centre)
+    _, now, then = np.intersect1d(panel.product, posterior.product, return_indices=True)
+    _, period_now, period_then = np.intersect1d(panel.period, posterior.period, return_indices=True)
+    mean[np.ix_(period_now, now)] = posterior.slow_demand[np.ix_(then, period_then)].T
+    log_sd[now] = np.log(posterior.slow_demand_sd[then])
+    persistence = posterior.slow_demand_persistence
+    padded = np.zeros((slow.mean.shape[1], panel.n_products))
+    padded[: len(mean)] = mean
+    return (
+        slow._replace(mean=blocks.in_blocks(padded), log_sd=blocks.in_blocks(log_sd)),
+        common._replace(
+            centre=np.float32(posterior.slow_demand_centre),
+            log_spread=np.float32(np.log(max(posterior.slow_demand_spread, _SMALLEST_SCALE))),
+            logit_persistence=np.float32(np.log(persistence / (1.0 - persistence))),
+        ),
+    )
 
 
 def _log_scale(hyper: Hyper, spread: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -171,16 +207,19 @@ def _rough_var(
     log_size: np.ndarray,
     shared: np.ndarray,
     log_scale: np.ndarray,
+    slow: slow_demand.OfRows,
     *,
     negative_binomial: bool,
 ) -> np.ndarray:
-    """Var eta as if slopes, levels and period effects were independent, shape (blocks, W, n)."""
+    """Var eta as if slopes, levels, period effects and slow demand were independent, shape (blocks, W, n)."""
     D, K = rows.slopes.shape[1], rows.controls.shape[1]
     lead = D + 1 + K
     eta = theta[:, D, None] + np.einsum("bdwn,bdn->bwn", rows.slopes, theta[:, :D])
     eta = eta + shared[lead:, None]
     if K:
         eta = eta + np.einsum("bkwn,k->bwn", rows.controls, shared[D + 1 : lead])
+    if slow.mean.shape[1]:
+        eta = eta + slow.mean
     weight = np.exp(np.clip(eta, -20.0, 30.0))
     if negative_binomial:
         weight = weight / (1.0 + weight * np.exp(-log_size[:, None]))
@@ -191,4 +230,7 @@ def _rough_var(
     of_level = 1.0 / (np.sum(weight, axis=1, keepdims=True) + prior[D])
     of_period = 1.0 / (np.sum(weight, axis=(0, 2))[:, None] + prior[D + 1])
     by_slopes = np.einsum("bdwn,bdn->bwn", squares, of_slopes)
-    return (by_slopes + of_level + of_period).astype(np.float32)
+    total = by_slopes + of_level + of_period
+    if slow.mean.shape[1]:
+        total = total + 0.5 / (weight + np.exp(-2.0 * slow.log_sd)[:, None])
+    return total.astype(np.float32)

@@ -127,7 +127,7 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
     def settle(_: int, carry: tuple[State, Found]) -> tuple[State, Found]:
         state = carry[0]
         new, found = _pass(rows, hyper, jnp.zeros(()), state, jnp.asarray(True), undamped, steps, family)
-        return state._replace(var=new.var, size_var=new.size_var), found
+        return state._replace(var=new.var, size_var=new.size_var, slow=new.slow), found
 
     undamped, steps = OfRows.none(state.log_size), OfScales.none(state.log_scale)
     return jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, (state, _unknown(rows, state)))
@@ -148,14 +148,20 @@ def _pass(
     seen, kept = one_pass.look(rows, state, gaussian, family)
     seen = jax.lax.psum(seen, AXIS)
     solved = one_pass.solve(hyper, state, lead, seen, learning, family)
-    moved, longest, now = one_pass.move(rows, state, kept, solved, of_rows, gaussian, learning)
-    by_device = jnp.zeros((jax.lax.axis_size(AXIS), 2)).at[jax.lax.axis_index(AXIS)].set(longest)
+    moved, longest, now = one_pass.move(
+        rows, state, kept, solved, of_rows, gaussian, learning, of_scales.share[-1], hyper.is_period
+    )
+    by_device = (
+        jnp.zeros((jax.lax.axis_size(AXIS), one_pass.LONGEST)).at[jax.lax.axis_index(AXIS)].set(longest)
+    )
     moved, by_device = jax.lax.psum((moved, by_device), AXIS)
     longest = jnp.max(by_device, axis=0)
     state, found = one_pass.settle(
         hyper, state, lead, seen, solved, moved, longest, of_scales, learning, family
     )
-    state = state._replace(theta=now.theta, var=now.var, log_size=now.log_size, size_var=now.size_var)
+    state = state._replace(
+        theta=now.theta, var=now.var, log_size=now.log_size, size_var=now.size_var, slow=now.slow
+    )
     return state, found._replace(theta_cov=now.theta_cov, theta_lead=now.theta_lead)
 
 

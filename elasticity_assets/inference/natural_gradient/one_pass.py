@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from elasticity_assets.inference.density.expectations import Expectations, Family, expectations
 from elasticity_assets.inference.devices import AXIS
-from elasticity_assets.inference.natural_gradient import arrow, dispersion, scales
+from elasticity_assets.inference.natural_gradient import arrow, dispersion, scales, slow_demand
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, State
 
@@ -20,6 +20,7 @@ _LARGEST_MOVE = 2.0  # of log expected units, in one step
 _SMALLEST_SD = 0.01  # log units; float32 holds no thousandth of less
 _TAU_TOLERANCE = 0.02  # rough posterior sds
 SCALE_TOLERANCE = 0.005  # rough posterior sds, of scales and dispersions
+LONGEST = 3
 
 
 class Seen(NamedTuple):
@@ -78,11 +79,13 @@ class Moved(NamedTuple):
         Sum of E e_i^2 after and before the step.
     freedom : array, shape (d + 1,)
         Sum of (1 - Var(e_i)/prior variance)^2.
+    slow : slow_demand.Moved
     """
 
     squares: jax.Array
     squares_before: jax.Array
     freedom: jax.Array
+    slow: slow_demand.Moved
 
 
 class MovedRows(NamedTuple):
@@ -94,6 +97,7 @@ class MovedRows(NamedTuple):
     size_var: jax.Array
     theta_cov: jax.Array
     theta_lead: jax.Array
+    slow: slow_demand.OfRows
 
 
 def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) -> tuple[Seen, Kept]:
@@ -103,8 +107,11 @@ def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) ->
     mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
 
     def of_block(total: Seen, block: Any) -> tuple[Seen, Kept]:
-        data, theta, var, log_size, size_var = block
+        data, theta, var, log_size, size_var, slow = block
         eta = arrow.linear_predictor(data, theta, state.shared)
+        own = _slow_demand(slow, state)
+        if own is not None:
+            eta = eta + own.mean
         # At the mean alone there is no ELBO yet: its log likelihoods, half the work, are left out.
         gradient, curvature, log_lik, size_derivatives = jax.lax.cond(
             gaussian,
@@ -116,13 +123,23 @@ def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) ->
                 data.weight,
             ),
         )
-        factor, corner = arrow.eliminate(data, theta, state.shared, gradient, curvature, precision)
+        factor, corner = arrow.eliminate(data, theta, state.shared, gradient, curvature, precision, own)
         centre = dispersion.eliminate(log_size, mu, r_precision, size_derivatives, data.real)
         seen = Seen(corner, centre, log_lik, jnp.sum(data.real))
         return jax.tree.map(jnp.add, total, seen), Kept(factor, size_derivatives)
 
     nothing = varying(nothing_seen(len(state.shared)))
-    return jax.lax.scan(of_block, nothing, (rows, state.theta, state.var, state.log_size, state.size_var))
+    return jax.lax.scan(of_block, nothing, (rows, *_of_rows(state)))
+
+
+def _of_rows(state: State) -> tuple[Any, ...]:
+    """Take what each block has of its own."""
+    return state.theta, state.var, state.log_size, state.size_var, state.slow
+
+
+def _slow_demand(rows: slow_demand.OfRows, state: State) -> slow_demand.Ar1 | None:
+    """Slow demand of a block; None where the model has none."""
+    return slow_demand.at_hand(rows, state.slow_common) if len(rows.mean) else None
 
 
 def nothing_seen(size: int) -> Seen:
@@ -156,23 +173,27 @@ def move(
     damping: OfRows,
     gaussian: jax.Array,
     learning: jax.Array,
+    slow_share: jax.Array,
+    is_period: jax.Array,
 ) -> tuple[Moved, jax.Array, MovedRows]:
     """Move rows by the step that goes with what all share.
 
     Returns
     -------
     moved : Moved
-    longest : array, shape (2,)
-        Longest steps of a mean and of a dispersion, in posterior sds.
+    longest : array, shape (LONGEST,)
+        Longest steps of a mean, of a dispersion, and of an sd of slow demand, in posterior sds.
     rows : MovedRows
     """
     d = state.theta.shape[1]
+    lead = d + rows.controls.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
     mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
 
     def of_block(total: Any, block: Any) -> Any:
-        (data, theta, var, log_size, size_var), (factor, size_derivatives), (share, size_share) = block
-        new_theta, theta_move = _step_products(data, theta, factor, solved.step)
+        (data, theta, var, log_size, size_var, slow), kept, (share, size_share) = block
+        factor, size_derivatives = kept
+        new_theta, slow_step, theta_move = _step_products(data, theta, factor, solved.step)
         covariance = jax.lax.cond(
             gaussian,
             lambda: arrow.covariances(data, factor, solved.shared.cov),
@@ -192,21 +213,35 @@ def move(
         after = arrow.deviation(data, new_theta, state.shared + solved.step)
         deviation_var = _append_row(covariance.deviation, r.deviation_var)
         shrunk = deviation_var * jnp.append(precision, r_precision)[:, None]
+        slow_moved, slow, slow_move = _move_slow_demand(
+            factor,
+            slow,
+            slow_step,
+            covariance,
+            state.slow_common,
+            is_period[lead:],
+            data,
+            learning * slow_share,
+        )
         moved = Moved(
             (_append_row(after, new_size - mu - solved.centre_step) ** 2 + deviation_var) @ data.real,
             (_append_row(before, log_size - mu) ** 2 + deviation_var) @ data.real,
             (1.0 - shrunk) ** 2 @ data.real,
+            slow_moved,
         )
-        total = jax.tree.map(jnp.add, total[0], moved), jnp.maximum(total[1], jnp.stack([theta_move, r.move]))
+        longest = jnp.stack([theta_move, r.move, slow_move])
+        total = jax.tree.map(jnp.add, total[0], moved), jnp.maximum(total[1], longest)
         var = jnp.where(gaussian, var + share * (covariance.eta - var), covariance.eta)
         size_var = jnp.where(gaussian, size_var + size_share * (r.var - size_var), r.var)
-        return total, MovedRows(new_theta, var, new_size, size_var, covariance.theta, covariance.theta_lead)
+        return total, MovedRows(
+            new_theta, var, new_size, size_var, covariance.theta, covariance.theta_lead, slow
+        )
 
     (moved, longest), moved_rows = jax.lax.scan(
         of_block,
-        varying((nothing_moved(d), jnp.zeros(2))),
+        varying((nothing_moved(d), jnp.zeros(LONGEST))),
         (
-            (rows, state.theta, state.var, state.log_size, state.size_var),
+            (rows, *_of_rows(state)),
             kept,
             (damping.variance, damping.size),
         ),
@@ -216,7 +251,8 @@ def move(
 
 def nothing_moved(d: int) -> Moved:
     """Begin with sums over no rows of d numbers a product."""
-    return Moved(*[jnp.zeros(d + 1)] * 3)
+    zeros = jnp.zeros(d + 1)
+    return Moved(zeros, zeros, zeros, slow_demand.nothing_moved())
 
 
 def settle(
@@ -256,7 +292,7 @@ def settle(
     scale_sds = jnp.abs(scale_step) * jnp.sqrt(scored.information)
     # tau is integrated over a grid around its mode, which needs no more digits.
     tolerances = jnp.where(jnp.arange(d + 2) < 1, _TAU_TOLERANCE, 0.5 * SCALE_TOLERANCE)
-    scale_step = jnp.where(scale_sds > tolerances, damping.share * scale_step, 0.0)
+    scale_step = jnp.where(scale_sds > tolerances, damping.share[: d + 2] * scale_step, 0.0)
     scale_move = jnp.max(jnp.where(scale_sds > tolerances, scale_sds, 0.0))
     centre_sds = jnp.abs(solved.centre_step) * jax.lax.rsqrt(solved.centre_var)
     scale_move = jnp.maximum(scale_move, nb * jnp.maximum(longest[1], centre_sds))
@@ -265,6 +301,11 @@ def settle(
     objective = seen.log_lik + _log_prior(hyper, state, shared, prior_var, squares, counts, lead)
     objective = objective + _entropy(hyper, state, seen.corner, shared, counts, lead)
     objective = objective + 0.5 * nb * (seen.products - seen.centre.log_det)
+    objective = objective - 0.5 * moved.slow.energy
+    slow_common, slow_move = slow_demand.settle(
+        hyper.slow, state.slow_common, moved.slow, seen.products, damping.share[d + 2 :], learning
+    )
+    scale_move = jnp.maximum(scale_move, jnp.maximum(slow_move, longest[2]))
     found = Found(
         move=jnp.maximum(longest[0], solved.move),
         ahead=jnp.asarray(FAR_AWAY),
@@ -281,6 +322,7 @@ def settle(
         shared=state.shared + solved.step,
         log_scale=state.log_scale + learning * scale_step,
         dispersion_centre=state.dispersion_centre + solved.centre_step,
+        slow_common=slow_common,
     )
     return state, found
 
@@ -360,14 +402,58 @@ def _shared_step(hyper: Hyper, shared: arrow.Shared, lead: int) -> tuple[jax.Arr
 
 def _step_products(
     rows: arrow.Rows, theta: jax.Array, factor: arrow.Factor, shared_step: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Step of theta, each product's shortened if long, and the longest in posterior sds given s."""
+) -> tuple[jax.Array, jax.Array | None, jax.Array]:
+    """Step of theta and slow demand, each product's shortened if long, and theta's longest in posterior sds given s."""
     step = arrow.product_step(factor, shared_step) * rows.real
+    move = jnp.max(jnp.abs(step) / jnp.maximum(jnp.sqrt(arrow.conditional_var(factor)), _SMALLEST_SD))
     longest = jnp.abs(step[-1])
     for a, slope in enumerate(rows.slopes):
         longest = longest + jnp.abs(step[a]) * jnp.max(jnp.abs(slope), axis=0)
-    move = jnp.max(jnp.abs(step) / jnp.maximum(jnp.sqrt(arrow.conditional_var(factor)), _SMALLEST_SD))
-    return theta + step * _shortening(longest), move
+    if factor.slow is None:
+        return theta + step * _shortening(longest), None, move
+    slow_step = arrow.slow_step(rows, factor.slow, step, shared_step) * rows.real
+    share = _shortening(longest + jnp.max(jnp.abs(slow_step), axis=0))
+    return theta + step * share, slow_step * share, move
+
+
+def _move_slow_demand(
+    factor: arrow.Factor,
+    rows: slow_demand.OfRows,
+    step: jax.Array | None,
+    covariance: arrow.Covariance,
+    common: slow_demand.Common,
+    is_period: jax.Array,
+    data: arrow.Rows,
+    learning: jax.Array,
+) -> tuple[slow_demand.Moved, slow_demand.OfRows, jax.Array]:
+    """Move a block's slow demand; none stays none."""
+    if step is None or factor.slow is None:
+        nothing = jax.tree.map(lambda zero: zero * data.real[0], slow_demand.nothing_moved())
+        return nothing, rows, 0.0 * data.real[0]
+    eliminated, own = factor.slow, slow_demand.at_hand(rows, common)
+    mean = own.mean + step
+    own = own._replace(mean=mean)
+    d = len(covariance.theta)
+    taken = [z - left for z, left in zip([*data.slopes, 1.0], factor.slow.regressors[:d], strict=True)]
+    energy = slow_demand.energy_of_mean(own) + covariance.slow_energy
+    energy = energy * data.real
+    still = jax.tree.map(lambda zero: zero * data.real[0], slow_demand.nothing_moved())
+    moved, log_sd, share, move = jax.lax.cond(
+        learning > 0.0,
+        lambda: slow_demand.move_scales(
+            own,
+            eliminated,
+            common,
+            arrow.given_shared(factor),
+            taken,
+            energy,
+            is_period,
+            data.real,
+            learning,
+        ),
+        lambda: (still._replace(energy=jnp.sum(energy)), own.log_sd, rows.share, 0.0 * data.real[0]),
+    )
+    return moved, slow_demand.OfRows(mean, log_sd, share), move
 
 
 def _shortening(longest: jax.Array) -> jax.Array:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -109,9 +110,24 @@ def posterior_of_runs(
         period_spread=float(scale[2]),
         log_dispersion_mean=float(mode.state.dispersion_centre),
         log_dispersion_spread=float(scale[3]),
+        **_slow_demand(blocks, mode),
         trace=mode.trace[np.isfinite(mode.trace)].astype(np.float64) + log_base,
         diagnostics=diagnostics,
     )
+
+
+def _slow_demand(blocks: Blocks, mode: Run) -> dict[str, Any]:
+    """Take what the posterior holds of slow demand; nothing where the model has none."""
+    slow, common = mode.state.slow, mode.state.slow_common
+    if not slow.mean.shape[1]:
+        return {}
+    return {
+        "slow_demand": blocks.by_cell(slow.mean).astype(np.float32),
+        "slow_demand_sd": np.exp(blocks.by_product(slow.log_sd)),
+        "slow_demand_persistence": float(1.0 / (1.0 + np.exp(-float(common.logit_persistence)))),
+        "slow_demand_centre": float(common.centre),
+        "slow_demand_spread": float(np.exp(common.log_spread)),
+    }
 
 
 def tolerance_off_mode(options: NaturalGradientOptions) -> float:

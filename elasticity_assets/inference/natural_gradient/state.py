@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from elasticity_assets.inference.devices import Leaf
-from elasticity_assets.inference.natural_gradient import scales
+from elasticity_assets.inference.natural_gradient import scales, slow_demand
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import Priors
 
@@ -29,6 +29,7 @@ class Hyper(NamedTuple):
         Of tau (one a slope), sigma_delta, sigma_gamma and s_r.
     dispersion_mean, dispersion_sd : float arrays, shape ()
         Prior of mu_r.
+    slow : slow_demand.Prior
     """
 
     shared_mean: Leaf
@@ -37,6 +38,7 @@ class Hyper(NamedTuple):
     scale: scales.ScalePriors
     dispersion_mean: Leaf
     dispersion_sd: Leaf
+    slow: slow_demand.Prior
 
     @classmethod
     def of(cls, panel: Panel, priors: Priors, slopes: int) -> "Hyper":
@@ -56,7 +58,7 @@ class Hyper(NamedTuple):
             priors.log_dispersion_spread,
         )
         centre, spread = np.float32(priors.log_dispersion_mean), np.float32(priors.log_dispersion_sd)
-        return cls(mean, var, is_period, scale, centre, spread)
+        return cls(mean, var, is_period, scale, centre, spread, slow_demand.Prior.of(priors.slow_demand))
 
 
 class State(NamedTuple):
@@ -75,6 +77,10 @@ class State(NamedTuple):
         log of tau (one a slope), sigma_delta, sigma_gamma, s_r.
     dispersion_centre : array, shape ()
         mu_r.
+    slow : slow_demand.OfRows
+        The products' slow demand.
+    slow_common : slow_demand.Common
+        What it shares.
     """
 
     theta: Leaf
@@ -84,6 +90,8 @@ class State(NamedTuple):
     shared: Leaf
     log_scale: Leaf
     dispersion_centre: Leaf
+    slow: slow_demand.OfRows
+    slow_common: slow_demand.Common
 
 
 class Found(NamedTuple):

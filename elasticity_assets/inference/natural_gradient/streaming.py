@@ -21,7 +21,7 @@ from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.devices import AXIS, Leaf, device_mesh, to_devices
-from elasticity_assets.inference.natural_gradient import arrow, first_state, one_pass, tau_grid
+from elasticity_assets.inference.natural_gradient import arrow, first_state, one_pass, slow_demand, tau_grid
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
 from elasticity_assets.inference.natural_gradient.engine import STATE_SPECS, base_of_rows
@@ -49,6 +49,7 @@ class _OfPart(NamedTuple):
     damping: OfRows
     theta_cov: Leaf
     theta_lead: Leaf
+    slow: slow_demand.OfRows
 
 
 def fit(
@@ -175,7 +176,7 @@ class _Stream:
             products=products,
             common=common,
             rows_like=_shapes(blocks.rows),
-            part_like=_part_like(blocks.rows),
+            part_like=_part_like(blocks.rows, hyper),
             priors=priors,
             family=Family(likelihood == "negative_binomial", common.zero_truncated),
             hyper=hyper,
@@ -206,12 +207,15 @@ class _Stream:
             sums += [(real * centred).sum(), (real * level).sum(), (real * level**2).sum()]
             theta = np.stack([slope * real, level * real], axis=1).astype(np.float32)
             log_size = (self.priors.log_dispersion_mean * real).astype(np.float32)
-            self._write_part(_BEGINNING, number, nothing._replace(theta=theta, log_size=log_size))
+            slow = first_state.no_slow_demand(rows, self.hyper)
+            self._write_part(_BEGINNING, number, nothing._replace(theta=theta, log_size=log_size, slow=slow))
         level_mean, mean, square = sums / self.products
         level_sd = float(np.sqrt(max(square - mean**2, 0.0)))
         shared, log_scale = first_state.cold(self.hyper, self.priors, period_effect, level_mean, level_sd)
         none, centre = np.zeros(0, np.float32), np.float32(self.priors.log_dispersion_mean)
-        return State(none, none, none, none, shared, log_scale, centre)
+        slow = slow_demand.OfRows(none, none, none)
+        slow_common = slow_demand.Common.at(self.hyper.slow)
+        return State(none, none, none, none, shared, log_scale, centre, slow, slow_common)
 
     def over_tau(
         self, options: NaturalGradientOptions, on_progress: Progress | None
@@ -246,15 +250,32 @@ class _Stream:
             for rows, part in self._each(partial(self._rows_and_part, start)):
                 seen = _look(seen, rows, _with(state, part), gaussian, **on)
             solved = _solve(self.hyper, state, lead, seen, learns, self.family)
-            moved, longest = one_pass.nothing_moved(2), np.zeros(2, np.float32)
+            moved, longest = one_pass.nothing_moved(2), np.zeros(one_pass.LONGEST, np.float32)
             writing: list[Future] = []
             for number, (rows, part) in enumerate(self._each(partial(self._rows_and_part, start))):
                 damping = part.damping if passes else OfRows.none(part.log_size)
                 moved, longest, now, damping = _move(
-                    moved, longest, rows, _with(state, part), solved, damping, gaussian, learns, **on
+                    moved,
+                    longest,
+                    rows,
+                    _with(state, part),
+                    solved,
+                    damping,
+                    gaussian,
+                    learns,
+                    scales.share[-1],
+                    self.hyper.is_period,
+                    **on,
                 )
                 after = _OfPart(
-                    now.theta, now.var, now.log_size, now.size_var, damping, now.theta_cov, now.theta_lead
+                    now.theta,
+                    now.var,
+                    now.log_size,
+                    now.size_var,
+                    damping,
+                    now.theta_cov,
+                    now.theta_lead,
+                    now.slow,
                 )
                 if len(writing) > 1:
                     writing.pop(0).result()
@@ -335,6 +356,8 @@ def _move(
     damping: OfRows,
     gaussian: jax.Array,
     learning: jax.Array,
+    slow_share: jax.Array,
+    is_period: jax.Array,
     *,
     mesh: Mesh,
     family: Family,
@@ -348,9 +371,13 @@ def _move(
         damping: OfRows,
         gaussian: jax.Array,
         learning: jax.Array,
+        slow_share: jax.Array,
+        is_period: jax.Array,
     ) -> tuple[Moved, jax.Array, MovedRows, OfRows]:
         _, kept = one_pass.look(rows, state, gaussian, family)
-        moved, longest, now = one_pass.move(rows, state, kept, solved, damping, gaussian, learning)
+        moved, longest, now = one_pass.move(
+            rows, state, kept, solved, damping, gaussian, learning, slow_share, is_period
+        )
         after = state._replace(theta=now.theta, log_size=now.log_size, size_var=now.size_var)
         damping = damping.after(state, after, gaussian)
         return jax.lax.psum(moved, AXIS), jax.lax.pmax(longest, AXIS), now, damping
@@ -358,9 +385,9 @@ def _move(
     more, longer, now, damping = jax.shard_map(
         of_device,
         mesh=mesh,
-        in_specs=(P(AXIS), STATE_SPECS, P(), P(AXIS), P(), P()),
+        in_specs=(P(AXIS), STATE_SPECS, P(), P(AXIS), P(), P(), P(), P()),
         out_specs=(P(), P(), P(AXIS), P(AXIS)),
-    )(rows, state, solved, damping, gaussian, learning)
+    )(rows, state, solved, damping, gaussian, learning, slow_share, is_period)
     return jax.tree.map(jnp.add, moved, more), jnp.maximum(longest, longer), now, damping
 
 
@@ -383,7 +410,9 @@ def _fits(panel: Panel, first: Panel) -> bool:
 
 def _with(state: State, part: _OfPart) -> State:
     """Put the products' own parts beside what they share."""
-    return state._replace(theta=part.theta, var=part.var, log_size=part.log_size, size_var=part.size_var)
+    return state._replace(
+        theta=part.theta, var=part.var, log_size=part.log_size, size_var=part.size_var, slow=part.slow
+    )
 
 
 def _nothing_found() -> Found:
@@ -392,7 +421,7 @@ def _nothing_found() -> Found:
     return Found(far, far, far, far, far, far, none, none, none, none)
 
 
-def _part_like(rows: arrow.Rows) -> _OfPart:
+def _part_like(rows: arrow.Rows, hyper: Hyper) -> _OfPart:
     """Shapes of what is known of the products of a part with one slope each."""
     blocks, W, n = rows.units.shape
     d, lead = 2, 2 + rows.controls.shape[1]
@@ -401,7 +430,8 @@ def _part_like(rows: arrow.Rows) -> _OfPart:
         return jax.ShapeDtypeStruct((blocks, *shape, n), np.float32)
 
     damping = OfRows(like(), like(), like(), like(), like())
-    return _OfPart(like(d), like(W), like(), like(), damping, like(d, d), like(d, lead))
+    slow = slow_demand.OfRows(like(W if hyper.slow.there else 0), like(), like())
+    return _OfPart(like(d), like(W), like(), like(), damping, like(d, d), like(d, lead), slow)
 
 
 def _shapes(tree: T) -> T:

@@ -146,6 +146,8 @@ def _fit(
     on_progress: Progress | None,
 ) -> _Found:
     began = time.perf_counter()
+    if priors.slow_demand is not None:
+        raise ValueError("the engine svi knows no slow demand; take natural_gradient, or priors without it")
     _check(panels, likelihood, options)
     mesh = device_mesh()
     rows = sum(len(panel.units) for panel in panels)

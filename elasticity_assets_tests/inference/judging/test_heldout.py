@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from elasticity_assets.inference.judging.heldout import Effort, choose_likelihood, evaluate
+from elasticity_assets.inference.judging.heldout import BLOCK_PERIODS, Effort, choose_likelihood, evaluate
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import DEFAULT
@@ -33,7 +33,10 @@ def test_every_cell_is_predicted_once_and_the_last_periods_again(panel: Panel, s
     late = np.nonzero(panel.observed & (np.arange(panel.units.shape[1]) >= panel.n_periods - 8))
     np.testing.assert_array_equal(np.stack([forecast.row, forecast.column]), late)
     assert set(folds.fold) == set(range(10))
-    assert np.ptp(np.bincount(folds.fold)) <= 1
+    block = folds.row * panel.n_periods + folds.column // BLOCK_PERIODS
+    left_out = {(b, fold) for b, fold in zip(block, folds.fold, strict=True)}
+    assert len(left_out) == len(np.unique(block))  # neighbouring periods together
+    assert np.ptp(np.bincount([fold for _, fold in left_out])) <= 1
     np.testing.assert_array_equal(folds.units, panel.units[folds.row, folds.column])
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from elasticity_assets.inference.natural_gradient import arrow
 from elasticity_assets.inference.natural_gradient.arrow import Rows
+from elasticity_assets.inference.natural_gradient.slow_demand import Ar1
 from elasticity_assets.inference.natural_gradient.small_matrices import (
     cholesky,
     solve,
@@ -17,9 +18,14 @@ N, W, PADDING = 5, 7, 2
 
 
 class Problem:
-    """Random regressors, derivatives and means; `d - 1` slopes a product, K controls, some cells missing."""
+    """Random regressors, derivatives and means; `d - 1` slopes a product, K controls, some cells missing.
 
-    def __init__(self, d: int, K: int, *, centred: bool = False, scale: float = 1.0) -> None:
+    With `slow`, slow demand of that sd.
+    """
+
+    def __init__(
+        self, d: int, K: int, *, centred: bool = False, scale: float = 1.0, slow: float = 0.0
+    ) -> None:
         rng = np.random.default_rng(d + 10 * K)
         n = N + PADDING
         self.d, self.K, self.S = d, K, d + K + W
@@ -50,23 +56,28 @@ class Problem:
         self.prior_mean = np.r_[rng.normal(0.0, 1.0, d + K), np.zeros(W)]
         self.prior_precision = np.r_[rng.gamma(2.0, 1.0, d + K), np.full(W, 4.0)]
         self.is_period = np.r_[np.zeros(d + K), np.ones(W)]
+        self.slow = None
+        if slow:
+            sd, mean = slow * rng.gamma(4.0, 0.25, n), slow * rng.normal(0.0, 1.0, (W, n)) * real
+            self.slow = Ar1(*(np.asarray(part, np.float32) for part in (mean, np.log(sd), 0.7)))
 
     def by_arrow(self) -> tuple[arrow.Factor, arrow.Shared, arrow.Covariance]:
         """Eliminate, solve and take covariances, in float32."""
         arrays = (self.theta, self.shared, self.g, self.h, self.precision)
-        factor, corner = arrow.eliminate(self.rows, *(np.asarray(array, np.float32) for array in arrays))
+        arrays = (np.asarray(array, np.float32) for array in arrays)
+        factor, corner = arrow.eliminate(self.rows, *arrays, self.slow)
         arrays = (self.shared, self.prior_mean, self.prior_precision, self.is_period)
         solved = arrow.solve_shared(corner, *(np.asarray(array, np.float32) for array in arrays))
         return factor, solved, arrow.covariances(self.rows, factor, solved.cov)
 
     def dense(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Step, covariance, and cells' design, of (s, theta_1, theta_2, ...) in the model's own coordinates."""
+        """Step, covariance, and cells' design, of (s, theta_1, theta_2, ..., u) in the model's own coordinates."""
         d, K, S = self.d, self.K, self.S
-        size = S + d * N
+        size = S + d * N + (N * W if self.slow else 0)
         # Of (s, own theta): the engine's level is at the product's mean regressors.
         level = np.zeros((N, size))
-        precision = np.diag(np.r_[self.prior_precision, np.zeros(d * N)])
-        pull = np.r_[self.prior_precision * (self.prior_mean - self.shared), np.zeros(d * N)]
+        precision = np.diag(np.r_[self.prior_precision, np.zeros(size - S)])
+        pull = np.r_[self.prior_precision * (self.prior_mean - self.shared), np.zeros(size - S)]
         X, cells = [], []
         for i in range(N):
             own = S + d * i + np.arange(d)
@@ -86,21 +97,31 @@ class Problem:
                 row[own] = np.r_[self.x[:, t, i], 1.0]
                 row[d : d + K] = self.z[:, t, i]
                 row[d + K + t] = 1.0
+                if self.slow:
+                    row[S + d * N + i * W + t] = 1.0
                 X.append(row)
                 cells.append((t, i))
+        for i in range(N if self.slow else 0):
+            own = S + d * N + i * W + np.arange(W)
+            lag = np.abs(np.subtract.outer(np.arange(W), np.arange(W)))
+            prior = np.linalg.inv(np.exp(2.0 * float(self.slow.log_sd[i])) * 0.7**lag)
+            precision[np.ix_(own, own)] += prior
+            pull[own] -= prior @ self.slow.mean[:, i]
         X, where = np.array(X), tuple(np.array(cells).T)
         precision += (X.T * self.h[where]) @ X
         gradient = pull + X.T @ self.g[where]
         cov = np.linalg.inv(precision)
-        along = cov @ np.r_[self.is_period, np.zeros(d * N)]
-        cov -= np.outer(along, along) / (along @ np.r_[self.is_period, np.zeros(d * N)])
+        is_period = np.r_[self.is_period, np.zeros(size - S)]
+        along = cov @ is_period
+        cov -= np.outer(along, along) / (along @ is_period)
         return cov @ gradient, cov, X
 
 
 @pytest.mark.parametrize(("d", "K"), [(2, 0), (2, 2), (3, 1), (1, 1)])
 @pytest.mark.parametrize("centred", [True, False])
-def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool) -> None:
-    problem = Problem(d, K, centred=centred)
+@pytest.mark.parametrize("slow", [0.0, 0.5, 3.0, 1e-3])
+def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool, slow: float) -> None:
+    problem = Problem(d, K, centred=centred, slow=slow)
     factor, solved, found = problem.by_arrow()
     step, cov, X = problem.dense()
     S = problem.S
@@ -108,15 +129,29 @@ def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool
     np.testing.assert_allclose(solved.cov, cov[:S, :S], **tight)
     np.testing.assert_allclose(solved.step, step[:S], **tight)
     slopes = S + np.arange(d * N).reshape(N, d)[:, :-1]
-    np.testing.assert_allclose(arrow.product_step(factor, solved.step)[:-1, :N].T, step[slopes], **tight)
+    own_step = arrow.product_step(factor, solved.step)
+    np.testing.assert_allclose(own_step[:-1, :N].T, step[slopes], **tight)
     for a in range(d - 1):
         for b in range(d - 1):
             np.testing.assert_allclose(found.theta[a, b, :N], cov[slopes[:, a], slopes[:, b]], **tight)
         np.testing.assert_allclose(found.theta_lead[a, :, :N].T, cov[slopes[:, a], : d + K], **tight)
     seen = problem.rows.weight.T[:N] > 0
+    # With slow demand, what is left of the period effects given (c, alpha) is taken for independent.
+    loose = {"rtol": 0.05} if slow > 0.1 else tight
     np.testing.assert_allclose(
-        np.asarray(found.eta).T[:N][seen], np.einsum("ij,jk,ik->i", X, cov, X), **tight
+        np.asarray(found.eta).T[:N][seen], np.einsum("ij,jk,ik->i", X, cov, X), **loose
     )
+    if problem.slow is not None:
+        of_slow = arrow.slow_step(problem.rows, factor.slow, own_step, solved.step)
+        expected = step[S + d * N :].reshape(N, W)
+        np.testing.assert_allclose(np.asarray(of_slow).T[:N], expected, rtol=2e-3, atol=2e-4)
+        energy = np.zeros(N)
+        for i in range(N):
+            own = S + d * N + i * W + np.arange(W)
+            lag = np.abs(np.subtract.outer(np.arange(W), np.arange(W)))
+            prior = np.linalg.inv(np.exp(2.0 * float(problem.slow.log_sd[i])) * 0.7**lag)
+            energy[i] = np.trace(prior @ cov[np.ix_(own, own)]) - W
+        np.testing.assert_allclose(found.slow_energy[:N], energy, rtol=0.05, atol=0.05)
     for a in range(d):
         own = S + d * np.arange(N) + a
         var = cov[own, own] - 2.0 * cov[own, a] + cov[a, a]

@@ -12,7 +12,7 @@ from elasticity_assets.inference.natural_gradient.engine import fit, with_arrow_
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
-from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed
+from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets_tests.support.dense_gaussian import DenseGaussian, dense_gaussian
 
@@ -113,6 +113,26 @@ def test_equals_dense_gaussian(likelihood: str, truncated: bool) -> None:
     assert_equals_dense(posterior, dense_gaussian(panel, FIXED, likelihood, np.full(panel.n_products, np.e)))
     eta = posterior.level[:, None] + posterior.period_effect
     assert np.isfinite(eta).all()
+
+
+@pytest.mark.parametrize(("likelihood", "truncated"), FAMILIES)
+@pytest.mark.parametrize("sd", [0.4, 0.01])
+def test_slow_demand_equals_dense_gaussian(likelihood: str, truncated: bool, sd: float) -> None:
+    panel = draw(n=20, T=20, level=2.0, truncated=truncated)
+    known = SlowDemand(np.log(sd), 1e-3, Fixed(1e-3), 1.0, 1e-3)
+    priors = replace(FIXED, slow_demand=known)
+    posterior = fit(panel, priors, likelihood, OPTIONS)
+    assert posterior.diagnostics.converged
+    dense = dense_gaussian(panel, priors, likelihood, np.full(panel.n_products, np.e))
+    found, sds = dense.beta(), np.sqrt(np.diag(dense.cov))
+    assert np.abs((posterior.product_mean[0] - dense.mean[found]) / sds[found]).max() < 0.01
+    np.testing.assert_allclose(posterior.product_var[0], sds[found] ** 2, rtol=0.01)
+    np.testing.assert_allclose(posterior.category_var, sds[:1] ** 2, rtol=0.01)
+    drift = dense.mean[2 + len(panel.control) + panel.n_periods + 2 * panel.n_products :]
+    np.testing.assert_allclose(
+        posterior.slow_demand, drift.reshape(posterior.slow_demand.shape), atol=0.02 * sd
+    )
+    assert posterior.diagnostics.elbo == pytest.approx(dense.elbo, abs=1.0)
 
 
 @pytest.mark.parametrize("K", [0, 2])

@@ -16,7 +16,7 @@ from elasticity_assets.inference.natural_gradient import streaming
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, take_products
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
-from elasticity_assets.inference.priors import DEFAULT
+from elasticity_assets.inference.priors import DEFAULT, Priors, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
 OPTIONS = NaturalGradientOptions()
@@ -44,28 +44,30 @@ def whole_of(parts: list[CategoryPosterior]) -> CategoryPosterior:
         "dispersion",
         "log_dispersion_sd",
     )
+    names += ("slow_demand_sd",) if parts[0].slow_demand.size else ()
     joined = {name: np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names}
     return replace(parts[0], **joined)
 
 
 @pytest.mark.parametrize(
-    ("likelihood", "controls"),
+    ("likelihood", "controls", "priors"),
     [
-        ("negative_binomial", (0.4, -0.2)),
-        pytest.param("negative_binomial", (), marks=pytest.mark.slow),
-        pytest.param("poisson", (0.4, -0.2), marks=pytest.mark.slow),
-        pytest.param("poisson", (), marks=pytest.mark.slow),
+        ("negative_binomial", (0.4, -0.2), DEFAULT),
+        ("negative_binomial", (), replace(DEFAULT, slow_demand=SlowDemand())),
+        pytest.param("negative_binomial", (), DEFAULT, marks=pytest.mark.slow),
+        pytest.param("poisson", (0.4, -0.2), DEFAULT, marks=pytest.mark.slow),
+        pytest.param("poisson", (), DEFAULT, marks=pytest.mark.slow),
     ],
 )
 def test_parts_give_the_posterior_of_the_whole(
-    tmp_path: Path, likelihood: Likelihood, controls: tuple[float, ...]
+    tmp_path: Path, likelihood: Likelihood, controls: tuple[float, ...], priors: Priors
 ) -> None:
     panel = category(likelihood=likelihood, control_effects=controls)
     seen: list[tuple[int, float]] = []
     parts = list(
         streaming.fit(
             in_parts(panel, 20),
-            DEFAULT,
+            priors,
             likelihood,
             OPTIONS,
             tmp_path,
@@ -73,7 +75,7 @@ def test_parts_give_the_posterior_of_the_whole(
         )
     )
     assert [len(part.product) for part in parts] == [20, 20, 4]
-    found, expected = whole_of(parts), natural_gradient.fit(panel, DEFAULT, likelihood, OPTIONS)
+    found, expected = whole_of(parts), natural_gradient.fit(panel, priors, likelihood, OPTIONS)
     np.testing.assert_array_equal(found.product, expected.product)
     ours, theirs = (summarize(fit.weight, fit.product_mean, fit.product_var) for fit in (found, expected))
     assert np.abs((ours.mean - theirs.mean) / theirs.sd).max() < 1e-3
@@ -90,6 +92,7 @@ def test_parts_give_the_posterior_of_the_whole(
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=2e-3, err_msg=name)
     np.testing.assert_allclose(found.period_effect, expected.period_effect, atol=2e-3)
     np.testing.assert_allclose(found.product_gain, expected.product_gain, rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(found.slow_demand_sd, expected.slow_demand_sd, rtol=0.02)
     assert found.diagnostics.converged
     assert found.diagnostics.iterations == expected.diagnostics.iterations
     assert found.diagnostics.elbo == pytest.approx(expected.diagnostics.elbo, abs=0.05)
