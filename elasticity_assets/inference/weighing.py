@@ -4,21 +4,17 @@ A cell far out in the tail of its own prediction (a stock-out, a mistyped number
 move an elasticity by several sds: such cells count less, the most outlying not at all, as in Tukey's redescending
 weights (Huber and Ronchetti 2009, "Robust statistics", 4.8), found by refitting.
 
-Where residuals of neighbouring periods go with prices that also stay, the likelihood counts the same thing twice.
-The Newey-West (1987) long-run variance of the elasticities' scores against their plain variance says by how much;
-all weights of the category are divided by that factor, which widens every interval and the shrinkage with it.
-Derivation and what was tried: docs/model.md.
+Where the likelihood counts neighbours' repetition, all weights of the category are divided by a factor
+(`serial_correlation`), which widens every interval and the shrinkage with it. Derivation and what was tried:
+docs/model.md.
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 
-import jax
 import numpy as np
 from scipy.special import ndtri_exp
 
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
-from elasticity_assets.inference.density.expectations import Family, expectations
 from elasticity_assets.inference.judging.prediction import of_cells
 from elasticity_assets.inference.natural_gradient.engine import Mode, fit_mode
 from elasticity_assets.inference.natural_gradient.state import State
@@ -26,13 +22,12 @@ from elasticity_assets.inference.options import Likelihood, NaturalGradientOptio
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import Priors
+from elasticity_assets.inference.serial_correlation import serial_correlation_factor
 
 _FIRST_THRESHOLDS, _THRESHOLDS = (2.5, 3.5), (3.5, 5.0)
 """Tail scores from which a cell counts less, and from which not at all. The first round is stricter, since an outlying
 cell hides behind the dispersion that it brought about."""
 _ROUNDS = _FIRST_THRESHOLDS, *[_THRESHOLDS] * 5
-_BEYOND_CHANCE = 2.0
-_LAGS = 8  # periods, at most a quarter of them
 _OPTIONS = NaturalGradientOptions(grid_points=1)
 _SAME = 0.02  # shares
 _SCREENED_FROM = (
@@ -238,42 +233,3 @@ def _deviance_residual(units: np.ndarray, log_mean: np.ndarray, size: np.ndarray
         )
     deviance = 2.0 * (units * np.log(ratio) - of_size)
     return np.sign(units - mean) * np.sqrt(np.maximum(deviance, 0.0))
-
-
-def serial_correlation_factor(mode: Mode, panel: Panel, likelihood: Likelihood) -> float:
-    """By how much neighbouring periods' correlation raises the variance of the elasticities' scores; at least 1.
-
-    1 + 2 sum_l (1 - l/(L + 1)) rho_l over lags l = 1..L (Newey and West 1987), with rho_l the autocorrelation of the
-    scores g_it x_it, g the derivative of the log likelihood by eta, over all products at once. Scores and not
-    residuals: where prices come and go, correlated sales cost an elasticity no precision. As far as products have
-    slopes of their own, their scores add up to zero, which lowers each rho_l by 1/periods; that is put back. A factor
-    that is no more than chance gives (two of its sds where nothing correlates) is taken for 1: widening for nothing
-    also lowers the spread tau that products are given.
-    """
-    n, T = mode.log_mean.shape
-    weight = panel.weight[:n, :T].astype(np.float64)
-    family = Family(likelihood == "negative_binomial", panel.zero_truncated)
-    # In the panel's padded shape, of which there are few: each is compiled.
-    eta, size = np.zeros(panel.units.shape, np.float32), np.zeros(len(panel.units), np.float32)
-    eta[:n, :T], size[:n] = mode.log_mean, np.log(mode.posterior.dispersion)
-    gradient = np.asarray(_gradient(family, panel.units.T, eta.T, size), np.float64).T[:n, :T]
-    score = weight * gradient * panel.centred_log_price()[:n, :T]
-    plain = (score**2).sum()
-    periods = (weight > 0).sum(axis=1)
-    if not plain > 0.0:
-        return 1.0
-    lags = np.arange(1, min(_LAGS, int(np.median(periods)) // 4) + 1)
-    tapered = 2.0 * (1.0 - lags / (len(lags) + 1))
-    own = ((1.0 - mode.posterior.shrinkage()) * (score**2).sum(axis=1)).sum() / plain
-    rho = np.array([(score[:, lag:] * score[:, :-lag]).sum() / plain for lag in lags])
-    rho = rho + own / periods[periods > 0].mean()
-    # Of rho_l, where nothing correlates.
-    variance = np.array([(score[:, lag:] ** 2 * score[:, :-lag] ** 2).sum() / plain**2 for lag in lags])
-    factor, sd = 1.0 + tapered @ rho, np.sqrt(tapered**2 @ variance)
-    return float(factor) if factor > 1.0 + _BEYOND_CHANCE * sd else 1.0
-
-
-@partial(jax.jit, static_argnames="family")
-def _gradient(family: Family, units: jax.Array, eta: jax.Array, log_size: jax.Array) -> jax.Array:
-    """Take the derivative of the log likelihood by eta, shape (T, n)."""
-    return expectations(family, units, eta, None, log_size, None).gradient

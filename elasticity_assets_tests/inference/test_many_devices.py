@@ -21,7 +21,8 @@ ENGINES_PROGRAMS = ("natural_gradient, run", "natural_gradient, covariance", "sv
 # Largest differences allowed: of means in posterior sds, of sds and tau as ratios, of the ELBO in nats. Sums in another
 # order differ by rounding: 3e-5 was seen of natural-gradient steps, 1e-6 of steps on draws, which are the same draws.
 # In the closed form's last looks the ELBO gains less than float32 tells, so that rounding chooses whose mean is kept:
-# 9e-4 was seen.
+# 9e-4 was seen. Steps of slow demand's scales below a threshold are not taken, and rounding decides which are: on one
+# device, products in another order end as far apart, a pass or two.
 ALLOWED = {
     "natural_gradient": {"mean": 1e-3, "ratio": 1e-3, "elbo": 0.02},
     "natural_gradient, slow demand": {"mean": 2e-3, "ratio": 2e-3, "elbo": 0.05, "iterations": 2},
@@ -90,7 +91,7 @@ def cases(names: Iterable[str]) -> list[ParameterSet]:
 def test_device_count_changes_nothing(case: str, written: Callable[[str], Path]) -> None:
     folder = written(engine_of(case))
     one = fitted(folder, case, 1)
-    for devices in on_devices.DEVICE_COUNTS[1:]:
+    for devices in on_devices.counts_of(case)[1:]:
         assert_same(fitted(folder, case, devices), one, case)
 
 

@@ -4,7 +4,7 @@ Log likelihoods are written as in a textbook and differentiated numerically, exp
 quadrature, the precision is one matrix: nothing of the engine's algebra is repeated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,10 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 @dataclass(frozen=True)
 class DenseGaussian:
-    """Moments of (beta_c, delta_c, alpha, gamma, beta_1, delta_1, beta_2, ..., slow demand), and the ELBO."""
+    """Moments of (beta_c, delta_c, alpha, gamma, beta_1, delta_1, beta_2, ..., slow demand), and the ELBO.
+
+    With several slopes, each beta stands for as many numbers.
+    """
 
     mean: np.ndarray
     cov: np.ndarray
@@ -27,14 +30,20 @@ class DenseGaussian:
     n_controls: int
     n_periods: int
     n_products: int
+    n_slopes: int = 1
 
-    def beta(self) -> np.ndarray:
-        """Places of the products' elasticities."""
-        return 2 + self.n_controls + self.n_periods + 2 * np.arange(self.n_products)
+    def beta(self, slope: int = 0) -> np.ndarray:
+        """Places of the products' elasticities, or of another slope."""
+        d = self.n_slopes + 1
+        return d + self.n_controls + self.n_periods + d * np.arange(self.n_products) + slope
 
     def alpha(self) -> np.ndarray:
         """Places of the controls' effects."""
-        return np.arange(2, 2 + self.n_controls)
+        return self.n_slopes + 1 + np.arange(self.n_controls)
+
+    def slow_demand(self) -> np.ndarray:
+        """Posterior mean, shape (n, T)."""
+        return self.mean[-self.n_products * self.n_periods :].reshape(self.n_products, -1)
 
 
 def log_likelihood(likelihood: str, truncated: bool, units: np.ndarray, r: np.ndarray) -> Callable:
@@ -54,51 +63,68 @@ def log_likelihood(likelihood: str, truncated: bool, units: np.ndarray, r: np.nd
 
 
 def dense_gaussian(
-    panel: Panel, priors: Priors, likelihood: str, r: np.ndarray | None = None, passes: int = 200
+    panel: Panel,
+    priors: Priors,
+    likelihood: str,
+    r: np.ndarray | None = None,
+    passes: int = 200,
+    regressors: Sequence[np.ndarray] | None = None,
 ) -> DenseGaussian:
-    """Fit at fixed scales; `r`, shape (n,), is the dispersion. Slow demand, if any, is as its priors' centres say."""
+    """Fit at fixed scales; `r`, shape (n,), is the dispersion. Slow demand, if any, is as its priors' centres say.
+
+    `regressors`, (n, T) each, have a slope a product; by default log price as the priors say.
+    """
     n, T, K = panel.n_products, panel.n_periods, len(panel.control)
-    S = 2 + K + T
+    if regressors is None:
+        regressors = [panel.centred_log_price() if priors.centred_price else panel.log_price]
+    D = len(regressors)
+    d = D + 1
+    S = d + K + T
     slow = priors.slow_demand
-    size = S + 2 * n + (n * T if slow else 0)
+    size = S + d * n + (n * T if slow else 0)
     tau, sigma_delta, sigma_gamma = map(
         _value, (priors.product_spread, priors.level_spread, priors.period_spread)
     )
     prior_mean = np.zeros(size)
-    prior_mean[[0, 1]] = priors.category_mean, priors.level_mean
-    variances = [priors.category_var, max(priors.level_sd, 1e-5) ** 2, *[priors.control_sd**2] * K]
+    prior_mean[:d] = [*[priors.category_mean] * D, priors.level_mean]
+    variances = [
+        *[priors.category_var] * D,
+        max(priors.level_sd, 1e-5) ** 2,
+        *[priors.control_sd**2] * K,
+    ]
     precision = np.diag(1.0 / np.array(variances + [sigma_gamma**2] * T + [np.inf] * (size - S)))
     for i in range(n):
-        for a, sd in enumerate((tau, sigma_delta)):
-            prior_mean[S + 2 * i + a] = prior_mean[a]
+        for a, sd in enumerate([*[tau] * D, sigma_delta]):
+            prior_mean[S + d * i + a] = prior_mean[a]
             contrast = np.zeros(size)
-            contrast[[a, S + 2 * i + a]] = -1.0, 1.0
+            contrast[[a, S + d * i + a]] = -1.0, 1.0
             precision += np.outer(contrast, contrast) / sd**2
     if slow:
         persistence = 1.0 / (1.0 + np.exp(-slow.logit_persistence_mean))
         lag = np.abs(np.subtract.outer(np.arange(T), np.arange(T)))
         own = np.linalg.inv(np.exp(2.0 * slow.log_sd_mean) * persistence**lag)
         for i in range(n):
-            places = S + 2 * n + i * T + np.arange(T)
+            places = S + d * n + i * T + np.arange(T)
             precision[np.ix_(places, places)] += own
-    x = panel.centred_log_price().astype(np.float64) if priors.centred_price else panel.log_price
     product, period = np.nonzero(panel.observed)
     X = np.zeros((len(product), size))
     cell = np.arange(len(product))
-    X[:, 2 : 2 + K] = panel.controls[product, period]
-    X[cell, 2 + K + period] = 1.0
-    X[cell, S + 2 * product] = x[product, period]
-    X[cell, S + 2 * product + 1] = 1.0
+    X[:, d : d + K] = panel.controls[product, period]
+    X[cell, d + K + period] = 1.0
+    for a, x in enumerate(regressors):
+        X[cell, S + d * product + a] = x[product, period]
+    X[cell, S + d * product + D] = 1.0
     if slow:
-        X[cell, S + 2 * n + product * T + period] = 1.0
+        X[cell, S + d * n + product * T + period] = 1.0
     units = panel.units[product, period].astype(np.float64)
     value = log_likelihood(likelihood, panel.zero_truncated, units, None if r is None else r[product])
 
     mean, cov = prior_mean.copy(), np.zeros_like(precision)
     sold = np.array([units[product == i].mean() for i in range(n)]) + 0.1
-    mean[S + 1 : S + 2 * n : 2] = np.log(sold) - mean[S : S + 2 * n : 2] * np.array(
-        [x[i][panel.observed[i]].mean() for i in range(n)]
-    )
+    levels = np.arange(S + D, S + d * n, d)
+    mean[levels] = np.log(sold)
+    for a, x in enumerate(regressors):
+        mean[levels] -= mean[levels - D + a] * [x[i][panel.observed[i]].mean() for i in range(n)]
     step_size = 1e-3
     curvature = None
     for k in range(passes):
@@ -119,7 +145,7 @@ def dense_gaussian(
     away = mean - prior_mean
     log_det = np.linalg.slogdet(precision)[1] + np.linalg.slogdet(cov)[1]
     elbo = (middle @ _WEIGHTS).sum() - 0.5 * (away @ precision @ away + np.trace(precision @ cov))
-    return DenseGaussian(mean, cov, elbo + 0.5 * (log_det + len(mean)), K, T, n)
+    return DenseGaussian(mean, cov, elbo + 0.5 * (log_det + len(mean)), K, T, n, D)
 
 
 def _value(scale: HalfNormal | Fixed) -> float:

@@ -3,7 +3,7 @@
     python -m elasticity_assets_tests.support.on_devices alone ENGINE FOLDER
     python -m elasticity_assets_tests.support.on_devices with-others CASE FILE.npz ADDRESS PROCESSES PROCESS
 
-`alone` writes FOLDER/CASE xDEVICES.npz: what is compared of each of the engine's `CASES` over each of `DEVICE_COUNTS`,
+`alone` writes FOLDER/CASE xDEVICES.npz: what is compared of each of the engine's `CASES` over each of `counts_of` it,
 the first so many of the process's devices; and FOLDER/NAME.txt: what XLA made over `PROGRAM_DEVICES` of each program
 that the engine runs on the devices, and of programs that do what the engines' must not. `with-others` fits one of
 `CASES` together with other processes, which meet at ADDRESS.
@@ -34,6 +34,7 @@ from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets.inference.svi import optimize
 
 DEVICE_COUNTS = (1, 2, 4, 8)
+FEW_COUNTS = (1, 8)  # of cases that take longer to compile
 PROGRAM_DEVICES = 4
 PRODUCTS, WEEKS = 61, 30  # of the fits; devices have unequal numbers of products
 # Of the programs: a device's rows of a block are more than the shared vector's length squared.
@@ -54,6 +55,11 @@ CASES: dict[str, Callable[[Panel], CategoryPosterior]] = {
     "svi": lambda panel: svi.fit(panel, DEFAULT, "poisson", EXACT),
     "svi, mini-batches": lambda panel: svi.fit(panel, DEFAULT, "poisson", FEW_STEPS),
 }
+
+
+def counts_of(case: str) -> tuple[int, ...]:
+    """Over how many devices a case is fitted."""
+    return FEW_COUNTS if case.endswith("slow demand") else DEVICE_COUNTS
 
 
 def category(products: int, weeks: int) -> Panel:
@@ -90,8 +96,9 @@ def programs_of_natural_gradient() -> dict[str, str]:
     """Texts of the optimized programs, by name; and of programs that move rows."""
     panel = category(MORE_PRODUCTS, FEW_WEEKS)
     found = {}
+    priors = replace(DEFAULT, slow_demand=SlowDemand())
     with mock.patch.object(blocks, "_BLOCK_ON_CPU", BLOCK):
-        problem = engine.Problem(panel, DEFAULT, "negative_binomial", 50)
+        problem = engine.Problem(panel, priors, "negative_binomial", 50)
     state, one = problem.start(None), np.float32(1.0)
     known = {"mesh": problem.mesh, "family": problem.family}
     run = engine._run.lower(problem.rows, problem.hyper, state, one, one, **known, max_passes=50)
@@ -151,7 +158,7 @@ def alone(engine: str, folder: Path) -> None:
     """Fit the engine's cases over all numbers of devices, and keep its programs."""
     panel = category(PRODUCTS, WEEKS)
     for case in (name for name in CASES if name.startswith(engine)):
-        for count in DEVICE_COUNTS:
+        for count in counts_of(case):
             with first_devices(count):
                 np.savez(folder / f"{case} x{count}.npz", **compared(CASES[case](panel)))
     programs = {"natural_gradient": programs_of_natural_gradient, "svi": programs_of_svi}[engine]

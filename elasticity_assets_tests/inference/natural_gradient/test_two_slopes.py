@@ -14,9 +14,10 @@ from numpyro.infer.reparam import LocScaleReparam
 from elasticity_assets.inference import natural_gradient
 from elasticity_assets.inference.natural_gradient import two_slopes
 from elasticity_assets.inference.options import NaturalGradientOptions
-from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, take_products
 from elasticity_assets.inference.posterior import TwoSlopes
-from elasticity_assets.inference.priors import DEFAULT
+from elasticity_assets.inference.priors import DEFAULT, Fixed, SlowDemand
+from elasticity_assets_tests.support.dense_gaussian import dense_gaussian
 
 N, T = 16, 40  # products and weeks, the same for all, so that everything is compiled once
 OPTIONS = NaturalGradientOptions()
@@ -85,6 +86,32 @@ def test_says_what_prices_there_were() -> None:
             OPTIONS,
             natural_gradient.fit(panel, DEFAULT, "negative_binomial", OPTIONS),
         )
+
+
+def test_slow_demand_equals_dense_gaussian() -> None:
+    """Two slopes whose scales are known, as those of slow demand."""
+    panel = take_products(draw(0)[0], np.arange(6))
+    n = panel.n_products
+    priors = replace(
+        DEFAULT,
+        product_spread=Fixed(0.5),
+        level_spread=Fixed(0.7),
+        period_spread=Fixed(0.2),
+        log_dispersion_sd=1e-4,
+        log_dispersion_spread=Fixed(1e-3),
+        slow_demand=SlowDemand(np.log(0.3), 1e-3, Fixed(1e-3), 1.0, 1e-3),
+    )
+    one = natural_gradient.fit(panel, priors, "negative_binomial", OPTIONS)
+    slopes = two_slopes.fit(panel, priors, "negative_binomial", OPTIONS, one)
+    assert slopes.warnings == ()
+    regressors = [panel.centred(values)[:n, :T] for values in (panel.log_regular_price, panel.log_discount())]
+    size = np.full(n, np.exp(priors.log_dispersion_mean))
+    dense = dense_gaussian(panel, priors, "negative_binomial", size, regressors=regressors)
+    for slope, found in enumerate((slopes.regular, slopes.promotion)):
+        places = dense.beta(slope)
+        sd = np.sqrt(np.diag(dense.cov))[places]
+        assert np.abs((found.mean - dense.mean[places]) / sd).max() < 0.01
+        np.testing.assert_allclose(found.sd, sd, rtol=0.01)
 
 
 def density(units: jax.Array, regular: jax.Array, discount: jax.Array) -> None:
