@@ -111,6 +111,8 @@ def heldout_evaluation(
             checks.heldout_coverage_by_volume(found),
             checks.heldout_coverage_by_product(found),
             checks.predicts_no_worse_than_rivals(found),
+            checks.forecast_coverage(found),
+            checks.forecasts_no_worse_than_rivals(found),
         ]
     )
 

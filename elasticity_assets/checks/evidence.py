@@ -10,6 +10,7 @@ from elasticity_assets.inference.judging.limits import (
     agreement_within_limits,
     coverage_within_limits,
     drift_within_limits,
+    forecast_coverage_within_limits,
     lead_within_limits,
     nuts_converged,
     posterior_within_limits,
@@ -46,6 +47,16 @@ HELDOUT_EVALUATION = [
         "predicts_no_worse_than_rivals",
         asset="heldout_evaluation",
         description="In no category a simpler model predicts held-out sales better, beyond 2 standard errors.",
+    ),
+    dg.AssetCheckSpec(
+        "forecast_coverage",
+        asset="heldout_evaluation",
+        description="In every category 85% to 95% of the last 8 periods lie in the 90% intervals of their forecast.",
+    ),
+    dg.AssetCheckSpec(
+        "forecasts_no_worse_than_rivals",
+        asset="heldout_evaluation",
+        description="In no category a simpler model forecasts the last 8 periods better, beyond 2 standard errors.",
     ),
 ]
 
@@ -140,14 +151,37 @@ def heldout_coverage_by_product(found: Mapping[str, HeldOutSummary]) -> dg.Asset
 
 def predicts_no_worse_than_rivals(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
     """Warn of categories where a rival's log score is higher by more than 2 paired standard errors."""
+    rows = {category: _leads(heldout.leads) for category, heldout in found.items()}
+    return _result("predicts_no_worse_than_rivals", rows, "a simpler model predicts better")
+
+
+def forecast_coverage(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
+    """Warn of categories whose forecasts' 90% intervals hold too few or too many cells, beyond chance."""
     rows = {
         category: {
-            **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in heldout.leads.items()},
-            "passed": all(lead_within_limits(*lead) for lead in heldout.leads.values()),
+            "coverage": round(heldout.forecast_coverage, 4),
+            "standard error": round(heldout.forecast_coverage_error, 4),
+            "passed": forecast_coverage_within_limits(
+                heldout.forecast_coverage, heldout.forecast_coverage_error
+            ),
         }
         for category, heldout in found.items()
     }
-    return _result("predicts_no_worse_than_rivals", rows, "a simpler model predicts better")
+    return _result("forecast_coverage", rows, "90% intervals of forecasts hold too few or too many")
+
+
+def forecasts_no_worse_than_rivals(found: Mapping[str, HeldOutSummary]) -> dg.AssetCheckResult:
+    """Warn of categories where a rival forecasts better by more than 2 standard errors of its log score."""
+    rows = {category: _leads(heldout.forecast_leads) for category, heldout in found.items()}
+    return _result("forecasts_no_worse_than_rivals", rows, "a simpler model forecasts better")
+
+
+def _leads(leads: Mapping[str, tuple[float, float]]) -> dict[str, object]:
+    """Show leads over rivals, and whether none lags."""
+    return {
+        **{name: f"{lead:+.4f} (se {error:.4f})" for name, (lead, error) in leads.items()},
+        "passed": all(lead_within_limits(*lead) for lead in leads.values()),
+    }
 
 
 def split_samples_agree(found: Mapping[str, SplitSamples]) -> dg.AssetCheckResult:

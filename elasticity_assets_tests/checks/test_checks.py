@@ -16,7 +16,7 @@ from elasticity_assets.checks import evidence, fit, model_input, published, sale
 from elasticity_assets.checks.model_input import PanelFacts
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference.judging.cross_check import CrossCheck
-from elasticity_assets.inference.judging.scores import MODEL, RIVALS, HeldOut, HeldOutSummary
+from elasticity_assets.inference.judging.scores import FORECAST, MODEL, RIVALS, HeldOut, HeldOutSummary
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.ingestion import FilesReport, SuspectsReport, WeeklyReport
 from elasticity_assets.ingestion.accounts import CurrencyMark, Unusable
@@ -41,7 +41,7 @@ def scores(
         "c",
         np.array([f"p{i:02d}" for i in range(PRODUCTS)]),
         (MODEL, *RIVALS),
-        np.arange(len(row)) % 10,
+        np.where(np.arange(len(row)) % PERIODS < PERIODS - 8, np.arange(len(row)) % 10, FORECAST),
         row,
         np.tile(np.arange(PERIODS), PRODUCTS),
         (1.0 + np.arange(PRODUCTS))[row] if units is None else units,
@@ -213,6 +213,14 @@ CASES = {
         evidence.predicts_no_worse_than_rivals({"c": heldout()}),
         evidence.predicts_no_worse_than_rivals({"c": heldout(rival_lead=0.1)}),
     ),
+    "forecast_coverage": (
+        evidence.forecast_coverage({"c": heldout()}),
+        evidence.forecast_coverage({"c": heldout(1.12)}),
+    ),
+    "forecasts_no_worse_than_rivals": (
+        evidence.forecasts_no_worse_than_rivals({"c": heldout()}),
+        evidence.forecasts_no_worse_than_rivals({"c": heldout(rival_lead=0.1)}),
+    ),
     "split_samples_agree": (
         evidence.split_samples_agree({"c": samples(QUIET, QUIET)}),
         evidence.split_samples_agree({"c": samples(2.0 * QUIET, QUIET)}),
@@ -310,6 +318,22 @@ def test_all_checks_are_tested_and_documented(tmp_path: Path) -> None:
 FEW_CELLS = replace(scores()._only(np.arange(3000) < 8), pit=np.array([0.01, 0.02, *[0.5] * 6])).summary()
 LIMITS = {
     "few cells, far off, but no further than chance": (evidence.heldout_coverage({"c": FEW_CELLS}), True),
+    "forecasts far off, but no further than chance": (
+        evidence.forecast_coverage(
+            {"c": replace(heldout(), forecast_coverage=0.8, forecast_coverage_error=0.06)}
+        ),
+        True,
+    ),
+    "too few periods for a forecast": (
+        evidence.forecast_coverage(
+            {"c": replace(heldout(), forecast_coverage=np.nan, forecast_coverage_error=np.nan)}
+        ),
+        True,
+    ),
+    "too few periods to forecast better": (
+        evidence.forecasts_no_worse_than_rivals({"c": scores()._only(np.arange(8)).summary()}),
+        True,
+    ),
     "NUTS's own error": (evidence.posteriors_match_nuts([cross_check(difference=0.2, size=100.0)]), True),
     "NUTS that did not mix": (evidence.posteriors_match_nuts([cross_check(r_hat=1.2)]), False),
     "NUTS that hardly moved": (

@@ -35,6 +35,18 @@ def coverage_within_limits(share: float, cells: int) -> bool:
     return bool(within or np.isnan(share) or abs(share - 0.9) <= CHANCE_SDS * np.sqrt(0.09 / max(cells, 1)))
 
 
+def forecast_coverage_within_limits(share: float, error: float) -> bool:
+    """Whether a coverage of forecasts' 90% intervals is within bounds, or no further from 90% than chance explains.
+
+    Parameters
+    ----------
+    share, error : float
+        Of the cells, inside their intervals, and its standard error; NaN, where there are none, is within limits.
+    """
+    within = LOWEST_COVERAGE <= share <= HIGHEST_COVERAGE
+    return bool(within or np.isnan(share) or abs(share - 0.9) <= CHANCE_SDS * error)
+
+
 def spread_within_limits(spread: float, products: int) -> bool:
     """Whether coverage differs between products by little more than chance gives.
 
@@ -53,9 +65,9 @@ def lead_within_limits(lead: float, error: float) -> bool:
     Parameters
     ----------
     lead, error : float
-        Mean log score above the rival's, nats a cell, and its standard error.
+        Mean log score above the rival's, nats a cell, and its standard error; NaN, without cells, is within limits.
     """
-    return bool(lead >= -max(CHANCE_SDS * error, LEAST_LEAD))
+    return bool(np.isnan(lead) or lead >= -max(CHANCE_SDS * error, LEAST_LEAD))
 
 
 def agreement_within_limits(share: float, products: int) -> bool:

@@ -62,8 +62,8 @@ class HeldOut:
         return self._only(self.in_folds)
 
     def summary(self) -> "HeldOutSummary":
-        """Sum up the cells left out at random."""
-        folds = self.folds()
+        """Sum up the cells left out at random, and the forecast."""
+        folds, forecast = self.folds(), self.forecast()
         share, count = folds.coverage_by_product()
         low, middle, high = (float(part) for part in folds.coverage_by_third())
         return HeldOutSummary(
@@ -75,6 +75,9 @@ class HeldOut:
             folds.coverage_spread(),
             float(np.nanmin(share, initial=1.0)),
             {name: folds.lead(rival) for rival, name in enumerate(folds.model) if rival},
+            forecast.coverage(),
+            forecast._clustered_error(forecast.inside()),
+            {name: forecast.forecast_lead(rival) for rival, name in enumerate(folds.model) if rival},
         )
 
     def _only(self, cells: np.ndarray) -> "HeldOut":
@@ -134,6 +137,23 @@ class HeldOut:
         lead = self.log_probability[0] - self.log_probability[rival]
         return _mean(lead), float(lead.std() / np.sqrt(max(len(lead), 1)))
 
+    def forecast_lead(self, rival: int) -> tuple[float, float]:
+        """Give the same of a forecast, where those of a product, and of a period, go together."""
+        lead = self.log_probability[0] - self.log_probability[rival]
+        return _mean(lead), self._clustered_error(lead)
+
+    def _clustered_error(self, values: np.ndarray) -> float:
+        """Find the standard error of the cells' mean, those of a product or period going together; NaN without cells.
+
+        By clusters of two ways (Cameron, Gelbach and Miller 2011), and no less than of independent cells.
+        """
+        if len(values) == 0:
+            return float("nan")
+        away = values - values.mean()
+        of_products, of_periods = (np.sum(np.bincount(own, away) ** 2) for own in (self.row, self.column))
+        of_cells = np.sum(away**2)
+        return float(np.sqrt(max(of_products + of_periods - of_cells, of_cells)) / len(values))
+
 
 @dataclass(frozen=True)
 class HeldOutSummary:
@@ -154,6 +174,10 @@ class HeldOutSummary:
         Of a product.
     leads : dict of str to (float, float)
         Mean log score above each rival's, and its standard error.
+    forecast_coverage, forecast_coverage_error : float
+        Share of the last periods' cells in their 90% intervals, forecast, and its standard error; NaN without any.
+    forecast_leads : dict of str to (float, float)
+        As `leads`, of the forecast.
     """
 
     cells: int
@@ -164,6 +188,9 @@ class HeldOutSummary:
     coverage_spread: float
     lowest_coverage: float
     leads: dict[str, tuple[float, float]]
+    forecast_coverage: float
+    forecast_coverage_error: float
+    forecast_leads: dict[str, tuple[float, float]]
 
 
 def _mean(values: np.ndarray) -> float:

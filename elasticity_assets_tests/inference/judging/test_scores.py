@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from elasticity_assets.inference.judging.scores import FORECAST, MODEL, RIVALS, HeldOut
 
@@ -42,6 +43,21 @@ def test_scores_of_models() -> None:
     lead, error = scores.lead(3)
     assert lead == pytest.approx(0.45)
     assert error == pytest.approx(0.1 * np.arange(10).std() / np.sqrt(10))
+
+
+def test_a_forecasts_error_knows_that_cells_of_a_period_go_together() -> None:
+    """Drawn again and again, coverage varies as its standard error says."""
+    rng = np.random.default_rng(0)
+    row, column = np.divmod(np.arange(50 * 8), 8)
+    found, errors = [], []
+    for _ in range(300):
+        shock = rng.normal(size=8)[column] + rng.normal(size=50)[row] + 2.0 * rng.normal(size=400)
+        pit = norm.cdf(shock / np.sqrt(6.0))
+        scores = replace(heldout(pit, row, n=50), column=column)
+        found.append(scores.coverage())
+        errors.append(scores._clustered_error(scores.inside()))
+    assert np.mean(found) == pytest.approx(0.9, abs=0.005)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(found), rel=0.2)
 
 
 def test_thirds_go_by_volume() -> None:
