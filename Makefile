@@ -56,14 +56,15 @@ test-slow: install-dev
 test-all: install-dev
 	$(PYTEST)
 
-# A hundred refits killed at random moments, eight processes refitting at once for five minutes, 200 categories on a
-# Ray cluster that loses a machine: an hour and more.
+# A hundred refits killed at random moments, three hundred harms of all kinds drawn at random, eight processes refitting
+# at once for five minutes, 200 categories on a Ray cluster that loses a machine: two hours. Root may fill disks; the
+# clock jumps where Debian's `faketime` is installed.
 torture: install-dev
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production elasticity_assets_tests/end_to_end/test_ray.py \
 		elasticity_assets_tests/ingestion/test_bad_rows.py
 
-# Fifty-two weekly deliveries, each scheduled, fitted from the last week's fits and published; and two thousand files in
-# drawn dialects through `elasticity init`: an hour.
+# Fifty-two weekly deliveries, each scheduled, fitted from the last week's fits and published; what is on disk and in
+# memory over fifty-two weeks; and two thousand files in drawn dialects through `elasticity init`: an hour and more.
 soak: install-dev
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/soak elasticity_assets_tests/ingestion/test_dialects.py
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -32,7 +33,7 @@ class SalesFile:
         status = Path(self.name).stat()
         return status.st_size, status.st_mtime_ns
 
-    def content_hash(self, connection: duckdb.DuckDBPyConnection) -> str:
+    def content_hash(self) -> str:
         """SHA-256 of its bytes."""
         return content_hash(self.name)
 
@@ -54,7 +55,7 @@ class SalesFile:
 
 @dataclass(frozen=True)
 class DatabaseTable:
-    """A table of sales in an attached database, or a data frame that the connection knows by a name.
+    """A table of sales in an attached database, or a data frame that a connection knows by a name.
 
     Attributes
     ----------
@@ -62,22 +63,28 @@ class DatabaseTable:
         What messages and `sales_files` call it.
     place : str
         Its quoted name in SQL.
+    connection : duckdb connection
+        The one that knows it.
+    folder : Path
+        Where this connection may write.
     setting : str
         Which key names it.
     """
 
     name: str
     place: str
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
     setting: str = "sales.table"
 
     def state(self) -> tuple[int, ...]:
         """Return nothing: a transaction sees a table as it was when it began."""
         return ()
 
-    def content_hash(self, connection: duckdb.DuckDBPyConnection) -> str:
+    def content_hash(self) -> str:
         """Hash of its rows, in whatever order they come."""
         try:
-            return connection.execute(statement("hash_sales_table", table=self.place)).fetchall()[0][0]
+            return self.connection.execute(statement("hash_sales_table", table=self.place)).fetchall()[0][0]
         except duckdb.Error as error:
             raise SalesFileError(
                 f"{self.setting}: {self.name} cannot be read: {in_one_line(error)}"
@@ -87,9 +94,9 @@ class DatabaseTable:
         self, connection: duckdb.DuckDBPyConnection, folder: Path, sales: SalesSettings, wanted: list[str]
     ) -> FileFormat:
         """Copy it to a Parquet file, whose rows have an order."""
-        file = str(folder / "table.parquet")
+        file = str(self.folder / "table.parquet")
         try:
-            connection.execute(statement("copy_sales_table", table=self.place, path=quoted(file, "'")))
+            self.connection.execute(statement("copy_sales_table", table=self.place, path=quoted(file, "'")))
         except duckdb.Error as error:
             raise SalesFileError(
                 f"{self.setting}: {self.name} cannot be read: {in_one_line(error)}"
@@ -104,15 +111,15 @@ SalesSource = SalesFile | DatabaseTable
 def attached(
     connection: duckdb.DuckDBPyConnection, table: SalesTable | None, roots: Collection[str] = ()
 ) -> Iterator[list[DatabaseTable]]:
-    """Attach a table's database for reading, and detach it in the end.
+    """Attach a table's database for reading, to a connection that opens nothing else; see `_confine`.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Outside a transaction.
+        To the warehouse: the other one has the same limit of memory.
     table : SalesTable, optional
     roots : collection of str
-        Where its database's file may lie; none means anywhere.
+        Where its database's file may lie, and files that its views read; none means anywhere.
 
     Yields
     ------
@@ -129,22 +136,55 @@ def attached(
     if is_database_file(table.database):
         check_roots([table.database], roots, "sales.table.database")
     kind = _kind(table.database)
-    if kind in ("sqlite", "postgres"):
-        load_extensions(connection, [f"{kind}_scanner"], _REMEDY)
     address = table.database.removeprefix("postgres:") if kind == "postgres" else table.database
     options = "READ_ONLY" + (f", TYPE {kind}" if kind else "")
-    try:
-        connection.execute(
-            statement("attach_sales", address=quoted(address, "'"), database=_DATABASE, options=options)
-        )
-    except duckdb.Error as error:
-        raise SettingsError(
-            f"sales.table.database: {table.database} cannot be opened: {in_one_line(error)}"
-        ) from None
-    try:
-        yield [_table(connection, table)]
-    finally:
-        connection.execute(statement("detach_sales", database=_DATABASE))
+    with (
+        TemporaryDirectory(prefix="elasticity_sales.") as folder,
+        duckdb.connect(config=_config(connection, folder)) as reader,
+    ):
+        if kind in ("sqlite", "postgres"):
+            load_extensions(reader, [f"{kind}_scanner"], _REMEDY)
+        try:
+            reader.execute(
+                statement("attach_sales", address=quoted(address, "'"), database=_DATABASE, options=options)
+            )
+        except duckdb.Error as error:
+            raise SettingsError(
+                f"sales.table.database: {table.database} cannot be opened: {in_one_line(error)}"
+            ) from None
+        _confine(reader, [folder, *roots] if roots else [])
+        reader.begin()
+        yield [_table(reader, table, Path(folder))]
+
+
+def _config(
+    connection: duckdb.DuckDBPyConnection, folder: str
+) -> dict[str, str | bool | int | float | list[str]]:
+    (memory,) = connection.execute(statement("memory_limit")).fetchall()[0]
+    return {
+        "autoinstall_known_extensions": False,
+        "allow_community_extensions": False,
+        "memory_limit": memory,
+        "temp_directory": folder,
+    }
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, places: Sequence[str]) -> None:
+    """Let a connection open files in these places only, where there are any, load nothing, and stay so.
+
+    A view in a database that somebody else made may read any file.
+    """
+    if places:
+        of_kind = {
+            "directories": [p for p in places if Path(p).is_dir()],
+            "paths": [p for p in places if Path(p).is_file()],
+        }
+        for kind, allowed in of_kind.items():
+            connection.execute(
+                statement(f"allow_{kind}", allowed=", ".join(quoted(place, "'") for place in allowed))
+            )
+        connection.execute(statement("no_other_access"))
+    connection.execute(statement("lock_configuration"))
 
 
 @contextmanager
@@ -175,7 +215,8 @@ def handed_over(
             "that it makes in sales.table, too"
         ) from None
     try:
-        yield [DatabaseTable(f"asset {asset}", quoted(_FRAME), "sales.asset")]
+        with TemporaryDirectory(prefix="elasticity_sales.") as folder:
+            yield [DatabaseTable(f"asset {asset}", quoted(_FRAME), connection, Path(folder), "sales.asset")]
     finally:
         connection.unregister(_FRAME)
 
@@ -194,15 +235,20 @@ def _kind(database: str) -> str:
         ) from None
 
 
-def _table(connection: duckdb.DuckDBPyConnection, table: SalesTable) -> DatabaseTable:
+def _table(connection: duckdb.DuckDBPyConnection, table: SalesTable, folder: Path) -> DatabaseTable:
     """Find the table in the attached database."""
     parts = next(csv.reader([table.name], delimiter="."))  # a name with a point stands in quotes
     place = ".".join([_DATABASE, *map(quoted, parts)])
     try:
         connection.execute(statement("describe_sales_table", table=place))
+    except duckdb.PermissionException as error:
+        raise SettingsError(
+            f"sales.table.name: {table.name!r} reads what lies outside of the settings file's folder: "
+            f"{in_one_line(error)}; if that is sales, allow its folder in sales.roots"
+        ) from None
     except duckdb.Error as error:
         raise SettingsError(
             f"sales.table.name: {table.database} has no table {table.name!r}: "
             f"{in_one_line(str(error).partition('LINE 1:')[0])}"
         ) from None
-    return DatabaseTable(f"table {table.name} of {table.database}", place)
+    return DatabaseTable(f"table {table.name} of {table.database}", place, connection, folder)

@@ -1,8 +1,20 @@
 -- name: attach_sales
 ATTACH {address} AS {database} ({options})
 
--- name: detach_sales
-DETACH {database}
+-- name: memory_limit
+SELECT current_setting('memory_limit')
+
+-- name: allow_directories
+SET allowed_directories = [{allowed}]
+
+-- name: allow_paths
+SET allowed_paths = [{allowed}]
+
+-- name: no_other_access
+SET enable_external_access = false
+
+-- name: lock_configuration
+SET lock_configuration = true
 
 -- name: describe_sales_table
 SELECT * FROM {table} LIMIT 0

@@ -138,7 +138,7 @@ def _take_in(
     }
     for file, (source, place) in found.items():
         state = source.state()
-        digest = source.content_hash(connection)
+        digest = source.content_hash()
         old = known.get(file)
         kind = "changed" if old else "new"
         if old is None:

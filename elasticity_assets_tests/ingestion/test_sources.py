@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from elasticity_assets.ingestion import SalesFileError, take_in_files
+from elasticity_assets.ingestion.sources import attached
 from elasticity_assets.settings import SalesSettings, SettingsError, load_settings
 from elasticity_assets_tests.support.postgres import PASSWORD, Server
 from elasticity_assets_tests.support.sales_files import COLUMNS, ingest, rejected, weekly_sales
@@ -63,6 +64,53 @@ def test_a_view_whose_name_has_a_point(connection, tmp_path: Path) -> None:
     execute(database, CREATE, INSERT, 'CREATE VIEW "a.b" AS FROM "weekly ""sales"""')
     ingest(connection, settings(str(database), 'main."a.b"'))
     assert len(weekly_sales(connection)) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "is_refused"),
+    [
+        ("SELECT column0 FROM read_csv('/etc/passwd', header = false)", True),
+        ("SELECT content FROM read_text('/etc/passwd')", True),
+        ("SELECT file FROM glob('/etc/*')", True),
+        ("FROM '{folder}/outside/sales.parquet'", True),
+        ("FROM '{folder}/sales/sales.parquet'", False),
+        ("FROM '{folder}/one/sales.parquet'", False),
+    ],
+)
+def test_a_view_reads_what_sales_may_be_read_from(
+    connection, tmp_path: Path, query: str, is_refused: bool
+) -> None:
+    for folder in ("sales", "one", "outside"):
+        (tmp_path / folder).mkdir()
+        duckdb.execute(
+            "COPY (SELECT 'A' AS product, DATE '2024-01-01' AS date, 5 AS units, 2.5 AS price) "
+            f"TO '{tmp_path / folder}/sales.parquet'"
+        )
+    database = tmp_path / "sales" / "shop.duckdb"
+    execute(database, f"CREATE VIEW hostile AS {query.format(folder=tmp_path)}")
+    named = settings(str(database), "hostile").model_copy(
+        update={"roots": [str(tmp_path / "sales"), str(tmp_path / "one/sales.parquet")]}
+    )
+    if not is_refused:
+        assert take_in_files(connection, named).rows_in == 1
+        return
+    with pytest.raises(SettingsError, match=r"allow its folder in sales\.roots") as error:
+        take_in_files(connection, named)
+    assert "root:" not in str(error.value)
+
+
+def test_a_view_loads_no_extension_and_changes_no_setting(connection, tmp_path: Path) -> None:
+    database = tmp_path / "shop.duckdb"
+    execute(database, CREATE, INSERT)
+    with attached(connection, settings(str(database)).table, [str(tmp_path)]) as (table,):
+        for refused in (
+            "INSTALL httpfs",
+            "LOAD httpfs",
+            "SET enable_external_access = true",
+            "ATTACH '/tmp/x.duckdb'",
+        ):
+            with pytest.raises(duckdb.Error, match=r"disabled|locked"):
+                table.connection.cursor().execute(refused)
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,17 @@ def test_compose_reads_its_file() -> None:
 
 
 def test_compose_reads_the_file_for_a_gpu() -> None:
-    environment = {"POSTGRES_PASSWORD": "secret", "PROJECT": "/srv/shop", "EXTRAS": "production,gpu"}
+    base = "python:3.12-slim@sha256:0123"
+    environment = {
+        "POSTGRES_PASSWORD": "secret",
+        "PROJECT": "/srv/shop",
+        "EXTRAS": "production,gpu",
+        "BASE_IMAGE": base,
+    }
     done = compose("-f", str(DEPLOY / "compose.gpu.yaml"), "config", **environment)
     assert done.returncode == 0, done.stderr
     server = yaml.safe_load(done.stdout)["services"]["code_server"]
-    assert server["build"]["args"] == {"EXTRAS": "production,gpu"}
+    assert server["build"]["args"] == {"BASE_IMAGE": base, "EXTRAS": "production,gpu"}
     (device,) = server["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
 
@@ -146,6 +152,12 @@ def test_the_image_copies_what_there_is() -> None:
     assert copied
     for source in " ".join(copied).split():
         assert (ROOT / source).exists(), source
+
+
+def test_the_base_image_is_the_one_that_compose_builds_on_unless_told() -> None:
+    (default,) = re.findall(r"^ARG BASE_IMAGE=(.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    server = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["code_server"]
+    assert server["build"]["args"]["BASE_IMAGE"] == f"${{BASE_IMAGE:-{default}}}"
 
 
 def image_environment() -> dict[str, str]:

@@ -42,9 +42,13 @@ WRITER = textwrap.dedent("""
     print("written", flush=True)
     sys.stdin.readline()
 """)
-PROGRESS = re.compile(
+ON_THE_WAY = re.compile(
     r"[a-z_]+ +\d+\.\d s"  # a step that ended
     r"|.*; it is removed, and made again"
+    r"|`elasticity status` will not show this run's checks: .*"
+    r"|no copy of .* could be made, the last one stays: .*"
+    r"|compiled programs are not kept: .*"
+    r"|old runs could not be deleted: .*"
     r"|.* is at work on it; waiting until that run ends"
 )
 
@@ -92,7 +96,7 @@ class HarmedProject:
         assert "Traceback" not in output + errors, errors
         if code == 0:
             return None
-        said = [line for line in errors.splitlines() if not PROGRESS.fullmatch(line)]
+        said = [line for line in errors.splitlines() if not ON_THE_WAY.fullmatch(line)]
         assert len(said) == 1, f"not one line: {errors}"
         self.lines[re.sub(r"\S*[/0-9]\S*", "…", said[0])] += 1
         return said[0]
