@@ -1,6 +1,6 @@
 """Do intervals hold the true elasticity where demand departs from the simplest: one departure at a time.
 
-    python benchmarks/truth.py --sets 6 [--seed 100] [--without slow_demand] [--departures base season_promoted]
+    python benchmarks/truth.py --sets 6 [--seed 100] [--without slow_demand season] [--departures base season_promoted]
 
 Simulated categories of 40 products and 104 weeks, through the pipeline's own path from sales to posterior. Of each
 departure: coverage of 90% intervals, bias (above 0 is too inelastic), root mean square error against the true
@@ -20,7 +20,7 @@ from elasticity_assets.inference import engines
 from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
-from elasticity_assets.inference.priors import DEFAULT, Priors, SlowDemand
+from elasticity_assets.inference.priors import DEFAULT, Priors, Season, SlowDemand
 from elasticity_assets.inference.simulate import FIRST_PERIOD, simulated_prices
 from elasticity_assets.inference.summaries import product_summary
 
@@ -298,11 +298,12 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=6, help="data sets a departure")
     parser.add_argument("--seed", type=int, default=100, help="of the first set")
     parser.add_argument(
-        "--without", nargs="+", choices=("slow_demand",), default=[], help="parts of the model"
+        "--without", nargs="+", choices=("slow_demand", "season"), default=[], help="parts of the model"
     )
     parser.add_argument("--departures", nargs="+", choices=DEPARTURES, default=list(DEPARTURES))
     arguments = parser.parse_args()
-    priors = replace(DEFAULT, slow_demand=None if "slow_demand" in arguments.without else SlowDemand())
+    parts = {"slow_demand": SlowDemand(), "season": Season()}
+    priors = replace(DEFAULT, **parts | dict.fromkeys(arguments.without))
     seeds = range(arguments.seed, arguments.seed + arguments.sets)
     for number, departure in enumerate(arguments.departures):
         row = pd.DataFrame({departure: measure(departure, seeds, priors)}).T

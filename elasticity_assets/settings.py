@@ -322,16 +322,19 @@ class FitSettings(Strict):
     robust: bool = True
     serial_correlation: bool = True
     slow_demand: bool = True
+    season: Literal["auto"] | bool = "auto"
     svi: SviOptions = SviOptions()
     natural_gradient: NaturalGradientOptions = NaturalGradientOptions()
     nuts: NutsOptions = NutsOptions()
 
     @model_validator(mode="after")
-    def _svi_has_no_slow_demand(self) -> "FitSettings":
-        if self.engine == "svi" and self.slow_demand and "slow_demand" in self.model_fields_set:
-            raise ValueError(
-                "slow_demand is not for the engine svi; set slow_demand: false, or engine: natural_gradient"
-            )
+    def _svi_knows_neither_slow_demand_nor_season(self) -> "FitSettings":
+        asked = self.model_fields_set if self.engine == "svi" else set()
+        for name in ("slow_demand", "season"):
+            if name in asked and getattr(self, name) is True:
+                raise ValueError(
+                    f"{name} is not for the engine svi; set {name}: false, or engine: natural_gradient"
+                )
         return self
 
 

@@ -183,6 +183,10 @@ MISTAKES = {
         {**MINIMAL, "fit": {"engine": "svi", "slow_demand": True}},
         "fit: slow_demand is not for the engine svi; set slow_demand: false, or engine: natural_gradient",
     ),
+    "season with svi": (
+        {**MINIMAL, "fit": {"engine": "svi", "season": True}},
+        "fit: season is not for the engine svi; set season: false, or engine: natural_gradient",
+    ),
     "unknown protocol": (
         changed("arrays", "s4://bucket/arrays"),
         "arrays: 's4' is no protocol that fsspec knows; give a folder, or a URL such as s3://bucket/folder",

@@ -5,7 +5,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
@@ -14,7 +14,7 @@ from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.options import ARTICLE, FitOptions, Likelihood
 from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
-from elasticity_assets.inference.priors import PRESETS, Priors, SlowDemand
+from elasticity_assets.inference.priors import PRESETS, Priors, Season, SlowDemand
 from elasticity_assets.settings import RaySettings, Settings
 
 if TYPE_CHECKING:  # they import jax
@@ -69,6 +69,13 @@ class FittedCategory:
     record: FitRecord
 
 
+def _season(setting: Literal["auto"] | bool) -> Season | None:
+    """Prior of products' seasons as `fit.season` says."""
+    if setting == "auto":
+        return Season()
+    return Season(least_days=0) if setting else None
+
+
 @dataclass(frozen=True)
 class Fitter:
     """Fits a category by variational inference, or by NUTS, and judges its fit, as the settings say.
@@ -114,8 +121,11 @@ class Fitter:
             nuts=fit.nuts,
         )
         candidates = LIKELIHOODS if fit.likelihood == "auto" else ()
-        drifts = fit.slow_demand and fit.engine != "svi"
-        priors = dataclasses.replace(PRESETS[fit.preset], slow_demand=SlowDemand() if drifts else None)
+        priors = PRESETS[fit.preset]
+        if fit.engine != "svi":
+            priors = dataclasses.replace(
+                priors, slow_demand=SlowDemand() if fit.slow_demand else None, season=_season(fit.season)
+            )
         return cls(options, priors, candidates, cache, cluster)
 
     @property

@@ -6,6 +6,7 @@ import numpy as np
 
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, mixture_quantile
+from elasticity_assets.inference.season import sine_and_cosine
 
 _POINTS = 60
 _NARROWEST = 0.05  # log price: a product of one price gets a curve this far to both sides
@@ -51,7 +52,7 @@ def is_fitted_to(posterior: CategoryPosterior, panel: Panel) -> bool:
 def demand_curve(
     panel: Panel, posterior: CategoryPosterior, number: int, *, centred_price: bool
 ) -> DemandCurve:
-    """Work out one product's demand curve at its usual level, in a period of average effects and slow demand.
+    """Work out one product's demand curve at its usual level, in a period of average effects, slow demand and season.
 
     The curves turn about the product's mean log price, where its level is known best.
 
@@ -73,6 +74,8 @@ def demand_curve(
     )
     if posterior.slow_demand.size:
         effect = effect + posterior.slow_demand[number, seen]
+    if posterior.season.size:
+        effect = effect + posterior.season[number] @ sine_and_cosine(posterior.period)[:, seen]
     average = float(effect.mean()) if len(seen) else 0.0
     weight, mean, var = (
         posterior.weight,

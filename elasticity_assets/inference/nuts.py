@@ -18,6 +18,7 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer.reparam import LocScaleReparam
 from scipy.special import expit
 
+from elasticity_assets.inference import season
 from elasticity_assets.inference.density.model import Model, Sales, places, stack_panels
 from elasticity_assets.inference.density.start import resume_from, starting_values
 from elasticity_assets.inference.options import Likelihood, NutsOptions, Progress
@@ -53,6 +54,10 @@ class Draws:
         Means of u_it and sigma_i; shapes (0, 0) and (0,) where the model has none.
     slow_demand_persistence, slow_demand_centre, slow_demand_spread : float
         Means of phi, mu_u and s_u.
+    season : array, shape (n, 2)
+        Means of w_i; shape (0, 2) where the model has none.
+    season_spread : float
+        Mean of sigma_w.
     """
 
     elasticity: np.ndarray
@@ -73,6 +78,8 @@ class Draws:
     slow_demand_persistence: float = 0.0
     slow_demand_centre: float = 0.0
     slow_demand_spread: float = 0.0
+    season: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    season_spread: float = 0.0
 
     def effective_sample_size(self) -> np.ndarray:
         """Of each product's elasticity, of beta_c and, where learned, of tau; shape (n + 2,) or (n + 1,)."""
@@ -151,6 +158,7 @@ def sample(
             f"category {panel.category!r} has {panel.n_products} products, above max_products "
             f"{options.max_products} of NUTS; use engine natural_gradient, or raise it and wait for hours"
         )
+    priors = priors.over(season.length(panel.period))
     model = Model(priors, likelihood, zero_truncated=panel.zero_truncated)
     sales = stack_panels([panel], centred_price=priors.centred_price)
     rows, columns = places([panel], sales, 0)
@@ -222,6 +230,8 @@ def _effects(priors: Priors, mean: dict[str, np.ndarray], sd: dict[str, np.ndarr
     }
     if "log_r" in mean:
         of["log_r"] = (mean["mu_r"][0], known_or("s_r", priors.log_dispersion_spread))
+    if priors.season is not None:
+        of["season"] = (0.0, known_or("sigma_w", priors.season.spread))
     if priors.slow_demand is not None:
         of["log_sigma_u"] = (mean["mu_u"][0], known_or("s_u", priors.slow_demand.log_sd_spread))
 
@@ -289,6 +299,7 @@ def _draws(
         period_effect=drawn["gamma"][:, :, 0, columns],
         divergences=divergences,
         **_slow_demand(drawn, priors, rows, columns),
+        **_season(drawn, priors, rows),
     )
 
 
@@ -305,6 +316,16 @@ def _slow_demand(
         "slow_demand_persistence": float(expit(drawn["logit_phi"]).mean()),
         "slow_demand_centre": float(drawn["mu_u"].mean()),
         "slow_demand_spread": float(drawn["s_u"].mean()) if "s_u" in drawn else known,
+    }
+
+
+def _season(drawn: dict[str, np.ndarray], priors: Priors, rows: np.ndarray) -> dict[str, Any]:
+    if priors.season is None:
+        return {}
+    spread = priors.season.spread
+    return {
+        "season": drawn["season"].mean(axis=(0, 1))[:, rows].T.astype(np.float64),
+        "season_spread": spread.value if isinstance(spread, Fixed) else float(drawn["sigma_w"].mean()),
     }
 
 
@@ -382,4 +403,6 @@ def _posterior(panel: Panel, priors: Priors, draws: Draws, diagnostics: FitDiagn
         slow_demand_persistence=draws.slow_demand_persistence,
         slow_demand_centre=draws.slow_demand_centre,
         slow_demand_spread=draws.slow_demand_spread,
+        season=draws.season,
+        season_spread=draws.season_spread,
     )

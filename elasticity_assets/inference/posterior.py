@@ -107,6 +107,10 @@ class CategoryPosterior:
         Point estimates of sigma_i; shape (0,) where the model has none.
     slow_demand_persistence, slow_demand_centre, slow_demand_spread : float
         Point estimates of phi, mu_u and s_u.
+    season : float array, shape (n, 2)
+        Posterior means of w_i: what sine and cosine of the year count; shape (0, 2) where the model has none.
+    season_spread : float
+        Point estimate of sigma_w.
     serial_correlation_factor : float
         By which neighbouring periods' correlation widened the variances; 1 where it was not looked at.
     discounted : int array, shape (m, 2)
@@ -148,6 +152,8 @@ class CategoryPosterior:
     slow_demand_persistence: float = 0.0
     slow_demand_centre: float = 0.0
     slow_demand_spread: float = 0.0
+    season: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    season_spread: float = 0.0
     serial_correlation_factor: float = 1.0
     discounted: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     discounted_share: np.ndarray = field(default_factory=lambda: np.zeros(0))

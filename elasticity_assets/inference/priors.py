@@ -1,6 +1,6 @@
 """Priors of the demand model: learned or fixed scales, and the presets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,22 @@ class SlowDemand:
 
 
 @dataclass(frozen=True)
+class Season:
+    """Prior of products' seasons, a sine and a cosine of the year each.
+
+    Attributes
+    ----------
+    spread : HalfNormal or Fixed
+        sigma_w, sd of a product's two coefficients around 0.
+    least_days : int
+        Categories whose periods span less have no seasons: less than a year and a half tells them from nothing else.
+    """
+
+    spread: HalfNormal | Fixed = HalfNormal(0.5)
+    least_days: int = 546  # 78 weeks
+
+
+@dataclass(frozen=True)
 class Priors:
     """Every prior of the model, in its own notation (`docs/model.md`).
 
@@ -68,6 +84,8 @@ class Priors:
         Whether log price is centred by product.
     slow_demand : SlowDemand or None
         None where products' demand does not drift.
+    season : Season or None
+        None where products have no seasons.
     """
 
     global_mean: float = -2.0
@@ -84,6 +102,7 @@ class Priors:
     log_dispersion_spread: HalfNormal | Fixed = HalfNormal(1.0)
     centred_price: bool = True
     slow_demand: SlowDemand | None = None
+    season: Season | None = None
 
     @property
     def category_mean(self) -> float:
@@ -95,6 +114,11 @@ class Priors:
         """Prior variance v0 of beta_c when a category is fitted alone: global_sd^2 + E[tau_c^2]."""
         spread = self.category_spread
         return self.global_sd**2 + (spread.value if isinstance(spread, Fixed) else spread.scale) ** 2
+
+    def over(self, days: int) -> "Priors":
+        """Leave seasons out if the periods span too few days."""
+        too_short = self.season is not None and days < self.season.least_days
+        return replace(self, season=None) if too_short else self
 
 
 DEFAULT = Priors()

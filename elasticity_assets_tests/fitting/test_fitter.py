@@ -11,7 +11,7 @@ from elasticity_assets.fitting.stored_fits import new_record, pack_panel, panel_
 from elasticity_assets.inference import engines, options, priors
 from elasticity_assets.inference.natural_gradient import two_slopes as two_slopes_engine
 from elasticity_assets.inference.panel import Panel
-from elasticity_assets.inference.priors import SlowDemand
+from elasticity_assets.inference.priors import Season, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets_tests.published.test_rows import posterior, two_slopes
 from elasticity_assets_tests.support.projects import make_project
@@ -53,6 +53,15 @@ def test_products_have_a_slow_demand_but_for_svi_and_where_the_settings_say_none
     choices = {"engine": "nuts"}, {"engine": "svi"}, {"slow_demand": False}, {"preset": "article"}
     found = [fitter(tmp_path, **choice).priors.slow_demand for choice in choices]
     assert found == [SlowDemand(), None, None, None]
+
+
+def test_products_have_seasons_but_for_svi_and_as_the_settings_say(tmp_path: Path) -> None:
+    choices = {"engine": "nuts"}, {"engine": "svi"}, {"season": False}, {"preset": "article"}
+    found = [fitter(tmp_path, **choice).priors.season for choice in choices]
+    assert found == [Season(), None, None, None]
+    always = fitter(tmp_path, season=True).priors
+    assert always.over(days=30).season == always.season
+    assert fitter(tmp_path).priors.over(days=545).season is None
 
 
 @pytest.mark.parametrize("engine", ["natural_gradient", "svi"])

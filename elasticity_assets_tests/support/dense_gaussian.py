@@ -12,6 +12,7 @@ from scipy.special import gammaln
 
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
+from elasticity_assets.inference.season import sine_and_cosine
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -21,7 +22,7 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 class DenseGaussian:
     """Moments of (beta_c, delta_c, alpha, gamma, beta_1, delta_1, beta_2, ..., slow demand), and the ELBO.
 
-    With several slopes, each beta stands for as many numbers.
+    With several slopes, each beta stands for as many numbers; behind a product's stands its season.
     """
 
     mean: np.ndarray
@@ -31,11 +32,12 @@ class DenseGaussian:
     n_periods: int
     n_products: int
     n_slopes: int = 1
+    n_season: int = 0
 
     def beta(self, slope: int = 0) -> np.ndarray:
         """Places of the products' elasticities, or of another slope."""
-        d = self.n_slopes + 1
-        return d + self.n_controls + self.n_periods + d * np.arange(self.n_products) + slope
+        first = self.n_slopes + 1 + self.n_controls + self.n_periods
+        return first + (self.n_slopes + self.n_season + 1) * np.arange(self.n_products) + slope
 
     def alpha(self) -> np.ndarray:
         """Places of the controls' effects."""
@@ -77,16 +79,16 @@ def dense_gaussian(
     n, T, K = panel.n_products, panel.n_periods, len(panel.control)
     if regressors is None:
         regressors = [panel.centred_log_price() if priors.centred_price else panel.log_price]
-    D = len(regressors)
-    d = D + 1
-    S = d + K + T
+    D, q = len(regressors), 2 if priors.season else 0
+    m, d = D + 1, D + q + 1
+    S = m + K + T
     slow = priors.slow_demand
     size = S + d * n + (n * T if slow else 0)
     tau, sigma_delta, sigma_gamma = map(
         _value, (priors.product_spread, priors.level_spread, priors.period_spread)
     )
     prior_mean = np.zeros(size)
-    prior_mean[:d] = [*[priors.category_mean] * D, priors.level_mean]
+    prior_mean[:m] = [*[priors.category_mean] * D, priors.level_mean]
     variances = [
         *[priors.category_var] * D,
         max(priors.level_sd, 1e-5) ** 2,
@@ -95,10 +97,13 @@ def dense_gaussian(
     precision = np.diag(1.0 / np.array(variances + [sigma_gamma**2] * T + [np.inf] * (size - S)))
     for i in range(n):
         for a, sd in enumerate([*[tau] * D, sigma_delta]):
-            prior_mean[S + d * i + a] = prior_mean[a]
+            own = S + d * i + (a if a < D else D + q)
+            prior_mean[own] = prior_mean[a]
             contrast = np.zeros(size)
-            contrast[[a, S + d * i + a]] = -1.0, 1.0
+            contrast[[a, own]] = -1.0, 1.0
             precision += np.outer(contrast, contrast) / sd**2
+        for a in range(q):
+            precision[S + d * i + D + a, S + d * i + D + a] += _value(priors.season.spread) ** -2
     if slow:
         persistence = 1.0 / (1.0 + np.exp(-slow.logit_persistence_mean))
         lag = np.abs(np.subtract.outer(np.arange(T), np.arange(T)))
@@ -109,11 +114,13 @@ def dense_gaussian(
     product, period = np.nonzero(panel.observed)
     X = np.zeros((len(product), size))
     cell = np.arange(len(product))
-    X[:, d : d + K] = panel.controls[product, period]
-    X[cell, d + K + period] = 1.0
+    X[:, m : m + K] = panel.controls[product, period]
+    X[cell, m + K + period] = 1.0
     for a, x in enumerate(regressors):
         X[cell, S + d * product + a] = x[product, period]
-    X[cell, S + d * product + D] = 1.0
+    for a in range(q):
+        X[cell, S + d * product + D + a] = sine_and_cosine(panel.period)[a, period]
+    X[cell, S + d * product + D + q] = 1.0
     if slow:
         X[cell, S + d * n + product * T + period] = 1.0
     units = panel.units[product, period].astype(np.float64)
@@ -121,10 +128,10 @@ def dense_gaussian(
 
     mean, cov = prior_mean.copy(), np.zeros_like(precision)
     sold = np.array([units[product == i].mean() for i in range(n)]) + 0.1
-    levels = np.arange(S + D, S + d * n, d)
+    levels = np.arange(S + D + q, S + d * n, d)
     mean[levels] = np.log(sold)
     for a, x in enumerate(regressors):
-        mean[levels] -= mean[levels - D + a] * [x[i][panel.observed[i]].mean() for i in range(n)]
+        mean[levels] -= mean[levels - D - q + a] * [x[i][panel.observed[i]].mean() for i in range(n)]
     step_size = 1e-3
     curvature = None
     for k in range(passes):
@@ -145,7 +152,7 @@ def dense_gaussian(
     away = mean - prior_mean
     log_det = np.linalg.slogdet(precision)[1] + np.linalg.slogdet(cov)[1]
     elbo = (middle @ _WEIGHTS).sum() - 0.5 * (away @ precision @ away + np.trace(precision @ cov))
-    return DenseGaussian(mean, cov, elbo + 0.5 * (log_det + len(mean)), K, T, n, D)
+    return DenseGaussian(mean, cov, elbo + 0.5 * (log_det + len(mean)), K, T, n, D, q)
 
 
 def _value(scale: HalfNormal | Fixed) -> float:

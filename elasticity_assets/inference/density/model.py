@@ -22,10 +22,13 @@ from elasticity_assets.inference.density import likelihood as density
 from elasticity_assets.inference.devices import AXIS
 from elasticity_assets.inference.options import Likelihood
 from elasticity_assets.inference.panel import Panel, padded_size
-from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors, SlowDemand
+from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors, Season, SlowDemand
+from elasticity_assets.inference.season import sine_and_cosine
 
 PRODUCT_SITES = ("beta", "delta", "log_r")  # one value a row
-SCALE_SITES = ("tau", "tau_c", "sigma_delta", "sigma_gamma", "s_r", "s_u")  # positive
+SCALE_SITES = ("tau", "tau_c", "sigma_delta", "sigma_gamma", "s_r", "s_u", "sigma_w")  # positive
+
+OF_PERIODS = ("period", "season")  # of `Sales`, without rows
 
 Array = Any  # of jax or NumPy
 
@@ -46,6 +49,8 @@ class Sales(NamedTuple):
         1 where the row belongs to the category; a padded row is all zeros.
     period : bool array, shape (C, W)
         Whether the category has the period.
+    season : float array, shape (2, W)
+        Sine and cosine of the year.
     """
 
     units: Array
@@ -55,6 +60,7 @@ class Sales(NamedTuple):
     log_base: Array
     member: Array
     period: Array
+    season: Array
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,10 @@ class Model:
             log_r = jnp.zeros_like(beta)
             if self.likelihood == "negative_binomial":
                 log_r = numpyro.sample("log_r", _normal(of_rows(sales, mu_r), of_rows(sales, s_r), real))
-            slow = None if priors.slow_demand is None else _slow_demand(priors.slow_demand, sales, real)
-            numpyro.factor("units", self.log_likelihood(sales, beta, delta, log_r, gamma, alpha, slow))
+            own = None if priors.slow_demand is None else _slow_demand(priors.slow_demand, sales, real)
+            if priors.season is not None:
+                own = _season(priors.season, sales, real) + (0.0 if own is None else own)
+            numpyro.factor("units", self.log_likelihood(sales, beta, delta, log_r, gamma, alpha, own))
 
     def log_likelihood(
         self,
@@ -132,7 +140,7 @@ class Model:
         log_r: jax.Array,
         gamma: jax.Array,
         alpha: jax.Array,
-        slow: jax.Array | None = None,
+        own: jax.Array | None = None,
     ) -> jax.Array:
         """Log likelihood of all cells by their weights, a scalar.
 
@@ -144,17 +152,17 @@ class Model:
         beta, delta, log_r : arrays, shape (N,)
         gamma : array, shape (C, W)
         alpha : array, shape (C, K)
-        slow : array, shape (N, W), optional
-            Slow demand.
+        own : array, shape (N, W), optional
+            Slow demand and season.
         """
 
         def of_cells(sales: Sales, rows: tuple[jax.Array, ...], shared: tuple[jax.Array, ...]) -> jax.Array:
-            beta, delta, log_r, *slow = rows
-            eta = sum(slow, linear_predictor(sales, beta, delta, *shared))
+            beta, delta, log_r, *own = rows
+            eta = sum(own, linear_predictor(sales, beta, delta, *shared))
             cells = self._cell(sales, eta, log_r)
             return jnp.sum(jnp.where(sales.weight > 0, sales.weight * cells, 0.0))
 
-        rows = (beta, delta, log_r) if slow is None else (beta, delta, log_r, slow)
+        rows = (beta, delta, log_r) if own is None else (beta, delta, log_r, own)
         return self._sum(of_cells, sales, rows, (gamma, alpha))
 
     def expected_poisson(
@@ -215,6 +223,9 @@ class Model:
         if priors.slow_demand is not None:
             names += ["mu_u", "logit_phi", "log_sigma_u", "innovation"]
             scales["s_u"] = priors.slow_demand.log_sd_spread
+        if priors.season is not None:
+            names += ["season"]
+            scales["sigma_w"] = priors.season.spread
         if self.joint:
             names += ["beta_g"]
             scales["tau_c"] = priors.category_spread
@@ -238,6 +249,13 @@ def _slow_demand(prior: SlowDemand, sales: Sales, real: jax.Array) -> jax.Array:
     filters = jnp.where(lag >= 0, phi ** jnp.maximum(lag, 0), 0.0) * scale
     value = jnp.einsum("nc,ns,cst->nt", sales.member, innovation, filters, precision="highest")
     return numpyro.deterministic("slow_demand", jnp.exp(log_sigma)[:, None] * value)
+
+
+def _season(prior: Season, sales: Sales, real: jax.Array) -> jax.Array:
+    """Sample seasons, a sine and a cosine a row, shape (N, W)."""
+    sigma_w = of_rows(sales, _scale("sigma_w", prior.spread, len(sales.period)))
+    of_row = numpyro.sample("season", _normal(jnp.zeros((2, 1)), sigma_w, real))
+    return jnp.einsum("an,aw->nw", of_row, sales.season, precision="highest")
 
 
 def linear_predictor(
@@ -338,7 +356,9 @@ def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: 
         member[rows.start : rows.start + panel.n_products, c] = 1.0
         period[c, columns] = True
     base = np.where(weight > 0, weight * density.log_base(jnp.asarray(units)), 0.0).sum(axis=1).astype(dtype)
-    return Sales(units, log_price, controls, weight, base, member, period)
+    season = np.zeros((2, shape[1]), dtype)
+    season[:, : len(periods)] = sine_and_cosine(periods)
+    return Sales(units, log_price, controls, weight, base, member, period, season)
 
 
 def places(panels: Sequence[Panel], sales: Sales, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -354,7 +374,7 @@ def _all_periods(panels: Sequence[Panel]) -> np.ndarray:
 def sales_specs(lead: int = 0) -> Sales:
     """How `Sales` is spread over the devices: by rows, after `lead` further axes in front."""
     rows = P(*[None] * lead, AXIS)
-    return Sales(rows, rows, rows, rows, rows, rows, P())
+    return Sales(rows, rows, rows, rows, rows, rows, P(), P())
 
 
 def of_rows(sales: Sales, of_category: jax.Array) -> jax.Array:

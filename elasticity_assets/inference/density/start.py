@@ -9,7 +9,7 @@ import numpy as np
 from elasticity_assets.inference.density.model import Model, Sales, linear_predictor, of_rows
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.priors import Fixed, HalfNormal, SlowDemand
+from elasticity_assets.inference.priors import Fixed, HalfNormal, Season, SlowDemand
 
 _SWEEPS = 12
 
@@ -75,6 +75,7 @@ def starting_values(model: Model, sales: Sales) -> tuple[dict[str, jax.Array], d
             jnp.where(real, (0.25 * sales.weight.sum(axis=1) + 4.0) ** -0.5, 1.0),
         ),
         **_slow_demand(priors.slow_demand, sales),
+        **_season(priors.season, sales),
         "beta_g": (beta_c.mean(), jnp.asarray(0.5)),
         "tau_c": (jnp.log(0.5 * _size(priors.category_spread)), jnp.asarray(0.5)),
     }
@@ -93,6 +94,17 @@ def _slow_demand(prior: SlowDemand | None, sales: Sales) -> dict[str, tuple[jax.
         "logit_phi": (jnp.full(C, prior.logit_persistence_mean), jnp.full(C, 0.3)),
         "log_sigma_u": (jnp.where(real, prior.log_sd_mean, 0.0), jnp.where(real, 0.3, 1.0)),
         "innovation": (jnp.zeros(sales.units.shape), jnp.full(sales.units.shape, 0.3)),
+    }
+
+
+def _season(prior: Season | None, sales: Sales) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """Start without any."""
+    if prior is None:
+        return {}
+    C, N = len(sales.period), len(sales.units)
+    return {
+        "sigma_w": (jnp.full(C, jnp.log(0.5 * _size(prior.spread))), jnp.full(C, 0.3)),
+        "season": (jnp.zeros((2, N)), jnp.full((2, N), 0.1)),
     }
 
 
@@ -218,6 +230,9 @@ def resume_from(
         put("s_u", 0, np.log(max(posterior.slow_demand_spread, 1e-3)))
         put("logit_phi", 0, np.log(persistence / (1.0 - persistence)))
         put("log_sigma_u", rows[now], np.log(posterior.slow_demand_sd[then]))
+    if posterior.season.size:
+        put("sigma_w", 0, np.log(max(posterior.season_spread, 1e-3)))
+        put("season", (slice(None), rows[now]), posterior.season[then].T)
     put(
         "beta",
         rows[now],

@@ -105,8 +105,8 @@ def evaluate(
 
 
 def rival_priors(priors: Priors) -> tuple[Priors, ...]:
-    """Priors that turn the model into each of RIVALS: other elasticities, and no slow demand."""
-    priors = replace(priors, slow_demand=None)
+    """Priors that turn the model into each of RIVALS: other elasticities, and neither slow demand nor season."""
+    priors = replace(priors, slow_demand=None, season=None)
     return (
         replace(priors, product_spread=_SAME),
         replace(priors, product_spread=_APART),

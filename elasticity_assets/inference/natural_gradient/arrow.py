@@ -1,8 +1,9 @@
 """Algebra of the arrow-shaped precision: a small block a product, one dense corner for what they share.
 
-Product i has theta_i = (slopes..., level), d numbers; all share s = (c, alpha, gamma): the d means of
-theta_i over products, K control effects and W period effects, S = d + K + W numbers in all, with
-    eta_it = z_it' theta_i + z_alpha,it' alpha + gamma_t,    z_it = (slope regressors, 1).
+Product i has theta_i = (slopes..., season..., level), d numbers; all share s = (c, alpha, gamma): the means of
+slopes and level over products, m numbers (season's are 0), K control effects and W period effects, S = m + K + W in
+all, with
+    eta_it = z_it' theta_i + z_alpha,it' alpha + gamma_t,    z_it = (slope regressors, season_t, 1).
 Given s, products are independent. With h_it the curvature of the log likelihood, the precision has blocks
 A_i (d x d) on the diagonal, borders B_i (d x S), and after their elimination C = D - sum_i B_i' A_i^-1 B_i.
 
@@ -23,6 +24,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from elasticity_assets.inference.devices import Leaf
 from elasticity_assets.inference.natural_gradient import slow_demand
@@ -37,6 +39,9 @@ from elasticity_assets.inference.natural_gradient.small_matrices import (
     transpose,
 )
 
+_MAIN_PARTS = 2
+"""Of the period effects' regression on what else products share."""
+
 
 class Rows(NamedTuple):
     """Data of n products; padding is all zeros.
@@ -45,15 +50,17 @@ class Rows(NamedTuple):
     ----------
     units, weight : float arrays, shape (W, n)
         Units are 0 where the weight is.
-    slopes : float array, shape (d - 1, W, n)
+    slopes : float array, shape (m - 1, W, n)
         Regressors with a coefficient a product, less `slope_mean`.
     controls : float array, shape (K, W, n)
         Regressors with a common coefficient, less `control_mean`.
-    slope_mean : float array, shape (d - 1, n)
+    slope_mean : float array, shape (m - 1, n)
         0 where the model itself is centred.
     control_mean : float array, shape (K, n)
     real : float array, shape (n,)
         1, or 0 for padding.
+    season : float array, shape (d - m, W, 1)
+        Regressors with a coefficient a product whose mean over products is 0.
     """
 
     units: Leaf
@@ -63,6 +70,7 @@ class Rows(NamedTuple):
     slope_mean: Leaf
     control_mean: Leaf
     real: Leaf
+    season: Leaf
 
 
 class Factor(NamedTuple):
@@ -74,7 +82,7 @@ class Factor(NamedTuple):
         L with A = L L'.
     border : tuple of d arrays, shape (S + 1, n)
         U = L^-1 B, a row of theta each, and behind it L^-1 times the gradient by theta.
-    deviation_border : array, shape (d, d + K, n)
+    deviation_border : array, shape (d, m + K, n)
         V = L^-1 (B + A R^-1 E), what U is for e_i in place of theta_i: E(e_i | s) = -R L^-T V (c, alpha) + ...
     slow : Eliminated or None
         The products' slow demand, where they have one.
@@ -126,7 +134,7 @@ class Covariance(NamedTuple):
     Attributes
     ----------
     theta : array, shape (d, d, n)
-    theta_lead : array, shape (d, d + K, n)
+    theta_lead : array, shape (d, m + K, n)
         Cov(theta_i, (c, alpha)).
     eta : array, shape (W, n)
         Var eta_it.
@@ -150,25 +158,37 @@ def empty_corner(size: int) -> Corner:
 
 def linear_predictor(rows: Rows, theta: jax.Array, shared: jax.Array) -> jax.Array:
     """eta, shape (W, n), of theta (d, n) and s (S,)."""
-    d, K = len(theta), len(rows.controls)
-    eta = _outer_sum(shared[d + K :], theta[-1])
-    for a in range(d - 1):
-        eta = eta + theta[a] * rows.slopes[a]
+    m, K = len(rows.slopes) + 1, len(rows.controls)
+    eta = _outer_sum(shared[m + K :], theta[-1])
+    for a, z in enumerate(of_products(rows)):
+        eta = eta + theta[a] * z
     for k in range(K):
-        eta = eta + shared[d + k] * rows.controls[k]
+        eta = eta + shared[m + k] * rows.controls[k]
     return eta
 
 
+def of_products(rows: Rows) -> jax.Array:
+    """Regressors with a coefficient a product, slopes' and season's, shape (d - 1, W, n)."""
+    q, W, _ = rows.season.shape
+    if not q:
+        return rows.slopes
+    season = _matmul(rows.season.reshape(q * W, 1), jnp.ones((1, rows.units.shape[1])))
+    return jnp.concatenate([rows.slopes, season.reshape(q, W, -1)])
+
+
 def regressors(rows: Rows) -> jax.Array:
-    """Those of the slopes, of the level, and of the controls, shape (d + K, W, n)."""
-    return jnp.concatenate([rows.slopes, jnp.ones_like(rows.units)[None], rows.controls])
+    """Those of the slopes and the season, of the level, and of the controls, shape (d + K, W, n)."""
+    return jnp.concatenate([of_products(rows), jnp.ones_like(rows.units)[None], rows.controls])
 
 
 def uncentre(rows: Rows) -> tuple[jax.Array, jax.Array]:
-    """R, shape (d, d, n), and E, shape (d, d + K, n), of e = R theta - E (c, alpha)."""
-    d, K, n = len(rows.slopes) + 1, len(rows.controls), rows.units.shape[1]
-    R = identity(d, n).at[-1, :-1].set(-rows.slope_mean)
-    return R, identity(d, n, d + K).at[-1, d:].set(rows.control_mean)
+    """R, shape (d, d, n), and E, shape (d, m + K, n), of e = R theta - E (c, alpha)."""
+    slopes, K, n = len(rows.slopes), len(rows.controls), rows.units.shape[1]
+    d, m = slopes + len(rows.season) + 1, slopes + 1
+    R = identity(d, n).at[-1, :slopes].set(-rows.slope_mean)
+    means = np.zeros((d, m + K), np.float32)
+    means[np.arange(slopes), np.arange(slopes)] = means[-1, slopes] = 1.0
+    return R, jnp.broadcast_to(means[:, :, None], (d, m + K, n)).at[-1, m:].set(rows.control_mean)
 
 
 def deviation(rows: Rows, theta: jax.Array, shared: jax.Array) -> jax.Array:
@@ -201,27 +221,28 @@ def eliminate(
         The products' slow demand.
     """
     R, E = uncentre(rows)
-    d, K = len(theta), len(rows.controls)
+    d, K, lead = len(theta), len(rows.controls), E.shape[1]
+    m, own = lead - K, of_products(rows)
     eliminated = None
     if slow is None:
-        hz, h_controls = [curvature * z for z in rows.slopes] + [curvature], curvature * rows.controls
+        hz, h_controls = [curvature * z for z in own] + [curvature], curvature * rows.controls
     else:
         eliminated = slow_demand.eliminate(slow, regressors(rows), gradient, curvature)
         gradient = gradient - curvature * eliminated.step
         left = curvature * eliminated.regressors
         hz, h_controls = [left[a] for a in range(d)], left[d:]
-    H = _symmetric([[over_periods(hz[a], rows.slopes, b) for b in range(a + 1)] for a in range(d)])
+    H = _symmetric([[over_periods(hz[a], own, b) for b in range(a + 1)] for a in range(d)])
     weighted = transpose(R) * precision[None, :, None]  # R' Lambda
     L = cholesky(H + times(weighted, R))
     to_prior = times(weighted, E)
     to_alpha = jnp.zeros_like(to_prior)  # sum_t h z z_alpha'
     for k in range(K):
-        to_alpha = to_alpha.at[:, d + k].set(
+        to_alpha = to_alpha.at[:, m + k].set(
             jnp.stack([over_periods(hz[a], rows.controls, k) for a in range(d)])
         )
 
     e = deviation(rows, theta, shared)
-    score = jnp.stack([over_periods(gradient, rows.slopes, a) for a in range(d)])
+    score = jnp.stack([over_periods(gradient, own, a) for a in range(d)])
     full_score = score - apply(weighted, e)
     periods: list[jax.Array] = []
     for a in range(d):
@@ -229,9 +250,9 @@ def eliminate(
         for b in range(a):
             rest = rest - L[a, b] * periods[b]
         periods.append(rest * (1.0 / L[a, a]))
-    lead, descent = solve_lower(L, to_alpha - to_prior), solve_lower(L, full_score)
+    leading, descent = solve_lower(L, to_alpha - to_prior), solve_lower(L, full_score)
     # U, and as its last row the gradient: products with itself give U'U and U' times the gradient.
-    border = tuple(jnp.concatenate([lead[a], periods[a], descent[None, a]]) for a in range(d))
+    border = tuple(jnp.concatenate([leading[a], periods[a], descent[None, a]]) for a in range(d))
     # B + A R^-1 E without the prior, which cancels: all that is left where tau is small.
     back = 2.0 * identity(d, R.shape[-1]) - R  # R^-1, as R differs from I in its last row only
     factor = Factor(L, border, solve_lower(L, to_alpha + times(H, times(back, E))), eliminated)
@@ -246,21 +267,21 @@ def eliminate(
     rhs = apply(transpose(E), apply(kept, e)) + apply(transpose(by_prior), score)
     rhs = jnp.sum((rhs - apply(transpose(by_alpha), full_score)) * rows.real, axis=-1)
     total_h, total_g = _over_products(curvature), _over_products(gradient)
-    cross = [jnp.zeros_like(total_h)] * d
+    cross = [jnp.zeros_like(total_h)] * m
     for k in range(K):
         hk = h_controls[k]
         cross.append(_over_products(hk))
-        rhs = rhs.at[d + k].add(jnp.vdot(gradient, rows.controls[k]))
+        rhs = rhs.at[m + k].add(jnp.vdot(gradient, rows.controls[k]))
         for j in range(K):
-            corner = corner.at[d + k, d + j].add(jnp.vdot(hk, rows.controls[j]))
-    crossing = jnp.stack(cross) - gram[: d + K, d + K : -1]
-    between = jnp.diag(total_h) - gram[d + K : -1, d + K : -1]
+            corner = corner.at[m + k, m + j].add(jnp.vdot(hk, rows.controls[j]))
+    crossing = jnp.stack(cross) - gram[:lead, lead:-1]
+    between = jnp.diag(total_h) - gram[lead:-1, lead:-1]
     log_det = 2.0 * jnp.sum(jnp.stack([jnp.log(L[a, a]) for a in range(d)]) * rows.real)
     if eliminated is not None:
         between = between - slow_demand.over_products(eliminated)
         log_det = log_det + jnp.sum(eliminated.log_det * rows.real)
     matrix = jnp.block([[0.5 * (corner + corner.T), crossing], [crossing.T, between]])
-    return factor, Corner(matrix, jnp.concatenate([rhs, total_g - gram[-1, d + K : -1]]), log_det)
+    return factor, Corner(matrix, jnp.concatenate([rhs, total_g - gram[-1, lead:-1]]), log_det)
 
 
 def solve_shared(
@@ -348,7 +369,7 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     # Var eta = Var(gamma) + Var(level) + z_a (...), each regressor's cross terms taken together.
     eta = _outer_sum(jnp.diagonal(cov)[lead:], theta[-1, -1])
     within, twice_inverse, to_lead = map(_apart, (theta, 2.0 * solve_upper(L, identity(d, n)), 2.0 * p_lead))
-    z = [*rows.slopes, 1.0]
+    z = [*of_products(rows), 1.0]
     for a in range(d):
         inner = within[a][a] * z[a] if a < d - 1 else 0.0
         for b in range(a):
@@ -356,12 +377,13 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
         for b in range(a, d):
             inner = inner - twice_inverse[a][b] * P[b]
         eta = eta + inner * z[a]
-    for k in range(lead - d):
-        inner = _outer_sum(2.0 * cov[lead:, d + k], -to_lead[-1][d + k])
+    m, K = len(rows.slopes) + 1, len(rows.controls)
+    for k in range(K):
+        inner = _outer_sum(2.0 * cov[lead:, m + k], -to_lead[-1][m + k])
         for a in range(d - 1):
-            inner = inner - to_lead[a][d + k] * z[a]
-        for j in range(lead - d):
-            inner = inner + cov[d + k, d + j] * rows.controls[j]
+            inner = inner - to_lead[a][m + k] * z[a]
+        for j in range(K):
+            inner = inner + cov[m + k, m + j] * rows.controls[j]
         eta = eta + rows.controls[k] * inner
 
     deviation_var = _deviation_var(L, R, given_and_explained(factor.deviation_border))
@@ -388,46 +410,62 @@ def _with_slow_demand(
     """Var eta, and what u's variance adds to E u' Q u less the number of periods.
 
     With x = Z theta + V s and x~ = (I - G H) x, eta is x~ and an independent part of variance G; the energy is that of
-    G H x, with covariances h_t (Cov(x_t, x~_t) - Var(x~_t)), less h_t G_tt. Of the period effects, the regression on
-    (c, alpha) is exact, and the rest is taken for independent: what is left out is of order 1/n.
+    G H x, with covariances h_t (Cov(x_t, x~_t) - Var(x~_t)), less h_t G_tt. Of the period effects, the main parts of
+    their regression on (c, alpha) are exact, and the rest is taken for independent between periods: what is left out is
+    of order 1/n.
 
     Parameters
     ----------
     rows : Rows
     slow : Eliminated
-    theta, theta_lead, theta_periods : arrays, shapes (d, d, n), (d, d + K, n) and (d, W, n)
+    theta, theta_lead, theta_periods : arrays, shapes (d, d, n), (d, m + K, n) and (d, W, n)
         Cov(theta_i), Cov(theta_i, (c, alpha)) and Cov(theta_i, gamma).
     cov : array, shape (S, S)
         Cov(s).
     """
     d, W, n = theta_periods.shape
-    lead = len(slow.regressors)
-    own = cov[:lead, :lead] + jnp.diag(1e-6 * jnp.diagonal(cov)[:lead] + 1e-30)
-    root = jnp.linalg.cholesky(own)
+    m, K = len(rows.slopes) + 1, len(rows.controls)
+    lead = m + K
+    root = jnp.linalg.cholesky(cov[:lead, :lead] + jnp.diag(1e-6 * jnp.diagonal(cov)[:lead] + 1e-30))
     by_lead = jax.scipy.linalg.solve_triangular(root, cov[:lead, lead:], lower=True)  # gamma on (c, alpha)
-    alone = jnp.maximum(jnp.diagonal(cov)[lead:] - jnp.sum(by_lead**2, axis=0), 0.0)
-    spread = jnp.broadcast_to(by_lead[:, :, None], (lead, W, n))
-    both = jnp.concatenate([theta_periods, spread])
-    left = both - slow_demand.taken_up(slow, both)
-    theta_left, lead_left = left[:d], left[d:]
-    alpha_periods = [jnp.broadcast_to(cov[lead:, d + k, None], (W, n)) for k in range(lead - d)]
-    alpha_left = [sum(root[d + k, j] * lead_left[j] for j in range(lead)) for k in range(lead - d)]
-
-    def between(a: int, b: int) -> jax.Array:
-        if a >= d:
-            return jnp.broadcast_to(cov[a, b], (n,)) if b >= d else theta_lead[b, a]
-        return theta[a, b] if b < d else theta_lead[a, b]
-
-    z, rest = regressors(rows), slow.regressors
-    to_periods, to_left = [*theta_periods, *alpha_periods], [*theta_left, *alpha_left]
+    # Its main parts: numbers of variance 1, each with a course over the periods.
+    main = jnp.linalg.eigh(_matmul(by_lead, by_lead.T))[1][:, -_MAIN_PARTS:]
+    course = _matmul(main.T, by_lead)
+    parts = len(course)
+    alone = jnp.maximum(jnp.diagonal(cov)[lead:] - jnp.sum(course**2, axis=0), 0.0)
+    alpha_parts = _matmul(root, main)[m:]
+    to_parts = jax.scipy.linalg.solve_triangular(root.T, main, lower=False)
+    theta_parts = jnp.stack([_matmul(to_parts.T, of_lead) for of_lead in theta_lead])
+    # Regressors of alpha and of the parts, whose covariances are the same for all products.
+    courses = jnp.broadcast_to(course[:, :, None], (parts, W, n))
+    courses_left = courses - slow_demand.taken_up(slow, courses)
+    z, left = _each(regressors(rows)), _each(slow.regressors)
+    of_all, of_all_left = [*z[d:], *_each(courses)], [*left[d:], *_each(courses_left)]
+    theta_all = jnp.concatenate([theta_lead[:, m:], theta_parts], axis=1)
+    cov_all = jnp.block([[cov[m:lead, m:lead], alpha_parts], [alpha_parts.T, jnp.eye(parts)]])
+    all_left = jnp.concatenate([slow.regressors[d:], courses_left])
+    with_all = _each(_matmul(cov_all, all_left.reshape(K + parts, W * n)).reshape(K + parts, W, n))
     twice = slow.curvature * slow.var
     squares = slow_demand.squared_sums(slow, (slow.curvature**2 * alone[:, None])[None])[0]
-    var = alone[:, None] * (1.0 - 2.0 * twice) + squares + jnp.sum(lead_left**2, axis=0)
-    cross = alone[:, None] * (1.0 - twice) + jnp.sum(spread * lead_left, axis=0)
-    for a in range(lead):
-        inner = sum(between(a, b) * rest[b] for b in range(lead))
-        var = var + rest[a] * (inner + 2.0 * to_left[a])
-        cross = cross + z[a] * (inner + to_left[a]) + rest[a] * to_periods[a]
+    var = alone[:, None] * (1.0 - 2.0 * twice) + squares
+    cross = alone[:, None] * (1.0 - twice)
+    for a in range(K + parts):
+        var = var + of_all_left[a] * with_all[a]
+        cross = cross + of_all[a] * with_all[a]
+    for a in range(d):
+        own = sum(theta[a, b] * left[b] for b in range(d))
+        others_left = sum(theta_all[a, b] * of_all_left[b] for b in range(K + parts))
+        others = sum(theta_all[a, b] * of_all[b] for b in range(K + parts))
+        # What theta has to do with the rest of gamma, of which slow demand takes up its own period's.
+        alone_too = theta_periods[a] - _matmul(course.T, theta_parts[a])
+        var = var + left[a] * (own + 2.0 * (others_left + (1.0 - twice) * alone_too))
+        cross = (
+            cross + z[a] * (own + others_left + (1.0 - twice) * alone_too) + left[a] * (others + alone_too)
+        )
+    for k in range(K):
+        alone_too = (cov[m + k, lead:] - _matmul(alpha_parts[k], course))[:, None]
+        var = var + 2.0 * left[d + k] * (1.0 - twice) * alone_too
+        cross = cross + (z[d + k] * (1.0 - twice) + left[d + k]) * alone_too
     var = jnp.maximum(var, 0.0)
     energy = over_periods(slow.curvature * (cross - var - slow.var))
     return var + slow.var, energy
@@ -453,10 +491,11 @@ def rough_covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     energy = jnp.zeros_like(rows.real)
     if factor.slow is None:
         eta = _outer_sum(jnp.diagonal(cov)[-len(rows.units) :], theta[-1, -1])
-        for a, z in enumerate(rows.slopes):
+        own = of_products(rows)
+        for a, z in enumerate(own):
             inner = theta[a, a] * z + 2.0 * theta[a, -1]
             for b in range(a):
-                inner = inner + 2.0 * theta[a, b] * rows.slopes[b]
+                inner = inner + 2.0 * theta[a, b] * own[b]
             eta = eta + inner * z
     else:
         slow, z = factor.slow, regressors(rows)
@@ -487,8 +526,15 @@ def _apart(matrices: jax.Array) -> list[list[jax.Array]]:
     By products: XLA's CPU loops use no vectors where they read two slices of one array.
     """
     p, q, n = matrices.shape
-    rows = [_matmul(only, matrices.reshape(p * q, n)) for only in jnp.eye(p * q, dtype=matrices.dtype)]
+    rows = _each(matrices.reshape(p * q, n))
     return [rows[a * q : (a + 1) * q] for a in range(p)]
+
+
+def _each(arrays: jax.Array) -> list[jax.Array]:
+    """Take (m, ..., n) apart into m arrays; by products, as `_apart`."""
+    flat = arrays.reshape(len(arrays), -1)
+    only = jnp.eye(len(arrays), dtype=arrays.dtype)
+    return [_matmul(one, flat).reshape(arrays.shape[1:]) for one in only]
 
 
 def over_periods(weighted: jax.Array, regressors: jax.Array | None = None, index: int = 0) -> jax.Array:

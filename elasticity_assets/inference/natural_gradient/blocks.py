@@ -9,6 +9,7 @@ import numpy as np
 from elasticity_assets.inference.natural_gradient import arrow
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import Priors
+from elasticity_assets.inference.season import sine_and_cosine
 
 # Products at a time: on a CPU so few that a block stays in cache, and that no part of its work is worth sharing out
 # among threads to XLA, which costs more than it saves where fits run side by side.
@@ -52,6 +53,10 @@ class Blocks:
         controls = np.where(seen[..., None], panel.controls - control_mean[:, None], 0.0)
         if priors.centred_price:
             slope_mean = np.zeros_like(slope_mean)
+        season = np.zeros((0, seen.shape[1], 1), np.float32)
+        if priors.season is not None:
+            season = np.zeros((2, seen.shape[1], 1), np.float32)
+            season[:, : panel.n_periods, 0] = sine_and_cosine(panel.period)
         most = _BLOCK_ON_CPU if jax.default_backend() == "cpu" else _BLOCK_ON_ACCELERATOR
         room = max(len(seen), products)
         n = min(most, -(-room // devices))
@@ -73,6 +78,7 @@ class Blocks:
                 slope_mean=in_blocks(slope_mean),
                 control_mean=in_blocks(control_mean),
                 real=in_blocks(np.arange(len(seen)) < panel.n_products),
+                season=np.tile(season, (blocks, 1, 1, 1)),
             ),
         )
 

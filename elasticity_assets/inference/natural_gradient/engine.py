@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from elasticity_assets.inference import season
 from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
 from elasticity_assets.inference.devices import AXIS, device_mesh, from_devices, to_devices
@@ -166,6 +167,7 @@ class Problem:
         regressors: Sequence[np.ndarray] | None = None,
     ) -> None:
         regressors = [panel.log_price] if regressors is None else regressors
+        priors = priors.over(season.length(panel.period))
         self.panel, self.priors, self.likelihood, self.max_passes = panel, priors, likelihood, max_passes
         self.family = Family(likelihood == "negative_binomial", panel.zero_truncated)
         self.mesh = device_mesh()
@@ -205,12 +207,15 @@ class Problem:
     def linear_predictor(self, state: State) -> np.ndarray:
         """Give log expected units at the means, shape (blocks, W, n); `state` holds arrays of NumPy."""
         rows, theta, shared = self.blocks.rows, state.theta, state.shared
-        d, K = theta.shape[1], rows.controls.shape[1]
-        eta = theta[:, -1, None] + shared[d + K :, None]
-        for a in range(d - 1):
+        slopes, K = rows.slopes.shape[1], rows.controls.shape[1]
+        lead = slopes + 1 + K
+        eta = theta[:, -1, None] + shared[lead:, None]
+        for a in range(slopes):
             eta = eta + theta[:, a, None] * rows.slopes[:, a]
+        for a in range(rows.season.shape[1]):
+            eta = eta + theta[:, slopes + a, None] * rows.season[:, a]
         for k in range(K):
-            eta = eta + shared[d + k] * rows.controls[:, k]
+            eta = eta + shared[slopes + 1 + k] * rows.controls[:, k]
         if state.slow.mean.shape[1]:
             eta = eta + state.slow.mean
         return np.asarray(eta)

@@ -13,6 +13,7 @@ from elasticity_assets.inference.priors import Priors
 _BALANCING_TURNS = 2
 _MOST_BY_PRICE = 3.0  # log units between a cell and its product's mean price, at the start
 _SMALLEST_SCALE = 1e-3
+_SEASON_SPREAD = 0.3
 
 
 def balance(
@@ -81,12 +82,12 @@ def cold(
     shared : array, shape (S,)
     log_scale : array, shape (d + 2,)
     """
-    slopes = len(hyper.scale.size) - 3
+    own = len(hyper.scale.size) - 3  # slopes' and season's
     shared = np.array(hyper.shared_mean)
     shared[-len(period_effect) :] = period_effect
     if priors.level_sd > 0:
-        shared[slopes] = level_mean
-    spread = np.minimum([*[0.5] * slopes, max(level_sd, 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
+        shared[hyper.is_level > 0] = level_mean
+    spread = np.minimum([*[0.5] * own, max(level_sd, 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
     return shared.astype(np.float32), _log_scale(hyper, spread)
 
 
@@ -118,6 +119,7 @@ def first_state(
     level = blocks.by_product(np.log(product_factor(rows, by_price, before))) + shift
     slope_mean = blocks.by_product(rows.slope_mean).sum(axis=0)
     beta = np.full(panel.n_products, priors.category_mean)
+    season = np.zeros((rows.season.shape[1], panel.n_products))
     shared, log_scale = cold(hyper, priors, period_effect, (level - slope_mean * beta).mean(), level.std())
     slow, slow_common = _slow_demand(blocks, priors, hyper, posterior)
     log_size, size_sd = np.full((2, panel.n_products), [[priors.log_dispersion_mean], [0.0]])
@@ -137,12 +139,16 @@ def first_state(
         _, now, then = np.intersect1d(panel.product, posterior.product, return_indices=True)
         beta[:] = shared[0]
         beta[now] = posterior.product_mean[mode, then]
+        season_spread = _SEASON_SPREAD
+        if len(season) and posterior.season.size:
+            season[:, now], season_spread = posterior.season[then].T, posterior.season_spread
         # From the model's level to the one at the product's own mean price and controls.
         means = slope_mean * beta
         means = means + shared[D + 1 : lead] @ blocks.by_product(rows.control_mean)
         level[now] = (posterior.level[then] + shift) + means[now]
         spread = [
             *[posterior.tau[mode]] * D,
+            *[season_spread] * len(season),
             posterior.level_spread,
             posterior.period_spread,
             posterior.log_dispersion_spread,
@@ -152,7 +158,7 @@ def first_state(
             log_size[now] = np.log(posterior.dispersion[then])
             size_sd[now] = posterior.log_dispersion_sd[then]
             centre = posterior.log_dispersion_mean
-    theta, log_r = blocks.in_blocks(np.stack([*[beta] * D, level])), blocks.in_blocks(log_size)
+    theta, log_r = blocks.in_blocks(np.stack([*[beta] * D, *season, level])), blocks.in_blocks(log_size)
     var = np.zeros_like(rows.units)
     if posterior is not None:
         var = _rough_var(rows, theta, log_r, shared, log_scale, slow, negative_binomial=negative_binomial)
@@ -211,13 +217,15 @@ def _rough_var(
     *,
     negative_binomial: bool,
 ) -> np.ndarray:
-    """Var eta as if slopes, levels, period effects and slow demand were independent, shape (blocks, W, n)."""
-    D, K = rows.slopes.shape[1], rows.controls.shape[1]
-    lead = D + 1 + K
-    eta = theta[:, D, None] + np.einsum("bdwn,bdn->bwn", rows.slopes, theta[:, :D])
+    """Var eta as if slopes, seasons, levels, period effects and slow demand were independent, shape (blocks, W, n)."""
+    K, W = rows.controls.shape[1], rows.units.shape[1]
+    lead = len(shared) - W
+    season = np.broadcast_to(rows.season, (*rows.season.shape[:3], rows.units.shape[-1]))
+    own = np.concatenate([rows.slopes, season], axis=1)
+    eta = theta[:, -1, None] + np.einsum("bdwn,bdn->bwn", own, theta[:, :-1])
     eta = eta + shared[lead:, None]
     if K:
-        eta = eta + np.einsum("bkwn,k->bwn", rows.controls, shared[D + 1 : lead])
+        eta = eta + np.einsum("bkwn,k->bwn", rows.controls, shared[lead - K : lead])
     if slow.mean.shape[1]:
         eta = eta + slow.mean
     weight = np.exp(np.clip(eta, -20.0, 30.0))
@@ -225,12 +233,11 @@ def _rough_var(
         weight = weight / (1.0 + weight * np.exp(-log_size[:, None]))
     weight = weight * rows.weight
     prior = np.exp(-2.0 * log_scale)
-    squares = rows.slopes**2
-    of_slopes = 1.0 / (np.einsum("bwn,bdwn->bdn", weight, squares) + prior[:D, None])
-    of_level = 1.0 / (np.sum(weight, axis=1, keepdims=True) + prior[D])
-    of_period = 1.0 / (np.sum(weight, axis=(0, 2))[:, None] + prior[D + 1])
-    by_slopes = np.einsum("bdwn,bdn->bwn", squares, of_slopes)
-    total = by_slopes + of_level + of_period
+    squares = own**2
+    of_own = 1.0 / (np.einsum("bwn,bdwn->bdn", weight, squares) + prior[:-3, None])
+    of_level = 1.0 / (np.sum(weight, axis=1, keepdims=True) + prior[-3])
+    of_period = 1.0 / (np.sum(weight, axis=(0, 2))[:, None] + prior[-2])
+    total = np.einsum("bdwn,bdn->bwn", squares, of_own) + of_level + of_period
     if slow.mean.shape[1]:
         total = total + 0.5 / (weight + np.exp(-2.0 * slow.log_sd)[:, None])
     return total.astype(np.float32)

@@ -144,7 +144,7 @@ def _pass(
     family: Family,
 ) -> tuple[State, Found]:
     """One step of everything; `gaussian`: whether expectations are over eta and log r or at their means."""
-    lead = state.theta.shape[1] + rows.controls.shape[1]
+    lead = len(state.shared) - rows.units.shape[1]
     seen, kept = one_pass.look(rows, state, gaussian, family)
     seen = jax.lax.psum(seen, AXIS)
     solved = one_pass.solve(hyper, state, lead, seen, learning, family)
@@ -168,7 +168,8 @@ def _pass(
 def _unknown(rows: arrow.Rows, state: State) -> Found:
     """Start with nothing known."""
     blocks, d, n = state.theta.shape
-    S, lead = len(state.shared), d + rows.controls.shape[1]
+    S = len(state.shared)
+    lead = S - rows.units.shape[1]
     covariances = (jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n)))
     far = jnp.asarray(FAR_AWAY)
     theta_cov, theta_lead = varying(covariances)

@@ -150,7 +150,7 @@ def nothing_seen(size: int) -> Seen:
 
 
 def solve(hyper: Hyper, state: State, lead: int, seen: Seen, learning: jax.Array, family: Family) -> Solved:
-    """Solve for what all rows share; `seen` sums over all, and `lead` is d + K."""
+    """Solve for what all rows share; `seen` sums over all, and `lead` is m + K."""
     shared = arrow.solve_shared(
         seen.corner,
         state.shared,
@@ -186,7 +186,7 @@ def move(
     rows : MovedRows
     """
     d = state.theta.shape[1]
-    lead = d + rows.controls.shape[1]
+    lead = len(is_period) - rows.units.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
     mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
 
@@ -284,9 +284,14 @@ def settle(
     scored = scales.score_scales(
         state.log_scale,
         hyper.scale,
-        _insert(moved.squares, gamma.squares, nb),
-        counts,
-        _insert(moved.freedom, gamma.freedom, nb),
+        *(
+            _tied(values, hyper.is_season)
+            for values in (
+                _insert(moved.squares, gamma.squares, nb),
+                counts,
+                _insert(moved.freedom, gamma.freedom, nb),
+            )
+        ),
     )
     scale_step = scored.log_scale - state.log_scale
     scale_sds = jnp.abs(scale_step) * jnp.sqrt(scored.information)
@@ -387,7 +392,7 @@ def _shared_var(hyper: Hyper, state: State, lead: int) -> jax.Array:
     d = len(state.log_scale) - 2
     gamma = jnp.exp(2.0 * state.log_scale[d])
     of_mean = gamma / jnp.maximum(jnp.sum(hyper.is_period), 1.0)
-    return hyper.shared_var.at[d - 1].add(of_mean).at[lead:].set(gamma)
+    return (hyper.shared_var + hyper.is_level * of_mean).at[lead:].set(gamma)
 
 
 def _shared_step(hyper: Hyper, shared: arrow.Shared, lead: int) -> tuple[jax.Array, jax.Array]:
@@ -407,8 +412,8 @@ def _step_products(
     step = arrow.product_step(factor, shared_step) * rows.real
     move = jnp.max(jnp.abs(step) / jnp.maximum(jnp.sqrt(arrow.conditional_var(factor)), _SMALLEST_SD))
     longest = jnp.abs(step[-1])
-    for a, slope in enumerate(rows.slopes):
-        longest = longest + jnp.abs(step[a]) * jnp.max(jnp.abs(slope), axis=0)
+    for a, z in enumerate(arrow.of_products(rows)):
+        longest = longest + jnp.abs(step[a]) * jnp.max(jnp.abs(z), axis=0)
     if factor.slow is None:
         return theta + step * _shortening(longest), None, move
     slow_step = arrow.slow_step(rows, factor.slow, step, shared_step) * rows.real
@@ -434,7 +439,9 @@ def _move_slow_demand(
     mean = own.mean + step
     own = own._replace(mean=mean)
     d = len(covariance.theta)
-    taken = [z - left for z, left in zip([*data.slopes, 1.0], factor.slow.regressors[:d], strict=True)]
+    taken = [
+        z - left for z, left in zip([*arrow.of_products(data), 1.0], factor.slow.regressors[:d], strict=True)
+    ]
     energy = slow_demand.energy_of_mean(own) + covariance.slow_energy
     energy = energy * data.real
     still = jax.tree.map(lambda zero: zero * data.real[0], slow_demand.nothing_moved())
@@ -462,6 +469,11 @@ def _shortening(longest: jax.Array) -> jax.Array:
 
 def _append_row(values: jax.Array, row: jax.Array) -> jax.Array:
     return jnp.concatenate([values, row[None]])
+
+
+def _tied(values: jax.Array, together: jax.Array) -> jax.Array:
+    """Give scales that are one and the same what all of them sum to."""
+    return jnp.where(together > 0.0, jnp.vdot(together, values), values)
 
 
 def _insert(of_rows: jax.Array, of_gamma: jax.Array, of_dispersion: float) -> jax.Array:

@@ -60,11 +60,11 @@ def posterior_of_runs(
     lead_cov = np.stack([run.found.lead_cov for run in runs]).astype(np.float64)
     centre = weight @ shared
     # The model's level, from the one at the product's own mean price and controls.
-    level = theta[:, 1] - blocks.by_product(blocks.rows.slope_mean)[0] * theta[:, 0]
+    level = theta[:, -1] - blocks.by_product(blocks.rows.slope_mean)[0] * theta[:, 0]
     level = weight @ (level - shared[:, 2 : 2 + K] @ blocks.by_product(blocks.rows.control_mean))
     scale = np.exp(mode.state.log_scale.astype(np.float64))
     # What the level's mean holds of the periods' mean, by their shares of its prior variance.
-    of_periods = scale[2] ** 2 / panel.n_periods
+    of_periods = scale[-2] ** 2 / panel.n_periods
     shift = (centre[1] - priors.level_mean) * of_periods / (of_periods + priors.level_sd**2)
     dispersion, log_dispersion_sd = np.full(n, np.inf), np.zeros(n)
     if likelihood == "negative_binomial":
@@ -106,14 +106,22 @@ def posterior_of_runs(
         dispersion=dispersion,
         log_dispersion_sd=log_dispersion_sd,
         level_mean=float(centre[1] - shift),
-        level_spread=float(scale[1]),
-        period_spread=float(scale[2]),
+        level_spread=float(scale[-3]),
+        period_spread=float(scale[-2]),
         log_dispersion_mean=float(mode.state.dispersion_centre),
-        log_dispersion_spread=float(scale[3]),
+        log_dispersion_spread=float(scale[-1]),
+        **_season(theta[mode_at], scale),
         **_slow_demand(blocks, mode),
         trace=mode.trace[np.isfinite(mode.trace)].astype(np.float64) + log_base,
         diagnostics=diagnostics,
     )
+
+
+def _season(theta: np.ndarray, scale: np.ndarray) -> dict[str, Any]:
+    """Take what the posterior holds of seasons, of theta (d, n); nothing where the model has none."""
+    if len(theta) == 2:
+        return {}
+    return {"season": theta[1:-1].T, "season_spread": float(scale[1])}
 
 
 def _slow_demand(blocks: Blocks, mode: Run) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What the natural-gradient iteration carries: its priors, where it is, and what each pass found.
 
-Rows come in blocks of n products, products last; W periods, d numbers a product, S shared ones (see `arrow`).
+Rows come in blocks of n products, products last; W periods, d numbers a product, S shared ones, m means among them (see
+`arrow`).
 """
 
 from typing import NamedTuple
@@ -23,10 +24,12 @@ class Hyper(NamedTuple):
     ----------
     shared_mean, shared_var : float arrays, shape (S,)
         Prior of s = (c, alpha, gamma), without what sigma_gamma adds.
-    is_period : float array, shape (S,)
-        1 for the category's own periods.
+    is_period, is_level : float arrays, shape (S,)
+        1 for the category's own periods, and for the level's mean.
     scale : ScalePriors
-        Of tau (one a slope), sigma_delta, sigma_gamma and s_r.
+        Of tau (one a slope), sigma_w (twice, of a season's sine and cosine), sigma_delta, sigma_gamma and s_r.
+    is_season : float array, shape (d + 2,)
+        1 for sigma_w.
     dispersion_mean, dispersion_sd : float arrays, shape ()
         Prior of mu_r.
     slow : slow_demand.Prior
@@ -35,30 +38,37 @@ class Hyper(NamedTuple):
     shared_mean: Leaf
     shared_var: Leaf
     is_period: Leaf
+    is_level: Leaf
     scale: scales.ScalePriors
+    is_season: Leaf
     dispersion_mean: Leaf
     dispersion_sd: Leaf
     slow: slow_demand.Prior
 
     @classmethod
     def of(cls, panel: Panel, priors: Priors, slopes: int) -> "Hyper":
-        """Priors of this many slopes a product, all alike; arrays of NumPy."""
+        """Priors of this many slopes a product, all alike, and of its season, if any; arrays of NumPy."""
         K, W = len(panel.control), panel.units.shape[1]
         lead = slopes + 1 + K
         mean = np.zeros(lead + W, np.float32)
         mean[:slopes], mean[slopes] = priors.category_mean, priors.level_mean
         var = np.full(lead + W, priors.control_sd**2, np.float32)
         var[:slopes], var[slopes] = priors.category_var, priors.level_sd**2
-        is_period = np.zeros(lead + W, np.float32)
-        is_period[lead : lead + panel.n_periods] = 1.0
+        is_period, is_level = np.zeros((2, lead + W), np.float32)
+        is_period[lead : lead + panel.n_periods] = is_level[slopes] = 1.0
+        season = [] if priors.season is None else [priors.season.spread] * 2
+        is_season = np.zeros(slopes + len(season) + 3, np.float32)
+        is_season[slopes : slopes + len(season)] = 1.0
         scale = scales.scale_priors(
             *[priors.product_spread] * slopes,
+            *season,
             priors.level_spread,
             priors.period_spread,
             priors.log_dispersion_spread,
         )
         centre, spread = np.float32(priors.log_dispersion_mean), np.float32(priors.log_dispersion_sd)
-        return cls(mean, var, is_period, scale, centre, spread, slow_demand.Prior.of(priors.slow_demand))
+        slow = slow_demand.Prior.of(priors.slow_demand)
+        return cls(mean, var, is_period, is_level, scale, is_season, centre, spread, slow)
 
 
 class State(NamedTuple):
@@ -67,14 +77,14 @@ class State(NamedTuple):
     Attributes
     ----------
     theta : array, shape (blocks, d, n)
-        Slopes and level, at the product's own mean price and controls.
+        Slopes, season and level, this at the product's own mean price and controls.
     var : array, shape (blocks, W, n)
         Var eta_it.
     log_size, size_var : arrays, shape (blocks, n)
         Mean and variance of log r_i.
     shared : array, shape (S,)
     log_scale : array, shape (d + 2,)
-        log of tau (one a slope), sigma_delta, sigma_gamma, s_r.
+        log of tau (one a slope), sigma_w (twice, where products have seasons), sigma_delta, sigma_gamma, s_r.
     dispersion_centre : array, shape ()
         mu_r.
     slow : slow_demand.OfRows
@@ -109,10 +119,10 @@ class Found(NamedTuple):
         ELBO before the step; NaN where that was plain Newton's.
     tau_gradient, tau_information : arrays, shape ()
         d (ELBO + log prior + log tau)/d log tau of the first slope, and the expected information.
-    theta_cov, theta_lead : arrays, shapes (blocks, d, d, n) and (blocks, d, d + K, n)
+    theta_cov, theta_lead : arrays, shapes (blocks, d, d, n) and (blocks, d, m + K, n)
         Cov(theta_i) and Cov(theta_i, (c, alpha)).
     shared_var : array, shape (S,)
-    lead_cov : array, shape (d + K, d + K)
+    lead_cov : array, shape (m + K, m + K)
         Cov((c, alpha)).
     """
 

@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from elasticity_assets.inference import season
 from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.devices import AXIS, Leaf, device_mesh, to_devices
 from elasticity_assets.inference.natural_gradient import arrow, first_state, one_pass, slow_demand, tau_grid
@@ -154,7 +155,7 @@ class _Stream:
         common, count, products, base = None, 0, 0, 0.0
         for panel in parts:
             if common is None:
-                common = panel
+                common, priors = panel, priors.over(season.length(panel.period))
             elif not _fits(panel, common):
                 raise ValueError(
                     f"part {count + 1} of category {panel.category!r} has other periods, controls or units, or more "
@@ -205,7 +206,8 @@ class _Stream:
             level, real = np.log(first_state.product_factor(rows, by_price, before)) + shift, rows.real
             centred = level - slope * rows.slope_mean[:, 0]
             sums += [(real * centred).sum(), (real * level).sum(), (real * level**2).sum()]
-            theta = np.stack([slope * real, level * real], axis=1).astype(np.float32)
+            no_season = [np.zeros_like(real)] * rows.season.shape[1]
+            theta = np.stack([slope * real, *no_season, level * real], axis=1).astype(np.float32)
             log_size = (self.priors.log_dispersion_mean * real).astype(np.float32)
             slow = first_state.no_slow_demand(rows, self.hyper)
             self._write_part(_BEGINNING, number, nothing._replace(theta=theta, log_size=log_size, slow=slow))
@@ -250,7 +252,10 @@ class _Stream:
             for rows, part in self._each(partial(self._rows_and_part, start)):
                 seen = _look(seen, rows, _with(state, part), gaussian, **on)
             solved = _solve(self.hyper, state, lead, seen, learns, self.family)
-            moved, longest = one_pass.nothing_moved(2), np.zeros(one_pass.LONGEST, np.float32)
+            moved, longest = (
+                one_pass.nothing_moved(self.part_like.theta.shape[1]),
+                np.zeros(one_pass.LONGEST, np.float32),
+            )
             writing: list[Future] = []
             for number, (rows, part) in enumerate(self._each(partial(self._rows_and_part, start))):
                 damping = part.damping if passes else OfRows.none(part.log_size)
@@ -424,7 +429,7 @@ def _nothing_found() -> Found:
 def _part_like(rows: arrow.Rows, hyper: Hyper) -> _OfPart:
     """Shapes of what is known of the products of a part with one slope each."""
     blocks, W, n = rows.units.shape
-    d, lead = 2, 2 + rows.controls.shape[1]
+    d, lead = 2 + rows.season.shape[1], 2 + rows.controls.shape[1]
 
     def like(*shape: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((blocks, *shape, n), np.float32)

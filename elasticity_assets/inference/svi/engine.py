@@ -148,6 +148,8 @@ def _fit(
     began = time.perf_counter()
     if priors.slow_demand is not None:
         raise ValueError("the engine svi knows no slow demand; take natural_gradient, or priors without it")
+    if priors.season is not None:
+        raise ValueError("the engine svi knows no seasons; take natural_gradient, or priors without them")
     _check(panels, likelihood, options)
     mesh = device_mesh()
     rows = sum(len(panel.units) for panel in panels)

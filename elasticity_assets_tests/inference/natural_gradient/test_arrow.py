@@ -18,20 +18,29 @@ N, W, PADDING = 5, 7, 2
 
 
 class Problem:
-    """Random regressors, derivatives and means; `d - 1` slopes a product, K controls, some cells missing.
+    """Random regressors, derivatives and means; `m - 1` slopes a product, K controls, some cells missing.
 
-    With `slow`, slow demand of that sd.
+    With `slow`, slow demand of that sd; with `season`, two numbers a product whose mean is 0.
     """
 
     def __init__(
-        self, d: int, K: int, *, centred: bool = False, scale: float = 1.0, slow: float = 0.0
+        self,
+        m: int,
+        K: int,
+        *,
+        centred: bool = False,
+        scale: float = 1.0,
+        slow: float = 0.0,
+        season: bool = False,
     ) -> None:
-        rng = np.random.default_rng(d + 10 * K)
-        n = N + PADDING
-        self.d, self.K, self.S = d, K, d + K + W
+        rng = np.random.default_rng(m + 10 * K)
+        n, q = N + PADDING, 2 if season else 0
+        self.m, self.d, self.K, self.S = m, m + q, K, m + K + W
+        d = self.d
         real = (np.arange(n) < N).astype(float)
         observed = (rng.random((W, n)) < 0.8) * real
-        self.x = rng.normal(0.0, 0.4, (d - 1, W, n))
+        self.x = rng.normal(0.0, 0.4, (m - 1, W, n))
+        self.season = rng.normal(0.0, 0.7, (q, W))
         self.z = rng.random((K, W, n))
         count = np.maximum(observed.sum(0), 1)
         x_mean, z_mean = (self.x * observed).sum(1) / count, (self.z * observed).sum(1) / count
@@ -45,17 +54,18 @@ class Problem:
             slope_mean=np.zeros_like(x_mean) if centred else x_mean * real,
             control_mean=z_mean * real,
             real=real,
+            season=self.season[:, :, None],
         )
         self.rows = Rows(*(np.asarray(part, np.float32) for part in self.rows))
         self.h = rng.gamma(2.0, scale, (W, n)) * observed
         self.g = rng.normal(0.0, 1.0, (W, n)) * observed
-        self.precision = np.array([2.0, 5.0, 3.0])[-d:]
+        self.precision = np.insert(np.array([2.0, 5.0, 3.0])[-m:], m - 1, [4.0] * q)
         self.theta = rng.normal(0.0, 1.0, (d, n)) * real
         self.shared = rng.normal(0.0, 1.0, self.S)
-        self.shared[d + K :] -= self.shared[d + K :].mean()
-        self.prior_mean = np.r_[rng.normal(0.0, 1.0, d + K), np.zeros(W)]
-        self.prior_precision = np.r_[rng.gamma(2.0, 1.0, d + K), np.full(W, 4.0)]
-        self.is_period = np.r_[np.zeros(d + K), np.ones(W)]
+        self.shared[m + K :] -= self.shared[m + K :].mean()
+        self.prior_mean = np.r_[rng.normal(0.0, 1.0, m + K), np.zeros(W)]
+        self.prior_precision = np.r_[rng.gamma(2.0, 1.0, m + K), np.full(W, 4.0)]
+        self.is_period = np.r_[np.zeros(m + K), np.ones(W)]
         self.slow = None
         if slow:
             sd, mean = slow * rng.gamma(4.0, 0.25, n), slow * rng.normal(0.0, 1.0, (W, n)) * real
@@ -72,7 +82,8 @@ class Problem:
 
     def dense(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Step, covariance, and cells' design, of (s, theta_1, theta_2, ..., u) in the model's own coordinates."""
-        d, K, S = self.d, self.K, self.S
+        m, d, K, S = self.m, self.d, self.K, self.S
+        mean_of = [*range(m - 1), *[None] * (d - m), m - 1]  # where in s the mean of each number of theta is
         size = S + d * N + (N * W if self.slow else 0)
         # Of (s, own theta): the engine's level is at the product's mean regressors.
         level = np.zeros((N, size))
@@ -84,19 +95,22 @@ class Problem:
             level[i, own[-1]] = 1.0
             theta = self.theta[:, i].copy()
             theta[-1] -= (
-                self.rows.slope_mean[:, i] @ theta[:-1]
-                + self.rows.control_mean[:, i] @ self.shared[d : d + K]
+                self.rows.slope_mean[:, i] @ theta[: m - 1]
+                + self.rows.control_mean[:, i] @ self.shared[m : m + K]
             )
-            for a in range(d):
+            for a, mean in enumerate(mean_of):
                 contrast = np.zeros(size)
-                contrast[[a, own[a]]] = -1.0, 1.0
+                contrast[own[a]] = 1.0
+                if mean is not None:
+                    contrast[mean] = -1.0
                 precision += self.precision[a] * np.outer(contrast, contrast)
-                pull -= self.precision[a] * contrast * (theta[a] - self.shared[a])
+                away = theta[a] - (0.0 if mean is None else self.shared[mean])
+                pull -= self.precision[a] * contrast * away
             for t in np.flatnonzero(self.rows.weight[:, i]):
                 row = np.zeros(size)
-                row[own] = np.r_[self.x[:, t, i], 1.0]
-                row[d : d + K] = self.z[:, t, i]
-                row[d + K + t] = 1.0
+                row[own] = np.r_[self.x[:, t, i], self.season[:, t], 1.0]
+                row[m : m + K] = self.z[:, t, i]
+                row[m + K + t] = 1.0
                 if self.slow:
                     row[S + d * N + i * W + t] = 1.0
                 X.append(row)
@@ -117,11 +131,17 @@ class Problem:
         return cov @ gradient, cov, X
 
 
-@pytest.mark.parametrize(("d", "K"), [(2, 0), (2, 2), (3, 1), (1, 1)])
+@pytest.mark.parametrize(
+    ("m", "K", "season"),
+    [(2, 0, False), (2, 2, False), (3, 1, False), (1, 1, False), (2, 2, True), (3, 1, True)],
+)
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("slow", [0.0, 0.5, 3.0, 1e-3])
-def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool, slow: float) -> None:
-    problem = Problem(d, K, centred=centred, slow=slow)
+def test_step_and_covariances_equal_the_dense_ones(
+    m: int, K: int, season: bool, centred: bool, slow: float
+) -> None:
+    problem = Problem(m, K, centred=centred, slow=slow, season=season)
+    d = problem.d
     factor, solved, found = problem.by_arrow()
     step, cov, X = problem.dense()
     S = problem.S
@@ -134,10 +154,10 @@ def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool
     for a in range(d - 1):
         for b in range(d - 1):
             np.testing.assert_allclose(found.theta[a, b, :N], cov[slopes[:, a], slopes[:, b]], **tight)
-        np.testing.assert_allclose(found.theta_lead[a, :, :N].T, cov[slopes[:, a], : d + K], **tight)
+        np.testing.assert_allclose(found.theta_lead[a, :, :N].T, cov[slopes[:, a], : m + K], **tight)
     seen = problem.rows.weight.T[:N] > 0
-    # With slow demand, what is left of the period effects given (c, alpha) is taken for independent.
-    loose = {"rtol": 0.05} if slow > 0.1 else tight
+    # With slow demand, what is left of the period effects given (c, alpha) is taken for independent between periods.
+    loose = {"rtol": 0.08} if slow > 0.1 else tight
     np.testing.assert_allclose(
         np.asarray(found.eta).T[:N][seen], np.einsum("ij,jk,ik->i", X, cov, X), **loose
     )
@@ -152,9 +172,11 @@ def test_step_and_covariances_equal_the_dense_ones(d: int, K: int, centred: bool
             prior = np.linalg.inv(np.exp(2.0 * float(problem.slow.log_sd[i])) * 0.7**lag)
             energy[i] = np.trace(prior @ cov[np.ix_(own, own)]) - W
         np.testing.assert_allclose(found.slow_energy[:N], energy, rtol=0.05, atol=0.05)
-    for a in range(d):
+    for a, mean in enumerate([*range(m - 1), *[None] * (d - m), m - 1]):
         own = S + d * np.arange(N) + a
-        var = cov[own, own] - 2.0 * cov[own, a] + cov[a, a]
+        var = cov[own, own]
+        if mean is not None:
+            var = var - 2.0 * cov[own, mean] + cov[mean, mean]
         np.testing.assert_allclose(found.deviation[a, :N], var, **tight)
 
 

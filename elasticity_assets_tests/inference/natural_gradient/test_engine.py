@@ -12,7 +12,8 @@ from elasticity_assets.inference.natural_gradient.engine import fit, with_arrow_
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
-from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, SlowDemand
+from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, Priors, Season, SlowDemand
+from elasticity_assets.inference.season import sine_and_cosine
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets_tests.support.dense_gaussian import DenseGaussian, dense_gaussian
 
@@ -27,6 +28,7 @@ FIXED = replace(
     log_dispersion_sd=1e-4,
     log_dispersion_spread=Fixed(1e-3),
 )
+DRIFTING = replace(DEFAULT, slow_demand=SlowDemand(), season=Season(least_days=0))
 FAMILIES = [(likelihood, drop) for likelihood in ("poisson", "negative_binomial") for drop in (False, True)]
 
 
@@ -117,10 +119,12 @@ def test_equals_dense_gaussian(likelihood: str, truncated: bool) -> None:
 
 @pytest.mark.parametrize(("likelihood", "truncated"), FAMILIES)
 @pytest.mark.parametrize("sd", [0.4, 0.01])
-def test_slow_demand_equals_dense_gaussian(likelihood: str, truncated: bool, sd: float) -> None:
+def test_slow_demand_and_season_equal_dense_gaussian(likelihood: str, truncated: bool, sd: float) -> None:
     panel = draw(n=20, T=20, level=2.0, truncated=truncated)
     known = SlowDemand(np.log(sd), 1e-3, Fixed(1e-3), 1.0, 1e-3)
-    priors = replace(FIXED, slow_demand=known)
+    # With seasons where there is something for slow demand to share with them.
+    season = Season(Fixed(0.3), least_days=0) if sd > 0.1 else None
+    priors = replace(FIXED, slow_demand=known, season=season)
     posterior = fit(panel, priors, likelihood, OPTIONS)
     assert posterior.diagnostics.converged
     dense = dense_gaussian(panel, priors, likelihood, np.full(panel.n_products, np.e))
@@ -129,6 +133,9 @@ def test_slow_demand_equals_dense_gaussian(likelihood: str, truncated: bool, sd:
     np.testing.assert_allclose(posterior.product_var[0], sds[found] ** 2, rtol=0.01)
     np.testing.assert_allclose(posterior.category_var, sds[:1] ** 2, rtol=0.01)
     np.testing.assert_allclose(posterior.slow_demand, dense.slow_demand(), atol=0.02 * sd)
+    if season is not None:
+        places = np.stack([dense.beta(1), dense.beta(2)], axis=1)
+        assert np.abs((posterior.season - dense.mean[places]) / sds[places]).max() < 0.01
     assert posterior.diagnostics.elbo == pytest.approx(dense.elbo, abs=1.0)
 
 
@@ -181,11 +188,12 @@ def test_recovers_elasticities(likelihood: str) -> None:
         assert posterior.log_dispersion_spread == pytest.approx(simulation.log_dispersion_spread, abs=0.2)
 
 
-def test_agrees_with_nuts() -> None:
+@pytest.mark.parametrize("priors", [DEFAULT, pytest.param(DRIFTING, marks=pytest.mark.slow)])
+def test_agrees_with_nuts(priors: Priors) -> None:
     panel = draw(n=8, T=16, level=2.0, K=0)
-    draws = nuts.sample(panel, DEFAULT, "negative_binomial", NutsOptions(warmup=400, samples=1500, chains=2))
+    draws = nuts.sample(panel, priors, "negative_binomial", NutsOptions(warmup=400, samples=1500, chains=2))
     beta = draws.elasticity.reshape(-1, panel.n_products)
-    posterior = fit(panel, DEFAULT, "negative_binomial", OPTIONS)
+    posterior = fit(panel, priors, "negative_binomial", OPTIONS)
     mean, sd = mixture(posterior)
     error = (mean - beta.mean(axis=0)) / beta.std(axis=0)
     assert np.sqrt(np.mean(error**2)) < 0.12
@@ -196,7 +204,8 @@ def test_agrees_with_nuts() -> None:
     assert 0.93 < np.median(sd / beta.std(axis=0)) < 1.07
 
 
-def test_padding_changes_nothing() -> None:
+@pytest.mark.parametrize("priors", [DEFAULT, DRIFTING])
+def test_padding_changes_nothing(priors: Priors) -> None:
     panel = draw()
 
     def grow(array: np.ndarray) -> np.ndarray:
@@ -206,7 +215,7 @@ def test_padding_changes_nothing() -> None:
         panel,
         **{f: grow(getattr(panel, f)) for f in ("units", "log_price", "controls", "observed", "weight")},
     )
-    one, other = (fit(p, DEFAULT, "negative_binomial", OPTIONS) for p in (panel, larger))
+    one, other = (fit(p, priors, "negative_binomial", OPTIONS) for p in (panel, larger))
     np.testing.assert_allclose(mixture(one), mixture(other), rtol=2e-3)
     assert one.diagnostics.elbo == pytest.approx(other.diagnostics.elbo, abs=0.05)
     assert one.period_spread == pytest.approx(other.period_spread, rel=1e-2)
@@ -224,6 +233,26 @@ def test_a_new_week_takes_few_passes(likelihood: str) -> None:
     assert np.abs((mixture(warm)[0] - mean) / sd).max() < 0.02
     again = fit(panel, DEFAULT, likelihood, OPTIONS, start=cold)
     assert again.diagnostics.iterations <= (4 if likelihood == "poisson" else 7)
+
+
+def test_seasons_are_learned_and_start_the_next_fit() -> None:
+    """Two years of seasons unrelated to prices, which the model knows from 78 weeks on."""
+    rng = np.random.default_rng(0)
+    n, T = 8, 104
+    log_price, angle = (
+        rng.normal(0, 0.2, (n, T)),
+        2 * np.pi * (np.arange(T) - rng.uniform(0, 52, (n, 1))) / 52.18,
+    )
+    units = rng.poisson(np.exp(3.0 - 2.0 * log_price + 0.6 * np.sin(angle)) * rng.gamma(10.0, 0.1, (n, T)))
+    panel, priors = panel_of(units.astype(float), log_price), replace(DRIFTING, season=Season())
+    posterior = fit(panel, priors, "negative_binomial", OPTIONS)
+    found = posterior.season @ sine_and_cosine(panel.period)
+    np.testing.assert_allclose(found - found.mean(), 0.6 * np.sin(angle), atol=0.25)
+    assert 0.3 < posterior.season_spread < 0.6
+    again = fit(panel, priors, "negative_binomial", OPTIONS, start=posterior)
+    assert again.diagnostics.iterations < 0.5 * posterior.diagnostics.iterations
+    short = panel_of(units[:, :77].astype(float), log_price[:, :77])
+    assert not fit(short, priors, "negative_binomial", NaturalGradientOptions(grid_points=1)).season.size
 
 
 def test_start_matches_products_and_periods_by_name() -> None:

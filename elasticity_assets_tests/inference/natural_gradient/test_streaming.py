@@ -16,7 +16,7 @@ from elasticity_assets.inference.natural_gradient import streaming
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, take_products
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
-from elasticity_assets.inference.priors import DEFAULT, Priors, SlowDemand
+from elasticity_assets.inference.priors import DEFAULT, Priors, Season, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
 OPTIONS = NaturalGradientOptions()
@@ -46,6 +46,7 @@ def whole_of(parts: list[CategoryPosterior]) -> CategoryPosterior:
     )
     names += ("slow_demand_sd",) if parts[0].slow_demand.size else ()
     joined = {name: np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names}
+    joined["season"] = np.concatenate([part.season for part in parts])
     return replace(parts[0], **joined)
 
 
@@ -53,7 +54,7 @@ def whole_of(parts: list[CategoryPosterior]) -> CategoryPosterior:
     ("likelihood", "controls", "priors"),
     [
         ("negative_binomial", (0.4, -0.2), DEFAULT),
-        ("negative_binomial", (), replace(DEFAULT, slow_demand=SlowDemand())),
+        ("negative_binomial", (), replace(DEFAULT, slow_demand=SlowDemand(), season=Season(least_days=0))),
         pytest.param("negative_binomial", (), DEFAULT, marks=pytest.mark.slow),
         pytest.param("poisson", (0.4, -0.2), DEFAULT, marks=pytest.mark.slow),
         pytest.param("poisson", (), DEFAULT, marks=pytest.mark.slow),
@@ -93,6 +94,7 @@ def test_parts_give_the_posterior_of_the_whole(
     np.testing.assert_allclose(found.period_effect, expected.period_effect, atol=2e-3)
     np.testing.assert_allclose(found.product_gain, expected.product_gain, rtol=2e-3, atol=1e-4)
     np.testing.assert_allclose(found.slow_demand_sd, expected.slow_demand_sd, rtol=0.02)
+    np.testing.assert_allclose(found.season, expected.season, atol=2e-3)
     assert found.diagnostics.converged
     assert found.diagnostics.iterations == expected.diagnostics.iterations
     assert found.diagnostics.elbo == pytest.approx(expected.diagnostics.elbo, abs=0.05)

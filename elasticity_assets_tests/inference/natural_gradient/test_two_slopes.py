@@ -16,7 +16,7 @@ from elasticity_assets.inference.natural_gradient import two_slopes
 from elasticity_assets.inference.options import NaturalGradientOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, take_products
 from elasticity_assets.inference.posterior import TwoSlopes
-from elasticity_assets.inference.priors import DEFAULT, Fixed, SlowDemand
+from elasticity_assets.inference.priors import DEFAULT, Fixed, Season, SlowDemand
 from elasticity_assets_tests.support.dense_gaussian import dense_gaussian
 
 N, T = 16, 40  # products and weeks, the same for all, so that everything is compiled once
@@ -88,8 +88,8 @@ def test_says_what_prices_there_were() -> None:
         )
 
 
-def test_slow_demand_equals_dense_gaussian() -> None:
-    """Two slopes whose scales are known, as those of slow demand."""
+def test_slow_demand_and_season_equal_dense_gaussian() -> None:
+    """Two slopes whose scales are known, as those of slow demand and seasons."""
     panel = take_products(draw(0)[0], np.arange(6))
     n = panel.n_products
     priors = replace(
@@ -100,6 +100,7 @@ def test_slow_demand_equals_dense_gaussian() -> None:
         log_dispersion_sd=1e-4,
         log_dispersion_spread=Fixed(1e-3),
         slow_demand=SlowDemand(np.log(0.3), 1e-3, Fixed(1e-3), 1.0, 1e-3),
+        season=Season(Fixed(0.3), least_days=0),
     )
     one = natural_gradient.fit(panel, priors, "negative_binomial", OPTIONS)
     slopes = two_slopes.fit(panel, priors, "negative_binomial", OPTIONS, one)

@@ -13,7 +13,7 @@ from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import SviOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
-from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, SlowDemand
+from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, Season, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
 SAMPLE = Path(__file__).parents[3] / "data/sample/complete_journey_8_categories.csv"
@@ -258,9 +258,11 @@ def test_options_that_do_not_go_together(
         svi.fit(soft_drinks, DEFAULT, likelihood, choice)
 
 
-def test_slow_demand_is_refused(soft_drinks: Panel) -> None:
+def test_slow_demand_and_seasons_are_refused(soft_drinks: Panel) -> None:
     with pytest.raises(ValueError, match="svi knows no slow demand; take natural_gradient"):
         svi.fit(soft_drinks, replace(DEFAULT, slow_demand=SlowDemand()), "poisson", SviOptions())
+    with pytest.raises(ValueError, match="svi knows no seasons; take natural_gradient"):
+        svi.fit(soft_drinks, replace(DEFAULT, season=Season()), "poisson", SviOptions())
 
 
 def test_truncated_and_not_do_not_go_together(soft_drinks: Panel) -> None:
