@@ -26,7 +26,7 @@ from elasticity_assets.fitting.stored_fits import FitRecord, of_fit
 from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
-from elasticity_assets.ingestion import missing_periods
+from elasticity_assets.ingestion.category import missing_periods
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.report.files import LATEST

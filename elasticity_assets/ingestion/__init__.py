@@ -12,7 +12,7 @@
 `SalesSettings`. `warehouse/sales_tables.py` describes the tables. `rejected_sales` is a view of all rows left out:
 those that cannot be used (`raw_sales` with a reason) and those that `weekly_sales` leaves out.
 
-How rows are understood (`delivered_column.sql`, `delivered_column.py`, `reading.py`, and `read_file` in `take_in.sql`):
+How rows are understood (`delivered_column.sql`, `delivered_column.py`, `reading.py`, and `read_file.sql`):
 
 - A date is ISO, 20240131, in `date_format` or Excel's number; sales are added up to weeks, from Monday, months or
   quarters.

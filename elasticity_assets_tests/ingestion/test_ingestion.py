@@ -482,7 +482,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_time(
     path = write_lines(tmp_path / "sales.csv", GOOD)
     ingest(connection, sales_settings(path))
     write_lines(path, GOOD, "A,2024-01-08,1,1")
-    original = take_in._read
+    original = take_in.read_file
 
     def read_while_written(connection, source, *others):
         found = original(connection, source, *others)
@@ -490,10 +490,10 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_time(
             stream.write("A,2024-01-15,1,1\n")
         return found
 
-    monkeypatch.setattr(take_in, "_read", read_while_written)
+    monkeypatch.setattr(take_in, "read_file", read_while_written)
     assert take_in_files(connection, sales_settings(path)).still_written == (str(path),)
     assert connection.execute("SELECT count(*) FROM raw_sales").fetchone() == (1,)
-    monkeypatch.setattr(take_in, "_read", original)
+    monkeypatch.setattr(take_in, "read_file", original)
     assert take_in_files(connection, sales_settings(path)).changed == (str(path),)
     assert connection.execute("SELECT count(*) FROM raw_sales").fetchone() == (3,)
 
