@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 import yaml
 
-from elasticity_assets import settings as settings_module
 from elasticity_assets.settings import Settings, SettingsError, load_settings
+from elasticity_assets.settings import settings as settings_module
 
 pytestmark = pytest.mark.quick
 
