@@ -145,6 +145,7 @@ def commands_as_users_start_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JAX_", "DAGSTER_")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # on a slow machine XLA complains of how long it compiles
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 FIRST_WEEKS = 20  # delivered before the first refit
 KEEP_DAYS, KEEP = 14, 3
-SECONDS = 600
+SECONDS = 3600
 PLACES = {
     ".dagster": [".dagster"],
     "warehouse": ["data/warehouse.duckdb", "data/warehouse.kept.duckdb"],
