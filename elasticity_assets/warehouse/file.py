@@ -46,7 +46,7 @@ from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line, reason
 
 STORAGE_VERSION = "v1.3.0"
-"""Format of a new warehouse's file: DuckDB 1.3 writes texts in half the time. An older file keeps its own."""
+"""Format of a new warehouse's file: DuckDB 1.3 writes texts in two thirds of the time. An older file keeps its own."""
 
 RETRIES, SECONDS_BEFORE_RETRY = 3, 60.0
 """How often a step is tried again that waited for the file in vain, and after how long."""
