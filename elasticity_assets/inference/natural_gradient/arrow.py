@@ -225,12 +225,12 @@ def eliminate(
     m, own = lead - K, of_products(rows)
     eliminated = None
     if slow is None:
-        hz, h_controls = [curvature * z for z in own] + [curvature], curvature * rows.controls
+        hz, h_controls = [curvature * z for z in own] + [curvature], [*(curvature * rows.controls)]
     else:
         eliminated = slow_demand.eliminate(slow, regressors(rows), gradient, curvature)
         gradient = gradient - curvature * eliminated.step
-        left = curvature * eliminated.regressors
-        hz, h_controls = [left[a] for a in range(d)], left[d:]
+        left = _each(curvature * eliminated.regressors)
+        hz, h_controls = left[:d], left[d:]
     H = _symmetric([[over_periods(hz[a], own, b) for b in range(a + 1)] for a in range(d)])
     weighted = transpose(R) * precision[None, :, None]  # R' Lambda
     L = cholesky(H + times(weighted, R))

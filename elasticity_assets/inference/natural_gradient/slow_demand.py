@@ -28,6 +28,7 @@ _LOGIT_RANGE = (-1.0, 4.6)  # persistence between 0.27 and 0.99
 _LOG_SD_RANGE = (-7.0, 2.0)
 _LARGEST_STEP = 0.5
 _TOLERANCE = 0.05  # rough posterior sds: elasticities need no more digits of these
+_SPREAD_SHARE = 0.5  # of a step of log s_u, which whole ends as far off on the other side
 
 
 class Prior(NamedTuple):
@@ -396,7 +397,7 @@ def settle(
     spread = scales.score_scales(
         common.log_spread[None], prior.spread, moved.squares[None], products[None], moved.freedom[None]
     )
-    spread_step = (spread.log_scale[0] - common.log_spread) * damping[0]
+    spread_step = _SPREAD_SHARE * damping[0] * (spread.log_scale[0] - common.log_spread)
     precision = prior.persistence_sd**-2
     information = moved.persistence_information + precision
     pull = moved.persistence_gradient - precision * (common.logit_persistence - prior.persistence_mean)
