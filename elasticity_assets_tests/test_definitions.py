@@ -47,6 +47,7 @@ def test_the_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> 
             "control_effect",
             "fit_diagnostics",
             "heldout_scores",
+            "cross_elasticity",
             "price_scenarios",
             "promotion_elasticity",
             "published_elasticity",

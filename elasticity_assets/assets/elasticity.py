@@ -16,6 +16,7 @@ from elasticity_assets.assets.metadata import (
     stored_rows,
     table_spec,
 )
+from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.assets.stored import pooled_fit, replace_categories
 from elasticity_assets.automation.names import own_key
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
@@ -28,6 +29,7 @@ from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.ingestion.category import missing_periods
 from elasticity_assets.published import rows as rows_of
+from elasticity_assets.published.cross_elasticity import replace_cross_elasticities
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.report.files import LATEST
 from elasticity_assets.settings import SalesSettings, Settings
@@ -39,6 +41,7 @@ from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
     CONTROL_EFFECT,
+    CROSS_ELASTICITY,
     FIT_DIAGNOSTICS,
     GLOBAL_ELASTICITY,
     HELDOUT_SCORES,
@@ -61,6 +64,7 @@ _PRODUCT_COLUMNS = (
     "flag",
 )
 _CATEGORY_MOVE_COLUMNS = ("product", *_INTERVAL)
+_CROSS_COLUMNS = ("category", "product", "other_product", *_INTERVAL)
 _CATEGORY_TABLES = {
     CATEGORY_ELASTICITY: ("category", *_INTERVAL, "product_spread", "n_products", "n_periods"),
     GLOBAL_ELASTICITY: (*_INTERVAL, "category_spread", "product_spread", "n_categories", "n_products"),
@@ -218,6 +222,25 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
     with warehouse.read() as connection:
         rows = stored_rows(connection, PRICE_SCENARIOS, _SCENARIO_COLUMNS)
     return dg.MaterializeResult(metadata={**rows, **own_column_lineage(context, PRICE_SCENARIOS.name)})
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=OWNERS,
+    deps=[
+        weekly_sales,
+        dg.AssetDep(PRODUCT_ELASTICITY.name, partition_mapping=dg.AllPartitionMapping()),
+        CONTROL_EFFECT.name,
+    ],
+    metadata=column_schema(CROSS_ELASTICITY),
+)
+def cross_elasticity(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+    """Work out what the price of each product's substitutes does to its units, pair by pair, where groups are named."""
+    warehouse.in_transaction(replace_cross_elasticities)
+    with warehouse.read() as connection:
+        rows = stored_rows(connection, CROSS_ELASTICITY, _CROSS_COLUMNS)
+    return dg.MaterializeResult(metadata={**rows, **own_column_lineage(context, CROSS_ELASTICITY.name)})
 
 
 @dg.multi_asset(

@@ -14,6 +14,8 @@ WITH recent AS (
         w.category,
         w.product,
         any_value(products.product_description) AS product_description,
+        any_value(products.substitutes) AS substitutes,
+        coalesce(sum(w.units) FILTER ({counts}), 0) AS counted_units,
         count(*) AS n_periods,
         sum(w.units) AS units,
         sum(w.revenue) AS revenue,
@@ -21,7 +23,7 @@ WITH recent AS (
         coalesce(min(w.price) FILTER ({counts}), min(w.price)) AS price_min,
         coalesce(max(w.price) FILTER ({counts}), max(w.price)) AS price_max,
         coalesce(stddev_pop(ln(w.price)) FILTER ({counts}), 0) AS log_price_sd,
-        coalesce(sum(w.units) FILTER ({counts}), 0) > 0 AS sold,
+        counted_units > 0 AS sold,
         count(*) FILTER (NOT ({counts})) AS n_suspect,
         coalesce(arg_max(w.price, w.period_start) FILTER ({counts}), arg_max(w.price, w.period_start)) AS price_latest,
         coalesce(max(w.period_start) FILTER ({counts}), max(w.period_start)) AS price_latest_at,
@@ -38,7 +40,11 @@ WITH recent AS (
     GROUP BY w.category, w.product
 )
 SELECT
-    s.* EXCLUDE (recent_units, n_recent, n_recent_suspect, first_period),
+    s.* EXCLUDE (substitutes, counted_units, recent_units, n_recent, n_recent_suspect, first_period),
+    -- Whether others of its group sold anything.
+    s.substitutes IS NOT NULL
+    AND sum(s.counted_units) OVER (PARTITION BY s.category, s.substitutes) > 1.000000001 * s.counted_units
+    AS has_substitutes,
     s.recent_units / greatest(
         CASE
             WHEN $unobserved THEN s.n_recent

@@ -34,6 +34,7 @@ from elasticity_assets.words import utc_now
             dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
             for name in ("product_elasticity", "category_move_elasticity")
         ),
+        "cross_elasticity",
         "price_scenarios",
         "promotion_elasticity",
         "category_elasticity",

@@ -5,6 +5,7 @@ import numpy as np
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
 from elasticity_assets.inference.price_lags import is_lag
+from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
 
 _LEAST_OWN_PRECISION = 0.05
 """Share of a product's posterior precision that has to be its own data's for these to have an estimate."""
@@ -20,36 +21,40 @@ def product_summary(posterior: CategoryPosterior) -> Summary:
     return summarize(posterior.weight, posterior.product_mean, posterior.product_var)
 
 
-def category_move_summary(posterior: CategoryPosterior) -> Summary:
+def category_move_summary(
+    posterior: CategoryPosterior, has_substitutes: np.ndarray | bool = False
+) -> Summary:
     """Summary of the products' elasticities to the prices of their whole category, shape (n,).
 
-    Those to their own prices where the category's price index is not among the controls: of a product alone, and in
-    the article's model, they are the same.
+    Those to their own prices, plus the effects of the category's price index and of substitutes' prices, as far as
+    these are among the controls: of a product alone, and in the article's model, none is.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+    has_substitutes : bool array, shape (n,), or bool
+        Whether there are others in each product's group of substitutes.
     """
-    if CATEGORY_PRICE_INDEX not in posterior.control:
-        return product_summary(posterior)
-    k = posterior.control.index(CATEGORY_PRICE_INDEX)
-    mean = posterior.product_mean + posterior.control_mean[:, [k]]
-    var = posterior.product_var + posterior.control_var[:, [k]] + 2.0 * posterior.product_control_cov[..., k]
-    return summarize(posterior.weight, mean, var)
+    index, substitutes = (
+        np.array([name == added for name in posterior.control], float)
+        for added in (CATEGORY_PRICE_INDEX, SUBSTITUTE_PRICES)
+    )
+    grouped = np.broadcast_to(np.asarray(has_substitutes, float), len(posterior.product))
+    return _with_effects(posterior, index + grouped[:, None] * substitutes)
 
 
 def long_run_summary(posterior: CategoryPosterior) -> Summary:
     """Summary of the products' elasticities to a price change that lasts, once all lags see it, shape (n,)."""
-    lags = _lags(posterior)
-    effect, effect_var = _sum_of_effects(posterior, lags)
-    mean = posterior.product_mean + effect
-    var = posterior.product_var + effect_var + 2.0 * posterior.product_control_cov[..., lags].sum(axis=-1)
-    return summarize(posterior.weight, mean, var)
+    return _with_effects(posterior, np.tile(_lags(posterior), (len(posterior.product), 1)))
 
 
 def category_long_run_summary(posterior: CategoryPosterior) -> Summary:
     """Summary of the category's elasticity to price changes that last, shape (1,)."""
     lags = _lags(posterior)
-    effect, effect_var = _sum_of_effects(posterior, lags)
-    shared = posterior.control_gain[:, lags].sum(axis=1, keepdims=True) * posterior.category_var[:, None]
-    mean = posterior.category_mean[:, None] + effect
-    return summarize(posterior.weight, mean, posterior.category_var[:, None] + effect_var + 2.0 * shared)
+    effect, var = _sum_of_effects(posterior, lags)
+    mean = posterior.category_mean + effect
+    var = posterior.category_var * (1.0 + 2.0 * posterior.control_gain @ lags) + var
+    return summarize(posterior.weight, mean[:, None], var[:, None])
 
 
 def later_summary(posterior: CategoryPosterior) -> Summary | None:
@@ -58,17 +63,30 @@ def later_summary(posterior: CategoryPosterior) -> Summary | None:
     The same for all products: the sum of the lags' effects. None where they are not among the controls.
     """
     lags = _lags(posterior)
-    return summarize(posterior.weight, *_sum_of_effects(posterior, lags)) if len(lags) else None
+    if not lags.any():
+        return None
+    mean, var = _sum_of_effects(posterior, lags)
+    return summarize(posterior.weight, mean[:, None], var[:, None])
 
 
 def _lags(posterior: CategoryPosterior) -> np.ndarray:
-    return np.flatnonzero([is_lag(name) for name in posterior.control])
+    """1 for the controls that are lags of the price, else 0; shape (K,)."""
+    return np.array([is_lag(name) for name in posterior.control], float)
 
 
-def _sum_of_effects(posterior: CategoryPosterior, controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of the sum of some controls' effects at each point, shape (G, 1)."""
-    cov = posterior.control_cov[:, controls][:, :, controls]
-    return posterior.control_mean[:, controls].sum(axis=1, keepdims=True), cov.sum(axis=(1, 2))[:, None]
+def _with_effects(posterior: CategoryPosterior, share: np.ndarray) -> Summary:
+    """Summary of the products' elasticities plus shares of the controls' effects, (n, K); shape (n,)."""
+    effect = posterior.control_mean @ share.T
+    of_effects = np.einsum("nk,gkl,nl->gn", share, posterior.control_cov, share, optimize=True)
+    common = np.einsum("gnk,nk->gn", posterior.product_control_cov, share)
+    return summarize(
+        posterior.weight, posterior.product_mean + effect, posterior.product_var + of_effects + 2.0 * common
+    )
+
+
+def _sum_of_effects(posterior: CategoryPosterior, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of a sum of shares of the controls' effects, (K,), at each point; shape (G,)."""
+    return posterior.control_mean @ share, np.einsum("k,gkl,l->g", share, posterior.control_cov, share)
 
 
 def own_data_estimates(posterior: CategoryPosterior) -> tuple[np.ndarray, np.ndarray]:

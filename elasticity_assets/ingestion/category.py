@@ -33,6 +33,11 @@ def all_periods(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
     return np.asarray(periods, dtype="datetime64[D]")
 
 
+def substitute_groups(connection: duckdb.DuckDBPyConnection, category: str) -> dict[str, str]:
+    """Read the group of substitutes of each product of a category that is in one."""
+    return dict(connection.execute(statement("substitute_groups"), {"category": category}).fetchall())
+
+
 def read_category(
     connection: duckdb.DuckDBPyConnection,
     category: str,

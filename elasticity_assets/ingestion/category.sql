@@ -7,6 +7,9 @@ SELECT EXISTS (FROM raw_sales WHERE reason IS NULL AND units = 0)
 -- name: periods
 SELECT DISTINCT period_start FROM weekly_sales ORDER BY period_start
 
+-- name: substitute_groups
+SELECT product, substitutes FROM products WHERE category = $category AND substitutes IS NOT NULL
+
 -- name: category_parts
 SELECT min(product) AS first, max(product) AS last
 FROM (

@@ -4,12 +4,19 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 import duckdb
+import numpy as np
 
 from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
 from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
-from elasticity_assets.ingestion.category import all_periods, missing_periods, read_category
+from elasticity_assets.inference.substitute_prices import with_substitute_prices
+from elasticity_assets.ingestion.category import (
+    all_periods,
+    missing_periods,
+    read_category,
+    substitute_groups,
+)
 from elasticity_assets.settings import FitSettings, SalesSettings
 
 
@@ -41,4 +48,8 @@ def category_panels(
             panel = with_control(panel, HOLIDAYS, holidays)
         if fit.preset != "article":
             panel = with_price_lags(with_category_price_index(panel), bearable_lags(fit.lags, len(periods)))
+            if sales.columns.substitutes is not None:
+                of_product = substitute_groups(connection, category)
+                group = np.array([of_product.get(product, "") for product in panel.product], dtype=str)
+                panel = with_substitute_prices(panel, group)
         yield panel

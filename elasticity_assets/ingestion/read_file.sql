@@ -30,6 +30,7 @@ WITH delivered AS (
         {regular_price} AS regular_price,
         {cost} AS cost,
         {description} AS description,
+        {substitutes} AS substitutes,
         {attributes} AS attributes
         {controls}
     FROM {source} AS {row}

@@ -126,6 +126,7 @@ def column_parts(
         "regular_price": regular_price,
         "cost": number("cost"),
         "description": text("description"),
+        "substitutes": text("substitutes"),
         "attributes": f"[{attributes}]" if attributes else "CAST(NULL AS VARCHAR[])",
         "controls": "".join(controls),
     }

@@ -16,22 +16,30 @@ SELECT
     name_key(r.product) AS code,
     r.category,
     name_key(r.category) AS category_key,
-    list_prepend(r.description, r.attributes) AS texts,
+    list_concat([r.description, r.substitutes], r.attributes) AS texts,
     r.last_day,
     r.place,
     r.n
 FROM (
-    SELECT r.product, r.category, r.description, r.attributes, max(r.day) AS last_day, max(f.place) AS place, count(*) AS n
+    SELECT
+        r.product,
+        r.category,
+        r.description,
+        r.substitutes,
+        r.attributes,
+        max(r.day) AS last_day,
+        max(f.place) AS place,
+        count(*) AS n
     FROM raw_sales AS r
     JOIN sales_files AS f ON f.file_id = r.file_id
     WHERE r.reason IS NULL
         AND r.day < CAST(date_trunc($period, $today::DATE) + CAST('1 ' || $period AS INTERVAL) AS DATE)
-    GROUP BY r.product, r.category, r.description, r.attributes
+    GROUP BY r.product, r.category, r.description, r.substitutes, r.attributes
 ) AS r
 
 -- name: product_codes
 -- Spellings of one name are one product, or one category: its most frequent spelling is shown. A product's category is
--- the one delivered last; of its texts, the description and then the attributes, each is its most frequent one.
+-- the one delivered last; of its texts, the description, the group of substitutes and the attributes, each is its most frequent one.
 CREATE OR REPLACE TEMP TABLE category_names AS
 SELECT category_key, nfc_normalize(arg_max(category, (n, category))) AS category
 FROM (SELECT category_key, category, sum(n) AS n FROM product_facts GROUP BY category_key, category)
@@ -190,7 +198,8 @@ SELECT
     product,
     category,
     texts[1] AS product_description,
-    map($attributes::VARCHAR[], texts[2:]) AS attributes
+    texts[2] AS substitutes,
+    map($attributes::VARCHAR[], texts[3:]) AS attributes
 FROM (SELECT DISTINCT product, category, texts FROM product_codes)
 SEMI JOIN weekly_sales USING (product)
 ORDER BY category, product

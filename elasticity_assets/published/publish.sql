@@ -209,6 +209,17 @@ LEFT JOIN products AS p USING (category)
 GROUP BY m.category
 HAVING count(*) IS DISTINCT FROM any_value(p.n_products) OR bool_or(m.fit_id IS DISTINCT FROM p.first_fit)
 UNION ALL
+SELECT format('category {}: cross_elasticity is not of products of its fit', category)
+FROM cross_elasticity
+WHERE (category, product, fit_id) NOT IN (SELECT category, product, fit_id FROM product_elasticity)
+    OR (category, other_product) NOT IN (SELECT category, product FROM product_elasticity)
+GROUP BY category
+UNION ALL
+SELECT format('category {}: product {} has no proper interval in cross_elasticity', category, product)
+FROM cross_elasticity
+WHERE NOT (isfinite(elasticity) AND elasticity_sd > 0 AND elasticity_q05 < elasticity AND elasticity < elasticity_q95)
+GROUP BY category, product
+UNION ALL
 SELECT format(
     'category {}: promotion_elasticity has {} products, product_elasticity {}',
     q.category, q.n_products, coalesce(p.n_products, 0)

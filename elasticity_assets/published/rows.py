@@ -41,7 +41,8 @@ def product_rows(
     sales : DataFrame
         One row a product: product, product_description, n_periods, units, revenue; of the periods that count
         price_mean, price_min, price_max, log_price_sd, price_latest, price_latest_at and whether anything was sold;
-        n_suspect, those that do not; units_per_period and revenue_per_period of late.
+        n_suspect, those that do not; units_per_period and revenue_per_period of late; has_substitutes, whether others
+        of its group of substitutes sold anything.
     min_periods : int
         Products with fewer periods are flagged.
     samples : SplitSamples, optional
@@ -62,7 +63,7 @@ def product_rows(
     ).merge(sales, on="product", how="inner", validate="one_to_one")
     rows["estimated"] = estimated(rows)
     rows["flag"] = flags(rows, posterior, min_periods, samples)
-    return rows.drop(columns=["sold", "n_suspect"])
+    return rows.drop(columns=["sold", "n_suspect", "has_substitutes"])
 
 
 def estimated(sales: pd.DataFrame) -> pd.Series:
@@ -87,11 +88,12 @@ def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: p
     sales : DataFrame
         As of `product_rows`: products without sales are left out here too.
     """
+    with_substitutes = np.isin(posterior.product, sales.loc[sales["has_substitutes"], "product"])
     rows = pd.DataFrame(
         {
             "category": posterior.category,
             "product": posterior.product,
-            **_summary_columns("elasticity", category_move_summary(posterior)),
+            **_summary_columns("elasticity", category_move_summary(posterior, with_substitutes)),
             "fit_id": record.fit_id,
         }
     )

@@ -9,6 +9,7 @@ from elasticity_assets.warehouse.tables import (
     CATEGORY_MOVE_ELASTICITY,
     CHECK_RESULTS,
     CONTROL_EFFECT,
+    CROSS_ELASTICITY,
     ELASTICITY_HISTORY,
     FIT_DIAGNOSTICS,
     GLOBAL_ELASTICITY,
@@ -32,6 +33,7 @@ def published_tables(controls: Sequence[str] = (), attributes: Sequence[str] = (
     return (
         with_attributes(PRODUCT_ELASTICITY, attributes),
         CATEGORY_MOVE_ELASTICITY,
+        CROSS_ELASTICITY,
         CATEGORY_ELASTICITY,
         GLOBAL_ELASTICITY,
         CONTROL_EFFECT,

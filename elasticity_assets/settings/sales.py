@@ -17,6 +17,7 @@ from pydantic import (
 from elasticity_assets.holiday_control import HOLIDAYS, check_region
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.price_lags import is_lag
+from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
 from elasticity_assets.settings.addresses import without_password
 from elasticity_assets.settings.section import Strict, StringList, TimeZone, as_list
 
@@ -56,6 +57,7 @@ class Columns(Strict):
     year: str | None = None
     discount: str | None = None
     cost: str | None = None
+    substitutes: str | None = None
 
     @model_validator(mode="after")
     def _some_price(self) -> "Columns":
@@ -194,6 +196,7 @@ class SalesSettings(Strict):
     def _are_not_added(cls, controls: list[str]) -> list[str]:
         # Whatever else bore these names would be published as what they are.
         _without(controls, "every fit", lambda name: name == CATEGORY_PRICE_INDEX)
+        _without(controls, "sales.columns.substitutes", lambda name: name == SUBSTITUTE_PRICES)
         return _without(controls, "fit.lags", is_lag)
 
     @field_validator("category_price_index")

@@ -45,6 +45,12 @@ _SOURCES: dict[str, dict[str, str]] = {
         "fit_id fitted_at": "",
     },
     "category_move_elasticity": {**_KEY, _ELASTICITY: _SEEN_BY_FITS, "fit_id": ""},
+    "cross_elasticity": {
+        **_KEY,
+        "other_product": "weekly_sales.product",
+        "elasticity elasticity_sd elasticity_q05 elasticity_q95": f"{_SEEN_BY_FITS} raw_sales.substitutes",
+        "fit_id": "",
+    },
     "category_elasticity": {
         "category": "weekly_sales.category",
         f"{_ELASTICITY} {_LONG_RUN} {_LATER} product_spread dispersion": _SEEN_BY_FITS,

@@ -75,6 +75,13 @@ RAW_SALES = Table(
         Column("cost", "DOUBLE", "currency a unit", "Cost; NULL where not given", True),
         Column("description", "VARCHAR", "text", "Of the product; NULL where not given", True),
         Column(
+            "substitutes",
+            "VARCHAR",
+            "text",
+            "Group of the product's substitutes; NULL where not given",
+            True,
+        ),
+        Column(
             "attributes",
             "VARCHAR[]",
             "texts",
@@ -114,6 +121,13 @@ PRODUCTS = Table(
         CATEGORY,
         Column(
             "product_description", "VARCHAR", "text", "Its most frequent description; NULL where none", True
+        ),
+        Column(
+            "substitutes",
+            "VARCHAR",
+            "text",
+            "Its most frequent group of substitutes; NULL where none",
+            True,
         ),
         Column(
             "attributes",

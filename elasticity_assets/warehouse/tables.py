@@ -161,8 +161,42 @@ CATEGORY_MOVE_ELASTICITY = Table(
         PRODUCT,
         *_elasticity(
             "Elasticity of the product's units to the prices of its whole category",
-            "its relative-price elasticity plus the effect of the category's price index; a product alone in its "
-            "category has no index",
+            "its relative-price elasticity plus the effects of the category's price index and of substitutes' prices; "
+            "a product alone in its category has no index, and one without others in its group no substitutes",
+        ),
+        FIT_ID,
+    ),
+)
+
+CROSS_ELASTICITY = Table(
+    "cross_elasticity",
+    "One row an ordered pair of products of one group of substitutes (sales.columns.substitutes): what the other's "
+    "price does to this one's units. Of a product the 50 others of its group that sell most.",
+    ("category", "product", "other_product"),
+    (
+        CATEGORY,
+        Column("product", "VARCHAR", "text", "Whose units change"),
+        Column("other_product", "VARCHAR", "text", "Whose price changes"),
+        Column(
+            "elasticity",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "d log units of product / d log price of other_product, posterior mean; above 0 for substitutes. The "
+            "category's effect of the others' mean price (substitute_prices in control_effect) times other_product's "
+            "share of the others' units",
+        ),
+        Column("elasticity_sd", "DOUBLE", _ELASTICITY_UNIT, "Posterior standard deviation of elasticity"),
+        Column(
+            "elasticity_q05",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Lower end of the 90% credible interval of elasticity",
+        ),
+        Column(
+            "elasticity_q95",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Upper end of the 90% credible interval of elasticity",
         ),
         FIT_ID,
     ),
@@ -296,8 +330,8 @@ CONTROL_EFFECT = Table(
             "control",
             "VARCHAR",
             "text",
-            "Name of the control: a column of the sales files, holidays, category_price_index, or price_lag_1 and "
-            "so on, the log price so many periods before",
+            "Name of the control: a column of the sales files, holidays, category_price_index, substitute_prices, "
+            "or price_lag_1 and so on, the log price so many periods before",
         ),
         Column("effect", "DOUBLE", _EFFECT_UNIT, "Posterior mean of the change of log units"),
         Column("effect_sd", "DOUBLE", _EFFECT_UNIT, "Posterior standard deviation of effect"),
@@ -768,6 +802,7 @@ WAREHOUSE_TABLES = (
     CHECK_RESULTS,
     PRODUCT_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
+    CROSS_ELASTICITY,
     CATEGORY_ELASTICITY,
     GLOBAL_ELASTICITY,
     CONTROL_EFFECT,

@@ -23,10 +23,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     factor = np.exp(HOLIDAY_EFFECT * sales["week"].map(n_holidays).to_numpy())
     rng = np.random.default_rng(0)
     sales["units"] = rng.poisson(sales["units"] * factor)
+    number = sales["product"].str.extract(r"(\d+)", expand=False).astype(int)
+    sales["size"] = np.where(number % 12 == 0, None, "size " + (number % 3).astype(str))  # the last has none
     sales["promoted"] = np.where(rng.random(len(sales)) < 0.3, "yes", "no")
     settings = settings_dict()
     del settings["sales"]["columns"]["regular_price"]
     settings["sales"] |= {"controls": ["promoted"], "holidays": "US"}
+    settings["sales"]["columns"] |= {"substitutes": "size"}
     (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings))
     project = open_project(folder)
     project.write_sales(sales)
@@ -43,6 +46,7 @@ def test_the_effect_of_holidays_is_found_and_that_of_a_flag_without_one_is_none(
         "category_price_index": 2,
         "holidays": 2,
         "promoted": 2,
+        "substitute_prices": 2,
         **{f"price_lag_{lag}": 2 for lag in range(1, 5)},
     }
     for control, truth, widest in (("holidays", HOLIDAY_EFFECT, 0.12), ("promoted", 0.0, 0.08)):
@@ -59,7 +63,12 @@ def test_both_questions_are_answered_for_every_product(project: Project) -> None
     effects = project.published("control_effect").set_index(["category", "control"])["effect"]
     for category, of_category in moves.merge(products, on=["category", "product"]).groupby("category"):
         difference = of_category["elasticity_x"] - of_category["elasticity_y"]
-        np.testing.assert_allclose(difference, effects[category, "category_price_index"], atol=1e-9)
+        grouped = of_category["product"].isin(project.published("cross_elasticity")["product"])
+        assert grouped.sum() == 11
+        of_others = effects[category, "substitute_prices"] * grouped
+        np.testing.assert_allclose(
+            difference - of_others, effects[category, "category_price_index"], atol=1e-9
+        )
     for category, of_category in products.groupby("category"):
         later = of_category["elasticity_long_run"] - of_category["elasticity"]
         lags = sum(effects[category, f"price_lag_{lag}"] for lag in range(1, 5))
@@ -69,3 +78,13 @@ def test_both_questions_are_answered_for_every_product(project: Project) -> None
     flagged = scenarios["flag"].notna()
     assert not flagged[scenarios["price_change"] == 0].any()
     assert flagged[scenarios["price_change"] == 0.2].any()
+
+
+def test_a_products_pairs_add_up_to_what_all_its_substitutes_prices_do(project: Project) -> None:
+    pairs = project.published("cross_elasticity")
+    sizes = [4, 4, 3] * 2  # of each category
+    assert len(pairs) == sum(size * (size - 1) for size in sizes)
+    effects = project.published("control_effect").set_index(["category", "control"])["effect"]
+    for (category, _), of_product in pairs.groupby(["category", "product"]):
+        assert of_product["elasticity"].sum() == pytest.approx(effects[category, "substitute_prices"])
+    assert (pairs["elasticity_q05"] < pairs["elasticity"]).all()

@@ -68,3 +68,25 @@ def test_weeks_before_a_products_first_and_suspect_ones_do_not_count(warehouse):
     new = read(warehouse, missing_periods="zero").loc["new"]
     assert new["units_per_period"] == 3.0  # 9 in the three weeks that count
     assert (new["price_latest"], new["price_latest_at"].date()) == (2.0, LAST - timedelta(weeks=1))
+
+
+def test_a_product_has_substitutes_where_others_of_its_group_sold_in_periods_that_count(warehouse):
+    for product, group, units in (
+        ("a", "x", 5.0),
+        ("b", "x", 5.0),
+        ("c", "y", 5.0),
+        ("d", "y", 5.0),
+        ("e", None, 1.0),
+    ):
+        sold(warehouse, product, dict.fromkeys(range(3), (units, 1.0)))
+        warehouse.execute(
+            "INSERT INTO products BY NAME SELECT ? AS product, 'c' AS category, ? AS substitutes",
+            [product, group],
+        )
+    for weeks in range(3):
+        warehouse.execute(
+            "INSERT INTO suspect_sales VALUES ('c', 'd', ?, 'price', 100, 2, 0)",
+            [LAST - timedelta(weeks=weeks)],
+        )
+    found = read(warehouse)["has_substitutes"]
+    assert found.to_dict() == {"a": True, "b": True, "c": False, "d": True, "e": False}

@@ -25,6 +25,7 @@ from elasticity_assets.ingestion import (
     take_in_files,
 )
 from elasticity_assets.ingestion import weekly as adding_up
+from elasticity_assets.ingestion.category import substitute_groups
 from elasticity_assets.settings import SalesSettings, SettingsError, load_settings
 from elasticity_assets_tests.support.both_warehouses import on_both
 from elasticity_assets_tests.support.sales_files import (
@@ -42,7 +43,9 @@ MONDAY = date(2024, 1, 1)
 GOOD = "A,2024-01-01,5,2.5"
 
 
-def test_a_product_has_the_most_frequent_value_of_each_attribute(connection, tmp_path: Path) -> None:
+def test_a_product_has_the_most_frequent_value_of_each_attribute_and_group(
+    connection, tmp_path: Path
+) -> None:
     file = write_lines(
         tmp_path / "sales.csv",
         "A,2024-01-01,5,2.5,Acme, 1 l ,soup",
@@ -58,7 +61,13 @@ def test_a_product_has_the_most_frequent_value_of_each_attribute(connection, tmp
         ("A", "soup", {"brand": "Acme", "size": "2 l"}),
         ("B", None, {"brand": None, "size": None}),
     ]
+    assert substitute_groups(connection, "all") == {}
+    ingest(connection, sales_settings(file, {"substitutes": "size"}, attributes=["brand"]))
+    assert substitute_groups(connection, "all") == {"A": "2 l"}
+    found = connection.execute("SELECT product_description, attributes FROM products").fetchall()
+    assert found == [(None, {"brand": "Acme"}), (None, {"brand": None})]
     ingest(connection, sales_settings(file))
+    assert substitute_groups(connection, "all") == {}
     assert (
         connection.execute("SELECT product_description, attributes FROM products").fetchall()
         == [(None, {})] * 2

@@ -86,6 +86,7 @@ def sales(n: int = 2) -> pd.DataFrame:
             "log_price_sd": 0.1,
             "sold": True,
             "n_suspect": 0,
+            "has_substitutes": False,
         }
     )
 

@@ -22,6 +22,8 @@ COLUMNS = {
         n_periods units revenue price_mean price_min price_max log_price_sd price_latest price_latest_at
         units_per_period revenue_per_period flag estimated fit_id fitted_at""",
     "category_move_elasticity": f"category product {ELASTICITY} fit_id",
+    "cross_elasticity": """category product other_product elasticity elasticity_sd elasticity_q05 elasticity_q95
+        fit_id""",
     "category_elasticity": f"""category {ELASTICITY} {LONG_RUN} {LATER} product_spread dispersion
         n_products n_periods n_obs estimated fit_id fitted_at""",
     "global_elasticity": f"""{ELASTICITY} category_spread product_spread dispersion n_categories n_products
@@ -93,6 +95,7 @@ def test_elasticities_say_that_they_are_relative_price_elasticities():
             if column.name == "elasticity" and table.name not in (
                 "elasticity_history",
                 "category_move_elasticity",
+                "cross_elasticity",
             ):
                 assert "relative-price elasticity" in column.comment
 
