@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from elasticity_assets.inference.departures import DEPARTURES
 from elasticity_assets.settings import Settings, SettingsError, load_settings, settings_file
 from elasticity_assets.words import in_one_line, utc_now
 
@@ -119,7 +120,13 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     _exit_if(failed)
 
 
-@main.command()
+def _departures() -> str:
+    """Say of each departure that `simulate` can draw what it is."""
+    lines = (f"  {name:<24} {make.__doc__}" for name, make in DEPARTURES.items())
+    return "\b\nDepartures:\n" + "\n".join(lines)
+
+
+@main.command(epilog=_departures())
 @click.option("--products", type=click.IntRange(min=1), required=True, help="Products in all.")
 @click.option("--weeks", type=click.IntRange(min=1), required=True)
 @click.option("--categories", type=click.IntRange(min=1), required=True)
@@ -128,16 +135,30 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
+    "--departure",
+    type=click.Choice(list(DEPARTURES)),
+    metavar="NAME",
+    help="How demand departs from the model's; see below.",
+)
+@click.option(
     "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what was drawn to this file, too."
 )
-def simulate(products: int, weeks: int, categories: int, out: Path, seed: int, truth: Path | None) -> None:
-    """Write sales drawn from the model, with known elasticities."""
+def simulate(
+    products: int,
+    weeks: int,
+    categories: int,
+    out: Path,
+    seed: int,
+    departure: str | None,
+    truth: Path | None,
+) -> None:
+    """Write sales drawn from the model, or from demand that departs from it, with known elasticities."""
     from elasticity_assets.command.simulated_sales import write_simulated_sales  # noqa: PLC0415
     from elasticity_assets.inference.simulate import Simulation  # noqa: PLC0415
 
     try:
         simulation = Simulation(products=products, weeks=weeks, categories=categories)
-        n_rows = write_simulated_sales(simulation, seed, out, truth)
+        n_rows = write_simulated_sales(simulation, seed, out, truth, departure)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     click.echo(f"{n_rows:,} rows: {out}")

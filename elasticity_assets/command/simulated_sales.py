@@ -9,13 +9,20 @@ import duckdb
 import pandas as pd
 
 from elasticity_assets.atomic_write import atomic_write
+from elasticity_assets.inference.departures import simulate_departure
 from elasticity_assets.inference.simulate import Simulation, Truth, simulate_categories
 from elasticity_assets.warehouse.sql import quoted, statement
 
 SUFFIXES = (".csv", ".parquet")
 
 
-def write_simulated_sales(simulation: Simulation, seed: int, out: Path, truth: Path | None = None) -> int:
+def write_simulated_sales(
+    simulation: Simulation,
+    seed: int,
+    out: Path,
+    truth: Path | None = None,
+    departure: str | None = None,
+) -> int:
     """Draw sales and write them to a file.
 
     Parameters
@@ -26,7 +33,9 @@ def write_simulated_sales(simulation: Simulation, seed: int, out: Path, truth: P
         A .csv or .parquet file: category, product, week, units, price.
     truth : Path, optional
         A .csv or .parquet file for what was drawn: category, product, elasticity, level, dispersion and
-        category_elasticity.
+        category_elasticity; of a departure, as `simulate_departure` has it.
+    departure : str, optional
+        How demand departs from the model's: one of `departures.DEPARTURES`.
 
     Returns
     -------
@@ -42,13 +51,24 @@ def write_simulated_sales(simulation: Simulation, seed: int, out: Path, truth: P
     with ExitStack() as stack:
         sales_writer = stack.enter_context(_writer(out))
         truth_writer = stack.enter_context(_writer(truth)) if truth else None
-        for sales, drawn in simulate_categories(simulation, seed):
-            rows = pd.DataFrame(sales)
+        for rows, drawn in _categories(simulation, seed, departure):
             sales_writer.write(rows)
             n_rows += len(rows)
             if truth_writer:
-                truth_writer.write(_truth_table(drawn))
+                truth_writer.write(drawn)
     return n_rows
+
+
+def _categories(
+    simulation: Simulation, seed: int, departure: str | None
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Draw one category's sales, and what they were drawn from, after the other."""
+    if departure is None:
+        for sales, drawn in simulate_categories(simulation, seed):
+            yield pd.DataFrame(sales), _truth_table(drawn)
+    else:
+        for sales, truth in simulate_departure(simulation, departure, seed):
+            yield pd.DataFrame(sales), pd.DataFrame(truth)
 
 
 def _truth_table(drawn: Truth) -> pd.DataFrame:

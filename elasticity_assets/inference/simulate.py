@@ -123,6 +123,12 @@ def simulate_categories(
 
     A category's draws depend on the seed and its own number alone. Yields what `simulate` returns.
     """
+    for c, (name, codes) in enumerate(categories_of_products(simulation)):
+        yield _category(simulation, name, codes, np.random.default_rng([seed, c]))
+
+
+def categories_of_products(simulation: Simulation) -> Iterator[tuple[str, np.ndarray]]:
+    """Name each category, and the codes of its products."""
     sizes = np.full(simulation.categories, simulation.products // simulation.categories)
     sizes[: simulation.products % simulation.categories] += 1
     first = np.concatenate([[0], np.cumsum(sizes)])
@@ -132,7 +138,7 @@ def simulate_categories(
         codes = np.char.add(
             "p", np.char.zfill(np.arange(first[c] + 1, first[c] + size + 1).astype(str), width[1])
         )
-        yield _category(simulation, name, codes, np.random.default_rng([seed, c]))
+        yield name, codes
 
 
 def simulated_panels(simulation: Simulation, seed: int = 0) -> tuple[list[Panel], Truth]:
