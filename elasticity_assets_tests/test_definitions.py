@@ -96,13 +96,25 @@ def test_tables_of_one_step_say_what_each_is_made_of(definitions: dg.Definitions
     graph = definitions.resolve_asset_graph()
     parents = {
         name: {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys}
-        for name in ("category_move_elasticity", "global_elasticity", "control_effect", "price_scenarios")
+        for name in (
+            "category_move_elasticity",
+            "global_elasticity",
+            "control_effect",
+            "price_scenarios",
+            "cross_elasticity",
+        )
     }
     assert parents == {
         "category_move_elasticity": {"category_posterior", "hierarchy"},
         "global_elasticity": {"hierarchy", "category_elasticity"},
         "control_effect": {"category_posterior", "hierarchy"},
-        "price_scenarios": {"product_elasticity", "category_move_elasticity"},
+        "price_scenarios": {
+            "product_elasticity",
+            "category_move_elasticity",
+            "category_elasticity",
+            "promotion_elasticity",
+        },
+        "cross_elasticity": {"weekly_sales", "product_elasticity", "control_effect"},
     }
     assert {key.to_user_string() for key in graph.get(dg.AssetKey("published_elasticity")).parent_keys} >= {
         key.to_user_string()

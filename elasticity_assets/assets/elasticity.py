@@ -47,6 +47,7 @@ from elasticity_assets.warehouse.tables import (
     HELDOUT_SCORES,
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
 )
 
 GROUP = "4_elasticity"
@@ -211,13 +212,20 @@ def changes_since_last_refit(connection: duckdb.DuckDBPyConnection, rows: pd.Dat
     kinds={"duckdb"},
     owners=OWNERS,
     deps=[
-        dg.AssetDep(table.name, partition_mapping=dg.AllPartitionMapping())
-        for table in (PRODUCT_ELASTICITY, CATEGORY_MOVE_ELASTICITY)
+        *(
+            dg.AssetDep(table.name, partition_mapping=dg.AllPartitionMapping())
+            for table in (PRODUCT_ELASTICITY, CATEGORY_MOVE_ELASTICITY)
+        ),
+        CATEGORY_ELASTICITY.name,
+        PROMOTION_ELASTICITY.name,
     ],
     metadata=column_schema(PRICE_SCENARIOS),
 )
 def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
-    """Work out what units and revenue of every product do if its price, or its category's, changes by up to 20%."""
+    """Work out what units and revenue of every product do if its price, or its category's, changes by up to 20%.
+
+    A product's own: in the period of the change, once it has lasted, and as a promotion of one period.
+    """
     warehouse.in_transaction(replace_scenarios)
     with warehouse.read() as connection:
         rows = stored_rows(connection, PRICE_SCENARIOS, _SCENARIO_COLUMNS)

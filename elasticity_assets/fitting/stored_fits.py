@@ -148,7 +148,11 @@ def check_finite_slopes(slopes: TwoSlopes) -> TwoSlopes:
     FloatingPointError
         If one is not.
     """
-    for name, summary in (("regular", slopes.regular), ("promotion", slopes.promotion)):
+    for name, summary in (
+        ("regular", slopes.regular),
+        ("lasting regular", slopes.regular_long_run),
+        ("promotion", slopes.promotion),
+    ):
         if not all(
             np.isfinite(moment).all() for moment in (summary.mean, summary.sd, summary.q05, summary.q95)
         ):

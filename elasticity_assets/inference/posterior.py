@@ -207,6 +207,8 @@ class TwoSlopes:
     product : array of str, shape (n,)
     regular : Summary
         Of beta_i, d log units / d log regular price at an unchanged discount; arrays of shape (n,).
+    regular_long_run : Summary
+        Of beta_i plus the effects of the lags of the price paid: of a regular price that lasts.
     promotion : Summary
         Of phi_i, d log units / d log price at an unchanged regular price.
     n_periods : int array, shape (n,)
@@ -222,6 +224,7 @@ class TwoSlopes:
     category: str
     product: np.ndarray
     regular: Summary
+    regular_long_run: Summary
     promotion: Summary
     n_periods: np.ndarray
     n_promotion_periods: np.ndarray

@@ -7,7 +7,13 @@ import duckdb
 
 from elasticity_assets.warehouse.schema import qualified
 from elasticity_assets.warehouse.sql import statement
-from elasticity_assets.warehouse.tables import CATEGORY_MOVE_ELASTICITY, PRICE_SCENARIOS, PRODUCT_ELASTICITY
+from elasticity_assets.warehouse.tables import (
+    CATEGORY_ELASTICITY,
+    CATEGORY_MOVE_ELASTICITY,
+    PRICE_SCENARIOS,
+    PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
+)
 
 
 def select_scenarios(changes: str, database: str | None = None) -> str:
@@ -23,7 +29,9 @@ def select_scenarios(changes: str, database: str | None = None) -> str:
     return statement(
         "price_scenarios",
         products=qualified(PRODUCT_ELASTICITY, database),
+        categories=qualified(CATEGORY_ELASTICITY, database),
         moves=qualified(CATEGORY_MOVE_ELASTICITY, database),
+        slopes=qualified(PROMOTION_ELASTICITY, database),
         changes=changes,
     )
 

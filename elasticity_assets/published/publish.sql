@@ -193,6 +193,20 @@ LEFT JOIN product_elasticity AS p USING (category, product)
 WHERE abs(s.units_change - (power(1 + s.price_change, p.elasticity_q50) - 1)) < 1e-9 IS NOT TRUE
 GROUP BY s.category
 UNION ALL
+SELECT format('category {}: lasting changes in price_scenarios follow from no elasticity', s.category)
+FROM price_scenarios AS s
+LEFT JOIN product_elasticity AS p USING (category, product)
+LEFT JOIN promotion_elasticity AS q USING (category, product)
+WHERE
+    least(
+        abs(
+            s.lasting_units_change
+            - (power(1 + s.price_change, coalesce(p.elasticity_long_run_q50, p.elasticity_q50)) - 1)
+        ),
+        abs(s.lasting_units_change - (power(1 + s.price_change, q.regular_elasticity_long_run_q50) - 1))
+    ) < 1e-9 IS NOT TRUE
+GROUP BY s.category
+UNION ALL
 SELECT format('category {}: price_scenarios does not follow from category_move_elasticity', s.category)
 FROM price_scenarios AS s
 LEFT JOIN category_move_elasticity AS m USING (category, product)

@@ -117,6 +117,7 @@ def two_slopes_rows(slopes: TwoSlopes, fit_id: str, fitted_at: datetime, min_per
             "category": slopes.category,
             "product": slopes.product,
             **_summary_columns("regular_elasticity", slopes.regular),
+            **_summary_columns("regular_elasticity_long_run", slopes.regular_long_run),
             **_summary_columns("promotion_elasticity", slopes.promotion),
             "n_promotion_periods": slopes.n_promotion_periods,
             "log_regular_price_sd": slopes.log_regular_price_sd,

@@ -24,7 +24,8 @@ from elasticity_assets.warehouse.tables import (
 
 MACRO_COMMENT = (
     "What units and revenue of a product do at any price change above -1 [fraction of the price]: of this product "
-    "alone, and of its whole category; flagged beyond the prices observed. Columns as in price_scenarios"
+    "alone (at once, lasting, as a promotion of one period), and of its whole category; flagged beyond the prices "
+    "observed. Columns as in price_scenarios"
 )
 
 

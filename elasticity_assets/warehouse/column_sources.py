@@ -98,6 +98,7 @@ _SOURCES: dict[str, dict[str, str]] = {
     },
     "promotion_elasticity": {
         **_KEY,
+        f"{_ELASTICITY.replace('elasticity', 'regular_elasticity_long_run')} "
         "regular_elasticity regular_elasticity_sd regular_elasticity_q05 regular_elasticity_q50 "
         "regular_elasticity_q95 promotion_elasticity promotion_elasticity_sd promotion_elasticity_q05 "
         "promotion_elasticity_q50 promotion_elasticity_q95 flag": _SEEN_BY_TWO_SLOPES,
@@ -115,6 +116,25 @@ _SOURCES: dict[str, dict[str, str]] = {
         "units_change revenue_change": "product_elasticity.elasticity_q50",
         "units_change_q05 units_change_q95 revenue_change_q05 revenue_change_q95": (
             "product_elasticity.elasticity_q05 product_elasticity.elasticity_q95"
+        ),
+        "lasting_units_change lasting_revenue_change": (
+            "product_elasticity.elasticity_long_run_q50 promotion_elasticity.regular_elasticity_long_run_q50"
+        ),
+        "lasting_units_change_q05 lasting_units_change_q95 lasting_revenue_change_q05 lasting_revenue_change_q95": (
+            "product_elasticity.elasticity_long_run_q05 product_elasticity.elasticity_long_run_q95 "
+            "promotion_elasticity.regular_elasticity_long_run_q05 "
+            "promotion_elasticity.regular_elasticity_long_run_q95"
+        ),
+        "promotion_units_change": (
+            "product_elasticity.elasticity_q50 promotion_elasticity.promotion_elasticity_q50"
+        ),
+        "promotion_units_change_q05 promotion_units_change_q95": (
+            "product_elasticity.elasticity_q05 product_elasticity.elasticity_q95 "
+            "promotion_elasticity.promotion_elasticity_q05 promotion_elasticity.promotion_elasticity_q95"
+        ),
+        "promotion_later_units_change": "category_elasticity.elasticity_later_q50",
+        "promotion_later_units_change_q05 promotion_later_units_change_q95": (
+            "category_elasticity.elasticity_later_q05 category_elasticity.elasticity_later_q95"
         ),
         "category_units_change category_revenue_change": "category_move_elasticity.elasticity_q50",
         "category_units_change_q05 category_units_change_q95 category_revenue_change_q05 "

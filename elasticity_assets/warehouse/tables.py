@@ -286,6 +286,12 @@ PROMOTION_ELASTICITY = Table(
             _NOT_POOLED,
         ),
         *_summary(
+            "regular_elasticity_long_run",
+            "The same once the regular price has lasted for fit.lags periods",
+            f"regular_elasticity plus the effects of the periods' prices before, {_NOT_POOLED}",
+            _BEFORE,
+        ),
+        *_summary(
             "promotion_elasticity",
             "d log units / d log price paid at an unchanged regular price, the rest of the category unchanged",
             _NOT_POOLED,
@@ -570,6 +576,17 @@ NUTS_CROSS_CHECK = Table(
 
 _CHANGE = "a price change of price_change, the rest of the category unchanged"
 _CATEGORY_CHANGE = "a change of all the category's prices by price_change"
+_LASTING = (
+    "a price change that lasts, fit.lags periods on: by regular_elasticity_long_run of promotion_elasticity, where "
+    "regular prices changed in the category, else by elasticity_long_run"
+)
+_PROMOTION = (
+    "a price charged for one period, in that period: by promotion_elasticity, where the category had promotions, else "
+    "as units_change"
+)
+_LATER = (
+    "such a price in the fit.lags periods after it, added up, as a fraction of one period's; 0 without lags"
+)
 _NO_INDEX = "NULL where category_move_elasticity has no row of the product"
 
 
@@ -594,8 +611,8 @@ def _change(name: str, of: str, how: str, missing: str | None = None) -> tuple[C
 
 PRICE_SCENARIOS = Table(
     "price_scenarios",
-    "One row a product and price change: what units and revenue do if this product's price alone changes, "
-    "and if all prices of its category do. "
+    "One row a product and price change: what units and revenue do if this product's price alone changes (in the "
+    "period of the change, once it has lasted, or as a promotion of one period), and if all prices of its category do. "
     "The macro price_scenario(product, price_change) answers for any other change.",
     ("category", "product", "price_change"),
     (
@@ -624,6 +641,10 @@ PRICE_SCENARIOS = Table(
             f"Posterior median of the revenue at {_CHANGE}: price times units_per_period; {_BEFORE}",
             True,
         ),
+        *_change("lasting_units_change", "units", _LASTING, _BEFORE),
+        *_change("lasting_revenue_change", "revenue", _LASTING, _BEFORE),
+        *_change("promotion_units_change", "units", _PROMOTION, _BEFORE),
+        *_change("promotion_later_units_change", "units", _LATER, _BEFORE),
         *_change("category_units_change", "units", _CATEGORY_CHANGE, _NO_INDEX),
         *_change("category_revenue_change", "revenue", _CATEGORY_CHANGE, _NO_INDEX),
         Column(

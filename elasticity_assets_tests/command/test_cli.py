@@ -12,6 +12,7 @@ from pathlib import Path
 import absl.logging
 import dagster as dg
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -19,6 +20,7 @@ import yaml
 from elasticity_assets.command.cli import _with_sales, main
 from elasticity_assets.command.past_runs import last_runs
 from elasticity_assets.command.status import table_text
+from elasticity_assets.inference.departures import DEPARTURES
 from elasticity_assets.published.publish import publish
 from elasticity_assets.settings import load_settings
 from elasticity_assets.warehouse.file import Warehouse
@@ -241,6 +243,26 @@ def test_simulate_writes_sales_and_truth(run: Run, folder: Path, suffix: str) ->
 
     run(*arguments, "--out", f"again.{suffix}")
     pd.testing.assert_frame_equal(duckdb.sql(f"FROM 'again.{suffix}'").df(), sales)
+
+
+def test_simulate_draws_what_departs_from_the_model_and_names_each_in_its_help(
+    run: Run, folder: Path
+) -> None:
+    arguments = ["simulate", "--products=9", "--weeks=5", "--categories=2", "--out=s.csv", "--truth=t.csv"]
+    assert run(*arguments, "--departure", "substitutes_one").exit_code == 0
+    sales, truth = (duckdb.sql(f"FROM '{name}.csv'").df() for name in "st")
+    assert sales.groupby("category")["substitutes"].nunique().tolist() == [2, 1]
+    # Five products: a group of four, and one alone; four products: one group.
+    assert truth["cross_elasticity"].round(3).tolist() == [0.333] * 4 + [0.0] + [0.333] * 4
+    assert run(*arguments, "--departure", "stockpiling").exit_code == 0
+    sales, truth = (duckdb.sql(f"FROM '{name}.csv'").df() for name in "st")
+    assert "substitutes" not in sales
+    np.testing.assert_allclose(truth["elasticity_long_run"], 0.46 * truth["elasticity"])
+    result = run(*arguments, "--departure", "unheard_of")
+    assert result.exit_code == 2
+    assert "unheard_of" in result.stderr
+    text = run("simulate", "--help").stdout
+    assert all(name in text and make.__doc__ in text for name, make in DEPARTURES.items())
 
 
 def test_a_file_with_brackets_in_its_name_is_added(folder: Path) -> None:

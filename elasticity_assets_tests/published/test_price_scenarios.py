@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import duckdb
@@ -9,21 +10,31 @@ from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDE
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.warehouse import tables
-from elasticity_assets.warehouse.schema import bring_up_to_date, replace_rows
-from elasticity_assets_tests.published.test_rows import RECORD, assert_fits, posterior, sales
+from elasticity_assets.warehouse.schema import Table, bring_up_to_date, replace_rows
+from elasticity_assets_tests.published.test_rows import RECORD, assert_fits, posterior, sales, two_slopes
 
 pytestmark = pytest.mark.quick
 
-SCENARIO_TABLES = (tables.PRODUCT_ELASTICITY, tables.CATEGORY_MOVE_ELASTICITY, tables.PRICE_SCENARIOS)
+SCENARIO_TABLES = (
+    tables.PRODUCT_ELASTICITY,
+    tables.CATEGORY_MOVE_ELASTICITY,
+    tables.CATEGORY_ELASTICITY,
+    tables.PROMOTION_ELASTICITY,
+    tables.PRICE_SCENARIOS,
+)
 NO_MOVES = rows_of.concatenated([], tables.CATEGORY_MOVE_ELASTICITY)
 
 
-def scenario_rows(products: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
-    """Rows of price_scenarios as DuckDB works them out."""
+def scenario_rows(
+    products: pd.DataFrame, moves: pd.DataFrame, more: Sequence[tuple[Table, pd.DataFrame]] = ()
+) -> pd.DataFrame:
+    """Rows of price_scenarios as DuckDB works them out; `more` are further tables' rows."""
     with duckdb.connect() as connection:
         bring_up_to_date(connection, SCENARIO_TABLES)
         replace_rows(connection, tables.PRODUCT_ELASTICITY, products)
         replace_rows(connection, tables.CATEGORY_MOVE_ELASTICITY, moves)
+        for table, rows in more:
+            replace_rows(connection, table, rows)
         for _ in range(2):  # what was there is replaced
             assert replace_scenarios(connection) == 9 * len(products)
         return connection.sql("FROM price_scenarios ORDER BY category, product, price_change").df()
@@ -45,6 +56,33 @@ def test_scenarios_are_quantiles_of_what_the_elasticity_implies() -> None:
             )
     unchanged = rows[rows["price_change"] == 0.0]
     assert (unchanged.filter(regex="^(units|revenue)_change").to_numpy() == 0).all()
+
+
+def test_what_lasts_and_what_a_promotion_does_have_their_own_slopes() -> None:
+    fitted = posterior(control=("price_lag_1", "price_lag_2"))
+    products = rows_of.product_rows(fitted, RECORD, sales(), min_periods=8)
+    category = (tables.CATEGORY_ELASTICITY, rows_of.category_row(fitted, RECORD, sales()))
+    without = scenario_rows(products, NO_MOVES, [category])
+    slopes = rows_of.two_slopes_rows(two_slopes(), "fit", RECORD.fitted, 8)
+    both = scenario_rows(products, NO_MOVES, [category, (tables.PROMOTION_ELASTICITY, slopes)])
+    # Regular prices that never changed, and promotions that never were, say nothing.
+    nothing = slopes.assign(log_regular_price_sd=0.0, n_promotion_periods=0)
+    constant = scenario_rows(products, NO_MOVES, [category, (tables.PROMOTION_ELASTICITY, nothing)])
+    pd.testing.assert_frame_equal(constant, without)
+    for rows, lasting, promotion in (
+        (without, products["elasticity_long_run_q50"], products["elasticity_q50"]),
+        (both, slopes["regular_elasticity_long_run_q50"], slopes["promotion_elasticity_q50"]),
+    ):
+        assert_fits(rows, tables.PRICE_SCENARIOS)
+        cheaper = rows[rows["price_change"] == -0.2].reset_index(drop=True)
+        np.testing.assert_allclose(cheaper["lasting_units_change"], 0.8**lasting - 1)
+        np.testing.assert_allclose(cheaper["lasting_revenue_change"], 0.8 ** (1 + lasting) - 1)
+        np.testing.assert_allclose(cheaper["promotion_units_change"], 0.8**promotion - 1)
+        np.testing.assert_allclose(cheaper["promotion_later_units_change"], 0.8**0.6 - 1)
+        np.testing.assert_allclose(cheaper["units_change"], 0.8 ** products["elasticity_q50"] - 1)
+        for name in ("lasting_units_change", "promotion_units_change", "promotion_later_units_change"):
+            assert (cheaper[f"{name}_q05"] < cheaper[name]).all()
+            assert (cheaper[name] < cheaper[f"{name}_q95"]).all()
 
 
 def test_scenarios_of_the_whole_category_are_quantiles_of_the_sum_that_the_joint_posterior_implies() -> None:

@@ -245,6 +245,18 @@ BREAKS = {
         "UPDATE price_scenarios SET units_change = 0.5 WHERE product = '2'",
         "price_scenarios does not follow from product_elasticity",
     ),
+    "old lasting scenario": (
+        "UPDATE price_scenarios SET lasting_units_change = 0.5 WHERE product = '2'",
+        "category soup: lasting changes in price_scenarios follow from no elasticity",
+    ),
+    "pair of another fit": (
+        "INSERT INTO cross_elasticity SELECT 'soup', '1', '2', 0.2, 0.1, 0.1, 0.3, 'another'",
+        "category soup: cross_elasticity is not of products of its fit",
+    ),
+    "pair without an interval": (
+        "INSERT INTO cross_elasticity SELECT 'soup', '1', '2', 0.2, 0, 0.2, 0.2, 'fit of soup'",
+        "category soup: product 1 has no proper interval in cross_elasticity",
+    ),
     "old scenario of the category": (
         "UPDATE price_scenarios SET category_units_change = 0.5 WHERE product = '2'",
         "category soup: price_scenarios does not follow from category_move_elasticity",

@@ -63,6 +63,7 @@ def two_slopes() -> TwoSlopes:
         category="c",
         product=np.array(["p0", "p1"]),
         regular=Summary(*summary),
+        regular_long_run=Summary(*(array + 0.1 * (of not in (1, 5)) for of, array in enumerate(summary))),
         promotion=Summary(*(array.copy() for array in summary)),
         n_periods=np.array([10, 7]),
         n_promotion_periods=np.array([3, 0]),

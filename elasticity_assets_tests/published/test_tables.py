@@ -39,11 +39,17 @@ COLUMNS = {
         sd_ratio_min sd_ratio_max r_hat effective_sample_size divergences fit_id""",
     "price_scenarios": """category product price_change price units_change units_change_q05 units_change_q95
         revenue_change revenue_change_q05 revenue_change_q95 units_per_period revenue_per_period
-        category_units_change category_units_change_q05
-        category_units_change_q95 category_revenue_change category_revenue_change_q05 category_revenue_change_q95
+        lasting_units_change lasting_units_change_q05 lasting_units_change_q95
+        lasting_revenue_change lasting_revenue_change_q05 lasting_revenue_change_q95
+        promotion_units_change promotion_units_change_q05 promotion_units_change_q95
+        promotion_later_units_change promotion_later_units_change_q05 promotion_later_units_change_q95
+        category_units_change category_units_change_q05 category_units_change_q95
+        category_revenue_change category_revenue_change_q05 category_revenue_change_q95
         extrapolated flag""",
     "promotion_elasticity": """category product regular_elasticity regular_elasticity_sd regular_elasticity_q05
-        regular_elasticity_q50 regular_elasticity_q95 promotion_elasticity promotion_elasticity_sd
+        regular_elasticity_q50 regular_elasticity_q95 regular_elasticity_long_run regular_elasticity_long_run_sd
+        regular_elasticity_long_run_q05 regular_elasticity_long_run_q50 regular_elasticity_long_run_q95
+        promotion_elasticity promotion_elasticity_sd
         promotion_elasticity_q05 promotion_elasticity_q50 promotion_elasticity_q95 n_promotion_periods
         log_regular_price_sd flag fit_id fitted_at""",
     "elasticity_history": """category product refit_id refitted_at elasticity elasticity_sd elasticity_q05

@@ -71,7 +71,11 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         fitted_at=FITTED_AT,
     )
     two_slopes["flag"] = two_slopes["flag"].astype(object)
-    for name, centre_of in (("regular_elasticity", centre + 0.5), ("promotion_elasticity", centre - 0.5)):
+    for name, centre_of in (
+        ("regular_elasticity", centre + 0.5),
+        ("regular_elasticity_long_run", centre + 0.9),
+        ("promotion_elasticity", centre - 0.5),
+    ):
         two_slopes[name] = centre_of
         two_slopes[f"{name}_sd"] = 0.2
         two_slopes[f"{name}_q05"] = centre_of - 0.33

@@ -19,6 +19,7 @@ from elasticity_assets.inference.natural_gradient.state import Run, State
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
+from elasticity_assets.inference.price_lags import is_lag
 from elasticity_assets.inference.priors import Priors
 
 PROMOTION = 0.01
@@ -58,10 +59,10 @@ def fit(
     regressors = panel.log_regular_price, panel.log_discount()
     problem = Problem(counted, priors, likelihood, options.max_passes, regressors)
     mode = problem.run(problem.start(posterior), 1.0, options.tolerance)
-    regular, warnings = _first_slope(problem, mode, options)
+    (regular, lasting), warnings = _first_slope(problem, mode, options)
     problem = Problem(counted, priors, likelihood, options.max_passes, regressors[::-1])
     mode = problem.run(_exchanged(mode.state), 1.0, options.tolerance)
-    promotion, more = _first_slope(problem, mode, options)
+    (promotion, _), more = _first_slope(problem, mode, options)
 
     real = slice(panel.n_products)
     promoted = panel.observed & (panel.log_discount() <= np.log1p(-PROMOTION) + _ROUNDING)
@@ -69,6 +70,7 @@ def fit(
         category=panel.category,
         product=panel.product,
         regular=regular,
+        regular_long_run=lasting,
         promotion=promotion,
         n_periods=panel.observed.sum(axis=1)[real],
         n_promotion_periods=promoted.sum(axis=1)[real],
@@ -80,12 +82,22 @@ def fit(
 
 def _first_slope(
     problem: Problem, mode: Run, options: NaturalGradientOptions
-) -> tuple[Summary, tuple[str, ...]]:
-    """Integrate the first slope over its own tau; with it why not to trust it."""
+) -> tuple[tuple[Summary, Summary], tuple[str, ...]]:
+    """Integrate the first slope over its own tau, alone and with the lags' effects; with both why not to trust them."""
     runs, weight, mode_at = problem.over_tau(mode, options)
-    mean = np.stack([problem.blocks.by_product(run.state.theta)[0] for run in runs])
-    var = np.stack([problem.blocks.by_product(run.found.theta_cov)[0, 0] for run in runs])
-    return summarize(weight, mean, var), reasons_for_doubt(runs, runs[mode_at], options)
+    by_product = problem.blocks.by_product
+    mean = np.stack([by_product(run.state.theta)[0] for run in runs])
+    var = np.stack([by_product(run.found.theta_cov)[0, 0] for run in runs])
+    # Of (c, alpha), what s begins with, those effects that are the lags'.
+    lead = runs[mode_at].found.lead_cov.shape[0]
+    controls = problem.blocks.panel.control
+    lags = np.zeros(lead)
+    lags[lead - len(controls) :] = [is_lag(name) for name in controls]
+    later = np.array([run.state.shared[:lead] @ lags for run in runs])
+    later_var = np.array([lags @ run.found.lead_cov @ lags for run in runs])
+    common = np.stack([lags @ by_product(run.found.theta_lead)[0] for run in runs])
+    lasting = summarize(weight, mean + later[:, None], var + later_var[:, None] + 2.0 * common)
+    return (summarize(weight, mean, var), lasting), reasons_for_doubt(runs, runs[mode_at], options)
 
 
 def _exchanged(state: State) -> State:
