@@ -147,6 +147,7 @@ def test_price_scenarios_are_computed_from_the_columns_named(warehouse: duckdb.D
     }
     facts |= {"price_min": 1.9, "price_max": 2.1, "log_price_sd": 0.1, "estimated": True}
     facts |= {"price_latest": 2.0, "units_per_period": 1.0, "revenue_per_period": 2.0}
+    facts |= {name.replace("elasticity", "elasticity_long_run"): value for name, value in numbers.items()}
     for table, more in (("product_elasticity", numbers | facts), ("category_move_elasticity", numbers)):
         row = {"category": "c", "product": "p", "fit_id": "f", **more}
         row |= {"fitted_at": "2024-01-01"} if table == "product_elasticity" else {}
@@ -166,7 +167,37 @@ def test_price_scenarios_are_computed_from_the_columns_named(warehouse: duckdb.D
     prices = {"price_latest": 1.5, "price_min": 1.0, "price_max": 3.0, "price_mean": 1.5}
     prices |= {"units_per_period": 3.0, "revenue_per_period": 5.0}
     _assert_computed_from(warehouse, build, "product_elasticity", moved | prices | {"units": 1.0}, own)
+    lasting = {name.replace("elasticity", "elasticity_long_run"): value for name, value in moved.items()}
+    _assert_computed_from(warehouse, build, "product_elasticity", lasting, own)
     _assert_computed_from(warehouse, build, "category_move_elasticity", moved, own)
+    later = {"elasticity_later_q05": 0.1, "elasticity_later_q50": 0.2, "elasticity_later_q95": 0.3}
+    _insert(warehouse, "category_elasticity", later)
+    changed = {name: value + 0.05 for name, value in later.items()}
+    _assert_computed_from(warehouse, build, "category_elasticity", changed, own)
+    slopes = {
+        name.replace("elasticity", of): value
+        for name, value in numbers.items()
+        for of in ("regular_elasticity_long_run", "promotion_elasticity")
+    }
+    _insert(
+        warehouse, "promotion_elasticity", slopes | {"log_regular_price_sd": 0.1, "n_promotion_periods": 3}
+    )
+    changed = {name: value - 0.5 for name, value in slopes.items()}
+    _assert_computed_from(warehouse, build, "promotion_elasticity", changed, own)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, values: dict[str, Any]) -> None:
+    """Add a row of category c and product p; the columns not named are NULL."""
+    for (column,) in connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND NOT is_nullable", [table]
+    ).fetchall():
+        connection.execute(f'ALTER TABLE {table} ALTER "{column}" DROP NOT NULL')
+    given = {
+        name: value for name, value in {"category": "c", "product": "p"}.items() if name in _columns(table)
+    }
+    row = given | values
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))
 
 
 def _row(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
