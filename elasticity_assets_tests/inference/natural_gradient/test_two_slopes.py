@@ -16,7 +16,9 @@ from elasticity_assets.inference.natural_gradient import two_slopes
 from elasticity_assets.inference.options import NaturalGradientOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, take_products
 from elasticity_assets.inference.posterior import TwoSlopes
+from elasticity_assets.inference.price_lags import with_price_lags
 from elasticity_assets.inference.priors import DEFAULT, Fixed, Season, SlowDemand
+from elasticity_assets.inference.summaries import long_run_summary, product_summary
 from elasticity_assets_tests.support.dense_gaussian import dense_gaussian
 
 N, T = 16, 40  # products and weeks, the same for all, so that everything is compiled once
@@ -164,12 +166,16 @@ def test_agrees_with_nuts() -> None:
 def test_without_discounts_the_regular_slope_is_the_one_slope() -> None:
     panel, _, _ = draw(2, discounts=False)
     assert not panel.log_discount().any()
+    panel = with_price_lags(panel, 2)
     one = natural_gradient.fit(panel, DEFAULT, "negative_binomial", OPTIONS)
     slopes = two_slopes.fit(panel, DEFAULT, "negative_binomial", OPTIONS, one)
-    mean = one.weight @ one.product_mean
-    sd = np.sqrt(one.weight @ (one.product_var + (one.product_mean - mean) ** 2))
-    np.testing.assert_allclose((slopes.regular.mean - mean) / sd, 0.0, atol=0.02)
-    np.testing.assert_allclose(slopes.regular.sd / sd, 1.0, atol=0.01)
+    for found, expected in (
+        (slopes.regular, product_summary(one)),
+        (slopes.regular_long_run, long_run_summary(one)),
+    ):
+        np.testing.assert_allclose((found.mean - expected.mean) / expected.sd, 0.0, atol=0.02)
+        np.testing.assert_allclose(found.sd / expected.sd, 1.0, atol=0.01)
+    assert np.abs(slopes.regular_long_run.mean - slopes.regular.mean).min() > 0.01
     assert slopes.warnings == ()
     assert not slopes.n_promotion_periods.any()
     # Nothing is known of discounts: the prior, N(-2, 5) of the category and tau around it.
