@@ -32,6 +32,7 @@ LAYERS = (
     (
         "what it works on",
         {
+            "pricing": "which prices to change",
             "fitting": "fits run, stored, spread",
             "ingestion": "files to weekly sales",
             "warehouse": "DuckDB or DuckLake, locks",

@@ -11,6 +11,7 @@ from elasticity_assets.assets import (
     evidence,
     model_input,
     posterior,
+    pricing,
     promotion,
     published,
     report,
@@ -66,7 +67,7 @@ def build_definitions(
     written = [
         sales.raw_sales_of(settings.sales) if asset.keys == sales.raw_sales.keys else asset
         for asset in dg.load_assets_from_modules(
-            [sales, model_input, posterior, evidence, elasticity, promotion, published, report]
+            [sales, model_input, posterior, evidence, elasticity, promotion, pricing, published, report]
         )
         if isinstance(asset, dg.AssetsDefinition)
     ]

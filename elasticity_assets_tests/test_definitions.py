@@ -50,6 +50,7 @@ def test_the_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> 
             "cross_elasticity",
             "price_scenarios",
             "promotion_elasticity",
+            "recommended_prices",
             "published_elasticity",
             "report",
         },

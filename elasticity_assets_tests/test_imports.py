@@ -21,6 +21,7 @@ LAYERS = [
     "report",
     "automation",
     "published",
+    "pricing",
     "fitting",
     "ingestion",
     "warehouse",

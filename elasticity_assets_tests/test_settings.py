@@ -264,6 +264,33 @@ def test_the_key_of_the_price_index_that_is_always_there_is_warned_of(tmp_path, 
     ]
 
 
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({"larger": "A"}, "write a rule as {larger: A, not_cheaper_per_unit_than: B}"),
+        ({"larger": "A", "not_cheaper_per_unit_than": "B", "by_at_least": 0.1}, "write a rule as"),
+        ({"larger": 123, "not_cheaper_per_unit_than": "B"}, "write '123' in quotes"),
+        ({"cheaper": "A", "than": "A"}, "it names the same twice"),
+        ({"cheaper": "A", "than": "B", "by_at_least": 0.2, "by_at_most": 0.1}, "less than by_at_least"),
+    ],
+)
+def test_a_pricing_rule_that_is_none_is_refused_in_one_line(tmp_path, rule, why):
+    with pytest.raises(SettingsError, match=re.escape(why)) as caught:
+        load_settings(write(tmp_path, MINIMAL | {"pricing": {"groups": [rule]}}))
+    assert "\n" not in str(caught.value)
+
+
+def test_pricing_rules_bound_one_price_by_another(tmp_path):
+    groups = [
+        {"larger": "A", "not_cheaper_per_unit_than": "B"},
+        {"larger": "A", "not_dearer_per_unit_than": "B", "times": 2},
+        {"cheaper": "A", "than": "B", "by_at_least": 0.1, "by_at_most": 0.25},
+    ]
+    rules = load_settings(write(tmp_path, MINIMAL | {"pricing": {"groups": groups}})).pricing.groups
+    assert [rule.pairs for rule in rules] == [[("A", "B")]] * 3
+    assert [rule.bounds for rule in rules] == [(1.0, float("inf")), (0.0, 2.0), (0.75, 0.9)]
+
+
 def test_the_document_names_every_key():
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """Every check that is made, by name and asset: what was found by one that is made no more is forgotten."""
 
-from elasticity_assets.checks import evidence, fit, model_input, published, sales
+from elasticity_assets.checks import evidence, fit, model_input, pricing, published, sales
 
 EVERY_CHECK = [
     *(
@@ -12,6 +12,7 @@ EVERY_CHECK = [
             *fit.CATEGORY_POSTERIOR,
             *fit.PRODUCT_ELASTICITY,
             *fit.PROMOTION_ELASTICITY,
+            *pricing.RECOMMENDED_PRICES,
             *evidence.HELDOUT_EVALUATION,
             *evidence.SPLIT_SAMPLES,
             *evidence.NUTS_CROSS_CHECK,

@@ -29,6 +29,7 @@ from elasticity_assets.warehouse.kept import archive, kept_files, refit_numbers
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line, shown, utc_now
 
+_MOST_PRICES = 5
 _NOT_ESTIMATED = "not estimated"
 _MOST_SHOWN = 5  # categories of one check
 _WIDEST = 60  # characters of a name in a table
@@ -69,6 +70,19 @@ def elasticities_text(published: Path) -> str:
         for category, products, mean, low, high in found
     ]
     return table_text(["category", "products", "elasticity", "q05", "q95"], rows)
+
+
+def prices_text(published: Path) -> str:
+    """Give how many prices are recommended to change, and the changes that bring most, as text."""
+    with reading_published(published) as connection:
+        found = connection.execute(statement("recommended_changes"), {"most": _MOST_PRICES}).fetchall()
+        actions = dict(connection.execute(statement("recommended_actions")).fetchall())
+    n_raised, n_lowered = actions.get("raise", 0), actions.get("lower", 0)
+    told = f"recommended prices: {n_raised} raised, {n_lowered} lowered, {actions.get('keep', 0)} kept"
+    if not found:
+        return told
+    columns = ["category", "product", "price", "recommended", "gain", "of", "probability"]
+    return f"{told}; a period, the most\n{table_text(columns, found)}"
 
 
 def fits_text(published: Path, kept: Sequence[str]) -> str:

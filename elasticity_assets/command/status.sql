@@ -21,6 +21,24 @@ SELECT
 FROM global_elasticity
 CROSS JOIN (SELECT bool_or(estimated) AS estimated FROM categories)
 
+-- name: recommended_changes
+-- The price changes that bring most, in profit where costs are given.
+SELECT
+    category,
+    product,
+    price_now,
+    price_recommended,
+    coalesce(profit_change, revenue_change) AS gain,
+    CASE WHEN profit_change IS NULL THEN 'revenue' ELSE 'profit' END AS gain_of,
+    prob_gain
+FROM recommended_prices
+WHERE action <> 'keep'
+ORDER BY gain DESC, category, product
+LIMIT $most
+
+-- name: recommended_actions
+SELECT action, count(*) FROM recommended_prices GROUP BY action
+
 -- name: published_categories
 -- Files of an earlier version do not say which categories are estimated: `estimated` is then that of `otherwise`.
 SELECT c.*

@@ -44,6 +44,7 @@ from elasticity_assets.warehouse.tables import (
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
+    RECOMMENDED_PRICES,
     REFITS,
     WITH_ATTRIBUTES,
 )
@@ -65,6 +66,7 @@ WRITTEN_BY_CATEGORY = (
     HELDOUT_SCORES,
     PRICE_SCENARIOS,
     PROMOTION_ELASTICITY,
+    RECOMMENDED_PRICES,
 )
 """Tables whose keys are checked; those of `weekly_sales` are a GROUP BY's."""
 

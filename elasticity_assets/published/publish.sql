@@ -257,6 +257,18 @@ WHERE NOT (
     AND promotion_elasticity_q50 < promotion_elasticity_q95
 )
 UNION ALL
+SELECT format('category {}: recommended_prices is not of all its products and no others', coalesce(p.category, q.category))
+FROM (SELECT category, count(*) AS n_products FROM recommended_prices GROUP BY category) AS q
+FULL JOIN products AS p ON p.category = q.category
+WHERE p.n_products IS DISTINCT FROM q.n_products
+UNION ALL
+SELECT format('category {}: product {} has no proper price in recommended_prices', category, product)
+FROM recommended_prices
+WHERE NOT (
+    price_now > 0 AND price_recommended > 0 AND isfinite(price_recommended) AND isfinite(revenue_change)
+    AND (action = 'keep') = (price_recommended = price_now)
+)
+UNION ALL
 SELECT format('category {}: control_effect has a category without products', c.category)
 FROM control_effect AS c
 WHERE c.category NOT IN (SELECT category FROM products)

@@ -18,6 +18,7 @@ from elasticity_assets.warehouse.tables import (
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
+    RECOMMENDED_PRICES,
     REFITS,
     with_attributes,
 )
@@ -33,6 +34,7 @@ def published_tables(controls: Sequence[str] = (), attributes: Sequence[str] = (
     """All published tables, for these controls and attributes of products."""
     return (
         with_attributes(PRODUCT_ELASTICITY, attributes),
+        with_attributes(RECOMMENDED_PRICES, attributes),
         CATEGORY_MOVE_ELASTICITY,
         CROSS_ELASTICITY,
         CATEGORY_ELASTICITY,

@@ -7,6 +7,7 @@
 from elasticity_assets.settings.addresses import DUCKLAKE, is_database_file
 from elasticity_assets.settings.fit import FitSettings
 from elasticity_assets.settings.load import DEFAULT_FILE, load_settings, settings_file, settings_of
+from elasticity_assets.settings.pricing import PricingRule, PricingSettings
 from elasticity_assets.settings.sales import Columns, Join, SalesSettings, SalesTable
 from elasticity_assets.settings.schedule import CrossCheckSettings, ScheduleSettings
 from elasticity_assets.settings.section import SettingsError, Strict
@@ -27,6 +28,8 @@ __all__ = [
     "CrossCheckSettings",
     "FitSettings",
     "Join",
+    "PricingRule",
+    "PricingSettings",
     "RaySettings",
     "SalesSettings",
     "SalesTable",

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from elasticity_assets.settings.addresses import DUCKLAKE, check_arrays, check_lake_files, check_warehouse
 from elasticity_assets.settings.fit import FitSettings
+from elasticity_assets.settings.pricing import PricingSettings
 from elasticity_assets.settings.sales import SalesSettings
 from elasticity_assets.settings.schedule import CrossCheckSettings, ScheduleSettings
 from elasticity_assets.settings.section import Strict
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     fit: FitSettings = FitSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     cross_check: CrossCheckSettings = CrossCheckSettings()
+    pricing: PricingSettings = PricingSettings()
     executor: Literal["in_process", "ray"] = "in_process"
     ray: RaySettings = RaySettings()
     warehouse: Annotated[str, AfterValidator(check_warehouse)] = "data/warehouse.duckdb"

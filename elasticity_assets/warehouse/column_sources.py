@@ -106,6 +106,18 @@ _SOURCES: dict[str, dict[str, str]] = {
         "log_regular_price_sd": "weekly_sales.regular_price",
         "fit_id fitted_at": "",
     },
+    "recommended_prices": {
+        "category": "product_elasticity.category",
+        "product": "product_elasticity.product",
+        "zone refit_id": "",
+        "price_now": "product_elasticity.price_latest",
+        "price_recommended action units_change units_change_q05 units_change_q95 revenue_change revenue_change_q05 "
+        "revenue_change_q95 profit_change profit_change_q05 profit_change_q95 prob_gain binding_rule reason": (
+            "product_elasticity.elasticity_long_run product_elasticity.elasticity_long_run_sd "
+            "product_elasticity.price_latest product_elasticity.units_per_period product_elasticity.estimated "
+            "weekly_sales.cost"
+        ),
+    },
     "price_scenarios": {
         "category": "product_elasticity.category",
         "product": "product_elasticity.product",

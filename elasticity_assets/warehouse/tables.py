@@ -658,6 +658,55 @@ PRICE_SCENARIOS = Table(
     ),
 )
 
+
+def _price_effect(of: str, unit: str, missing: str = "") -> tuple[Column, ...]:
+    """Give the expectation and 90% interval of what recommended prices do to a product's units, revenue or profit."""
+    more = f"; {missing}" if missing else ""
+    return tuple(
+        Column(f"{of}_change{end}", "DOUBLE", unit, f"{meaning}{more}", bool(missing))
+        for end, meaning in (
+            ("", f"Expected change of the product's {of}, all recommended prices in force"),
+            ("_q05", "Lower end of its 90% credible interval"),
+            ("_q95", "Upper end of its 90% credible interval"),
+        )
+    )
+
+
+RECOMMENDED_PRICES = Table(
+    "recommended_prices",
+    "One row a product: the price that is best for the settings' pricing.objective within their rules, and why.",
+    ("category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        Column("zone", "VARCHAR", "text", "Price zone; NULL: the price holds in all", True),
+        Column("price_now", "DOUBLE", "currency a unit", "Today's: price_latest of product_elasticity"),
+        Column(
+            "price_recommended", "DOUBLE", "currency a unit", "The recommended one; today's where it is kept"
+        ),
+        Column("action", "VARCHAR", "text", "raise, lower or keep"),
+        *_price_effect("units", "units sold a period"),
+        *_price_effect("revenue", "currency of the files a period"),
+        *_price_effect("profit", "currency of the files a period", "NULL where the files give no cost"),
+        Column(
+            "prob_gain",
+            "DOUBLE",
+            "probability",
+            "That the change gains what the objective counts, other prices as today; NULL where the price is kept",
+            True,
+        ),
+        Column(
+            "binding_rule",
+            "VARCHAR",
+            "text",
+            "The rule that keeps the price from a better one, or why none is recommended; NULL where none does",
+            True,
+        ),
+        Column("reason", "VARCHAR", "text", "Why, in words"),
+        REFIT_ID,
+    ),
+)
+
 ELASTICITY_HISTORY = Table(
     "elasticity_history",
     "One row a product and refit: what each refit published.",
@@ -809,7 +858,7 @@ def check_attributes(attributes: Sequence[str]) -> None:
         named.add(name)
 
 
-WITH_ATTRIBUTES = (PRODUCT_ELASTICITY,)
+WITH_ATTRIBUTES = (PRODUCT_ELASTICITY, RECOMMENDED_PRICES)
 """Tables that are published with the products' attributes."""
 
 WAREHOUSE_TABLES = (
@@ -832,6 +881,7 @@ WAREHOUSE_TABLES = (
     NUTS_CROSS_CHECK,
     PRICE_SCENARIOS,
     PROMOTION_ELASTICITY,
+    RECOMMENDED_PRICES,
     ELASTICITY_HISTORY,
     REFITS,
 )

@@ -14,7 +14,17 @@ from elasticity_assets_tests.support.projects import settings_dict
 
 pytestmark = pytest.mark.quick
 
-STEPS = ["sales", "model_input", "posterior", "evidence", "elasticity", "promotion", "published", "report"]
+STEPS = [
+    "sales",
+    "model_input",
+    "posterior",
+    "evidence",
+    "elasticity",
+    "promotion",
+    "pricing",
+    "published",
+    "report",
+]
 
 
 @pytest.fixture
@@ -47,6 +57,7 @@ def _versions() -> dict[str, str]:
             {"sales", "model_input", "elasticity"},
         ),
         ("published/price_scenarios.sql", {"elasticity", "published"}, {"sales", "posterior"}),
+        ("pricing/ladder.py", {"pricing"}, set(STEPS) - {"pricing"}),
         ("report/page.py", {"report"}, set(STEPS) - {"report"}),
         ("command/cli.py", set(), set(STEPS)),
     ],

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from elasticity_assets.assets.elasticity import changes_since_last_refit
-from elasticity_assets.checks import evidence, fit, model_input, published, sales
+from elasticity_assets.checks import evidence, fit, model_input, pricing, published, sales
 from elasticity_assets.checks.model_input import PanelFacts
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.inference.judging.cross_check import CrossCheck
@@ -242,6 +242,10 @@ CASES = {
         fit.elasticities_keep_still(changes(products([-1.6, -2.0]), products([-1.0, -2.0]))),
     ),
     "two_slopes_fitted": (fit.two_slopes_fitted(["c"], {}), fit.two_slopes_fitted(["a"], {"c": "no luck"})),
+    "pricing_rules_can_be_kept": (
+        pricing.pricing_rules_can_be_kept([], []),
+        pricing.pricing_rules_can_be_kept(["a"], ["b"]),
+    ),
     "published_tables_agree": (
         published.published_tables_agree((), {"product_elasticity": 3}),
         published.published_tables_agree(("category c: lost a product",), {}),
@@ -278,6 +282,7 @@ def test_a_check_passes_where_all_is_well_and_fails_where_not(name: str) -> None
 
 
 OF_EVERYTHING = {
+    "pricing_rules_can_be_kept",
     "files_are_there",
     "rows_and_units_add_up",
     "few_rows_are_rejected",

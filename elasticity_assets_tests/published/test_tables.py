@@ -52,6 +52,9 @@ COLUMNS = {
         promotion_elasticity promotion_elasticity_sd
         promotion_elasticity_q05 promotion_elasticity_q50 promotion_elasticity_q95 n_promotion_periods
         log_regular_price_sd flag fit_id fitted_at""",
+    "recommended_prices": """category product zone price_now price_recommended action units_change units_change_q05
+        units_change_q95 revenue_change revenue_change_q05 revenue_change_q95 profit_change profit_change_q05
+        profit_change_q95 prob_gain binding_rule reason refit_id""",
     "elasticity_history": """category product refit_id refitted_at elasticity elasticity_sd elasticity_q05
         elasticity_q95 estimated""",
     "check_results": "check asset category passed severity message evaluated_at refit_id",

@@ -8,6 +8,8 @@ import pandas as pd
 from elasticity_assets.ingestion.category import category_hash
 from elasticity_assets.published.price_scenarios import replace_scenarios
 from elasticity_assets.published.publish import Refit
+from elasticity_assets.published.recommended_prices import read_products, recommended
+from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
 from elasticity_assets.warehouse.sql import quoted
@@ -19,6 +21,7 @@ from elasticity_assets.warehouse.tables import (
     GLOBAL_ELASTICITY,
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
+    RECOMMENDED_PRICES,
 )
 
 NASTY = 'Käse\'; DROP TABLE refits; --\n"🧀" {x}'
@@ -146,6 +149,8 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         ):
             replace_rows(connection, table, rows)
         replace_scenarios(connection)
+        prices = recommended(read_products(connection), PricingSettings(objective="revenue"), "some run")
+        replace_rows(connection, RECOMMENDED_PRICES, prices.rows)
         connection.execute("COMMIT")
         for control in CONTROLS:
             connection.execute(f"ALTER TABLE weekly_sales ADD COLUMN IF NOT EXISTS {quoted(control)} DOUBLE")

@@ -1,0 +1,122 @@
+"""Each product's ladder of prices, with what each price brings and which rules forbid it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from elasticity_assets.pricing.gains import expected_factor, probability_of_gain
+from elasticity_assets.pricing.ladder import candidate_prices
+from elasticity_assets.pricing.products import CrossEffects, Products
+from elasticity_assets.settings import PricingSettings
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Options:
+    """The prices of each product's ladder; arrays have shape (n, k), the last column is today's price.
+
+    Attributes
+    ----------
+    price : float array
+        NaN where a rung has no price.
+    value : float array
+        Expected gain in what the settings' objective counts, over today's price, a period; 0 at today's.
+    probability : float array
+        That the gain is above 0; NaN at today's price.
+    has_margin : bool array
+        Whether the price keeps the margin that the settings ask for.
+    sure : bool array
+        Whether the gain is as probable as the settings ask for; true at today's price.
+    """
+
+    price: np.ndarray
+    value: np.ndarray
+    probability: np.ndarray
+    has_margin: np.ndarray
+    sure: np.ndarray
+
+    @property
+    def there(self) -> np.ndarray:
+        """Whether a rung has a price, shape (n, k)."""
+        return np.isfinite(self.price)
+
+    @property
+    def feasible(self) -> np.ndarray:
+        """Whether a price breaks no rule of its product alone, shape (n, k)."""
+        return self.there & self.has_margin
+
+
+def options(products: Products, rules: PricingSettings, cross: CrossEffects, others: Products) -> Options:
+    """Work out what each price of each product's ladder brings.
+
+    Parameters
+    ----------
+    products : Products
+    rules : PricingSettings
+    cross : CrossEffects
+        Of the products' prices on `others`.
+    others : Products
+        All products: those whose units change with a price, too.
+    """
+    price = candidate_prices(products.price, rules.max_change, rules.endings)
+    log_ratio = np.log(price / products.price[:, None])
+    mean, sd = products.elasticity[:, None], products.elasticity_sd[:, None]
+    worth = (
+        price - _counted_cost(products, rules)[:, None] if rules.objective != "units" else np.ones_like(price)
+    )
+    from_others = _from_others(log_ratio, rules, cross, others)
+    units = products.units[:, None]
+    value = units * (worth * expected_factor(log_ratio, mean, sd) - worth[:, -1:]) + from_others
+    with np.errstate(divide="ignore", invalid="ignore"):
+        needed = worth[:, -1:] - np.where(units > 0, from_others / units, 0.0)
+    probability = probability_of_gain(worth, needed, log_ratio, mean, sd)
+    sure = probability >= rules.confidence
+    sure[:, -1] = True
+    return Options(price, value, probability, _has_margin(price, products, rules), sure)
+
+
+def margin_matters(rules: PricingSettings) -> bool:
+    """Whether a price below today's may not be chosen while the cost is not known."""
+    return rules.min_margin is not None or rules.objective in ("profit", "margin_floor")
+
+
+def _counted_cost(products: Products, rules: PricingSettings) -> np.ndarray:
+    """Cost that the objective takes off the price, shape (n,): 0 where it counts revenue."""
+    return (
+        np.where(np.isfinite(products.cost), products.cost, 0.0)
+        if rules.objective == "profit"
+        else np.zeros(len(products))
+    )
+
+
+def _has_margin(price: np.ndarray, products: Products, rules: PricingSettings) -> np.ndarray:
+    """Whether prices keep the margin; without a cost those not below today's do, as far as is known."""
+    if not margin_matters(rules):
+        return np.ones(price.shape, bool)
+    cost, today = products.cost[:, None], products.price[:, None]
+    least = np.full_like(today, -np.inf if rules.min_margin is None else rules.min_margin)
+    if rules.objective == "margin_floor" and rules.min_margin is None:
+        least = (today - cost) / today
+    with np.errstate(invalid="ignore"):
+        kept = (price - cost) / price >= least - _ROUNDING
+        not_lower = price >= today * (1 - _ROUNDING)
+    return np.where(np.isfinite(cost), kept, not_lower)
+
+
+def _from_others(
+    log_ratio: np.ndarray, rules: PricingSettings, cross: CrossEffects, others: Products
+) -> np.ndarray:
+    """Expect what other products, which keep their prices, gain at each price of each product; shape (n, k)."""
+    found = np.zeros_like(log_ratio)
+    if not len(cross.changed):
+        return found
+    worth = (
+        np.ones(len(others)) if rules.objective == "units" else others.price - _counted_cost(others, rules)
+    )
+    weight = (worth * others.units)[cross.affected, None]
+    factor = expected_factor(
+        np.nan_to_num(log_ratio[cross.changed]), cross.elasticity[:, None], cross.elasticity_sd[:, None]
+    )
+    np.add.at(found, cross.changed, weight * (factor - 1))
+    return found

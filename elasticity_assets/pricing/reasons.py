@@ -1,0 +1,89 @@
+"""Why each price is recommended, in words."""
+
+from math import isnan
+from typing import NamedTuple
+
+import numpy as np
+
+from elasticity_assets.pricing import choice as rule_names
+from elasticity_assets.pricing.choice import Choice
+from elasticity_assets.pricing.products import Products
+from elasticity_assets.settings import PricingSettings
+
+_KEPT = {
+    rule_names.NONE: "no price within the rules is expected to bring more",
+    rule_names.NOT_ESTIMATED: "the elasticity is not the product's own: its price never changed, or nothing was sold",
+    rule_names.POSITIVE: "the elasticity is not negative",
+    rule_names.NOT_SOLD: "nothing was sold of late",
+    rule_names.LOCKED: "locked by pricing.groups",
+    rule_names.MAX_CHANGE: "pricing.max_change allows no other price",
+    rule_names.ENDINGS: "no price with one of pricing.endings lies within pricing.max_change",
+    rule_names.COLLIDING_MARGIN: "no price within pricing.max_change reaches pricing.min_margin; the best is {better}",
+    rule_names.COLLIDING_GROUPS: "pricing.groups cannot be kept within the other rules; the nearest price is {better}",
+    rule_names.MAX_PRODUCTS: "{better} would gain, but pricing.max_products other changes gain more",
+}
+_MORE = {
+    rule_names.MIN_MARGIN: "{better} would bring more, but pricing.min_margin forbids it",
+    rule_names.COST: "{better} would bring more revenue, but without its cost no price below today's is recommended",
+    rule_names.CONFIDENCE: "{better} would bring more, but gains with less than {confidence:.0%} probability",
+    rule_names.GROUPS: "{better} would be best for it alone, but pricing.groups forbids it",
+    rule_names.MAX_CHANGE: "pricing.max_change allows no further change",
+}
+"""What follows the first words, of a changed price or a kept one."""
+_ROUNDING = 1e-9
+_OBJECTIVES = {"profit": "profit", "revenue": "revenue", "units": "units", "margin_floor": "revenue"}
+
+
+class _Row(NamedTuple):
+    """What is said of one product."""
+
+    price: float
+    changed: bool
+    gain: float
+    probability: float
+    rule: str
+    better: float
+    counted: str
+    price_min: float
+    price_max: float
+
+
+def reasons(products: Products, choice: Choice, rules: PricingSettings) -> list[str]:
+    """Say in one line each why the prices are recommended."""
+    counted = np.full(len(products), _OBJECTIVES[rules.objective])
+    if rules.objective == "profit":
+        counted = np.where(np.isnan(products.cost), "revenue", counted)
+    columns = (
+        choice.price,
+        choice.changed,
+        choice.gain,
+        choice.probability,
+        choice.rule,
+        choice.better,
+        counted,
+        products.price_min,
+        products.price_max,
+    )
+    rows = map(_Row._make, zip(*(column.tolist() for column in columns), strict=True))
+    return [_reason(row, rules.confidence) for row in rows]
+
+
+def _reason(row: _Row, confidence: float) -> str:
+    words = []
+    if row.changed:
+        words.append(
+            f"{row.counted} {row.gain:+.2f} a period expected, a gain with {row.probability:.0%} probability"
+        )
+        if not row.price_min * (1 - _ROUNDING) <= row.price <= row.price_max * (1 + _ROUNDING):
+            words.append(f"never charged before: {_number(row.price_min)} to {_number(row.price_max)} was")
+    if row.changed and row.rule == rule_names.MIN_MARGIN and isnan(row.better):
+        words.append("pricing.min_margin asks for it")
+    elif not row.changed and row.rule in _KEPT:
+        words.append(_KEPT[row.rule])
+    elif row.rule in _MORE:
+        words.append(_MORE[row.rule])
+    return "; ".join(words).format(better=_number(row.better), confidence=confidence)
+
+
+def _number(price: float) -> str:
+    return f"{price:.2f}" if price >= 1 else f"{price:.4g}"

@@ -1,0 +1,107 @@
+"""Which price each product should have, and why: the table recommended_prices."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from elasticity_assets.pricing.changes import changes
+from elasticity_assets.pricing.choice import COLLIDING_GROUPS, COLLIDING_MARGIN
+from elasticity_assets.pricing.products import CrossEffects, Products
+from elasticity_assets.pricing.reasons import reasons
+from elasticity_assets.pricing.recommend import choose
+from elasticity_assets.settings import PricingSettings
+from elasticity_assets.warehouse.sql import statement
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Products to price, as the warehouse knows them.
+
+    Attributes
+    ----------
+    category : str array, shape (n,)
+    products : Products
+    cross : CrossEffects
+    """
+
+    category: np.ndarray
+    products: Products
+    cross: CrossEffects
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """Rows of recommended_prices, and what its rules left open.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        The table's columns.
+    colliding : list of str
+        Products whose rules collide.
+    unknown : list of str
+        Products that rules name and that are not there.
+    """
+
+    rows: pd.DataFrame
+    colliding: list[str]
+    unknown: list[str]
+
+
+def read_products(connection: duckdb.DuckDBPyConnection) -> Priced:
+    """Read what is known of each product."""
+    found = connection.execute(statement("products_to_price")).fetchnumpy()
+
+    def numbers(name: str) -> np.ndarray:
+        return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
+
+    names = ("price", "units", "cost", "elasticity", "elasticity_sd", "price_min", "price_max")
+    of_products: dict[str, Any] = {name: numbers(name) for name in names}
+    return Priced(
+        np.asarray(found["category"], dtype=object),
+        Products(
+            product=np.asarray(found["product"], dtype=object),
+            estimated=np.asarray(found["estimated"], dtype=bool),
+            **of_products,
+        ),
+        CrossEffects.none(),
+    )
+
+
+def recommended(priced: Priced, rules: PricingSettings, refit_id: str) -> Recommended:
+    """Choose each product's price, and say what it does and why.
+
+    Parameters
+    ----------
+    priced : Priced
+    rules : PricingSettings
+    refit_id : str
+    """
+    products = priced.products
+    choice, unknown = choose(products, rules, priced.cross)
+    does = changes(products, choice.price, priced.cross)
+    ends = {
+        f"{name}_change{end}": values
+        for name in ("units", "revenue", "profit")
+        for end, values in zip(("", "_q05", "_q95"), getattr(does, name), strict=True)
+    }
+    higher = choice.price > products.price
+    rows = pd.DataFrame(
+        {
+            "category": priced.category,
+            "product": products.product,
+            "price_now": products.price,
+            "price_recommended": choice.price,
+            "action": np.where(~choice.changed, "keep", np.where(higher, "raise", "lower")),
+            **ends,
+            "prob_gain": choice.probability,
+            "binding_rule": [rule or None for rule in choice.rule],
+            "reason": reasons(products, choice, rules),
+            "refit_id": refit_id,
+        }
+    )
+    collide = np.isin(choice.rule.astype(str), [COLLIDING_GROUPS, COLLIDING_MARGIN])
+    return Recommended(rows, [str(product) for product in products.product[collide]], unknown)

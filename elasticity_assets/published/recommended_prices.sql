@@ -1,0 +1,22 @@
+-- name: products_to_price
+-- What is known of each product when its price is chosen; the cost is the last one given. A price stays until it is
+-- changed again: what counts is the elasticity to changes that last.
+SELECT
+    e.category,
+    e.product,
+    coalesce(e.price_latest, e.price_mean) AS price,
+    coalesce(e.units_per_period, 0) AS units,
+    c.cost,
+    coalesce(e.elasticity_long_run, e.elasticity) AS elasticity,
+    coalesce(e.elasticity_long_run_sd, e.elasticity_sd) AS elasticity_sd,
+    e.estimated,
+    e.price_min,
+    e.price_max
+FROM product_elasticity AS e
+LEFT JOIN (
+    SELECT category, product, arg_max(cost, period_start) AS cost
+    FROM weekly_sales
+    WHERE cost IS NOT NULL
+    GROUP BY category, product
+) AS c ON c.category = e.category AND c.product = e.product
+ORDER BY e.category, e.product

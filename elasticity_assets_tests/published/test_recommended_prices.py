@@ -1,0 +1,89 @@
+"""Rows of recommended_prices: what the warehouse knows in, prices with their reasons out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from elasticity_assets.checks.pricing import pricing_rules_can_be_kept
+from elasticity_assets.pricing.products import CrossEffects
+from elasticity_assets.published.recommended_prices import Priced, read_products, recommended
+from elasticity_assets.settings import PricingSettings
+from elasticity_assets.warehouse.tables import RECOMMENDED_PRICES
+from elasticity_assets_tests.pricing.markets import market
+from elasticity_assets_tests.published.test_rows import assert_fits
+from elasticity_assets_tests.support.small_warehouse import fill
+
+pytestmark = pytest.mark.quick
+
+
+def rows_of(rules: dict, **products) -> pd.DataFrame:
+    known = market(**products)
+    priced = Priced(np.full(len(known), "soup", dtype=object), known, CrossEffects.none())
+    rows = recommended(priced, PricingSettings(**rules), "refit-1").rows
+    assert_fits(rows, RECOMMENDED_PRICES)
+    return rows.set_index("product")
+
+
+def test_each_row_says_what_its_change_brings_and_why() -> None:
+    rows = rows_of(
+        {},
+        n=4,
+        elasticity=[-0.5, -3.0, -3.0, -1.0],
+        cost=[np.nan, np.nan, 1.9, 1.0],
+        estimated=[True, True, True, False],
+    )
+    assert rows["action"].tolist() == ["raise", "keep", "raise", "keep"]
+    first = rows.iloc[0]
+    # By hand: 10% dearer sells 1.1^-0.5 = 4.7% fewer of 10 units of 2.00.
+    assert first["units_change"] == pytest.approx(10 * (1.1**-0.5 - 1), rel=1e-2)
+    assert first["revenue_change"] == pytest.approx(20 * (1.1**0.5 - 1), rel=1e-2)
+    assert first["units_change_q05"] < first["units_change"] < first["units_change_q95"]
+    assert rows["profit_change"].notna().tolist() == [False, False, True, True]
+    assert rows["reason"].tolist() == [
+        "revenue +0.98 a period expected, a gain with 100% probability; pricing.max_change allows no further change",
+        "1.80 would bring more revenue, but without its cost no price below today's is recommended",
+        "profit +1.25 a period expected, a gain with 100% probability; pricing.max_change allows no further change",
+        "the elasticity is not the product's own: its price never changed, or nothing was sold",
+    ]
+    assert rows["binding_rule"].tolist() == ["max_change", "cost", "max_change", "not estimated"]
+    assert (
+        rows.loc[rows["action"] == "keep", ["units_change", "revenue_change"]].to_numpy().tolist()
+        == [[0, 0]] * 2
+    )
+
+
+def test_a_price_never_charged_before_is_told() -> None:
+    reason = rows_of({"objective": "revenue"}, elasticity=-0.5, price_max=2.1)["reason"].iloc[0]
+    assert "never charged before: 1.50 to 2.10 was" in reason
+
+
+def test_every_product_of_the_warehouse_is_priced_by_its_last_cost_and_long_run_elasticity(
+    warehouse_file,
+) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        connection.execute(
+            "UPDATE weekly_sales SET cost = CASE period_start WHEN '2026-01-05' THEN 1 ELSE 1.5 END WHERE product = '2'"
+        )
+        connection.execute(
+            "UPDATE product_elasticity SET elasticity_long_run = -1.2, elasticity_long_run_sd = 0.3 WHERE product = '3'"
+        )
+        connection.execute(
+            "UPDATE product_elasticity SET price_latest = NULL, units_per_period = NULL WHERE product = '3'"
+        )
+        products = read_products(connection).products
+    place = {product: number for number, product in enumerate(products.product)}
+    assert products.cost[place["2"]] == 1.5
+    assert np.isnan(products.cost[place["1"]])
+    assert products.price[place["1"]] == 2.25
+    third = place["3"]
+    assert (products.elasticity[third], products.elasticity_sd[third]) == (-1.2, 0.3)
+    assert (products.price[third], products.units[third]) == (2.0, 0.0)
+
+
+def test_rules_that_collide_and_unknown_products_are_named() -> None:
+    assert pricing_rules_can_be_kept([], []).passed
+    found = pricing_rules_can_be_kept(["p1"], ["x"])
+    assert not found.passed
+    assert "'p1'" in found.description
+    assert "'x'" in found.description
