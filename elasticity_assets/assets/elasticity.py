@@ -16,7 +16,6 @@ from elasticity_assets.assets.metadata import (
     stored_rows,
     table_spec,
 )
-from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.assets.stored import pooled_fit, replace_categories
 from elasticity_assets.automation.names import own_key
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
@@ -237,7 +236,7 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
     kinds={"duckdb"},
     owners=OWNERS,
     deps=[
-        weekly_sales,
+        "weekly_sales",
         dg.AssetDep(PRODUCT_ELASTICITY.name, partition_mapping=dg.AllPartitionMapping()),
         CONTROL_EFFECT.name,
     ],

@@ -175,14 +175,12 @@ def _confine(connection: duckdb.DuckDBPyConnection, places: Sequence[str]) -> No
     A view in a database that somebody else made may read any file.
     """
     if places:
-        of_kind = {
-            "directories": [p for p in places if Path(p).is_dir()],
-            "paths": [p for p in places if Path(p).is_file()],
+        of_statement = {
+            "allow_directories": [p for p in places if Path(p).is_dir()],
+            "allow_paths": [p for p in places if Path(p).is_file()],
         }
-        for kind, allowed in of_kind.items():
-            connection.execute(
-                statement(f"allow_{kind}", allowed=", ".join(quoted(place, "'") for place in allowed))
-            )
+        for name, allowed in of_statement.items():
+            connection.execute(statement(name, allowed=", ".join(quoted(place, "'") for place in allowed)))
         connection.execute(statement("no_other_access"))
     connection.execute(statement("lock_configuration"))
 
