@@ -97,14 +97,15 @@ def choose(
         _Group.of(places, pairs, stays, _options(products, places, rules, cross))
         for places in joined_by(pairs, len(products))
     ]
-    columns = [group.best() for group in groups]
+    freely = [group.best() for group in groups]
+    columns = list(freely)
     in_group = np.isin(
         np.arange(len(products)), np.concatenate([np.zeros(0, int), *(g.places for g in groups)])
     )
     if rules.max_products is not None:
         columns = _keep_to(rules.max_products, choice, choice.changed & ~in_group, groups, columns, products)
-    for group, chosen in zip(groups, columns, strict=True):
-        _put(group, chosen, choice)
+    for group, chosen, without_limit in zip(groups, columns, freely, strict=True):
+        _put(group, chosen, without_limit, choice)
     return choice, unknown
 
 
@@ -235,7 +236,8 @@ def _keep_to(
         return sum(group.n_changed(part) for group, part in zip(groups, chosen, strict=True))
 
     gain = np.where(single, choice.gain, -np.inf)
-    gain[single & (choice.rule == MIN_MARGIN)] = np.inf  # what a rule forces comes first
+    # What a rule forces comes first; where it only forbids a better price, that is named.
+    gain[single & (choice.rule == MIN_MARGIN) & np.isnan(choice.better)] = np.inf
     if single.sum() + n_in_groups(columns) <= most:
         return columns
     if n_in_groups(columns):
@@ -272,8 +274,17 @@ def _keep_to(
     return columns
 
 
-def _put(group: _Group, columns: np.ndarray, choice: Choice) -> None:
-    """Put a group's choice in place of what each of its products would have alone."""
+def _put(group: _Group, columns: np.ndarray, without_limit: np.ndarray, choice: Choice) -> None:
+    """Put a group's choice in place of what each of its products would have alone.
+
+    Parameters
+    ----------
+    group : _Group
+    columns, without_limit : int arrays
+        Its choice, and what it would be were any number of changes allowed.
+    choice : Choice
+        Of all products.
+    """
     row, ladders, places = np.arange(len(columns)), group.ladders, group.places
     alone = choice.price[places]
     price, changed = ladders.price[row, columns], columns != group.today
@@ -284,6 +295,9 @@ def _put(group: _Group, columns: np.ndarray, choice: Choice) -> None:
     choice.probability[places] = ladders.probability[row, columns]
     choice.rule[places[by_rules]] = group.failed or GROUPS
     choice.better[places[by_rules]] = alone[by_rules]
+    limited = ~changed & (without_limit != group.today)
+    choice.rule[places[limited]] = MAX_PRODUCTS
+    choice.better[places[limited]] = ladders.price[row, without_limit][limited]
     if group.failed == COLLIDING_GROUPS:
         free = group.stays == NONE
         choice.rule[places[free]] = COLLIDING_GROUPS

@@ -99,6 +99,26 @@ def test_only_so_many_prices_change_the_best_ones() -> None:
     assert not chosen(products, objective="revenue", max_products=0).changed.any()
 
 
+def test_of_so_many_changes_those_that_a_rule_only_bounds_do_not_come_first() -> None:
+    # Both had better be cheaper; the first as far as its margin allows, the second, which brings more, at will.
+    products = market(price=10.0, cost=[8.0, 1.0], elasticity=-3.0, units=[10.0, 20.0])
+    found = chosen(products, objective="revenue", min_margin=0.15, max_products=1)
+    assert found.changed.tolist() == [False, True]
+    assert found.rule.tolist() == [MAX_PRODUCTS, MAX_CHANGE]
+
+
+def test_of_so_many_changes_products_that_rules_join_say_why_they_stay() -> None:
+    found = chosen(
+        market(3, units=[10.0, 10.0, 30.0]),
+        objective="revenue",
+        max_products=1,
+        groups=[{"cheaper": "p0", "than": "p1"}],
+    )
+    assert found.changed.tolist() == [False, False, True]
+    assert found.rule.tolist() == [MAX_PRODUCTS, MAX_PRODUCTS, MAX_CHANGE]
+    assert found.better[:2].tolist() == [1.8, 1.8]
+
+
 def test_a_larger_size_is_never_cheaper_than_a_smaller_one() -> None:
     rule = {"larger": "p0", "not_cheaper_per_unit_than": "p1"}
     products = market(elasticity=[-3.0, -0.5])
