@@ -10,7 +10,7 @@ from elasticity_assets.published.recommended_prices import read_products, recomm
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
-from elasticity_assets.warehouse.tables import PRODUCT_ELASTICITY, RECOMMENDED_PRICES
+from elasticity_assets.warehouse.tables import CROSS_ELASTICITY, PRODUCT_ELASTICITY, RECOMMENDED_PRICES
 
 _COLUMNS = (
     "category",
@@ -33,6 +33,7 @@ _COLUMNS = (
     deps=[
         "weekly_sales",
         dg.AssetDep(PRODUCT_ELASTICITY.name, partition_mapping=dg.AllPartitionMapping()),
+        CROSS_ELASTICITY.name,
     ],
     check_specs=checks.RECOMMENDED_PRICES,
     metadata=column_schema(RECOMMENDED_PRICES),

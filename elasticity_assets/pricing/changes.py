@@ -34,7 +34,8 @@ def changes(products: Products, price: np.ndarray, cross: CrossEffects) -> Chang
     price : float array, shape (n,)
         Each product's price from now on.
     cross : CrossEffects
-        Of prices on other products' units, taken as independent of each other.
+        Of prices on other products' units. Those on one product's units are taken as shares of one slope, with one
+        error, independent of that of the product's own elasticity.
 
     Returns
     -------
@@ -43,10 +44,10 @@ def changes(products: Products, price: np.ndarray, cross: CrossEffects) -> Chang
     with np.errstate(divide="ignore", invalid="ignore"):
         log_ratio = np.where(price == products.price, 0.0, np.log(price / products.price))
     mean = products.elasticity * log_ratio
-    variance = (products.elasticity_sd * log_ratio) ** 2
-    of_other = log_ratio[cross.changed]
-    np.add.at(mean, cross.affected, cross.elasticity * of_other)
-    np.add.at(variance, cross.affected, (cross.elasticity_sd * of_other) ** 2)
+    of_other, n = log_ratio[cross.changed], len(products)
+    mean += np.bincount(cross.affected, cross.elasticity * of_other, n)
+    sd_of_others = np.bincount(cross.affected, cross.elasticity_sd * of_other, n)
+    variance = (products.elasticity_sd * log_ratio) ** 2 + sd_of_others**2
     factors = [
         np.exp(mean + 0.5 * variance),
         *(np.exp(mean + sign * Z90 * np.sqrt(variance)) for sign in (-1, 1)),

@@ -114,9 +114,8 @@ def _from_others(
     worth = (
         np.ones(len(others)) if rules.objective == "units" else others.price - _counted_cost(others, rules)
     )
-    weight = (worth * others.units)[cross.affected, None]
-    factor = expected_factor(
-        np.nan_to_num(log_ratio[cross.changed]), cross.elasticity[:, None], cross.elasticity_sd[:, None]
-    )
-    np.add.at(found, cross.changed, weight * (factor - 1))
+    weight = (worth * others.units)[cross.affected]
+    for rung, of_rung in enumerate(np.nan_to_num(log_ratio).T):  # effects are many more than products
+        factor = expected_factor(of_rung[cross.changed], cross.elasticity, cross.elasticity_sd)
+        found[:, rung] = np.bincount(cross.changed, weight * (factor - 1), len(found))
     return found

@@ -52,7 +52,7 @@ class CrossEffects:
     Attributes
     ----------
     changed, affected : int array
-        Places of the product whose price changes and of the one whose units do.
+        Places of the product whose price changes, ascending, and of the one whose units do.
     elasticity, elasticity_sd : float array
         Mean and standard deviation of the normal posterior of d log units / d log price.
     """
@@ -68,11 +68,13 @@ class CrossEffects:
         return cls(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64, np.float64)))
 
     def of(self, places: np.ndarray) -> "CrossEffects":
-        """Give the effects of the prices of some products, `changed` being places among these; `places` is sorted."""
-        here = np.isin(self.changed, places)
+        """Give the effects of the prices of some products, `changed` being places among these."""
+        first = np.searchsorted(self.changed, places)
+        count = np.searchsorted(self.changed, places, side="right") - first
+        entries = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
         return CrossEffects(
-            np.searchsorted(places, self.changed[here]),
-            self.affected[here],
-            self.elasticity[here],
-            self.elasticity_sd[here],
+            np.repeat(np.arange(len(places)), count),
+            self.affected[entries],
+            self.elasticity[entries],
+            self.elasticity_sd[entries],
         )

@@ -7,7 +7,7 @@ import numpy as np
 
 from elasticity_assets.pricing import choice as rule_names
 from elasticity_assets.pricing.choice import Choice
-from elasticity_assets.pricing.products import Products
+from elasticity_assets.pricing.products import CrossEffects, Products
 from elasticity_assets.settings import PricingSettings
 
 _KEPT = {
@@ -48,11 +48,13 @@ class _Row(NamedTuple):
     price_max: float
 
 
-def reasons(products: Products, choice: Choice, rules: PricingSettings) -> list[str]:
+def reasons(products: Products, choice: Choice, rules: PricingSettings, cross: CrossEffects) -> list[str]:
     """Say in one line each why the prices are recommended."""
     counted = np.full(len(products), _OBJECTIVES[rules.objective])
     if rules.objective == "profit":
         counted = np.where(np.isnan(products.cost), "revenue", counted)
+    has_substitutes = np.isin(np.arange(len(products)), cross.changed)
+    counted = np.where(has_substitutes, np.char.add(counted, " with its substitutes'"), counted)
     columns = (
         choice.price,
         choice.changed,

@@ -52,13 +52,14 @@ class Recommended:
 
 
 def read_products(connection: duckdb.DuckDBPyConnection) -> Priced:
-    """Read what is known of each product."""
+    """Read what is known of each product, and what each one's price does to its substitutes' units."""
     found = connection.execute(statement("products_to_price")).fetchnumpy()
 
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
 
     names = ("price", "units", "cost", "elasticity", "elasticity_sd", "price_min", "price_max")
+    effects = connection.execute(statement("cross_effects_to_price")).fetchnumpy()
     of_products: dict[str, Any] = {name: numbers(name) for name in names}
     return Priced(
         np.asarray(found["category"], dtype=object),
@@ -67,7 +68,7 @@ def read_products(connection: duckdb.DuckDBPyConnection) -> Priced:
             estimated=np.asarray(found["estimated"], dtype=bool),
             **of_products,
         ),
-        CrossEffects.none(),
+        CrossEffects(**{name: np.asarray(values) for name, values in effects.items()}),
     )
 
 
@@ -99,7 +100,7 @@ def recommended(priced: Priced, rules: PricingSettings, refit_id: str) -> Recomm
             **ends,
             "prob_gain": choice.probability,
             "binding_rule": [rule or None for rule in choice.rule],
-            "reason": reasons(products, choice, rules),
+            "reason": reasons(products, choice, rules, priced.cross),
             "refit_id": refit_id,
         }
     )

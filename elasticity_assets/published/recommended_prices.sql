@@ -20,3 +20,20 @@ LEFT JOIN (
     GROUP BY category, product
 ) AS c ON c.category = e.category AND c.product = e.product
 ORDER BY e.category, e.product
+
+-- name: cross_effects_to_price
+-- What a product's price does to its substitutes' units; products are named by their places in products_to_price, from 0.
+WITH places AS (
+    SELECT category, product, row_number() OVER (ORDER BY category, product) - 1 AS place
+    FROM product_elasticity
+)
+
+SELECT
+    changed.place AS changed,
+    affected.place AS affected,
+    c.elasticity,
+    c.elasticity_sd
+FROM cross_elasticity AS c
+INNER JOIN places AS changed ON changed.category = c.category AND changed.product = c.other_product
+INNER JOIN places AS affected ON affected.category = c.category AND affected.product = c.product
+ORDER BY changed.place, affected.place

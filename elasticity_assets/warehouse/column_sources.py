@@ -115,7 +115,7 @@ _SOURCES: dict[str, dict[str, str]] = {
         "revenue_change_q95 profit_change profit_change_q05 profit_change_q95 prob_gain binding_rule reason": (
             "product_elasticity.elasticity_long_run product_elasticity.elasticity_long_run_sd "
             "product_elasticity.price_latest product_elasticity.units_per_period product_elasticity.estimated "
-            "weekly_sales.cost"
+            "cross_elasticity.elasticity cross_elasticity.elasticity_sd weekly_sales.cost"
         ),
     },
     "price_scenarios": {

@@ -57,6 +57,7 @@ def _versions() -> dict[str, str]:
             {"sales", "model_input", "elasticity"},
         ),
         ("published/price_scenarios.sql", {"elasticity", "published"}, {"sales", "posterior"}),
+        ("published/recommended_prices.sql", {"pricing"}, {"sales", "posterior", "elasticity"}),
         ("pricing/ladder.py", {"pricing"}, set(STEPS) - {"pricing"}),
         ("report/page.py", {"report"}, set(STEPS) - {"report"}),
         ("command/cli.py", set(), set(STEPS)),

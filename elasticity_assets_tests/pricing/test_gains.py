@@ -57,6 +57,26 @@ def test_changes_of_several_prices_at_once_are_those_of_draws():
             np.testing.assert_allclose([values[number] for values in part], expected, atol=0.02)
 
 
+def test_what_several_substitutes_prices_do_has_one_error():
+    products = market(3, elasticity_sd=0.0)
+    cross = CrossEffects(
+        np.array([0, 1]), np.array([2, 2]), np.array([0.3, 0.6]), np.array([0.1, 0.2])
+    )  # shares of a slope of 0.9 with an sd of 0.3
+    at_once = changes(products, np.array([2.2, 2.2, 2.0]), cross).units
+    slope = CrossEffects(np.array([0]), np.array([2]), np.array([0.9]), np.array([0.3]))
+    of_one = changes(products, np.array([2.2, 2.0, 2.0]), slope).units
+    np.testing.assert_allclose([end[2] for end in at_once], [end[2] for end in of_one])
+
+
+def test_effects_of_some_products_prices():
+    cross = CrossEffects(np.array([0, 2, 2, 5]), np.array([2, 0, 5, 0]), np.arange(4.0), np.arange(4.0))
+    found = cross.of(np.array([2, 3, 5]))
+    assert found.changed.tolist() == [0, 0, 2]
+    assert found.affected.tolist() == [0, 5, 0]
+    assert found.elasticity.tolist() == found.elasticity_sd.tolist() == [1.0, 2.0, 3.0]
+    assert not len(cross.of(np.array([], int)).changed)
+
+
 def test_the_ladder_holds_whole_cents_within_the_change_and_todays_price_last():
     ladder = candidate_prices(np.array([2.0, 0.3, 1.8800000000000001]), 0.1)
     assert ladder[:, -1].tolist() == [2.0, 0.3, 1.8800000000000001]

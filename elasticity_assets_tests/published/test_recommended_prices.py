@@ -1,5 +1,7 @@
 """Rows of recommended_prices: what the warehouse knows in, prices with their reasons out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,11 @@ from elasticity_assets.checks.pricing import pricing_rules_can_be_kept
 from elasticity_assets.pricing.products import CrossEffects
 from elasticity_assets.published.recommended_prices import Priced, read_products, recommended
 from elasticity_assets.settings import PricingSettings
-from elasticity_assets.warehouse.tables import RECOMMENDED_PRICES
+from elasticity_assets.warehouse.schema import replace_rows
+from elasticity_assets.warehouse.tables import CROSS_ELASTICITY, RECOMMENDED_PRICES
 from elasticity_assets_tests.pricing.markets import market
 from elasticity_assets_tests.published.test_rows import assert_fits
-from elasticity_assets_tests.support.small_warehouse import fill
+from elasticity_assets_tests.support.small_warehouse import NASTY, fill
 
 pytestmark = pytest.mark.quick
 
@@ -79,6 +82,51 @@ def test_every_product_of_the_warehouse_is_priced_by_its_last_cost_and_long_run_
     third = place["3"]
     assert (products.elasticity[third], products.elasticity_sd[third]) == (-1.2, 0.3)
     assert (products.price[third], products.units[third]) == (2.0, 0.0)
+
+
+def test_what_the_warehouse_says_of_substitutes_counts(warehouse_file) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        effects = pd.DataFrame(
+            [
+                ("soup", "1", "3", 0.4),
+                ("soup", "2", "3", 0.5),
+                ("soup", "3", "1", 0.2),
+                (NASTY, "1", NASTY, 0.7),
+            ],
+            columns=["category", "product", "other_product", "elasticity"],
+        ).assign(elasticity_sd=0.1, elasticity_q05=0.2, elasticity_q95=0.8, fit_id="fit")
+        replace_rows(connection, CROSS_ELASTICITY, effects)
+        priced = read_products(connection)
+    cross, names = priced.cross, list(zip(priced.category, priced.products.product, strict=True))
+    found = {
+        (names[affected], names[changed]): (mean, sd)
+        for changed, affected, mean, sd in zip(
+            cross.changed, cross.affected, cross.elasticity, cross.elasticity_sd, strict=True
+        )
+    }
+    assert found == {
+        (("soup", "1"), ("soup", "3")): (0.4, 0.1),
+        (("soup", "2"), ("soup", "3")): (0.5, 0.1),
+        (("soup", "3"), ("soup", "1")): (0.2, 0.1),
+        ((NASTY, "1"), (NASTY, NASTY)): (0.7, 0.1),
+    }
+    assert (np.diff(cross.changed) >= 0).all()
+
+    def rows(effects: CrossEffects) -> pd.DataFrame:
+        rules = PricingSettings(objective="revenue", confidence=0.5)
+        found = recommended(replace(priced, cross=effects), rules, "refit-1").rows
+        return found.set_index(["category", "product"])
+
+    alone, together = rows(CrossEffects.none()), rows(cross)
+    third = (
+        "soup",
+        "3",
+    )  # its elasticity is -1.8; to the other two, which sell as much, its price is worth 0.9
+    assert alone.loc[third, "action"] == "lower"
+    assert together.loc[third, "action"] == "raise"
+    assert together.loc[("soup", "1"), "reason"].startswith("revenue with its substitutes' +")
+    assert together.loc[("soup", "2"), "reason"].startswith("revenue +")  # takes from none
 
 
 def test_rules_that_collide_and_unknown_products_are_named() -> None:
