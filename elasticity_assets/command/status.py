@@ -77,12 +77,13 @@ def prices_text(published: Path) -> str:
     with reading_published(published) as connection:
         found = connection.execute(statement("recommended_changes"), {"most": _MOST_PRICES}).fetchall()
         actions = dict(connection.execute(statement("recommended_actions")).fetchall())
-    n_raised, n_lowered = actions.get("raise", 0), actions.get("lower", 0)
-    told = f"recommended prices: {n_raised} raised, {n_lowered} lowered, {actions.get('keep', 0)} kept"
+    told = "recommended prices: " + ", ".join(
+        f"{actions.get(action, 0):,} to {action}" for action in ("raise", "lower", "keep")
+    )
     if not found:
         return told
-    columns = ["category", "product", "price", "recommended", "gain", "of", "probability"]
-    return f"{told}; a period, the most\n{table_text(columns, found)}"
+    columns = ["category", "product", "price", "recommended", "gain", "in", "probability"]
+    return f"{told}; those that bring most a period:\n{table_text(columns, found)}"
 
 
 def fits_text(published: Path, kept: Sequence[str]) -> str:
