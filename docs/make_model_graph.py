@@ -4,12 +4,13 @@ Writes docs/model_graph.svg, and the package's copy, which the UI shows. Needs G
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpyro
 
 from elasticity_assets.inference.density.model import Model, stack_panels
-from elasticity_assets.inference.priors import DEFAULT
+from elasticity_assets.inference.priors import DEFAULT, Season, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +22,8 @@ def main() -> None:
     size = Simulation(products=4, weeks=6, categories=2, control_effects=(0.5,))
     panels, _ = simulated_panels(size, seed=0)
     sales = stack_panels(panels, centred_price=True)
-    model = Model(DEFAULT, "negative_binomial", joint=True)
+    priors = replace(DEFAULT, slow_demand=SlowDemand(), season=Season())
+    model = Model(priors, "negative_binomial", joint=True)
     graph = numpyro.render_model(model, model_args=(sales,), render_distributions=True)
     svg = graph.pipe(format="svg").decode()
     # The comments hold the renderer's version and date.

@@ -13,7 +13,7 @@ from scipy import stats
 
 from elasticity_assets.inference.density.model import Model, Sales, places, stack_panels
 from elasticity_assets.inference.panel import Panel
-from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, Priors
+from elasticity_assets.inference.priors import ARTICLE, DEFAULT, Fixed, Priors, Season, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
 SIMULATION = Simulation(products=12, weeks=20, categories=2, control_effects=(0.5,), observed=0.8)
@@ -148,6 +148,7 @@ def test_panels_with_different_controls_do_not_stack() -> None:
 def test_the_model_s_graph_names_every_latent_variable() -> None:
     graph = files("elasticity_assets.report").joinpath("model_graph.svg").read_text(encoding="utf-8")
     shown = set(re.findall(r"<title>(\w+)</title>", graph))
-    latent = Model(DEFAULT, "negative_binomial", joint=True).latent_sites(1)
-    assert shown - {"distribution_description_node"} == {*latent, "units"}
+    priors = replace(DEFAULT, slow_demand=SlowDemand(), season=Season())
+    latent = Model(priors, "negative_binomial", joint=True).latent_sites(1)
+    assert shown - {"distribution_description_node"} == {*latent, "slow_demand", "units"}
     assert (Path(__file__).parents[3] / "docs" / "model_graph.svg").read_text(encoding="utf-8") == graph
