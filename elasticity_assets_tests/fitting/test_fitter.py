@@ -13,8 +13,9 @@ from elasticity_assets.inference.natural_gradient import two_slopes as two_slope
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import Season, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
+from elasticity_assets.settings import settings_of
 from elasticity_assets_tests.published.test_rows import posterior, two_slopes
-from elasticity_assets_tests.support.projects import make_project
+from elasticity_assets_tests.support.projects import make_project, settings_dict
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +51,10 @@ def test_the_article_preset_overrides_the_other_settings(tmp_path: Path) -> None
 
 
 def test_products_have_a_slow_demand_but_for_svi_and_where_the_settings_say_none(tmp_path: Path) -> None:
-    choices = {"engine": "nuts"}, {"engine": "svi"}, {"slow_demand": False}, {"preset": "article"}
-    found = [fitter(tmp_path, **choice).priors.slow_demand for choice in choices]
-    assert found == [SlowDemand(), None, None, None]
+    fits = {}, {"engine": "nuts"}, {"engine": "svi"}, {"slow_demand": False}, {"preset": "article"}
+    chosen = [settings_of(settings_dict() | {"fit": fit}, tmp_path, "here") for fit in fits]
+    found = [Fitter.from_settings(settings).priors.slow_demand for settings in chosen]
+    assert found == [SlowDemand(), SlowDemand(), None, None, None]
 
 
 def test_products_have_seasons_but_for_svi_and_as_the_settings_say(tmp_path: Path) -> None:

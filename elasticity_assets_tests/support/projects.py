@@ -100,6 +100,7 @@ class Project:
 
 
 def settings_dict(**fit: Any) -> dict[str, Any]:
+    """Return settings of `simulated_sales`, whose demand does not drift: slow demand is left out."""
     return {
         "sales": {
             "path": "sales/*.csv",
@@ -112,7 +113,7 @@ def settings_dict(**fit: Any) -> dict[str, Any]:
                 "regular_price": "regular_price",
             },
         },
-        "fit": fit,
+        "fit": {"slow_demand": False} | fit,
         "warehouse": "data/warehouse.duckdb",
         "published": "data/elasticity.duckdb",
     }
