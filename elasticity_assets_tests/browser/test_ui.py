@@ -209,7 +209,9 @@ def the_schedule_is_turned_on_and_all_categories_are_done(page: Page, screenshot
     expect(page.get_by_text(f"{len(CATEGORIES)} categories, all refitted")).to_be_visible()
     screenshot("7_all_refitted")
     wait_until_fresh(page, "product_elasticity")
-    expect(page.get_by_text("Upper end of the 90% credible interval of elasticity [", exact=False)).to_be_visible()
+    expect(
+        page.get_by_text("Upper end of the 90% credible interval of elasticity [", exact=False)
+    ).to_be_visible()
     screenshot("8_columns")
 
 
