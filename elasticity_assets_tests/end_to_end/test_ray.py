@@ -33,7 +33,9 @@ ASSETS = [
     "hierarchy",
     "product_elasticity",
     "category_elasticity",
+    "cross_elasticity",
     "price_scenarios",
+    "recommended_prices",
     "promotion_elasticity",
     "published_elasticity",
 ]
