@@ -24,15 +24,12 @@ class PairRule:
     product, other : int
         Their places.
     least, most : float
-    words : str
-        The rule as a person reads it.
     """
 
     product: int
     other: int
     least: float
     most: float
-    words: str
 
     def is_kept(self, price: np.ndarray) -> bool:
         """Whether prices, of all products, keep the rule."""

@@ -49,16 +49,11 @@ def pair_rules(products: Products, rules: PricingSettings) -> tuple[list[PairRul
         locked[[place[product] for product in rule.locked if product in place]] = True
         least, most = rule.bounds
         pairs += [
-            PairRule(place[product], place[other], least, most, _in_words(product, other, least, most))
+            PairRule(place[product], place[other], least, most)
             for product, other in rule.pairs
             if product in place and other in place
         ]
     return pairs, locked, unknown
-
-
-def _in_words(product: str, other: str, least: float, most: float) -> str:
-    bounds = [f"at least {least:g}"] * (least > 0) + [f"at most {most:g}"] * bool(np.isfinite(most))
-    return f"price of {product} {' and '.join(bounds)} times that of {other}"
 
 
 def choose(
@@ -161,7 +156,7 @@ class _Group:
         """Give the group of products that stand at these places."""
         place = {int(number): here for here, number in enumerate(places)}
         rules = [
-            PairRule(place[rule.product], place[rule.other], rule.least, rule.most, rule.words)
+            PairRule(place[rule.product], place[rule.other], rule.least, rule.most)
             for rule in pairs
             if rule.product in place
         ]

@@ -162,8 +162,8 @@ def test_the_best_prices_together_are_those_of_all_choices(seed: int) -> None:
     value = rng.normal(size=price.shape)
     allowed = rng.random(price.shape) < 0.8
     pairs = [
-        PairRule(0, 1, rng.uniform(0.7, 1.0), np.inf, ""),
-        PairRule(2, 1, 0.0, rng.uniform(0.7, 1.1), ""),
+        PairRule(0, 1, rng.uniform(0.7, 1.0), np.inf),
+        PairRule(2, 1, 0.0, rng.uniform(0.7, 1.1)),
     ]
     found = best_together(price, value, allowed, pairs)
     row = np.arange(3)
