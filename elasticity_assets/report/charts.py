@@ -25,6 +25,8 @@ ROW_HEIGHT = 15
 """Of a named row; pixels."""
 PLAIN_HEIGHT = 200
 """Of a chart without named rows; pixels."""
+SMALL_HEIGHT = 120
+"""Of one of several charts above each other; pixels."""
 _DIGITS = 4
 _NINETY = 1.645  # sds to either side of a 90% interval
 _PIT_BARS = 20
@@ -281,6 +283,126 @@ def elbo_trace(trace: np.ndarray) -> Chart:
         "elbo_trace",
         {"iterations": iterations},
         f"Evidence lower bound over {len(known)} iterations{first}.",
+    )
+
+
+def prices(period: Sequence[str], price: np.ndarray) -> Chart:
+    """Show a product's price in each period.
+
+    Parameters
+    ----------
+    period : sequence of str, length T
+        First days, as ISO dates, ascending.
+    price : float array, shape (T,)
+    """
+    return Chart(
+        "prices",
+        {"periods": {"period": list(period), "price": _numbers(price)}},
+        f"Price in {len(period)} periods{_from_to(period, _numbers(price))}.",
+        SMALL_HEIGHT,
+        title="price",
+    )
+
+
+def units(period: Sequence[str], sold: np.ndarray) -> Chart:
+    """Show a product's units in each period.
+
+    Parameters
+    ----------
+    period : sequence of str, length T
+        First days, as ISO dates, ascending.
+    sold : float array, shape (T,)
+    """
+    return Chart(
+        "units",
+        {"periods": {"period": list(period), "units": _numbers(sold)}},
+        f"Units in {len(period)} periods{_from_to(period, _numbers(sold))}.",
+        SMALL_HEIGHT,
+        title="units",
+    )
+
+
+def refits(when: Sequence[str], mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> Chart:
+    """Show an elasticity as each refit published it, with its 90% interval.
+
+    Parameters
+    ----------
+    when : sequence of str, length m
+        When the refits began, as ISO times, ascending.
+    mean, low, high : float arrays, shape (m,)
+        NaN where a refit published no interval.
+    """
+    rows: Columns = {
+        "refit": list(when),
+        "mean": _numbers(mean),
+        "low": _numbers(low),
+        "high": _numbers(high),
+    }
+    return Chart(
+        "refits",
+        {"rows": rows},
+        f"Elasticity with its 90% interval, {len(when)} refits{_from_to(when, rows['mean'])}.",
+        SMALL_HEIGHT,
+        title="elasticity, refit by refit",
+    )
+
+
+def gains(names: Sequence[str], mean: np.ndarray, low: np.ndarray, high: np.ndarray, what: str) -> Chart:
+    """Show what changed prices bring a period, product by product, with 90% intervals, in the order given.
+
+    Parameters
+    ----------
+    names : sequence of str, length n
+    mean, low, high : float arrays, shape (n,)
+        Expected change and the ends of its interval.
+    what : str
+        What changes, such as 'revenue a week'.
+    """
+    order = np.arange(min(len(names), MOST_ROWS))
+    rows: Columns = {
+        "name": _names(names, order),
+        "mean": _numbers(mean[order]),
+        "low": _numbers(low[order]),
+        "high": _numbers(high[order]),
+        "sort": np.where(low[order] > 0, "gains", np.where(high[order] < 0, "loses", "unsure")).tolist(),
+    }
+    return Chart(
+        "gains",
+        {"rows": rows},
+        f"Change of {what} with 90% intervals, {len(order)} products{_from_to(rows['name'], rows['mean'])}.",
+        ROW_HEIGHT * max(len(order), 1),
+        title=f"change of {what}",
+    )
+
+
+def price_moves(
+    change: np.ndarray, mean: np.ndarray, low: np.ndarray, high: np.ndarray, chosen: float, what: str
+) -> Chart:
+    """Show what a price, or all prices of a group, bring a period at each change of them, with 90% intervals.
+
+    Parameters
+    ----------
+    change : float array, shape (G,)
+        Fraction of the price, ascending.
+    mean, low, high : float arrays, shape (G,)
+    chosen : float
+        The change that is looked at; NaN for none.
+    what : str
+        What changes, such as 'revenue a week'.
+    """
+    curve: Columns = {
+        "change": _numbers(change),
+        "mean": _numbers(mean),
+        "low": _numbers(low),
+        "high": _numbers(high),
+    }
+    places: Columns = {"change": _numbers(np.array([chosen])) if np.isfinite(chosen) else []}
+    best = int(np.argmax(mean))
+    return Chart(
+        "price_moves",
+        {"curve": curve, "chosen": places},
+        f"Change of {what} at each change of the price: most, {_text(mean[best])}, at {change[best]:+.0%}.",
+        title=f"change of {what}, at each change of the price",
     )
 
 

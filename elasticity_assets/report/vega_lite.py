@@ -41,6 +41,7 @@ KEYS = {
     },
     "demand": {"expected, 90% interval": _OURS, "counts in full": _GREY, "counts less": _ALARM},
     "drift": {"within chance": _OURS, "drifts": _ALARM, "category": _GREY},
+    "gains": {"gains": _OURS, "unsure": _GREY, "loses": _ALARM},
 }
 """What the colours of a kind of chart mean; the page shows it above the chart, where it can wrap."""
 
@@ -187,6 +188,72 @@ def _elbo_trace() -> list[alt.Chart]:
     return [line, iterations.mark_point(filled=True, size=25, opacity=1, color=_OURS)]
 
 
+def _prices() -> list[alt.Chart]:
+    periods = alt.Chart(alt.NamedData("periods")).encode(
+        x=_time("period"),
+        y=alt.Y("price:Q", title=None, scale=alt.Scale(zero=False)),
+        tooltip=["period:T", "price:Q"],
+    )
+    return [periods.mark_line(color=_OURS, interpolate="step-after", strokeWidth=1.5)]
+
+
+def _units() -> list[alt.Chart]:
+    periods = alt.Chart(alt.NamedData("periods")).encode(
+        x=_time("period"), y=alt.Y("units:Q", title=None), tooltip=["period:T", "units:Q"]
+    )
+    return [periods.mark_area(color=_GREY, opacity=0.5, interpolate="step-after")]
+
+
+def _refits() -> list[alt.Chart]:
+    rows = alt.Chart(alt.NamedData("rows")).encode(x=_time("refit"))
+    tooltip = ["refit:T", *(alt.Tooltip(f"{field}:Q", format=".2f") for field in ("mean", "low", "high"))]
+    y = alt.Y("low:Q", title=None, scale=alt.Scale(zero=False))
+    return [
+        rows.mark_rule(strokeWidth=3, opacity=0.45, color=_OURS).encode(y=y, y2="high"),
+        rows.mark_line(color=_OURS, strokeWidth=1).encode(y=alt.Y("mean:Q", title=None)),
+        rows.mark_point(filled=True, size=45, opacity=1, color=_OURS).encode(
+            y=alt.Y("mean:Q", title=None), tooltip=tooltip
+        ),
+    ]
+
+
+def _gains() -> list[alt.Chart]:
+    rows = alt.Chart(alt.NamedData("rows")).encode(y=_named_rows(), color=_colour("sort", "gains"))
+    tooltip = ["name:N", *(alt.Tooltip(f"{field}:Q", format=",.2f") for field in ("mean", "low", "high"))]
+    return [
+        _line_at(0.0),
+        rows.mark_rule(strokeWidth=3, opacity=0.45).encode(x=alt.X("low:Q", title=None), x2="high"),
+        rows.mark_point(filled=True, size=45, opacity=1).encode(
+            x=alt.X("mean:Q", title=None), tooltip=tooltip
+        ),
+    ]
+
+
+def _price_moves() -> list[alt.Chart]:
+    change = alt.X(
+        "change:Q",
+        title="change of the price",
+        axis=alt.Axis(format="+.0%"),
+        scale=alt.Scale(zero=False, nice=False),
+    )
+    curve = alt.Chart(alt.NamedData("curve")).encode(x=change)
+    chosen = alt.Chart(alt.NamedData("chosen")).encode(x=change)
+    tooltip = [
+        alt.Tooltip("change:Q", format="+.1%"),
+        *(alt.Tooltip(f"{field}:Q", format=",.2f") for field in ("mean", "low", "high")),
+    ]
+    return [
+        curve.mark_area(opacity=0.2, color=_OURS).encode(y=alt.Y("low:Q", title=None), y2="high"),
+        _line_at(0.0, "y"),
+        curve.mark_line(color=_OURS).encode(y=alt.Y("mean:Q", title=None), tooltip=tooltip),
+        chosen.mark_rule(color=_OTHERS, strokeWidth=2),
+    ]
+
+
+def _time(field: str) -> alt.X:
+    return alt.X(f"{field}:T", title=None, axis=alt.Axis(grid=False, labelOverlap="greedy", tickCount=6))
+
+
 def _named_rows() -> alt.Y:
     """Give each name a row, in the data's order; where there is little room a name ends in dots."""
     room = alt.ExprRef("0.42 * (containerSize()[0] || width)")
@@ -218,5 +285,10 @@ LAYERS: dict[str, Callable[[], list[alt.Chart]]] = {
     "pit": _pit,
     "coverage": _coverage,
     "elbo_trace": _elbo_trace,
+    "prices": _prices,
+    "units": _units,
+    "refits": _refits,
+    "gains": _gains,
+    "price_moves": _price_moves,
 }
 """What a kind of chart is drawn of, by its name."""

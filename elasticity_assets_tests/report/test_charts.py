@@ -24,6 +24,10 @@ def names_of(n: int) -> list[str]:
     return [f"{i} {NAMES[i % len(NAMES)]}" for i in range(n)]
 
 
+def weeks(n: int) -> list[str]:
+    return (np.datetime64("2020-01-06") + 7 * np.arange(n)).astype(str).tolist()
+
+
 def split_samples(n: int) -> SplitSamples:
     return SplitSamples(
         "c", np.array(names_of(n)), np.zeros(n), np.ones(n), np.linspace(-9, 9, n), np.ones(n), 0.1, 0.2
@@ -64,6 +68,11 @@ def any_charts(n: int) -> list[Chart]:
         charts.pit(np.linspace(0, 1, n)),
         charts.coverage(np.linspace(0.5, 1, n), np.full(n, 20)),
         charts.elbo_trace(np.linspace(-1000, -1, n)),
+        charts.prices(weeks(n), np.linspace(1, 2, n)),
+        charts.units(weeks(n), np.linspace(0, 9, n)),
+        charts.refits(weeks(n), np.linspace(-2, -1, n), np.full(n, np.nan), np.zeros(n)),
+        charts.gains(names_of(n), *np.linspace((-1, -2, 0), (3, 2, 4), n).T, "revenue a week"),
+        charts.price_moves(*np.linspace((-0.2, -1, -2, 0), (0.2, 3, 2, 4), n).T, 0.05, "revenue a week"),
     ]
 
 
