@@ -1,6 +1,6 @@
 """Tables of products, of categories, and price_scenarios: pooled posteriors as tables in the warehouse."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -225,10 +225,7 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
 
     A product's own: in the period of the change, once it has lasted, and as a promotion of one period.
     """
-    warehouse.in_transaction(replace_scenarios)
-    with warehouse.read() as connection:
-        rows = stored_rows(connection, PRICE_SCENARIOS, _SCENARIO_COLUMNS)
-    return dg.MaterializeResult(metadata={**rows, **own_column_lineage(context, PRICE_SCENARIOS.name)})
+    return _worked_out(context, warehouse, PRICE_SCENARIOS, _SCENARIO_COLUMNS, replace_scenarios)
 
 
 @dg.asset(
@@ -244,10 +241,21 @@ def price_scenarios(context: dg.AssetExecutionContext, warehouse: Warehouse) -> 
 )
 def cross_elasticity(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Work out what the price of each product's substitutes does to its units, pair by pair, where groups are named."""
-    warehouse.in_transaction(replace_cross_elasticities)
+    return _worked_out(context, warehouse, CROSS_ELASTICITY, _CROSS_COLUMNS, replace_cross_elasticities)
+
+
+def _worked_out(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    table: Table,
+    columns: Sequence[str],
+    replace: Callable[[duckdb.DuckDBPyConnection], int],
+) -> dg.MaterializeResult:
+    """Let DuckDB write a whole table anew from others, and show some of its rows."""
+    warehouse.in_transaction(replace)
     with warehouse.read() as connection:
-        rows = stored_rows(connection, CROSS_ELASTICITY, _CROSS_COLUMNS)
-    return dg.MaterializeResult(metadata={**rows, **own_column_lineage(context, CROSS_ELASTICITY.name)})
+        rows = stored_rows(connection, table, columns)
+    return dg.MaterializeResult(metadata={**rows, **own_column_lineage(context, table.name)})
 
 
 @dg.multi_asset(

@@ -10,7 +10,13 @@ from elasticity_assets.published.recommended_prices import read_products, recomm
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
-from elasticity_assets.warehouse.tables import CROSS_ELASTICITY, PRODUCT_ELASTICITY, RECOMMENDED_PRICES
+from elasticity_assets.warehouse.tables import (
+    CONTROL_EFFECT,
+    CROSS_ELASTICITY,
+    PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
+    RECOMMENDED_PRICES,
+)
 
 _COLUMNS = (
     "category",
@@ -34,6 +40,8 @@ _COLUMNS = (
         "weekly_sales",
         dg.AssetDep(PRODUCT_ELASTICITY.name, partition_mapping=dg.AllPartitionMapping()),
         CROSS_ELASTICITY.name,
+        CONTROL_EFFECT.name,
+        PROMOTION_ELASTICITY.name,
     ],
     check_specs=checks.RECOMMENDED_PRICES,
     metadata=column_schema(RECOMMENDED_PRICES),

@@ -115,7 +115,7 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     published, failed = interruptible(refitted, say_interrupted)
     if published:
         click.echo(status_of.elasticities_text(settings.published))
-        click.echo(status_of.prices_text(settings.published))
+        click.echo(status_of.prices_text(settings.published, settings.pricing.objective))
         click.echo(f"tables: {settings.published}")
         click.echo(f"report: {settings.reports / LATEST}")
     _exit_if(failed)

@@ -72,10 +72,18 @@ def elasticities_text(published: Path) -> str:
     return table_text(["category", "products", "elasticity", "q05", "q95"], rows)
 
 
-def prices_text(published: Path) -> str:
-    """Give how many prices are recommended to change, and the changes that bring most, as text."""
+def prices_text(published: Path, objective: str) -> str:
+    """Give how many prices are recommended to change, and the changes that bring most, as text.
+
+    Parameters
+    ----------
+    published : Path
+    objective : str
+        What they are to bring: `pricing.objective` of the settings.
+    """
     with reading_published(published) as connection:
-        found = connection.execute(statement("recommended_changes"), {"most": _MOST_PRICES}).fetchall()
+        asked = {"objective": objective, "most": _MOST_PRICES}
+        found = connection.execute(statement("recommended_changes"), asked).fetchall()
         actions = dict(connection.execute(statement("recommended_actions")).fetchall())
     told = "recommended prices: " + ", ".join(
         f"{actions.get(action, 0):,} to {action}" for action in ("raise", "lower", "keep")

@@ -22,17 +22,26 @@ FROM global_elasticity
 CROSS JOIN (SELECT bool_or(estimated) AS estimated FROM categories)
 
 -- name: recommended_changes
--- The price changes that bring most, in profit where costs are given.
+-- The price changes that bring most of what the settings ask for: units, or profit where costs are given, or revenue.
 SELECT
     category,
     product,
     price_now,
     price_recommended,
-    coalesce(profit_change, revenue_change) AS gain,
-    CASE WHEN profit_change IS NULL THEN 'revenue' ELSE 'profit' END AS gain_of,
+    CASE gain_of WHEN 'units' THEN units_change WHEN 'profit' THEN profit_change ELSE revenue_change END AS gain,
+    gain_of,
     prob_gain
-FROM recommended_prices
-WHERE action <> 'keep'
+FROM (
+    SELECT
+        *,
+        CASE
+            WHEN $objective = 'units' THEN 'units'
+            WHEN $objective = 'profit' AND profit_change IS NOT NULL THEN 'profit'
+            ELSE 'revenue'
+        END AS gain_of
+    FROM recommended_prices
+    WHERE action <> 'keep'
+)
 ORDER BY gain DESC, category, product
 LIMIT $most
 

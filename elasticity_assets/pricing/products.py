@@ -14,7 +14,9 @@ class Products:
     product : str array
         Codes, each once.
     price : float array
-        Today's, in the currency of the files.
+        Today's, in the currency of the files: the regular one, where it is known.
+    price_paid : float array
+        Of the last period: another one where that had a promotion.
     units : float array
         Sold a period of late.
     cost : float array
@@ -29,6 +31,7 @@ class Products:
 
     product: np.ndarray
     price: np.ndarray
+    price_paid: np.ndarray
     units: np.ndarray
     cost: np.ndarray
     elasticity: np.ndarray

@@ -31,6 +31,7 @@ _MORE = {
 }
 """What follows the first words, of a changed price or a kept one."""
 _ROUNDING = 1e-9
+_CENT = 0.01
 _OBJECTIVES = {"profit": "profit", "revenue": "revenue", "units": "units", "margin_floor": "revenue"}
 
 
@@ -46,6 +47,8 @@ class _Row(NamedTuple):
     counted: str
     price_min: float
     price_max: float
+    now: float
+    paid: float
 
 
 def reasons(products: Products, choice: Choice, rules: PricingSettings, cross: CrossEffects) -> list[str]:
@@ -65,6 +68,8 @@ def reasons(products: Products, choice: Choice, rules: PricingSettings, cross: C
         counted,
         products.price_min,
         products.price_max,
+        products.price,
+        products.price_paid,
     )
     rows = map(_Row._make, zip(*(column.tolist() for column in columns), strict=True))
     return [_reason(row, rules.confidence) for row in rows]
@@ -84,6 +89,8 @@ def _reason(row: _Row, confidence: float) -> str:
         words.append(_KEPT[row.rule])
     elif row.rule in _MORE:
         words.append(_MORE[row.rule])
+    if abs(row.now - row.paid) > 0.5 * _CENT:
+        words.append(f"price_now is the regular price, {_number(row.paid)} was paid in the last period")
     return "; ".join(words).format(better=_number(row.better), confidence=confidence)
 
 

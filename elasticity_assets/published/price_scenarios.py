@@ -32,7 +32,23 @@ def select_scenarios(changes: str, database: str | None = None) -> str:
         categories=qualified(CATEGORY_ELASTICITY, database),
         moves=qualified(CATEGORY_MOVE_ELASTICITY, database),
         slopes=qualified(PROMOTION_ELASTICITY, database),
+        lasting=select_lasting_slopes(database),
         changes=changes,
+    )
+
+
+def select_lasting_slopes(database: str | None = None) -> str:
+    """Give the SQL text of how all products' units respond to a price change that lasts.
+
+    Parameters
+    ----------
+    database : str, optional
+        As of `select_scenarios`.
+    """
+    return statement(
+        "lasting_slopes",
+        products=qualified(PRODUCT_ELASTICITY, database),
+        slopes=qualified(PROMOTION_ELASTICITY, database),
     )
 
 

@@ -12,6 +12,7 @@ from elasticity_assets.pricing.choice import COLLIDING_GROUPS, COLLIDING_MARGIN
 from elasticity_assets.pricing.products import CrossEffects, Products
 from elasticity_assets.pricing.reasons import reasons
 from elasticity_assets.pricing.recommend import choose
+from elasticity_assets.published.price_scenarios import select_lasting_slopes
 from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.sql import statement
 
@@ -53,12 +54,13 @@ class Recommended:
 
 def read_products(connection: duckdb.DuckDBPyConnection) -> Priced:
     """Read what is known of each product, and what each one's price does to its substitutes' units."""
-    found = connection.execute(statement("products_to_price")).fetchnumpy()
+    select = statement("products_to_price", lasting=select_lasting_slopes())
+    found = connection.execute(select).fetchnumpy()
 
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
 
-    names = ("price", "units", "cost", "elasticity", "elasticity_sd", "price_min", "price_max")
+    names = ("price", "price_paid", "units", "cost", "elasticity", "elasticity_sd", "price_min", "price_max")
     effects = connection.execute(statement("cross_effects_to_price")).fetchnumpy()
     of_products: dict[str, Any] = {name: numbers(name) for name in names}
     return Priced(

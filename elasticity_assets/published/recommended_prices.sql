@@ -1,18 +1,23 @@
 -- name: products_to_price
 -- What is known of each product when its price is chosen; the cost is the last one given. A price stays until it is
--- changed again: what counts is the elasticity to changes that last.
+-- changed again: what counts is today's regular price, where it is given, since one paid may be a promotion's, and the
+-- elasticity to changes that last.
 SELECT
     e.category,
     e.product,
-    coalesce(e.price_latest, e.price_mean) AS price,
+    coalesce(w.regular_price, e.price_latest, e.price_mean) AS price,
+    coalesce(e.price_latest, e.price_mean) AS price_paid,
     coalesce(e.units_per_period, 0) AS units,
     c.cost,
-    coalesce(e.elasticity_long_run, e.elasticity) AS elasticity,
-    coalesce(e.elasticity_long_run_sd, e.elasticity_sd) AS elasticity_sd,
+    t.elasticity,
+    t.elasticity_sd,
     e.estimated,
     e.price_min,
     e.price_max
 FROM product_elasticity AS e
+INNER JOIN ({lasting}) AS t ON t.category = e.category AND t.product = e.product
+LEFT JOIN weekly_sales AS w
+    ON w.category = e.category AND w.product = e.product AND w.period_start = e.price_latest_at
 LEFT JOIN (
     SELECT category, product, arg_max(cost, period_start) AS cost
     FROM weekly_sales

@@ -110,12 +110,14 @@ _SOURCES: dict[str, dict[str, str]] = {
         "category": "product_elasticity.category",
         "product": "product_elasticity.product",
         "zone refit_id": "",
-        "price_now": "product_elasticity.price_latest",
+        "price_now": "product_elasticity.price_latest weekly_sales.regular_price",
         "price_recommended action units_change units_change_q05 units_change_q95 revenue_change revenue_change_q05 "
         "revenue_change_q95 profit_change profit_change_q05 profit_change_q95 prob_gain binding_rule reason": (
             "product_elasticity.elasticity_long_run product_elasticity.elasticity_long_run_sd "
+            "promotion_elasticity.regular_elasticity_long_run promotion_elasticity.regular_elasticity_long_run_sd "
             "product_elasticity.price_latest product_elasticity.units_per_period product_elasticity.estimated "
-            "cross_elasticity.elasticity cross_elasticity.elasticity_sd weekly_sales.cost"
+            "cross_elasticity.elasticity cross_elasticity.elasticity_sd control_effect.effect control_effect.effect_sd "
+            "weekly_sales.cost weekly_sales.regular_price"
         ),
     },
     "price_scenarios": {
@@ -140,19 +142,21 @@ _SOURCES: dict[str, dict[str, str]] = {
         "promotion_units_change": (
             "product_elasticity.elasticity_q50 promotion_elasticity.promotion_elasticity_q50"
         ),
-        "promotion_units_change_q05 promotion_units_change_q95": (
-            "product_elasticity.elasticity_q05 product_elasticity.elasticity_q95 "
-            "promotion_elasticity.promotion_elasticity_q05 promotion_elasticity.promotion_elasticity_q95"
+        "promotion_units_change_q05": (
+            "product_elasticity.elasticity_q95 promotion_elasticity.promotion_elasticity_q95"
+        ),
+        "promotion_units_change_q95": (
+            "product_elasticity.elasticity_q05 promotion_elasticity.promotion_elasticity_q05"
         ),
         "promotion_later_units_change": "category_elasticity.elasticity_later_q50",
-        "promotion_later_units_change_q05 promotion_later_units_change_q95": (
-            "category_elasticity.elasticity_later_q05 category_elasticity.elasticity_later_q95"
-        ),
+        "promotion_later_units_change_q05": "category_elasticity.elasticity_later_q95",
+        "promotion_later_units_change_q95": "category_elasticity.elasticity_later_q05",
         "category_units_change category_revenue_change": "category_move_elasticity.elasticity_q50",
         "category_units_change_q05 category_units_change_q95 category_revenue_change_q05 "
         "category_revenue_change_q95": (
             "category_move_elasticity.elasticity_q05 category_move_elasticity.elasticity_q95"
         ),
+        "estimated": "product_elasticity.estimated",
         "extrapolated flag": (
             "product_elasticity.price_latest product_elasticity.price_min product_elasticity.price_max"
         ),

@@ -584,6 +584,7 @@ _PROMOTION = (
     "a price charged for one period, in that period: by promotion_elasticity, where the category had promotions, else "
     "as units_change"
 )
+_DEARER = "NULL where the price rises, which no promotion does"
 _LATER = (
     "such a price in the fit.lags periods after it, added up, as a fraction of one period's; 0 without lags"
 )
@@ -643,10 +644,11 @@ PRICE_SCENARIOS = Table(
         ),
         *_change("lasting_units_change", "units", _LASTING, _BEFORE),
         *_change("lasting_revenue_change", "revenue", _LASTING, _BEFORE),
-        *_change("promotion_units_change", "units", _PROMOTION, _BEFORE),
-        *_change("promotion_later_units_change", "units", _LATER, _BEFORE),
+        *_change("promotion_units_change", "units", _PROMOTION, f"{_DEARER}; {_BEFORE}"),
+        *_change("promotion_later_units_change", "units", _LATER, f"{_DEARER}; {_BEFORE}"),
         *_change("category_units_change", "units", _CATEGORY_CHANGE, _NO_INDEX),
         *_change("category_revenue_change", "revenue", _CATEGORY_CHANGE, _NO_INDEX),
+        Column("estimated", "BOOLEAN", "true or false", "As in product_elasticity", before="'true'"),
         Column(
             "extrapolated",
             "BOOLEAN",
@@ -665,7 +667,11 @@ def _price_effect(of: str, unit: str, missing: str = "") -> tuple[Column, ...]:
     return tuple(
         Column(f"{of}_change{end}", "DOUBLE", unit, f"{meaning}{more}", bool(missing))
         for end, meaning in (
-            ("", f"Expected change of the product's {of}, all recommended prices in force"),
+            (
+                "",
+                f"Expected change of the product's {of} a period, all recommended prices in force; not a fraction, as "
+                "in price_scenarios",
+            ),
             ("_q05", "Lower end of its 90% credible interval"),
             ("_q95", "Upper end of its 90% credible interval"),
         )
@@ -680,7 +686,13 @@ RECOMMENDED_PRICES = Table(
         CATEGORY,
         PRODUCT,
         Column("zone", "VARCHAR", "text", "Price zone; NULL: the price holds in all", True),
-        Column("price_now", "DOUBLE", "currency a unit", "Today's: price_latest of product_elasticity"),
+        Column(
+            "price_now",
+            "DOUBLE",
+            "currency a unit",
+            "Today's: the regular price, where the files give that of the last period; else price_latest of "
+            "product_elasticity, which may be a promotion's",
+        ),
         Column(
             "price_recommended", "DOUBLE", "currency a unit", "The recommended one; today's where it is kept"
         ),
@@ -692,7 +704,8 @@ RECOMMENDED_PRICES = Table(
             "prob_gain",
             "DOUBLE",
             "probability",
-            "That the change gains what the objective counts, other prices as today; NULL where the price is kept",
+            "That the change gains what the objective counts, other prices as today; NULL where the price is kept, and "
+            "only there",
             True,
         ),
         Column(

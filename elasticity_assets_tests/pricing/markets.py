@@ -13,6 +13,7 @@ def market(n: int = 2, **values: Any) -> Products:
     plain: dict[str, Any] = {
         "product": [f"p{number}" for number in range(n)],
         "price": 2.0,
+        "price_paid": values.get("price", 2.0),
         "units": 10.0,
         "cost": np.nan,
         "elasticity": -2.0,

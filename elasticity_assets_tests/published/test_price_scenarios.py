@@ -56,6 +56,9 @@ def test_scenarios_are_quantiles_of_what_the_elasticity_implies() -> None:
             )
     unchanged = rows[rows["price_change"] == 0.0]
     assert (unchanged.filter(regex="^(units|revenue)_change").to_numpy() == 0).all()
+    assert rows["estimated"].all()
+    unknown = scenario_rows(products.assign(estimated=[True, False]), NO_MOVES)
+    assert unknown.groupby("product")["estimated"].all().tolist() == [True, False]
 
 
 def test_what_lasts_and_what_a_promotion_does_have_their_own_slopes() -> None:
@@ -83,6 +86,9 @@ def test_what_lasts_and_what_a_promotion_does_have_their_own_slopes() -> None:
         for name in ("lasting_units_change", "promotion_units_change", "promotion_later_units_change"):
             assert (cheaper[f"{name}_q05"] < cheaper[name]).all()
             assert (cheaper[name] < cheaper[f"{name}_q95"]).all()
+        promotions = rows.filter(like="promotion_")
+        assert (promotions[rows["price_change"] == 0] == 0).all().all()
+        assert promotions[rows["price_change"] > 0].isna().all().all()  # no promotion is dearer
 
 
 def test_scenarios_of_the_whole_category_are_quantiles_of_the_sum_that_the_joint_posterior_implies() -> None:

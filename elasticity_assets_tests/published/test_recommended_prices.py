@@ -60,6 +60,51 @@ def test_a_price_never_charged_before_is_told() -> None:
     assert "never charged before: 1.50 to 2.10 was" in reason
 
 
+def test_a_price_of_a_promotion_is_no_price_to_start_from(warehouse_file) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        connection.execute(
+            "UPDATE weekly_sales SET regular_price = 2.5 WHERE product = '1' AND category = 'soup'"
+        )
+        connection.execute(
+            "UPDATE weekly_sales SET regular_price = 9 WHERE product = '2' AND period_start < '2026-01-12'"
+        )
+        priced = read_products(connection)
+    products = priced.products
+    place = {
+        product: number
+        for number, product in enumerate(products.product)
+        if priced.category[number] == "soup"
+    }
+    first, second = place["1"], place["2"]
+    assert (products.price[first], products.price_paid[first]) == (2.5, 2.25)
+    assert products.price[second] == 2.25  # of the last period none is known
+    reasons = recommended(priced, PricingSettings(), "refit-1").rows["reason"]
+    assert "price_now is the regular price, 2.25 was paid in the last period" in reasons[first]
+    assert "regular" not in reasons[second]
+
+
+def test_what_counts_is_the_slope_of_a_price_that_lasts_as_in_price_scenarios(warehouse_file) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        connection.execute(
+            "UPDATE promotion_elasticity SET log_regular_price_sd = 0 WHERE category <> 'soup'"
+        )
+        products = read_products(connection).products
+        lasting = connection.execute(
+            """SELECT ln(1 + lasting_units_change) / ln(1.1) AS lasting FROM price_scenarios WHERE price_change = 0.1
+            ORDER BY category, product"""
+        ).fetchnumpy()["lasting"]
+        regular = connection.execute(
+            """SELECT category = 'soup' AS is_regular, elasticity_long_run, regular_elasticity_long_run
+            FROM product_elasticity JOIN promotion_elasticity USING (category, product) ORDER BY category, product"""
+        ).fetchnumpy()
+    moved = regular["is_regular"]
+    np.testing.assert_allclose(products.elasticity[moved], regular["regular_elasticity_long_run"][moved])
+    np.testing.assert_allclose(products.elasticity[~moved], regular["elasticity_long_run"][~moved])
+    np.testing.assert_allclose(products.elasticity[moved], lasting[moved])
+
+
 def test_every_product_of_the_warehouse_is_priced_by_its_last_cost_and_long_run_elasticity(
     warehouse_file,
 ) -> None:
@@ -71,6 +116,7 @@ def test_every_product_of_the_warehouse_is_priced_by_its_last_cost_and_long_run_
         connection.execute(
             "UPDATE product_elasticity SET elasticity_long_run = -1.2, elasticity_long_run_sd = 0.3 WHERE product = '3'"
         )
+        connection.execute("UPDATE promotion_elasticity SET log_regular_price_sd = 0")
         connection.execute(
             "UPDATE product_elasticity SET price_latest = NULL, units_per_period = NULL WHERE product = '3'"
         )

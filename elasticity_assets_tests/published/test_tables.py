@@ -45,7 +45,7 @@ COLUMNS = {
         promotion_later_units_change promotion_later_units_change_q05 promotion_later_units_change_q95
         category_units_change category_units_change_q05 category_units_change_q95
         category_revenue_change category_revenue_change_q05 category_revenue_change_q95
-        extrapolated flag""",
+        estimated extrapolated flag""",
     "promotion_elasticity": """category product regular_elasticity regular_elasticity_sd regular_elasticity_q05
         regular_elasticity_q50 regular_elasticity_q95 regular_elasticity_long_run regular_elasticity_long_run_sd
         regular_elasticity_long_run_q05 regular_elasticity_long_run_q50 regular_elasticity_long_run_q95
