@@ -28,7 +28,14 @@ LAYERS = (
             "automation": "jobs, schedules, sensors, partitions",
         },
     ),
-    ("what it shows", {"report": "the page of a refit", "published": "tables, and the analysts' file"}),
+    (
+        "what it shows",
+        {
+            "app": "the page for pricing teams",
+            "report": "the page of a refit",
+            "published": "tables, and the analysts' file",
+        },
+    ),
     (
         "what it works on",
         {

@@ -18,6 +18,7 @@ LAYERS = [
     "definitions",
     "assets",
     "checks",
+    "app",
     "report",
     "automation",
     "published",

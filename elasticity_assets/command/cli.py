@@ -208,6 +208,27 @@ def status() -> None:
 
 
 @main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@click.option(
+    "--address",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of this machine to serve; whoever reaches it sees what is published, without a password.",
+)
+def app(port: int, address: str) -> None:
+    """Serve the page for pricing teams: prices to change, products, what-ifs; until Ctrl-C."""
+    settings = load_settings()
+
+    from elasticity_assets.app.published_file import NothingPublishedError  # noqa: PLC0415
+    from elasticity_assets.app.serve import serve  # noqa: PLC0415
+
+    try:
+        serve(settings, port, address, functools.partial(click.echo, err=True))
+    except NothingPublishedError as error:
+        _exit_if([str(error)])
+
+
+@main.command()
 @click.argument("refit_id")
 def rollback(refit_id: str) -> None:
     """Publish the tables of an earlier refit again, REFIT_ID, one of the last `keep`.

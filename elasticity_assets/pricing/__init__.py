@@ -7,6 +7,7 @@ options     each product's ladder with its gains, and which rules forbid which p
 groups      rules between products, kept by mixed-integer programming
 choice      the price of each product alone
 recommend   the choice for all products at once
-changes     what the chosen prices do together
+changes     what the chosen prices do, product by product
+together    what moved prices of a group bring in sum, with intervals
 reasons     why, in words
 """

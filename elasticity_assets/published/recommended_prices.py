@@ -1,5 +1,6 @@
 """Which price each product should have, and why: the table recommended_prices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,23 +55,32 @@ class Recommended:
 
 def read_products(connection: duckdb.DuckDBPyConnection) -> Priced:
     """Read what is known of each product, and what each one's price does to its substitutes' units."""
-    select = statement("products_to_price", lasting=select_lasting_slopes())
-    found = connection.execute(select).fetchnumpy()
+    found = connection.execute(select_products()).fetchnumpy()
+    effects = connection.execute(statement("cross_effects_to_price")).fetchnumpy()
+    return Priced(
+        np.asarray(found["category"], dtype=object),
+        products_of(found),
+        CrossEffects(**{name: np.asarray(values) for name, values in effects.items()}),
+    )
+
+
+def select_products() -> str:
+    """Give the SQL text of what is known of all products."""
+    return statement("products_to_price", lasting=select_lasting_slopes())
+
+
+def products_of(found: Mapping[str, Any]) -> Products:
+    """Take products from the columns of rows of `select_products`."""
 
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
 
     names = ("price", "price_paid", "units", "cost", "elasticity", "elasticity_sd", "price_min", "price_max")
-    effects = connection.execute(statement("cross_effects_to_price")).fetchnumpy()
     of_products: dict[str, Any] = {name: numbers(name) for name in names}
-    return Priced(
-        np.asarray(found["category"], dtype=object),
-        Products(
-            product=np.asarray(found["product"], dtype=object),
-            estimated=np.asarray(found["estimated"], dtype=bool),
-            **of_products,
-        ),
-        CrossEffects(**{name: np.asarray(values) for name, values in effects.items()}),
+    return Products(
+        product=np.asarray(found["product"], dtype=object),
+        estimated=np.asarray(found["estimated"], dtype=bool),
+        **of_products,
     )
 
 

@@ -1,0 +1,56 @@
+-- name: group_of_category
+-- The products that sell for most.
+SELECT product
+FROM product_elasticity
+WHERE category = $category
+ORDER BY product = $product DESC, revenue_per_period DESC NULLS LAST, product
+LIMIT $most
+
+-- name: group_of_substitutes
+-- The product, and those whose price matters most for its units.
+SELECT $product AS product
+UNION ALL
+SELECT product
+FROM (
+    SELECT other_product AS product
+    FROM cross_elasticity
+    WHERE category = $category AND cross_elasticity.product = $product
+    ORDER BY abs(elasticity) DESC, other_product
+    LIMIT $most - 1
+)
+
+-- name: group_to_move
+-- What the choice of prices knows of these products; and how much of each error is the category's: the product's leans on
+-- it by its shrinkage, and what prices take from later periods is the same for all its products.
+SELECT
+    p.*,
+    e.product_description,
+    e.flag,
+    r.price_recommended,
+    least(
+        p.elasticity_sd,
+        sqrt(power(e.shrinkage * c.elasticity_sd, 2) + power(coalesce(c.elasticity_later_sd, 0), 2))
+    ) AS shared_sd
+FROM ({products}) AS p
+INNER JOIN product_elasticity AS e ON e.category = p.category AND e.product = p.product
+INNER JOIN category_elasticity AS c ON c.category = p.category
+LEFT JOIN recommended_prices AS r ON r.category = p.category AND r.product = p.product
+WHERE p.category = $category AND list_contains($products, p.product)
+ORDER BY list_position($products, p.product)
+
+-- name: cross_effects_in_group
+-- Products are named by their places in the list, from 0.
+SELECT
+    list_position($products, other_product) - 1 AS changed,
+    list_position($products, product) - 1 AS affected,
+    elasticity,
+    elasticity_sd
+FROM cross_elasticity
+WHERE category = $category AND list_contains($products, product) AND list_contains($products, other_product)
+ORDER BY changed, affected
+
+-- name: category_price_index_effect
+SELECT k.effect, k.effect_sd, c.n_products
+FROM control_effect AS k
+INNER JOIN category_elasticity AS c USING (category)
+WHERE k.category = $category AND k.control = $control

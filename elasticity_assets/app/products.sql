@@ -1,0 +1,55 @@
+-- name: products_found
+-- By code or description, those that sell for most first.
+SELECT category, product, product_description
+FROM product_elasticity
+WHERE contains(lower(product), lower($text)) OR contains(lower(product_description), lower($text))
+ORDER BY lower(product) = lower($text) DESC, revenue_per_period DESC NULLS LAST, category, product
+LIMIT $most
+
+-- name: one_product
+FROM product_elasticity WHERE category = $category AND product = $product
+
+-- name: one_recommendation
+FROM recommended_prices WHERE category = $category AND product = $product
+
+-- name: last_periods
+-- The product's last periods, in their order.
+FROM (
+    SELECT period_start, price, units
+    FROM weekly_sales
+    WHERE category = $category AND product = $product
+    ORDER BY period_start DESC
+    LIMIT $most
+)
+ORDER BY period_start
+
+-- name: last_refits
+FROM (
+    SELECT refitted_at, elasticity, elasticity_q05, elasticity_q95
+    FROM elasticity_history
+    WHERE category = $category AND product = $product
+    ORDER BY refitted_at DESC
+    LIMIT $most
+)
+ORDER BY refitted_at
+
+-- name: substitutes_of
+-- Those whose price matters most for the product's units.
+SELECT
+    c.other_product AS product,
+    e.product_description,
+    e.price_latest,
+    c.elasticity,
+    c.elasticity_q05,
+    c.elasticity_q95
+FROM cross_elasticity AS c
+LEFT JOIN product_elasticity AS e ON e.category = c.category AND e.product = c.other_product
+WHERE c.category = $category AND c.product = $product
+ORDER BY abs(c.elasticity) DESC, c.other_product
+LIMIT $most
+
+-- name: has_causal_evidence
+SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() AND table_name = 'causal_evidence'
+
+-- name: causal_verdict
+SELECT verdict FROM causal_evidence WHERE category = $category

@@ -1,0 +1,101 @@
+"""The published file, opened again when a refit has put a new one into its place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+
+from elasticity_assets.settings import database_name
+from elasticity_assets.warehouse.damage import damage_told
+from elasticity_assets.warehouse.sql import quoted, statement
+
+Stamp = tuple[int, int, int, int]
+"""Device, inode, time of change and size of a file: another file has another."""
+
+REFIT = "run `elasticity refit`"
+
+
+class NothingPublishedError(Exception):
+    """There is no published file, or one that the page cannot show. Told in one line."""
+
+
+@dataclass
+class PublishedFile:
+    """The file that a refit publishes, for any number of threads to read.
+
+    Who reads keeps the tables of the moment it began, also when a new file takes the place meanwhile.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+    _lock: Lock = field(default_factory=Lock, repr=False)
+    _stamp: Stamp | None = field(default=None, repr=False)
+    _connection: duckdb.DuckDBPyConnection | None = field(default=None, repr=False)
+
+    def stamp(self) -> Stamp:
+        """Tell the file from those that were there before.
+
+        Raises
+        ------
+        NothingPublishedError
+            If there is none.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise NothingPublishedError(f"nothing is published yet at {self.path}; {REFIT}") from None
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a connection to the file that is there now.
+
+        Raises
+        ------
+        NothingPublishedError
+            If there is none, or it is of an earlier version, without recommended prices.
+        DamagedFileError
+            Also while it is read.
+        """
+        with damage_told(lambda why: f"{self.path} is damaged: {why}; `elasticity refit` publishes it anew"):
+            connection = self._connect().cursor()
+            try:
+                connection.execute(
+                    statement("use_database", database=quoted(database_name(self.path)))
+                )  # a cursor's own
+                yield connection
+            finally:
+                connection.close()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """Open the file, unless it is the one that is open; its last reader closes the one before."""
+        with self._lock:
+            stamp = self.stamp()
+            if self._connection is None or stamp != self._stamp:
+                self._connection, self._stamp = self._opened(), stamp
+            return self._connection
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        # Attached, since DuckDB gives who connects to a path the file that the process has open there, old or new.
+        connection = duckdb.connect(":memory:")
+        attach = statement(
+            "attach_read_only",
+            file=quoted(str(self.path), "'"),
+            database=quoted(database_name(self.path)),
+        )
+        connection.execute(attach)
+        connection.execute(statement("no_other_files"))
+        found = connection.execute(
+            statement("has_recommended_prices"), {"database": database_name(self.path)}
+        )
+        if found.fetchone() is None:
+            raise NothingPublishedError(
+                f"{self.path} has no recommended prices: an earlier version published it; {REFIT}"
+            )
+        return connection
