@@ -59,7 +59,7 @@ def svg_of(chart: Chart) -> str:
 
 
 def any_charts(n: int) -> list[Chart]:
-    """One of each kind."""
+    """One of each kind that the report has."""
     return [
         charts.elasticities(names_of(n), summary_of(n)),
         charts.shrinkage(names_of(n), np.linspace(-4, 1, n), summary_of(n), summary_of(1)),
@@ -68,6 +68,12 @@ def any_charts(n: int) -> list[Chart]:
         charts.pit(np.linspace(0, 1, n)),
         charts.coverage(np.linspace(0.5, 1, n), np.full(n, 20)),
         charts.elbo_trace(np.linspace(-1000, -1, n)),
+    ]
+
+
+def charts_of_prices(n: int) -> list[Chart]:
+    """One of each kind that the page for pricing teams has, too."""
+    return [
         charts.prices(weeks(n), np.linspace(1, 2, n)),
         charts.units(weeks(n), np.linspace(0, 9, n)),
         charts.refits(weeks(n), np.linspace(-2, -1, n), np.full(n, np.nan), np.zeros(n)),
@@ -77,9 +83,9 @@ def any_charts(n: int) -> list[Chart]:
 
 
 def test_every_kind_is_drawn_of_little_and_of_much() -> None:
-    assert {chart.kind for chart in any_charts(3)} == set(vega_lite.LAYERS)
+    assert {chart.kind for chart in any_charts(3) + charts_of_prices(3)} == set(vega_lite.LAYERS)
     for n in (1, 3, 500):
-        for chart in any_charts(n):
+        for chart in any_charts(n) + charts_of_prices(n):
             assert svg_of(chart).startswith("<svg")
             for columns in chart.data.values():
                 assert len({len(column) for column in columns.values()}) == 1
