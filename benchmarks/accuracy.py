@@ -2,6 +2,8 @@
 
     python benchmarks/accuracy.py --part nuts           # against long NUTS runs (--draws keeps them)
     python benchmarks/accuracy.py --part calibration    # simulation-based calibration, 500 data sets
+    python benchmarks/accuracy.py --part nuts --all-terms --ess 2000        # with slow demand, season, lags,
+    python benchmarks/accuracy.py --part calibration --all-terms            # substitutes: what is fitted by default
     python benchmarks/accuracy.py --part pooling        # partitions and pooling against joint fits
 
 Each ends in one JSON line. Calibration: Talts et al. (2018), "Validating Bayesian inference algorithms
@@ -26,17 +28,23 @@ from numpyro.handlers import reparam
 from numpyro.infer import MCMC, NUTS, init_to_median
 from numpyro.infer.reparam import LocScaleReparam
 from scipy.interpolate import CubicSpline
+from scipy.special import expit
 from scipy.stats import kstest, norm
+from truth import ALL_TERMS, LAGS, sold
 
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.inference import natural_gradient, nuts
+from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.density.model import Model, stack_panels
+from elasticity_assets.inference.departures import DEPARTURES, autoregression
 from elasticity_assets.inference.hierarchy import message, pool, pooled
 from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
-from elasticity_assets.inference.priors import DEFAULT, Fixed, HalfNormal, Priors
+from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
+from elasticity_assets.inference.priors import DEFAULT, Fixed, HalfNormal, Priors, Season, SlowDemand
+from elasticity_assets.inference.season import sine_and_cosine
 from elasticity_assets.inference.simulate import Simulation, simulated_panels, simulated_prices
 
 ROOT = Path(__file__).parents[1]
@@ -88,29 +96,46 @@ def comparisons() -> Iterator[tuple[str, Panel, str]]:
         yield f"{name}, {simulation.likelihood}", panel, simulation.likelihood
 
 
-def reference(panel: Panel, likelihood: str, smallest_ess: int, folder: Path | None) -> nuts.Draws:
+DEPARTED = {"slow_demand": 20, "season_promoted": 15, "substitutes_one": 16}
+"""Simulated markets to compare all terms on, and their numbers of products."""
+
+
+def comparisons_of_all_terms() -> Iterator[tuple[str, Panel, str]]:
+    """Yield the data sets to compare on with every term of the model: name, panel, likelihood."""
+    for number, (departure, products) in enumerate(DEPARTED.items()):
+        market = DEPARTURES[departure](np.random.default_rng(number), products, 104)
+        yield f"simulated {departure}, {products} products", sold(market), "negative_binomial"
+    panels = sample_panels(("display", "mailer"))
+    for name in REAL:
+        panel = with_category_price_index(panels[name])
+        yield name, with_price_lags(panel, bearable_lags(LAGS, panel.n_periods)), "negative_binomial"
+
+
+def reference(
+    panel: Panel, priors: Priors, likelihood: str, smallest_ess: int, folder: Path | None
+) -> nuts.Draws:
     """Draw, or read the draws that an earlier run kept in `folder` for the same data and choices."""
     if folder is None:
-        return long_run(panel, likelihood, smallest_ess)
-    digest = hashlib.sha256(f"{likelihood} {smallest_ess} {DEFAULT} {SAMPLER}".encode())
+        return long_run(panel, priors, likelihood, smallest_ess)
+    digest = hashlib.sha256(f"{likelihood} {smallest_ess} {priors} {SAMPLER}".encode())
     for name, array in sorted(pack(panel).items()):
         digest.update(name.encode() + array.tobytes())
     file = folder / f"{digest.hexdigest()[:16]}.npz"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(".unfinished.npz")
-        np.savez_compressed(unfinished, **pack(long_run(panel, likelihood, smallest_ess)))
+        np.savez_compressed(unfinished, **pack(long_run(panel, priors, likelihood, smallest_ess)))
         unfinished.replace(file)
     with np.load(file, allow_pickle=False) as arrays:
         return unpack(nuts.Draws, arrays)
 
 
-def long_run(panel: Panel, likelihood: str, smallest_ess: int) -> nuts.Draws:
+def long_run(panel: Panel, priors: Priors, likelihood: str, smallest_ess: int) -> nuts.Draws:
     """Draw until every elasticity has the effective sample size asked for."""
     samples = smallest_ess // 2
     while True:
         options = replace(SAMPLER, samples=samples)
-        draws = nuts.sample(panel, DEFAULT, likelihood, options)
+        draws = nuts.sample(panel, priors, likelihood, options)
         ess = draws.effective_sample_size()[: panel.n_products].min()
         if ess >= smallest_ess:
             return draws
@@ -138,13 +163,18 @@ def against_draws(fit: CategoryPosterior, elasticity: np.ndarray, ess: np.ndarra
     }
 
 
-def part_nuts(smallest_ess: int, folder: Path | None) -> dict:
-    """Compare the natural-gradient engine with NUTS on every data set."""
+def part_nuts(
+    smallest_ess: int, folder: Path | None, *, all_terms: bool = False, only: str | None = None
+) -> dict:
+    """Compare the natural-gradient engine with NUTS on every data set, or on those whose names hold `only`."""
     results = {}
-    for name, panel, likelihood in comparisons():
-        draws = reference(panel, likelihood, smallest_ess, folder)
+    priors = ALL_TERMS if all_terms else DEFAULT
+    for name, panel, likelihood in comparisons_of_all_terms() if all_terms else comparisons():
+        if only is not None and only not in name:
+            continue
+        draws = reference(panel, priors, likelihood, smallest_ess, folder)
         ess = draws.effective_sample_size()[: panel.n_products]
-        fit = natural_gradient.fit(panel, DEFAULT, likelihood, NaturalGradientOptions())
+        fit = natural_gradient.fit(panel, priors, likelihood, NaturalGradientOptions())
         flat = draws.elasticity.reshape(-1, panel.n_products).astype(np.float64)
         results[name] = {
             **against_draws(fit, flat, ess),
@@ -174,6 +204,10 @@ def part_nuts(smallest_ess: int, folder: Path | None) -> dict:
 # --- simulation-based calibration -------------------------------------------------------------------
 
 CALIBRATION = Priors(level_mean=2.0, level_sd=1.5, level_spread=HalfNormal(1.0))
+CALIBRATION_OF_ALL_TERMS = replace(
+    CALIBRATION, slow_demand=SlowDemand(log_sd_sd=0.5, log_sd_spread=HalfNormal(0.3)), season=Season()
+)
+"""Tighter than the default where that would now and then draw millions of units."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +221,11 @@ class Drawn:
 
 
 def draw_from_priors(rng: np.random.Generator, priors: Priors, products: int, weeks: int) -> Drawn:
-    """Draw every parameter from its prior and then sales, prices given."""
+    """Draw every parameter from its prior and then sales, prices given.
+
+    Where the priors have slow demand, there are the category's price index and lags, too; substitutes' prices are one
+    more control, and left out, as their weights depend on what is sold.
+    """
 
     def half_normal(prior: HalfNormal | Fixed) -> float:
         return prior.value if isinstance(prior, Fixed) else abs(rng.normal(0.0, prior.scale))
@@ -202,20 +240,33 @@ def draw_from_priors(rng: np.random.Generator, priors: Priors, products: int, we
     mu_r = rng.normal(priors.log_dispersion_mean, priors.log_dispersion_sd)
     r = np.exp(rng.normal(mu_r, half_normal(priors.log_dispersion_spread), products))
     price, _ = simulated_prices(rng, products, weeks)
-    x = np.log(price) - np.log(price).mean(axis=1, keepdims=True)
-    mean = np.exp(delta[:, None] + beta[:, None] * x + gamma)
-    units = rng.poisson(rng.gamma(r[:, None], mean / r[:, None]))
     product, week = np.divmod(np.arange(products * weeks), weeks)
     panel = panel_from_sales(
         CategorySales(
             "drawn",
             np.char.zfill(product.astype(str), 3),
             np.datetime64("2024-01-01") + 7 * week,
-            units.ravel(),
+            np.ones(products * weeks),
             price.ravel(),
         )
     )
-    return Drawn(panel, beta, beta_c, tau)
+    if priors.slow_demand is not None:
+        panel = with_price_lags(with_category_price_index(panel), LAGS)
+    x, z = (part[:products, :weeks].astype(float) for part in (panel.centred_log_price(), panel.controls))
+    eta = delta[:, None] + beta[:, None] * x + gamma
+    eta = eta + z @ rng.normal(0.0, priors.control_sd, z.shape[2])
+    if priors.slow_demand is not None:
+        slow = priors.slow_demand
+        centre, spread = rng.normal(slow.log_sd_mean, slow.log_sd_sd), half_normal(slow.log_sd_spread)
+        sd = np.exp(rng.normal(centre, spread, (products, 1)))
+        persistence = expit(rng.normal(slow.logit_persistence_mean, slow.logit_persistence_sd))
+        eta = eta + sd * autoregression(rng, eta.shape, persistence)
+    if priors.season is not None:
+        wave = rng.normal(0.0, half_normal(priors.season.spread), (products, 2))
+        eta = eta + wave @ sine_and_cosine(panel.period)
+    units = np.zeros_like(panel.units)
+    units[:products, :weeks] = rng.poisson(rng.gamma(r[:, None], np.exp(eta) / r[:, None]))
+    return Drawn(replace(panel, units=units), beta, beta_c, tau)
 
 
 def tau_rank(fit: CategoryPosterior, tau: float) -> float:
@@ -233,15 +284,16 @@ def mixture_rank(weight: np.ndarray, mean: np.ndarray, var: np.ndarray, value: f
     return float(weight @ norm.cdf((value - mean) / np.sqrt(var)))
 
 
-def part_calibration(data_sets: int) -> dict:
+def part_calibration(data_sets: int, *, all_terms: bool = False) -> dict:
     """Fit data sets drawn from the priors and look where the truth falls."""
+    priors = CALIBRATION_OF_ALL_TERMS if all_terms else CALIBRATION
     covered, ranks, failed = [], {"product": [], "category": [], "tau": []}, 0
     start = time.perf_counter()
     for seed in range(data_sets):
         rng = np.random.default_rng([2018, seed])
-        drawn = draw_from_priors(rng, CALIBRATION, int(rng.integers(20, 51)), 104)
-        alone = natural_gradient.fit(drawn.panel, CALIBRATION, "negative_binomial", NaturalGradientOptions())
-        fit = pooled(alone, pool([message(alone)], CALIBRATION))
+        drawn = draw_from_priors(rng, priors, int(rng.integers(20, 51)), 104)
+        alone = natural_gradient.fit(drawn.panel, priors, "negative_binomial", NaturalGradientOptions())
+        fit = pooled(alone, pool([message(alone)], priors))
         failed += not alone.diagnostics.converged
         summary = summarize(fit.weight, fit.product_mean, fit.product_var)
         covered.append(np.mean((summary.q05 <= drawn.elasticity) & (drawn.elasticity <= summary.q95)))
@@ -347,11 +399,15 @@ def main() -> None:
     parser.add_argument("--data-sets", type=int, default=500, help="of the calibration")
     parser.add_argument("--ess", type=int, default=4000, help="smallest effective sample size of NUTS")
     parser.add_argument("--draws", type=Path, help="folder that keeps NUTS's draws between runs")
+    parser.add_argument(
+        "--all-terms", action="store_true", help="slow demand, season, lags, substitutes, too"
+    )
+    parser.add_argument("--only", help="of NUTS: data sets whose names hold this")
     arguments = parser.parse_args()
     if arguments.part == "nuts":
-        result = part_nuts(arguments.ess, arguments.draws)
+        result = part_nuts(arguments.ess, arguments.draws, all_terms=arguments.all_terms, only=arguments.only)
     elif arguments.part == "calibration":
-        result = part_calibration(arguments.data_sets)
+        result = part_calibration(arguments.data_sets, all_terms=arguments.all_terms)
     else:
         result = part_pooling(arguments.ess)
     print(json.dumps(result))

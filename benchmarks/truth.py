@@ -34,6 +34,8 @@ PRODUCTS, WEEKS = 40, 104
 LAGS = FitSettings().lags
 FEW = {"drift_together": 8}
 """Products of a category where what is shown depends on there being few."""
+ALL_TERMS = replace(DEFAULT, slow_demand=SlowDemand(), season=Season())
+"""Priors of the whole model, as settings have them."""
 PARTS = ("slow_demand", "season", "lags", "substitutes")
 
 
@@ -64,8 +66,7 @@ def regression(panel: Panel) -> np.ndarray:
 
 def measure(departure: str, seeds: range, without: Collection[str]) -> dict[str, float]:
     """Hold fits of several sets against the truth."""
-    parts = {"slow_demand": SlowDemand(), "season": Season()}
-    priors = replace(DEFAULT, **{name: None if name in without else part for name, part in parts.items()})
+    priors = replace(ALL_TERMS, **dict.fromkeys({"slow_demand", "season"}.intersection(without)))
     rows = []
     for seed in seeds:
         rng = np.random.default_rng(seed)

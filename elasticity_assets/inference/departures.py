@@ -152,11 +152,24 @@ def season_dear(rng: np.random.Generator, n: int, weeks: int) -> Market:
     return _season_priced(rng, n, weeks, 0.22)
 
 
-def _substitutes(rng: np.random.Generator, n: int, weeks: int, cross: float) -> Market:
-    market = base(rng, n, weeks)
+def _of_groups(
+    market: Market, rng: np.random.Generator, often: float | np.ndarray, cross: float
+) -> Market:
+    """Make substitutes of neighbouring products, and promote each group together.
+
+    Parameters
+    ----------
+    market : Market
+    rng : Generator
+    often : float or array, shape (groups, T)
+        Probability that a group is promoted in a week.
+    cross : float
+        What one gains from the mean log price of the group's others.
+    """
+    n, weeks = market.log_price.shape
     group = np.arange(n) // IN_A_GROUP
     n_groups = group[-1] + 1
-    together = rng.random((n_groups, weeks)) < 0.2
+    together = rng.random((n_groups, weeks)) < often
     discount = rng.uniform(0.1, 0.35, (n, weeks))
     promoted = together[group] & (rng.random((n, weeks)) < 0.8)
     log_price = 1.0 + rng.normal(0.0, 0.03, (n, weeks)) + np.where(promoted, np.log1p(-discount), 0.0)
@@ -176,17 +189,16 @@ def _substitutes(rng: np.random.Generator, n: int, weeks: int, cross: float) -> 
 
 def substitutes_half(rng: np.random.Generator, n: int, weeks: int) -> Market:
     """Promotions are of groups of four together; what one gains from the others' mean price is 0.5."""
-    return _substitutes(rng, n, weeks, 0.5)
+    return _of_groups(base(rng, n, weeks), rng, 0.2, 0.5)
 
 
 def substitutes_one(rng: np.random.Generator, n: int, weeks: int) -> Market:
     """Promotions are of groups of four together; what one gains from the others' mean price is 1."""
-    return _substitutes(rng, n, weeks, 1.0)
+    return _of_groups(base(rng, n, weeks), rng, 0.2, 1.0)
 
 
-def stockpiling(rng: np.random.Generator, n: int, weeks: int) -> Market:
-    """In promotions people buy what they do not buy in the four weeks after."""
-    market = base(rng, n, weeks)
+def _stocked_up(market: Market) -> Market:
+    """Let buyers take in promotions what they do not buy in the four weeks after."""
     later = np.zeros_like(market.log_price)
     for lag, share in enumerate((0.4, 0.25, 0.15, 0.1), start=1):
         later[:, lag:] += share * market.centred[:, :-lag]
@@ -194,11 +206,26 @@ def stockpiling(rng: np.random.Generator, n: int, weeks: int) -> Market:
     return replace(market, demand=market.demand + borrowed[:, None] * later, later=0.9 * borrowed)
 
 
+def stockpiling(rng: np.random.Generator, n: int, weeks: int) -> Market:
+    """In promotions people buy what they do not buy in the four weeks after."""
+    return _stocked_up(base(rng, n, weeks))
+
+
 def drift_together(rng: np.random.Generator, n: int, weeks: int) -> Market:
     """Prices and demand of the category drift together."""
     market = base(rng, n, weeks)
     drift = autoregression(rng, (weeks,), 0.95)
     return replace(market, log_price=market.log_price + 0.12 * drift, demand=market.demand - 0.3 * drift)
+
+
+def all_at_once(rng: np.random.Generator, n: int, weeks: int) -> Market:
+    """Demand drifts, substitutes are promoted together and in season, and people stock up in promotions."""
+    market = base(rng, n, weeks)
+    wave = season(rng, (-(-n // IN_A_GROUP), weeks))
+    market = _of_groups(market, rng, np.where(wave > 0.25, 0.4, 0.06), 0.5)
+    drift = 0.4 * autoregression(rng, market.log_price.shape, 0.95)
+    of_product = wave[np.arange(n) // IN_A_GROUP]
+    return _stocked_up(replace(market, demand=market.demand + drift + of_product))
 
 
 def _follows(rng: np.random.Generator, n: int, weeks: int, correlation: float) -> Market:
@@ -255,6 +282,7 @@ DEPARTURES: dict[str, Callable[[np.random.Generator, int, int], Market]] = {
         substitutes_one,
         stockpiling,
         drift_together,
+        all_at_once,
         follows_demand_little,
         follows_demand_much,
         hidden_display,
