@@ -91,7 +91,10 @@ bench: install
 	$(BIN)/python benchmarks/accuracy.py --part calibration
 	$(BIN)/python benchmarks/accuracy.py --part pooling
 	$(BIN)/python benchmarks/accuracy.py --part nuts
-	$(BIN)/python benchmarks/evidence.py --part hard
+	$(BIN)/python benchmarks/accuracy.py --part calibration --all-terms --data-sets 300
+	$(BIN)/python benchmarks/accuracy.py --part nuts --all-terms --ess 2000
+	$(BIN)/python benchmarks/truth.py --sets 24 --seed 1000
+	$(BIN)/python benchmarks/truth.py --sets 24 --seed 1000 --without slow_demand season lags substitutes
 	$(BIN)/python benchmarks/evidence.py --part truncated --sets 24
 	$(BIN)/python benchmarks/evidence.py --part absurd
 	$(BIN)/python benchmarks/warehouse.py

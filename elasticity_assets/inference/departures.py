@@ -152,9 +152,7 @@ def season_dear(rng: np.random.Generator, n: int, weeks: int) -> Market:
     return _season_priced(rng, n, weeks, 0.22)
 
 
-def _of_groups(
-    market: Market, rng: np.random.Generator, often: float | np.ndarray, cross: float
-) -> Market:
+def _of_groups(market: Market, rng: np.random.Generator, often: float | np.ndarray, cross: float) -> Market:
     """Make substitutes of neighbouring products, and promote each group together.
 
     Parameters
