@@ -253,7 +253,7 @@ def in_browser(file: Path) -> dict[str, float]:
                 row = recommendations.page(connection, Filters(), ACTIONS, "largest gain").iloc[0]
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             page.goto(f"{address}/what_if?category={row['category']}&product={row['product']}")
-            page.get_by_text("its substitutes").click()
+            page.get_by_role("radio", name="its substitutes").click()
             slider = page.get_by_role("slider", name="all prices")
             slider.wait_for(timeout=60_000)
             value = page.get_by_test_id("stMetricValue").first

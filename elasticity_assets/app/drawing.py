@@ -22,6 +22,7 @@ _STYLE = """
 .quiet {font-size: .9rem; opacity: .7; margin: 0; overflow-wrap: anywhere;}
 .warn {border-left: 4px solid #d9822b; padding: .35rem .8rem; margin: 0; overflow-wrap: anywhere;}
 .name {font-size: 1.5rem; font-weight: 700; margin: 0; overflow-wrap: anywhere;}
+.name small {display: block; font-size: .9rem; font-weight: 400; opacity: .7;}
 .row {margin: .3rem 0 0 0; font-size: .95rem; overflow-wrap: anywhere;}
 .key {font-size: .85rem; opacity: .8; margin: 0;}
 .key span {white-space: nowrap; margin-right: 1rem;}
@@ -50,14 +51,15 @@ def paragraph(text: object, kind: str = "row", further: object = "") -> None:
     st.html(f'<p class="{kind}">{escape(str(text))}{small}</p>')
 
 
-def chart(shown: Chart) -> None:
-    """Draw one of the report's charts."""
+def chart(shown: Chart, *, key: bool = True) -> None:
+    """Draw one of the report's charts, with what its colours mean above it."""
     if shown.title:
         paragraph(shown.title, "quiet")
-    key = vega_lite.KEYS.get(shown.kind, {})
-    if key:
+    colours = vega_lite.KEYS.get(shown.kind, {}) if key else {}
+    if colours:
         parts = (
-            f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for name, colour in key.items()
+            f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
+            for name, colour in colours.items()
         )
         st.html(f'<p class="key">{"".join(parts)}</p>')
     st.vega_lite_chart(

@@ -54,7 +54,11 @@ def read_group(connection: duckdb.DuckDBPyConnection, category: str, product: st
         group = "group_of_category" if scope == CATEGORY else "group_of_substitutes"
         codes = [code for (code,) in connection.execute(statement(group), key | {"most": MOST}).fetchall()]
     members = {"category": category, "products": codes}
-    select = statement("group_to_move", products=select_products())
+    select = statement(
+        "group_to_move",
+        products=select_products(),
+        shared_sd=statement("shared_sd", elasticity_sd="p.elasticity_sd"),
+    )
     found = connection.execute(select, members).fetchnumpy()
     effects = connection.execute(statement("cross_effects_in_group"), members).fetchnumpy()
 

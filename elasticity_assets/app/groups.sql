@@ -20,23 +20,24 @@ FROM (
 )
 
 -- name: group_to_move
--- What the choice of prices knows of these products; and how much of each error is the category's: the product's leans on
--- it by its shrinkage, and what prices take from later periods is the same for all its products.
+-- What the choice of prices knows of these products, and how much of each error is the category's.
 SELECT
     p.*,
     e.product_description,
     e.flag,
     r.price_recommended,
-    least(
-        p.elasticity_sd,
-        sqrt(power(e.shrinkage * c.elasticity_sd, 2) + power(coalesce(c.elasticity_later_sd, 0), 2))
-    ) AS shared_sd
+    {shared_sd} AS shared_sd
 FROM ({products}) AS p
 INNER JOIN product_elasticity AS e ON e.category = p.category AND e.product = p.product
 INNER JOIN category_elasticity AS c ON c.category = p.category
 LEFT JOIN recommended_prices AS r ON r.category = p.category AND r.product = p.product
 WHERE p.category = $category AND list_contains($products, p.product)
 ORDER BY list_position($products, p.product)
+
+-- name: shared_sd
+-- The part of an elasticity's error that all products of its category share: its own leans on the category's by its
+-- shrinkage, and what prices take from later periods is the same for all of them.
+least({elasticity_sd}, sqrt(power(e.shrinkage * c.elasticity_sd, 2) + power(coalesce(c.elasticity_later_sd, 0), 2)))
 
 -- name: cross_effects_in_group
 -- Products are named by their places in the list, from 0.

@@ -11,7 +11,7 @@ from elasticity_assets.app.recommendations import ACTIONS, ORDERS, ROWS, Filters
 from elasticity_assets.settings import Settings
 
 ACCEPTED, REJECTED = "accepted", "rejected"
-_NAME, _MOVE = 150, 125
+_NAME, _MOVE = 205, 125
 """Widths of the first columns, so that a telephone shows them, too; pixels."""
 _MARKS = {ACCEPTED: "✔ accepted", REJECTED: "✘ rejected", "": ""}
 
@@ -37,9 +37,10 @@ def show(file: PublishedFile, settings: Settings) -> None:
         with answer:
             _answer(counts, total, period)
         products = sum(counts[action] for action in actions)
-        number = _page_number(products, (filters, actions, order))
+        asked = f"{filters} {actions} {order}"
+        number = _page_number(products, asked)
         rows = recommendations.page(connection, filters, actions, order, number)
-        chosen = _table(rows, decisions, period)
+        chosen = _table(rows, decisions, period, f"{file.stamp()} {asked} {number}")
     _decide(file, decisions, rows.iloc[chosen], filters, actions, products)
     _downloads(file, decisions)
 
@@ -47,12 +48,11 @@ def show(file: PublishedFile, settings: Settings) -> None:
 def _answer(counts: dict[str, int], total: Total, period: str) -> None:
     """Say in two lines what to do and what it brings."""
     if total.products:
-        gain, low, high = total.gain
         drawing.paragraph(
             f"Raise {counts['raise']:,} prices, lower {counts['lower']:,}, keep {counts['keep']:,}.",
             "answer",
-            f"That brings {drawing.money(gain, signed=True)} {total.gain_of} {period} "
-            f"({drawing.interval(low, high)}, if all estimates err the same way).",
+            f"That brings {drawing.money(total.expected, signed=True)} {total.gain_of} {period} "
+            f"({drawing.interval(total.low, total.high)}).",
         )
     else:
         further = "No change is sure enough to gain within the rules." if counts["keep"] else ""
@@ -88,7 +88,7 @@ def _filters(
     return Filters(chosen, of_attributes, text, objective), [a for a in ACTIONS if a in actions], order
 
 
-def _page_number(products: int, of: object) -> int:
+def _page_number(products: int, of: str) -> int:
     """Ask which page, where there are several; another question begins at the first."""
     if st.session_state.get("pages of") != of:
         st.session_state["pages of"] = of
@@ -102,8 +102,8 @@ def _page_number(products: int, of: object) -> int:
     return int(number) - 1
 
 
-def _table(rows: pd.DataFrame, decisions: Decisions, period: str) -> list[int]:
-    """Show one page of rows; give the places of those that are chosen."""
+def _table(rows: pd.DataFrame, decisions: Decisions, period: str, of: str) -> list[int]:
+    """Show one page of rows; give the places of those that are chosen, which are none where others are asked for."""
     if rows.empty:
         drawing.paragraph("No product is like that: widen the search, or show kept prices, too.", "quiet")
         return []
@@ -136,7 +136,7 @@ def _table(rows: pd.DataFrame, decisions: Decisions, period: str) -> list[int]:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key="table",
+        key=f"table {of}",
         height=min(38 + 35 * len(shown), 560),
         column_config={
             "product": column.TextColumn(width=_NAME),

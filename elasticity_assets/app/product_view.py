@@ -129,14 +129,14 @@ def _recommendation(row: Mapping[str, Any], per: str) -> None:
 
 def _demand(product: Product) -> None:
     curve = products.curve_of(product)
-    st.subheader("Demand curve")
+    st.subheader("Demand curve", anchor=False)
     if curve is None:
         drawing.paragraph("Nothing was sold of late: there is no curve to draw.", "quiet")
         return
     row = product.row
     one = Summary(*(np.array([row[name]], np.float64) for name in _SUMMARY))
     name = drawing.name_of(row["product"], row["product_description"])
-    drawing.chart(charts.demand(curve, "at today's price and recent units", name, one, 0))
+    drawing.chart(charts.demand(curve, "at today's price and recent units", name, one, 0), key=False)
     drawing.paragraph(
         "Line: units at each price, from today's price and recent units on; band: its 90% interval. Points: the "
         "periods as they were sold, promotions and seasons among them.",
@@ -156,7 +156,7 @@ _SUMMARY = (
 
 def _history(product: Product) -> None:
     periods, refits = product.periods, product.refits
-    st.subheader("History")
+    st.subheader("History", anchor=False)
     days = periods["period_start"].dt.strftime("%Y-%m-%d").tolist()
     drawing.chart(charts.prices(days, periods["price"].to_numpy(np.float64)))
     drawing.chart(charts.units(days, periods["units"].to_numpy(np.float64)))
@@ -166,7 +166,7 @@ def _history(product: Product) -> None:
 
 
 def _substitutes(product: Product) -> None:
-    st.subheader("Substitutes")
+    st.subheader("Substitutes", anchor=False)
     if product.substitutes.empty:
         drawing.paragraph(
             "The settings name no group of substitutes for it (sales.columns.substitutes), or nothing is known "

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
-import numpy as np
 import pandas as pd
 
+from elasticity_assets.pricing.changes import Z90
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.warehouse.tables import RECOMMENDED_PRICES
 
@@ -62,39 +62,47 @@ class Filters:
         return statement("recommendations_by_filters", further="\n".join(further)), parameters
 
 
-Ends = tuple[float, float, float]
-"""Expected change, and the sums of the 5% and of the 95% quantiles."""
-
-
 @dataclass(frozen=True)
 class Total:
-    """What a group of recommendations brings a period.
+    """What price changes bring together a period.
 
     Attributes
     ----------
     products : int
+        That change.
     gain_of : str
-        What their gain is counted in: profit where all of them have costs, revenue or units.
-    gain : Ends
+        What the gain is counted in: profit where all of them have costs, else revenue; or units.
+    expected, low, high : float
+        The gain, and the ends of its 90% interval.
     """
 
-    products: int
-    gain_of: str
-    gain: Ends
+    products: int = 0
+    gain_of: str = "revenue"
+    expected: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
 
 
 def totals(connection: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[dict[str, int], Total]:
     """Count the recommendations by action, and add up what the changes among them bring."""
     query, parameters = filters.query()
-    found = connection.execute(statement("recommendation_totals", recommendations=query), parameters)
-    rows = found.df().set_index("action")
-    counts = {action: int(rows["products"].get(action, 0)) for action in ACTIONS}
-    changed = rows.drop(index="keep", errors="ignore")
-    if changed.empty:
-        return counts, Total(0, "revenue", (0.0, 0.0, 0.0))
-    of = "units" if changed["in_units"].any() else "profit" if changed["all_in_profit"].all() else "revenue"
-    expected, low, high = (float(end) for end in np.sum(changed[of].tolist(), axis=0))
-    return counts, Total(int(changed["products"].sum()), of, (expected, low, high))
+    select = statement("recommendation_counts", recommendations=query)
+    found = {action: values for action, *values in connection.execute(select, parameters).fetchall()}
+    counts = {action: found[action][0] if action in found else 0 for action in ACTIONS}
+    changed = [values for action, values in found.items() if action != "keep"]
+    if not changed:
+        return counts, Total()
+    in_units, in_profit = any(values[2] for values in changed), all(values[1] for values in changed)
+    of = "units" if in_units else "profit" if in_profit else "revenue"
+    select = statement(
+        "recommendation_sum",
+        recommendations=query,
+        of=of,
+        shared_sd=statement("shared_sd", elasticity_sd="e.elasticity_sd"),
+    )
+    expected, sd = connection.execute(select, parameters | {"z90": Z90}).fetchall()[0]
+    products = sum(values[0] for values in changed)
+    return counts, Total(products, of, expected, expected - Z90 * sd, expected + Z90 * sd)
 
 
 def page(

@@ -35,19 +35,38 @@ AND (
     )
 )
 
--- name: recommendation_totals
--- By action: how many, and what they bring together, of how much today. The ends of the intervals are added up, as if all
--- estimates erred the same way.
+-- name: recommendation_counts
 SELECT
     action,
     count(*) AS products,
     bool_and(gain_of = 'profit') AS all_in_profit,
-    bool_or(gain_of = 'units') AS in_units,
-    [sum(profit_change), sum(profit_change_q05), sum(profit_change_q95)] AS profit,
-    [sum(revenue_change), sum(revenue_change_q05), sum(revenue_change_q95)] AS revenue,
-    [sum(units_change), sum(units_change_q05), sum(units_change_q95)] AS units
+    bool_or(gain_of = 'units') AS in_units
 FROM ({recommendations})
 GROUP BY action
+
+-- name: recommendation_sum
+-- What the changes bring together, and its standard deviation. The part of the errors that comes of a category's elasticity
+-- is one for all its products; it has another sign for dearer products than for cheaper ones.
+SELECT sum(gain) AS expected, sqrt(sum(variance)) AS sd
+FROM (
+    SELECT
+        category,
+        sum(gain) AS gain,
+        power(sum(side * shared * sd), 2) + sum((1 - power(shared, 2)) * power(sd, 2)) AS variance
+    FROM (
+        SELECT
+            r.category,
+            r.{of}_change AS gain,
+            (r.{of}_change_q95 - r.{of}_change_q05) / (2 * $z90) AS sd,
+            sign(r.price_change) AS side,
+            {shared_sd} / e.elasticity_sd AS shared
+        FROM ({recommendations}) AS r
+        INNER JOIN product_elasticity AS e ON e.category = r.category AND e.product = r.product
+        INNER JOIN category_elasticity AS c ON c.category = r.category
+        WHERE r.action <> 'keep'
+    )
+    GROUP BY category
+)
 
 -- name: recommendation_page
 WITH shown AS (

@@ -1,7 +1,5 @@
 """Prices moved by hand, of one product or of its group: units, revenue and profit with their intervals at once."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -38,16 +36,21 @@ def show(file: PublishedFile, settings: Settings) -> None:
     drawing.paragraph(drawing.name_of(chosen[1], named.description[0]), "name", chosen[0])
     if scope != ALONE and len(named.group.products) == 1:
         drawing.paragraph(f"Nothing is known of {scope.replace('its ', 'other products of its ')}.", "quiet")
-    _moved(named, drawing.PERIODS[settings.sales.period], f"{file.stamp()} {chosen} {scope}")
+    group = named.group
+    moved_alike = [_counted(outcomes(group, group.products.price * (1 + move))).total for move in _MOVES]
+    key = f"{file.stamp()} {chosen} {scope}"
+    _moved(named, np.array(moved_alike), drawing.PERIODS[settings.sales.period], key)
 
 
 @st.fragment
-def _moved(named: NamedGroup, per: str, key: str) -> None:
+def _moved(named: NamedGroup, moved_alike: np.ndarray, per: str, key: str) -> None:
     """Show sliders and what they do; runs again by itself when one is moved.
 
     Parameters
     ----------
     named : NamedGroup
+    moved_alike : float array, shape (17, 3)
+        What all prices moved by each of _MOVES bring in sum, and the ends of its interval.
     per : str
         Such as 'a week'.
     key : str
@@ -78,7 +81,7 @@ def _moved(named: NamedGroup, per: str, key: str) -> None:
     with answer:
         _answer(named, found, per)
     with right:
-        _pictures(named, found, price, per)
+        _pictures(named, found, moved_alike, price, per)
 
 
 def _buttons(named: NamedGroup, key: str) -> None:
@@ -179,20 +182,23 @@ def _warnings(named: NamedGroup, found: Outcomes) -> None:
         drawing.paragraph(f"Careful: {named.flag[0]}.", "warn")
 
 
-def _pictures(named: NamedGroup, found: Outcomes, price: np.ndarray, per: str) -> None:
+def _counted(found: Outcomes) -> Outcome:
+    """Give what counts: profit where all costs are known, else revenue."""
+    return found.profit if np.isfinite(found.profit.before).all() else found.revenue
+
+
+def _pictures(
+    named: NamedGroup, found: Outcomes, moved_alike: np.ndarray, price: np.ndarray, per: str
+) -> None:
     """Draw what all prices moved alike bring, and what each product's part of the present prices is."""
-    products = named.group.products
-    all_costs = bool(np.isfinite(products.cost).all())
-    what = f"{'profit' if all_costs else 'revenue'} {per}"
-    counted: Callable[[Outcomes], Outcome] = lambda of: of.profit if all_costs else of.revenue  # noqa: E731
+    products, part = named.group.products, _counted(found)
+    what = f"{'profit' if part is found.profit else 'revenue'} {per}"
     changes = price / products.price - 1
-    alike = float(changes[0]) if np.ptp(changes) < 0.01 and abs(changes[0]) <= _MOVES[-1] else np.nan
-    totals = [counted(outcomes(named.group, products.price * (1 + move))).total for move in _MOVES]
-    mean, low, high = np.array(totals).T
+    alike = float(changes.mean()) if np.ptp(changes) < 0.01 and abs(changes.mean()) <= _MOVES[-1] else np.nan
+    mean, low, high = moved_alike.T
     drawing.chart(charts.price_moves(_MOVES, mean, low, high, alike, what))
     if len(products) == 1:
         return
-    part = counted(found)
     order = np.argsort(-np.abs(part.change), kind="stable")
     order = order[np.abs(part.change[order]) > 0]
     if not len(order):

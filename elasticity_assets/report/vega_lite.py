@@ -191,7 +191,7 @@ def _elbo_trace() -> list[alt.Chart]:
 def _prices() -> list[alt.Chart]:
     periods = alt.Chart(alt.NamedData("periods")).encode(
         x=_time("period"),
-        y=alt.Y("price:Q", title=None, scale=alt.Scale(zero=False)),
+        y=alt.Y("price:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(format=",~g")),
         tooltip=["period:T", "price:Q"],
     )
     return [periods.mark_line(color=_OURS, interpolate="step-after", strokeWidth=1.5)]

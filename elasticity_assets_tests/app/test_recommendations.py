@@ -51,14 +51,17 @@ def test_filters(connection):
 def test_totals_are_the_sums_of_rows(connection):
     counts, total = recommendations.totals(connection, Filters())
     assert counts == {"raise": 5, "lower": 1, "keep": 1}
-    gain, low, high = total.gain
     rows = recommendations.page(connection, Filters(), ACTIONS, "largest gain")
     assert (total.products, total.gain_of) == (6, "profit")
-    assert gain == pytest.approx(rows["profit_change"].sum())
-    assert low == pytest.approx(rows["profit_change_q05"].sum())
-    assert high == pytest.approx(rows["profit_change_q95"].sum())
-    of_nothing = ({"raise": 0, "lower": 0, "keep": 0}, Total(0, "revenue", (0, 0, 0)))
+    assert total.expected == pytest.approx(rows["profit_change"].sum())
+    # Wider than if all errors were the products' own, narrower than if they were all one.
+    width = rows["profit_change_q95"] - rows["profit_change_q05"]
+    assert (width**2).sum() ** 0.5 < total.high - total.low < width.sum()
+    of_nothing = ({"raise": 0, "lower": 0, "keep": 0}, Total())
     assert recommendations.totals(connection, Filters(text="nowhere")) == of_nothing
+    one = rows[rows["product"] == "tomato"].iloc[0]
+    _, alone = recommendations.totals(connection, Filters(text="tomato"))
+    assert alone.high - alone.low == pytest.approx(one["gain_q95"] - one["gain_q05"])
 
 
 @pytest.mark.parametrize("objective", ["revenue", "margin_floor", "units"])
@@ -69,7 +72,7 @@ def test_gains_are_in_what_the_settings_ask_for(connection, objective):
     assert rows["gain"].tolist() == rows[f"{of}_change"].tolist()
     assert rows["gain_q05"].tolist() == rows[f"{of}_change_q05"].tolist()
     _, total = recommendations.totals(connection, Filters(objective=objective))
-    assert (total.gain_of, total.gain[0]) == (of, pytest.approx(rows[f"{of}_change"].sum()))
+    assert (total.gain_of, total.expected) == (of, pytest.approx(rows[f"{of}_change"].sum()))
 
 
 def test_keys_name_what_pages_show(connection):
