@@ -64,5 +64,5 @@ def recommended_prices(
             **{f"prices to {action}": int(actions.get(action, 0)) for action in ("raise", "lower", "keep")},
             **own_column_lineage(context, RECOMMENDED_PRICES.name),
         },
-        check_results=[checks.pricing_rules_can_be_kept(found.colliding, found.unknown)],
+        check_results=[checks.pricing_rules_can_be_kept(found.colliding, found.too_slow, found.unknown)],
     )

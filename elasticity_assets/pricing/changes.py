@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from elasticity_assets.pricing.category_index import index_moves
 from elasticity_assets.pricing.products import CrossEffects, Products
 
 Z90 = 1.6448536269514722
@@ -26,7 +27,9 @@ class Changes:
 
 
 def changes(products: Products, price: np.ndarray, cross: CrossEffects) -> Changes:
-    """Work out what prices do, all of them changed at once: a product's units respond to its own price and to others'.
+    """Work out what prices do, all of them changed at once.
+
+    A product's units respond to its own price, to its substitutes', and to its category's price index.
 
     Parameters
     ----------
@@ -35,7 +38,7 @@ def changes(products: Products, price: np.ndarray, cross: CrossEffects) -> Chang
         Each product's price from now on.
     cross : CrossEffects
         Of prices on other products' units. Those on one product's units are taken as shares of one slope, with one
-        error, independent of that of the product's own elasticity.
+        error, independent of that of the product's own elasticity. So is the effect of the category's price index.
 
     Returns
     -------
@@ -47,7 +50,11 @@ def changes(products: Products, price: np.ndarray, cross: CrossEffects) -> Chang
     of_other, n = log_ratio[cross.changed], len(products)
     mean += np.bincount(cross.affected, cross.elasticity * of_other, n)
     sd_of_others = np.bincount(cross.affected, cross.elasticity_sd * of_other, n)
-    variance = (products.elasticity_sd * log_ratio) ** 2 + sd_of_others**2
+    index = index_moves(products, log_ratio)
+    mean += products.index_effect * index
+    variance = (
+        (products.elasticity_sd * log_ratio) ** 2 + sd_of_others**2 + (products.index_effect_sd * index) ** 2
+    )
     factors = [
         np.exp(mean + 0.5 * variance),
         *(np.exp(mean + sign * Z90 * np.sqrt(variance)) for sign in (-1, 1)),

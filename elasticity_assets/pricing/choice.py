@@ -13,6 +13,7 @@ NOT_ESTIMATED, POSITIVE = "not estimated", "elasticity not negative"
 NOT_SOLD, LOCKED = "nothing sold", "locked"
 MAX_CHANGE, MIN_MARGIN, COST, CONFIDENCE = "max_change", "min_margin", "cost", "confidence"
 ENDINGS, GROUPS, MAX_PRODUCTS = "endings", "groups", "max_products"
+CATEGORY_INDEX, TOO_SLOW = "category index", "too many joined"
 COLLIDING_MARGIN = "min_margin and max_change collide"
 COLLIDING_GROUPS = "groups collide"
 
@@ -34,6 +35,8 @@ class Choice:
         Why the price is no better one; empty where it is the best there is.
     better : float array
         The price that this rule forbids, or the best feasible one where rules collide; NaN where there is none.
+    between : object array of str
+        The rules between products that forbid it, as the settings have them; empty where none does.
     """
 
     price: np.ndarray
@@ -42,6 +45,25 @@ class Choice:
     probability: np.ndarray
     rule: np.ndarray
     better: np.ndarray
+    between: np.ndarray
+
+    def take_back(self, which: np.ndarray, today: np.ndarray, rule: str) -> None:
+        """Keep the prices of some products, whose changes a rule does not allow.
+
+        Parameters
+        ----------
+        which : bool array, shape (n,)
+        today : float array, shape (n,)
+            Today's prices.
+        rule : str
+        """
+        self.better[which] = self.price[which]
+        self.price[which] = today[which]
+        self.changed[which] = False
+        self.gain[which] = 0.0
+        self.probability[which] = np.nan
+        self.rule[which] = rule
+        self.between[which] = NONE
 
 
 def each_alone(ladders: Options, products: Products, stays: np.ndarray, rules: PricingSettings) -> Choice:
@@ -95,12 +117,13 @@ def each_alone(ladders: Options, products: Products, stays: np.ndarray, rules: P
         ladders.probability[row, chosen],
         rule,
         better,
+        np.full(len(products), NONE, dtype=object),
     )
 
 
 def _argmax(value: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """Column of the largest value that is allowed, the last one, today's, where none is better or allowed."""
-    of_allowed = np.where(allowed, value, -np.inf)
+    of_allowed = np.where(allowed & ~np.isnan(value), value, -np.inf)
     best = of_allowed.argmax(axis=1)
     largest = of_allowed[np.arange(len(value)), best]
     keeps = allowed[:, -1] & (largest <= 0)

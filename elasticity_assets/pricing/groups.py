@@ -10,7 +10,11 @@ from scipy.sparse.csgraph import connected_components
 
 _WORST = 1e6
 """What breaking a rule by all of a price costs, in terms of the largest gain, where rules collide."""
-_SECONDS = 20.0
+SECONDS = 20.0
+"""Time that HiGHS has for a group."""
+_LIMIT_REACHED = 1  # as scipy.optimize.milp says it
+_GAP = 1e-6
+"""Share of the sum of values by which the choice may miss the best."""
 _ROUNDING = 1e-6
 """Share of a price by which it may miss a rule: HiGHS's tolerance."""
 
@@ -24,12 +28,15 @@ class PairRule:
     product, other : int
         Their places.
     least, most : float
+    words : str
+        As the settings have it.
     """
 
     product: int
     other: int
     least: float
     most: float
+    words: str = ""
 
     def is_kept(self, price: np.ndarray) -> bool:
         """Whether prices, of all products, keep the rule."""
@@ -37,6 +44,10 @@ class PairRule:
         return bool(
             own >= self.least * other * (1 - _ROUNDING) and own <= self.most * other * (1 + _ROUNDING)
         )
+
+
+class TooSlowError(Exception):
+    """No prices that keep the rules were found in time, nor that there are none."""
 
 
 def joined_by(rules: Sequence[PairRule], n_products: int) -> list[np.ndarray]:
@@ -56,9 +67,12 @@ def best_together(
     rules: Sequence[PairRule],
     price_of_a_change: float = 0.0,
     *,
+    unsure: np.ndarray | None = None,
     bend: bool = False,
 ) -> np.ndarray | None:
     """Choose one price of each product's ladder so that the sum of values is largest and all rules are kept.
+
+    Where time runs out, the best prices found so far.
 
     Parameters
     ----------
@@ -69,6 +83,8 @@ def best_together(
         Their places are rows of the arrays.
     price_of_a_change : float
         Taken off the value of every price but today's.
+    unsure : bool array, shape (n, k), optional
+        Prices of which as few as can be are taken, whatever their value.
     bend : bool
         Break rules, by as little as can be, where they cannot be kept.
 
@@ -76,6 +92,11 @@ def best_together(
     -------
     int array, shape (n,), or None
         The columns chosen; None where no choice keeps the rules.
+
+    Raises
+    ------
+    TooSlowError
+        If time ran out before any prices were found that keep the rules.
     """
     row, column = np.nonzero(allowed)
     if len(np.unique(row)) < len(price):
@@ -96,19 +117,24 @@ def best_together(
             if bend:
                 entries.append((np.ones(1), np.array([at]), np.array([len(row) + 2 * number + (sign < 0)])))
     scale = np.abs(worth).max(initial=0.0) or 1.0
+    cost = -worth / scale
+    if unsure is not None:
+        cost += (2 * n + 1) * unsure[row, column]  # more than all values together
     slack = np.full(2 * m if bend else 0, _WORST)
     data, to_row, to_column = (np.concatenate(part) for part in zip(*entries, strict=True))
     matrix = coo_array((data, (to_row, to_column)), shape=(n + 2 * m, len(row) + len(slack))).tocsr()
     low.append(np.full(2 * m, -0.1 * _ROUNDING))
     high.append(np.full(2 * m, np.inf))
     found = milp(
-        np.concatenate([-worth / scale, slack]),
+        np.concatenate([cost, slack]),
         integrality=np.concatenate([np.ones(len(row)), np.zeros(len(slack))]),
         bounds=Bounds(0, np.concatenate([np.ones(len(row)), np.full(len(slack), np.inf)])),
         constraints=LinearConstraint(matrix, np.concatenate(low), np.concatenate(high)),
-        options={"time_limit": _SECONDS},
+        options={"time_limit": SECONDS, "mip_rel_gap": _GAP},
     )
     if found.x is None:
+        if found.status == _LIMIT_REACHED:
+            raise TooSlowError
         return None
     taken = found.x[: len(row)] > 0.5
     chosen = np.full(n, price.shape[1] - 1)

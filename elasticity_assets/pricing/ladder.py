@@ -27,25 +27,26 @@ def candidate_prices(price: np.ndarray, max_change: float, endings: Sequence[flo
     float array, shape (n, 2 * RUNGS + 1)
         NaN where a rung has no price, the last column today's. Prices may repeat.
     """
+    digits = max([_DIGITS, *(len(f"{ending:.9f}".rstrip("0")) - 2 for ending in endings)])
     steps = np.linspace(-max_change, max_change, 2 * RUNGS + 1)
     target = price[:, None] * (1 + np.delete(steps, RUNGS))
     low, high = (price * (1 + sign * max_change) for sign in (-1.0, 1.0))
-    found = _nearest_with_ending(target, low, high, endings) if endings else np.round(target, _DIGITS)
+    found = _nearest_with_ending(target, low, high, endings, digits) if endings else np.round(target, _DIGITS)
     outside = (found < low[:, None] * (1 - _ROUNDING)) | (found > high[:, None] * (1 + _ROUNDING))
-    unchanged = np.abs(found - price[:, None]) < 0.5 * 10.0**-_DIGITS  # today's, but for rounding
+    unchanged = np.abs(found - price[:, None]) < 0.5 * 10.0**-digits  # today's, but for rounding
     found[outside | unchanged | (found <= 0)] = np.nan
     return np.concatenate([found, price[:, None]], axis=1)
 
 
 def _nearest_with_ending(
-    target: np.ndarray, low: np.ndarray, high: np.ndarray, endings: Sequence[float]
+    target: np.ndarray, low: np.ndarray, high: np.ndarray, endings: Sequence[float], digits: int
 ) -> np.ndarray:
     """Give the price with one of the endings that is nearest to each target, if there is one from low to high."""
     best = np.full_like(target, np.nan)
     distance = np.full_like(target, np.inf)
     for ending in endings:
         for whole in (-1.0, 0.0, 1.0):
-            price = np.round(np.floor(target) + whole + ending, _DIGITS)
+            price = np.round(np.floor(target) + whole + ending, digits)
             inside = (price >= low[:, None] * (1 - _ROUNDING)) & (price <= high[:, None] * (1 + _ROUNDING))
             nearer = inside & (np.abs(price - target) < distance)
             best[nearer] = price[nearer]

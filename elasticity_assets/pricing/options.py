@@ -65,12 +65,13 @@ def options(products: Products, rules: PricingSettings, cross: CrossEffects, oth
     worth = (
         price - _counted_cost(products, rules)[:, None] if rules.objective != "units" else np.ones_like(price)
     )
-    from_others = _from_others(log_ratio, rules, cross, others)
+    from_others, from_others_sd = _from_others(log_ratio, rules, cross, others)
     units = products.units[:, None]
     value = units * (worth * expected_factor(log_ratio, mean, sd) - worth[:, -1:]) + from_others
     with np.errstate(divide="ignore", invalid="ignore"):
-        needed = worth[:, -1:] - np.where(units > 0, from_others / units, 0.0)
-    probability = probability_of_gain(worth, needed, log_ratio, mean, sd)
+        a_unit, a_unit_sd = (np.where(units > 0, part / units, 0.0) for part in (from_others, from_others_sd))
+    needed = worth[:, -1:] - a_unit
+    probability = probability_of_gain(worth, needed, log_ratio, mean, sd, a_unit_sd)
     sure = probability >= rules.confidence
     sure[:, -1] = True
     return Options(price, value, probability, _has_margin(price, products, rules), sure)
@@ -79,6 +80,15 @@ def options(products: Products, rules: PricingSettings, cross: CrossEffects, oth
 def margin_matters(rules: PricingSettings) -> bool:
     """Whether a price below today's may not be chosen while the cost is not known."""
     return rules.min_margin is not None or rules.objective in ("profit", "margin_floor")
+
+
+def worth_of_a_unit(products: Products, rules: PricingSettings) -> np.ndarray:
+    """Give what a unit sold today brings of what the objective counts, shape (n,)."""
+    return (
+        np.ones(len(products))
+        if rules.objective == "units"
+        else products.price - _counted_cost(products, rules)
+    )
 
 
 def _counted_cost(products: Products, rules: PricingSettings) -> np.ndarray:
@@ -106,16 +116,23 @@ def _has_margin(price: np.ndarray, products: Products, rules: PricingSettings) -
 
 def _from_others(
     log_ratio: np.ndarray, rules: PricingSettings, cross: CrossEffects, others: Products
-) -> np.ndarray:
-    """Expect what other products, which keep their prices, gain at each price of each product; shape (n, k)."""
-    found = np.zeros_like(log_ratio)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expect what other products, which keep their prices, gain at each price of each product, and its sd: each (n, k).
+
+    The effects on all others have one error. Where profit counts and an other's cost is not known, nothing that it
+    gains counts, and what it loses does at its full price.
+    """
+    found, sd = np.zeros_like(log_ratio), np.zeros_like(log_ratio)
     if not len(cross.changed):
-        return found
-    worth = (
-        np.ones(len(others)) if rules.objective == "units" else others.price - _counted_cost(others, rules)
-    )
-    weight = (worth * others.units)[cross.affected]
+        return found, sd
+    lost = (worth_of_a_unit(others, rules) * others.units)[cross.affected]
+    cost_unknown = rules.objective == "profit" and np.isnan(others.cost)[cross.affected]
+    gained = np.where(cost_unknown, 0.0, lost)
     for rung, of_rung in enumerate(np.nan_to_num(log_ratio).T):  # effects are many more than products
-        factor = expected_factor(of_rung[cross.changed], cross.elasticity, cross.elasticity_sd)
+        log_ratios = of_rung[cross.changed]
+        factor = expected_factor(log_ratios, cross.elasticity, cross.elasticity_sd)
+        weight = np.where(factor > 1, gained, lost)
+        error = np.abs(weight * factor * log_ratios) * cross.elasticity_sd
         found[:, rung] = np.bincount(cross.changed, weight * (factor - 1), len(found))
-    return found
+        sd[:, rung] = np.bincount(cross.changed, error, len(found))
+    return found, sd

@@ -23,6 +23,11 @@ class Products:
         Of a unit; NaN where not known.
     elasticity, elasticity_sd : float array
         Mean and standard deviation of the normal posterior of the elasticity.
+    category : int array
+        Number of its category, from 0.
+    index_effect, index_effect_sd : float array
+        Mean and standard deviation of what the category's price index, the mean log price of its products, does to log
+        units, beside the elasticity; the same for all products of a category.
     estimated : bool array
         Whether the elasticity is the product's own; else no price is recommended.
     price_min, price_max : float array
@@ -36,6 +41,9 @@ class Products:
     cost: np.ndarray
     elasticity: np.ndarray
     elasticity_sd: np.ndarray
+    category: np.ndarray
+    index_effect: np.ndarray
+    index_effect_sd: np.ndarray
     estimated: np.ndarray
     price_min: np.ndarray
     price_max: np.ndarray

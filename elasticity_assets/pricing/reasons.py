@@ -20,13 +20,17 @@ _KEPT = {
     rule_names.ENDINGS: "no price with one of pricing.endings lies within pricing.max_change",
     rule_names.COLLIDING_MARGIN: "no price within pricing.max_change reaches pricing.min_margin; the best is {better}",
     rule_names.COLLIDING_GROUPS: "pricing.groups cannot be kept within the other rules; the nearest price is {better}",
+    rule_names.TOO_SLOW: "pricing.groups joins it with too many products to find prices in time: split the group",
     rule_names.MAX_PRODUCTS: "{better} would gain, but pricing.max_products other changes gain more",
+    rule_names.CATEGORY_INDEX: (
+        "{better} would gain alone, but with the others' changes the category's prices would move, and lose"
+    ),
 }
 _MORE = {
     rule_names.MIN_MARGIN: "{better} would bring more, but pricing.min_margin forbids it",
     rule_names.COST: "{better} would bring more revenue, but without its cost no price below today's is recommended",
     rule_names.CONFIDENCE: "{better} would bring more, but gains with less than {confidence:.0%} probability",
-    rule_names.GROUPS: "{better} would be best for it alone, but pricing.groups forbids it",
+    rule_names.GROUPS: "{better} would be best for it alone, but pricing.groups forbids it: {between}",
     rule_names.MAX_CHANGE: "pricing.max_change allows no further change",
 }
 """What follows the first words, of a changed price or a kept one."""
@@ -44,6 +48,7 @@ class _Row(NamedTuple):
     probability: float
     rule: str
     better: float
+    between: str
     counted: str
     price_min: float
     price_max: float
@@ -65,6 +70,7 @@ def reasons(products: Products, choice: Choice, rules: PricingSettings, cross: C
         choice.probability,
         choice.rule,
         choice.better,
+        choice.between,
         counted,
         products.price_min,
         products.price_max,
@@ -89,10 +95,15 @@ def _reason(row: _Row, confidence: float) -> str:
         words.append(_KEPT[row.rule])
     elif row.rule in _MORE:
         words.append(_MORE[row.rule])
+    if row.changed and row.rule == rule_names.GROUPS and row.probability < confidence:
+        words.append("no price that gains with {confidence:.0%} probability keeps it")
     if abs(row.now - row.paid) > 0.5 * _CENT:
         words.append(f"price_now is the regular price, {_number(row.paid)} was paid in the last period")
-    return "; ".join(words).format(better=_number(row.better), confidence=confidence)
+    return "; ".join(words).format(better=_number(row.better), confidence=confidence, between=row.between)
 
 
 def _number(price: float) -> str:
-    return f"{price:.2f}" if price >= 1 else f"{price:.4g}"
+    if price < 1:
+        return f"{price:.4g}"
+    whole_mills = abs(price - round(price, 3)) < _ROUNDING
+    return f"{price:.3f}".removesuffix("0") if whole_mills else f"{price:.2f}"

@@ -1,11 +1,14 @@
 """The choice for all products at once: alone or together, and at most so many changes."""
 
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from elasticity_assets.pricing.category_index import too_many
 from elasticity_assets.pricing.choice import (
+    CATEGORY_INDEX,
     COLLIDING_GROUPS,
     GROUPS,
     LOCKED,
@@ -15,18 +18,19 @@ from elasticity_assets.pricing.choice import (
     NOT_ESTIMATED,
     NOT_SOLD,
     POSITIVE,
+    TOO_SLOW,
     Choice,
     each_alone,
 )
-from elasticity_assets.pricing.groups import PairRule, best_together, joined_by
-from elasticity_assets.pricing.options import Options, options
+from elasticity_assets.pricing.groups import SECONDS, PairRule, TooSlowError, best_together, joined_by
+from elasticity_assets.pricing.options import Options, options, worth_of_a_unit
 from elasticity_assets.pricing.products import CrossEffects, Products
 from elasticity_assets.settings import PricingSettings
 
 AT_A_TIME = 50_000
 """Products whose ladders are in memory at once."""
 _TRIES = 20
-"""Halvings of the price of a change."""
+"""Halvings of the price of a change, as long as `SECONDS` last."""
 
 
 def pair_rules(products: Products, rules: PricingSettings) -> tuple[list[PairRule], np.ndarray, list[str]]:
@@ -49,7 +53,7 @@ def pair_rules(products: Products, rules: PricingSettings) -> tuple[list[PairRul
         locked[[place[product] for product in rule.locked if product in place]] = True
         least, most = rule.bounds
         pairs += [
-            PairRule(place[product], place[other], least, most)
+            PairRule(place[product], place[other], least, most, rule.words)
             for product, other in rule.pairs
             if product in place and other in place
         ]
@@ -62,7 +66,8 @@ def choose(
     """Choose each product's price: the best within the rules, none of which is broken by a changed price.
 
     Products that rules join are chosen together, the others each for itself; of more than `max_products` changes, the
-    best. While one price is chosen the others' count as today's.
+    best. While one price is chosen the others' count as today's; of changes that move a category's price index, those
+    are left that gain with what the index does.
 
     Parameters
     ----------
@@ -101,7 +106,20 @@ def choose(
         columns = _keep_to(rules.max_products, choice, choice.changed & ~in_group, groups, columns, products)
     for group, chosen, without_limit in zip(groups, columns, freely, strict=True):
         _put(group, chosen, without_limit, choice)
+    back = too_many(
+        products,
+        np.where(choice.changed, np.log(choice.price / products.price), 0.0),
+        np.where(choice.changed, choice.gain, 0.0),
+        np.where(products.units > 0, worth_of_a_unit(products, rules), 0.0),
+        choice.changed & ~in_group & ~_asked_for(choice),
+    )
+    choice.take_back(back, products.price, CATEGORY_INDEX)
     return choice, unknown
+
+
+def _asked_for(choice: Choice) -> np.ndarray:
+    """Whether a rule asks for a change: today's price breaks it. Where it forbids a better price, that is named."""
+    return choice.changed & (choice.rule == MIN_MARGIN) & np.isnan(choice.better)
 
 
 def _options(products: Products, places: np.ndarray, rules: PricingSettings, cross: CrossEffects) -> Options:
@@ -156,7 +174,7 @@ class _Group:
         """Give the group of products that stand at these places."""
         place = {int(number): here for here, number in enumerate(places)}
         rules = [
-            PairRule(place[rule.product], place[rule.other], rule.least, rule.most)
+            replace(rule, product=place[rule.product], other=place[rule.other])
             for rule in pairs
             if rule.product in place
         ]
@@ -168,27 +186,63 @@ class _Group:
         return np.full(len(self.places), self.ladders.price.shape[1] - 1)
 
     def best(self, price_of_a_change: float = 0.0) -> np.ndarray:
-        """Choose the columns: among prices that surely gain, else among all; today's where none keep the rules."""
-        feasible = self._allowed(self.ladders.feasible)
-        for allowed in (feasible & self.ladders.sure, feasible):
-            found = best_together(self.ladders.price, self._value, allowed, self.rules, price_of_a_change)
-            if found is not None:
-                return found
-        self.failed = COLLIDING_GROUPS
+        """Choose the columns; today's where none keep the rules, or none were found in time.
+
+        Each change gains with the confidence asked for, but for those that the rules force: as few as can be.
+        """
+        if not self.failed:
+            allowed, unsure = self._allowed(self.ladders.feasible), ~self.ladders.sure
+            try:
+                found = best_together(
+                    self.ladders.price, self._value, allowed, self.rules, price_of_a_change, unsure=unsure
+                )
+            except TooSlowError:
+                self.failed = TOO_SLOW
+            else:
+                if found is not None:
+                    return found
+                self.failed = COLLIDING_GROUPS
         return self.today
 
     def nearest(self) -> np.ndarray:
         """Choose the columns that break the rules between products by as little as can be."""
         allowed = self._allowed(self.ladders.feasible | self._is_today)
-        found = best_together(self.ladders.price, self._value, allowed, self.rules, bend=True)
+        try:
+            found = best_together(self.ladders.price, self._value, allowed, self.rules, bend=True)
+        except TooSlowError:
+            found = None
         return self.today if found is None else found
 
     def n_changed(self, columns: np.ndarray) -> int:
         """How many prices a choice changes."""
         return int((columns != self.today).sum())
 
+    def forbidding(self, product: int, price: float, chosen: np.ndarray) -> str:
+        """Give the rules that a product's price would break, the others' being as chosen, as the settings have them.
+
+        All of the product's, where it would break none: another product's price then depends on it.
+
+        Parameters
+        ----------
+        product : int
+            Its place in the group.
+        price : float
+        chosen : float array, shape (n,)
+            The group's prices.
+        """
+        with_price = chosen.copy()
+        with_price[product] = price
+        of_product = [rule for rule in self.rules if product in (rule.product, rule.other)]
+        broken = [rule for rule in of_product if not rule.is_kept(with_price)]
+        return ", ".join(dict.fromkeys(rule.words for rule in broken or of_product))
+
     def _allowed(self, feasible: np.ndarray) -> np.ndarray:
         return np.where((self.stays == NONE)[:, None], feasible, self._is_today)
+
+    @property
+    def largest_gain(self) -> float:
+        """The largest value of any price, gain or loss."""
+        return float(np.abs(self._value).max(initial=0.0))
 
     @property
     def _is_today(self) -> np.ndarray:
@@ -231,26 +285,22 @@ def _keep_to(
         return sum(group.n_changed(part) for group, part in zip(groups, chosen, strict=True))
 
     gain = np.where(single, choice.gain, -np.inf)
-    # What a rule forces comes first; where it only forbids a better price, that is named.
-    gain[single & (choice.rule == MIN_MARGIN) & np.isnan(choice.better)] = np.inf
+    gain[single & _asked_for(choice)] = np.inf  # what a rule asks for comes first
     if single.sum() + n_in_groups(columns) <= most:
         return columns
     if n_in_groups(columns):
-        low, high = (
-            0.0,
-            1.0
-            + 2
-            * sum(
-                float(np.abs(group.ladders.value).max(initial=0, where=group.ladders.there))
-                for group in groups
-            ),
-        )
+        until = time.monotonic() + SECONDS
+        low, high = 0.0, 1.0 + 2 * sum(group.largest_gain for group in groups)
+        columns = [group.best(high) for group in groups]
         for _ in range(_TRIES):
+            if time.monotonic() > until:
+                break
             price = 0.5 * (low + high)
             found = [group.best(price) for group in groups]
-            fits = int((gain > price).sum()) + n_in_groups(found) <= most
-            low, high = (low, price) if fits else (price, high)
-        columns = [group.best(high) for group in groups]
+            if int((gain > price).sum()) + n_in_groups(found) <= most:
+                high, columns = price, found
+            else:
+                low = price
     left = most
     for number, group in enumerate(groups):
         n = group.n_changed(columns[number])
@@ -260,12 +310,7 @@ def _keep_to(
             left -= n
     back = single.copy()
     back[np.argsort(-gain, kind="stable")[:left]] = False
-    choice.better[back] = choice.price[back]
-    choice.price[back] = products.price[back]
-    choice.changed[back] = False
-    choice.gain[back] = 0.0
-    choice.probability[back] = np.nan
-    choice.rule[back] = MAX_PRODUCTS
+    choice.take_back(back, products.price, MAX_PRODUCTS)
     return columns
 
 
@@ -290,6 +335,8 @@ def _put(group: _Group, columns: np.ndarray, without_limit: np.ndarray, choice: 
     choice.probability[places] = ladders.probability[row, columns]
     choice.rule[places[by_rules]] = group.failed or GROUPS
     choice.better[places[by_rules]] = alone[by_rules]
+    for here in np.flatnonzero(by_rules):
+        choice.between[places[here]] = group.forbidding(int(here), alone[here], price)
     limited = ~changed & (without_limit != group.today)
     choice.rule[places[limited]] = MAX_PRODUCTS
     choice.better[places[limited]] = ladders.price[row, without_limit][limited]

@@ -8,14 +8,15 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.pricing.changes import changes
-from elasticity_assets.pricing.choice import COLLIDING_GROUPS, COLLIDING_MARGIN
+from elasticity_assets.pricing.choice import COLLIDING_GROUPS, COLLIDING_MARGIN, TOO_SLOW
 from elasticity_assets.pricing.products import CrossEffects, Products
 from elasticity_assets.pricing.reasons import reasons
 from elasticity_assets.pricing.recommend import choose
 from elasticity_assets.published.price_scenarios import select_lasting_slopes
 from elasticity_assets.settings import PricingSettings
-from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.sql import quoted, statement
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,15 @@ class Recommended:
         The table's columns.
     colliding : list of str
         Products whose rules collide.
+    too_slow : list of str
+        Products that rules join, too many to find prices in time.
     unknown : list of str
         Products that rules name and that are not there.
     """
 
     rows: pd.DataFrame
     colliding: list[str]
+    too_slow: list[str]
     unknown: list[str]
 
 
@@ -66,7 +70,9 @@ def read_products(connection: duckdb.DuckDBPyConnection) -> Priced:
 
 def select_products() -> str:
     """Give the SQL text of what is known of all products."""
-    return statement("products_to_price", lasting=select_lasting_slopes())
+    return statement(
+        "products_to_price", lasting=select_lasting_slopes(), index=quoted(CATEGORY_PRICE_INDEX, "'")
+    )
 
 
 def products_of(found: Mapping[str, Any]) -> Products:
@@ -75,10 +81,14 @@ def products_of(found: Mapping[str, Any]) -> Products:
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
 
-    names = ("price", "price_paid", "units", "cost", "elasticity", "elasticity_sd", "price_min", "price_max")
+    names = ["price", "price_paid", "units", "cost", "elasticity", "elasticity_sd", "price_min", "price_max"]
+    names += ["index_effect", "index_effect_sd"]
     of_products: dict[str, Any] = {name: numbers(name) for name in names}
+    category = np.asarray(found["category"], dtype=object)
+    begins = category[1:] != category[:-1]  # rows stand by category
     return Products(
         product=np.asarray(found["product"], dtype=object),
+        category=np.concatenate([np.zeros(min(1, len(category)), np.int64), np.cumsum(begins)]),
         estimated=np.asarray(found["estimated"], dtype=bool),
         **of_products,
     )
@@ -116,5 +126,8 @@ def recommended(priced: Priced, rules: PricingSettings, refit_id: str) -> Recomm
             "refit_id": refit_id,
         }
     )
-    collide = np.isin(choice.rule.astype(str), [COLLIDING_GROUPS, COLLIDING_MARGIN])
-    return Recommended(rows, [str(product) for product in products.product[collide]], unknown)
+
+    def ruled_by(*names: str) -> list[str]:
+        return [str(product) for product in products.product[np.isin(choice.rule.astype(str), names)]]
+
+    return Recommended(rows, ruled_by(COLLIDING_GROUPS, COLLIDING_MARGIN), ruled_by(TOO_SLOW), unknown)

@@ -11,11 +11,14 @@ SELECT
     c.cost,
     t.elasticity,
     t.elasticity_sd,
+    coalesce(x.effect, 0) AS index_effect,
+    coalesce(x.effect_sd, 0) AS index_effect_sd,
     e.estimated,
     e.price_min,
     e.price_max
 FROM product_elasticity AS e
 INNER JOIN ({lasting}) AS t ON t.category = e.category AND t.product = e.product
+LEFT JOIN control_effect AS x ON x.category = e.category AND x.control = {index}
 LEFT JOIN weekly_sales AS w
     ON w.category = e.category AND w.product = e.product AND w.period_start = e.price_latest_at
 LEFT JOIN (

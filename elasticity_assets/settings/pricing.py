@@ -59,6 +59,12 @@ class PricingRule(Strict):
         return [(product, other)] if product is not None and other is not None else []
 
     @property
+    def words(self) -> str:
+        """The rule as the settings have it."""
+        given = self.model_dump(exclude_unset=True)
+        return "{" + ", ".join(f"{key}: {value}" for key, value in given.items()) + "}"
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """Least and most price of the product, in prices of the other one."""
         if self.not_cheaper_per_unit_than is not None:

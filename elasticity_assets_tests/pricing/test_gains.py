@@ -27,6 +27,22 @@ def test_expectations_and_probabilities_are_those_of_draws(ratio, worth, needed)
     assert found == pytest.approx((worth * factor > needed).mean(), abs=3e-3)
 
 
+def test_a_probability_is_there_wherever_a_price_changes() -> None:
+    mean, sd = np.array([-1.0, -2.0, -0.5, np.nan, -1.0]), np.array([0.0, 0.0, 0.0, 0.1, np.nan])
+    found = probability_of_gain(np.array(1.1), np.array(1.0), np.log(1.1), mean, sd)
+    assert found.tolist()[1:] == [0.0, 1.0, 0.0, 0.0]  # the first is a tie, but for rounding
+    assert np.isfinite(found[0])
+    assert np.isnan(probability_of_gain(*map(np.array, (1.0, 1.0, 0.0, -1.0, 0.1))))
+
+
+def test_what_is_needed_may_be_uncertain() -> None:
+    mean, sd, needed, needed_sd, ratio = -1.7, 0.3, 0.95, 0.05, 1.1
+    rng = np.random.default_rng(1)
+    drawn = (1.1 * ratio ** (mean + sd * DRAWS) > rng.normal(needed, needed_sd, DRAWS.size)).mean()
+    found = probability_of_gain(np.array(1.1), np.array(needed), np.log(ratio), mean, sd, needed_sd)
+    assert found == pytest.approx(drawn, abs=5e-3)
+
+
 def test_revenue_gains_where_a_rise_meets_an_elasticity_above_minus_one():
     found = probability_of_gain(np.array(1.1), np.array(1.0), np.log(1.1), np.array(-1.0), np.array(0.3))
     assert found == pytest.approx(0.5)
@@ -101,3 +117,9 @@ def test_the_ladder_holds_the_endings_asked_for():
     assert found.min() == 27.99
     assert found.max() == 33.99
     assert {round(price % 1, 2) for price in found} == {0.49, 0.99}
+
+
+def test_endings_may_be_of_tenths_of_a_cent() -> None:
+    ladder = candidate_prices(np.array([1.8, 1.995]), 0.12, [0.995])
+    assert np.unique(ladder[0, :-1][np.isfinite(ladder[0, :-1])]).tolist() == [1.995]
+    assert np.isnan(ladder[1, :-1]).all()  # it has its ending

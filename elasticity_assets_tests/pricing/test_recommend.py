@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import OptimizeResult
 
+from elasticity_assets.pricing import groups
+from elasticity_assets.pricing.changes import changes
 from elasticity_assets.pricing.choice import (
+    CATEGORY_INDEX,
     COLLIDING_GROUPS,
     COLLIDING_MARGIN,
     CONFIDENCE,
@@ -23,6 +27,7 @@ from elasticity_assets.pricing.choice import (
     NOT_ESTIMATED,
     NOT_SOLD,
     POSITIVE,
+    TOO_SLOW,
 )
 from elasticity_assets.pricing.groups import PairRule, best_together
 from elasticity_assets.pricing.options import margin_matters, options
@@ -150,6 +155,130 @@ def test_what_a_price_takes_from_other_products_counts() -> None:
     assert together.gain[0] > alone.gain[0]
 
 
+def test_substitutes_whose_cost_is_not_known_gain_no_profit_and_lose_their_full_price() -> None:
+    products = market(elasticity=-2.0, cost=[1.0, np.nan], units=[10.0, 100.0])
+    cross = CrossEffects(np.array([0]), np.array([1]), np.array([0.3]), np.array([0.001]))
+    alone, together = (
+        options(products, PricingSettings(), effects, products) for effects in (CrossEffects.none(), cross)
+    )
+    dearer, cheaper = (sign * (alone.price[0] - 2.0) > 0 for sign in (1, -1))
+    np.testing.assert_allclose(together.value[0][dearer], alone.value[0][dearer])
+    lost = 200 * ((together.price[0] / 2.0) ** 0.3 - 1)
+    np.testing.assert_allclose((together.value - alone.value)[0][cheaper], lost[cheaper], rtol=1e-4)
+
+
+def test_what_substitutes_gain_is_not_certain() -> None:
+    products = market(elasticity=-2.0, cost=1.0, units=[10.0, 100.0])
+    sure, unsure = (
+        options(
+            products,
+            PricingSettings(),
+            CrossEffects(np.array([0]), np.array([1]), np.array([0.1]), np.array([sd])),
+            products,
+        )
+        for sd in (0.001, 0.3)
+    )
+    dearest = np.nanargmax(sure.price[0])
+    draws = np.random.default_rng(0).normal(size=(2, 400_000))
+    ratio = sure.price[0, dearest] / 2.0
+    gain = 10 * (sure.price[0, dearest] - 1) * ratio ** (-2.0 + 0.1 * draws[0]) - 10
+    gain += 100 * (ratio ** (0.1 + 0.3 * draws[1]) - 1)
+    assert unsure.probability[0, dearest] == pytest.approx((gain > 0).mean(), abs=0.02)
+    assert sure.probability[0, dearest] > 0.99
+
+
+def test_prices_of_a_category_that_move_together_have_its_index_effect() -> None:
+    products = market(3, category=[0, 0, 1], index_effect=[0.8, 0.8, 0.0], elasticity_sd=1e-6)
+    units = changes(products, np.array([2.2, 2.2, 2.2]), CrossEffects.none()).units[0]
+    np.testing.assert_allclose(units[:2], 10 * (1.1 ** (-2.0 + 0.8) - 1), rtol=1e-4)
+    assert units[2] == pytest.approx(10 * (1.1**-2.0 - 1), rel=1e-4)
+    half = changes(products, np.array([2.2, 2.0, 2.0]), CrossEffects.none()).units[0]
+    assert half[1] == pytest.approx(10 * (1.1 ** (0.8 / 2) - 1), rel=1e-4)
+
+
+def test_changes_that_only_gain_while_the_rest_of_the_category_stays_are_taken_back() -> None:
+    elasticity = np.linspace(-0.9, -0.1, 10)
+    products = market(
+        elasticity=[*elasticity, *elasticity],
+        category=[0] * 10 + [1] * 10,
+        index_effect=[-0.7] * 10 + [0.7] * 10,
+    )
+    found = chosen(products, objective="revenue")
+    kept, left = found.rule == CATEGORY_INDEX, found.changed
+    assert not kept[10:].any()  # there, all that rise together lose fewer units
+    assert kept[:10].any()
+    assert left[:10].any()
+    assert elasticity[kept[:10]].max() < elasticity[left[:10]].min()  # those that gain least
+    assert (found.better[kept] > 2).all()
+
+    def gain(changed: np.ndarray) -> float:
+        price = np.where(changed, 2.2, 2.0)
+        return changes(products, price, CrossEffects.none()).revenue[0][:10].sum()
+
+    assert gain(left) > 0
+
+
+def test_rules_that_joined_too_many_products_to_be_kept_in_time_are_no_collision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = []
+
+    def runs_out(*_: Any, **__: Any) -> OptimizeResult:
+        tried.append(1)
+        return OptimizeResult(x=None, status=1)
+
+    monkeypatch.setattr(groups, "milp", runs_out)
+    found = chosen(
+        market(3, elasticity=-0.5),
+        objective="revenue",
+        max_products=1,
+        groups=[{"cheaper": "p0", "than": "p1"}],
+    )
+    assert found.rule.tolist()[:2] == [TOO_SLOW] * 2
+    assert found.changed.tolist() == [False, False, True]
+    assert len(tried) == 1  # not again for each price of a change
+
+
+def test_rules_between_products_force_as_few_unsure_changes_as_can_be() -> None:
+    # p0 has to get cheaper than p1, which loses; p2 had better be dearer, but not surely, and no rule asks for it.
+    products = market(
+        3,
+        elasticity=[-0.5, -0.5, -0.8],
+        elasticity_sd=[0.05, 0.05, 1.0],
+        index_effect=0.0,
+        units=[10.0, 10.0, 1000.0],
+    )
+    found = chosen(
+        products,
+        objective="revenue",
+        groups=[
+            {"cheaper": "p0", "than": "p1", "by_at_least": 0.1},
+            {"larger": "p2", "not_cheaper_per_unit_than": "p0"},
+        ],
+    )
+    assert found.price[0] <= 0.9 * found.price[1] * (1 + 1e-6)
+    assert found.rule.tolist()[0] == GROUPS
+    assert not found.changed[2]
+    assert (found.probability[found.changed] < 0.8).sum() == 1
+
+
+def test_the_rule_that_forbids_a_better_price_is_named() -> None:
+    rules = [
+        {"larger": "p0", "not_cheaper_per_unit_than": "p1"},
+        {"cheaper": "p0", "than": "p2", "by_at_most": 0.5},
+    ]
+    found = chosen(market(3, elasticity=[-3.0, -0.5, -0.5]), objective="revenue", groups=rules)
+    ruled = found.rule == GROUPS
+    assert ruled.any()
+    assert set(found.between[ruled]) == {"{larger: p0, not_cheaper_per_unit_than: p1}"}
+    assert (found.between[~ruled] == "").all()
+
+
+def test_nothing_known_of_an_elasticity_is_nothing_sure() -> None:
+    found = chosen(market(2, elasticity=[np.nan, -0.5], elasticity_sd=[0.1, np.nan], cost=2.5))
+    assert not found.changed.any()
+
+
 def test_no_products_have_no_prices() -> None:
     assert len(chosen(market().take(slice(0, 0))).price) == 0
 
@@ -188,7 +317,8 @@ PRODUCT = st.fixed_dictionaries(
         "units": st.sampled_from([0.0, 0.3, 20.0]),
         "cost": st.sampled_from([np.nan, 0.3, 0.9, 1.2]),  # shares of the price
         "elasticity": st.sampled_from([-4.0, -1.5, -0.6, 0.2]),
-        "elasticity_sd": st.sampled_from([0.05, 0.8]),
+        "elasticity_sd": st.sampled_from([0.0, 0.05, 0.8]),
+        "category": st.sampled_from([0, 0, 1]),
         "estimated": st.sampled_from([True, True, False]),
     }
 )
@@ -204,7 +334,7 @@ RULES = st.fixed_dictionaries(
         "objective": st.sampled_from(["profit", "revenue", "units", "margin_floor"]),
         "max_change": st.sampled_from([0.03, 0.1, 0.4]),
         "min_margin": st.sampled_from([None, 0.0, 0.25]),
-        "endings": st.sampled_from([[], [0.99], [0.99, 0.49, 0.0]]),
+        "endings": st.sampled_from([[], [0.99], [0.99, 0.49, 0.0], [0.995, 0.49]]),
         "max_products": st.sampled_from([None, 0, 1, 3]),
         "confidence": st.sampled_from([0.0, 0.8]),
         "groups": st.lists(RULE, max_size=4),
@@ -217,6 +347,8 @@ RULES = st.fixed_dictionaries(
 def test_no_changed_price_ever_breaks_a_rule(rows: list[dict], asked: dict) -> None:
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns["cost"] = columns["cost"] * columns["price"]
+    columns["category"] = np.sort(columns["category"])
+    columns["index_effect"], columns["index_effect_sd"] = np.array([-0.6, 0.3])[columns["category"]], 0.3
     products, rules = market(**columns), PricingSettings(**asked)
     found, unknown = choose(products, rules)
     assert unknown == []
@@ -224,12 +356,13 @@ def test_no_changed_price_ever_breaks_a_rule(rows: list[dict], asked: dict) -> N
     changed, price, today = found.changed, found.price, products.price
     assert (price[~changed] == today[~changed]).all()
     assert (price[changed] != today[changed]).all()
+    assert (np.isnan(found.probability) == ~changed).all()
     assert not (
         changed & (locked | ~products.estimated | (products.elasticity >= 0) | (products.units <= 0))
     ).any()
     assert (np.abs(price - today) <= rules.max_change * today * (1 + 1e-6)).all()
     if rules.endings:
-        endings = np.round(price[changed] % 1, 2)
+        endings = np.round(price[changed] % 1, 3)
         assert np.isin(endings, rules.endings).all()
     if margin_matters(rules):
         known = np.isfinite(products.cost)

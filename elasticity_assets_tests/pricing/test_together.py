@@ -6,24 +6,22 @@ import numpy as np
 import pytest
 
 from elasticity_assets.pricing.changes import changes
-from elasticity_assets.pricing.products import CrossEffects, Products
+from elasticity_assets.pricing.products import CrossEffects
 from elasticity_assets.pricing.together import Group, outcomes
+from elasticity_assets_tests.pricing.markets import market
 
 pytestmark = pytest.mark.quick
 
 
 def group_of(n: int, shared: float = 0.0, cross: CrossEffects | None = None) -> Group:
-    products = Products(
-        product=np.array([f"p{i}" for i in range(n)], object),
+    products = market(
+        n,
         price=np.linspace(2.0, 3.0, n),
-        price_paid=np.linspace(2.0, 3.0, n),
         units=np.linspace(10.0, 30.0, n),
-        cost=np.full(n, 1.0),
+        cost=1.0,
         elasticity=np.linspace(-2.5, -1.2, n),
-        elasticity_sd=np.full(n, 0.3),
-        estimated=np.ones(n, bool),
-        price_min=np.full(n, 1.5),
-        price_max=np.full(n, 3.0),
+        elasticity_sd=0.3,
+        price_max=3.0,
     )
     return Group(products, cross or CrossEffects.none(), np.full(n, 0.3 * shared))
 

@@ -55,6 +55,22 @@ def test_each_row_says_what_its_change_brings_and_why() -> None:
     )
 
 
+def test_the_rules_that_keep_a_price_are_told_in_words() -> None:
+    rule = {"larger": "p0", "not_cheaper_per_unit_than": "p1"}
+    rows = rows_of({"objective": "revenue", "groups": [rule]}, elasticity=[-3.0, -0.5])
+    ruled = rows[rows["binding_rule"] == "groups"]["reason"].iloc[0]
+    assert "but pricing.groups forbids it: {larger: p0, not_cheaper_per_unit_than: p1}" in ruled
+    rows = rows_of({"objective": "revenue"}, n=20, elasticity=-0.5, index_effect=-3.0)
+    assert (
+        "would gain alone, but with the others' changes the category's prices would move, and lose"
+        in rows["reason"].iloc[0]
+    )
+    rows = rows_of(
+        {"objective": "revenue", "endings": [0.995]}, price=1.9, elasticity=-1.0, elasticity_sd=0.5
+    )
+    assert rows["reason"].iloc[0].startswith("1.995 would bring more")
+
+
 def test_a_price_never_charged_before_is_told() -> None:
     reason = rows_of({"objective": "revenue"}, elasticity=-0.5, price_max=2.1)["reason"].iloc[0]
     assert "never charged before: 1.50 to 2.10 was" in reason
@@ -176,8 +192,9 @@ def test_what_the_warehouse_says_of_substitutes_counts(warehouse_file) -> None:
 
 
 def test_rules_that_collide_and_unknown_products_are_named() -> None:
-    assert pricing_rules_can_be_kept([], []).passed
-    found = pricing_rules_can_be_kept(["p1"], ["x"])
+    assert pricing_rules_can_be_kept([], [], []).passed
+    found = pricing_rules_can_be_kept(["p1"], ["p2"], ["x"])
     assert not found.passed
     assert "'p1'" in found.description
+    assert "'p2'" in found.description
     assert "'x'" in found.description
