@@ -28,14 +28,13 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from truth import FEW, OPTIONS, PRODUCTS, WEEKS, regression, sold
+from truth import ALL_TERMS, FEW, OPTIONS, PRODUCTS, WEEKS, regression, sold
 
 from elasticity_assets.inference import engines
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.departures import DEPARTURES, Market
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.priors import DEFAULT, Season, SlowDemand
 from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
 from elasticity_assets.inference.summaries import long_run_summary
 from elasticity_assets.pricing.ladder import candidate_prices
@@ -100,8 +99,7 @@ def fitted(departure: str, seed: int) -> tuple[Market, Panel, CategoryPosterior]
     """Draw a category, and fit it."""
     market = DEPARTURES[departure](np.random.default_rng(seed), FEW.get(departure, PRODUCTS), WEEKS)
     panel = sold(market)
-    priors = replace(DEFAULT, slow_demand=SlowDemand(), season=Season())
-    return market, panel, engines.fit(panel, priors, OPTIONS)
+    return market, panel, engines.fit(panel, ALL_TERMS, OPTIONS)
 
 
 def known(departure: str, seed: int) -> Decided:
