@@ -111,9 +111,13 @@ def category_posterior(
         fitted[task.panel.category] = posterior
         context.add_asset_metadata(_metadata(posterior, record), partition_key=task.key)
 
-    work_on_each(
-        svi_fit, svi_fit.fit_category, to_fit(), keep, failed, in_threads=svi_fit.by_natural_gradient
+    next_ones = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
+    fit = partial(
+        svi_fit.fit_category,
+        rivals="heldout_evaluation" in next_ones,
+        two_slopes="promotion_elasticity" in next_ones,
     )
+    work_on_each(svi_fit, fit, to_fit(), keep, failed, in_threads=svi_fit.by_natural_gradient)
     for category, why in failed.items():
         context.add_asset_metadata({"fit": f"failed: {why}"}, partition_key=partition_key(category))
     warehouse.in_transaction(partial(record_outcomes, fitted=[*fitted, *up_to_date], failed=failed))

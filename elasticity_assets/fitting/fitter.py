@@ -150,14 +150,34 @@ class Fitter:
         )
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
-    def fit_category(self, task: CategoryToFit) -> CategoryPosterior:
+    def fit_category(
+        self, task: CategoryToFit, *, rivals: bool = False, two_slopes: bool = False
+    ) -> CategoryPosterior:
         """Fit one category.
+
+        Parameters
+        ----------
+        task : CategoryToFit
+        rivals, two_slopes : bool
+            What the run will do with it next, whose programs are compiled meanwhile; see `compile_ahead`.
 
         Raises
         ------
         FloatingPointError
             If a moment that is published is no number.
         """
+        if self.by_natural_gradient and self.cluster is None:
+            from elasticity_assets.fitting.compile_ahead import compile_ahead  # noqa: PLC0415
+
+            options = self.options.natural_gradient
+            compile_ahead(
+                task.panel,
+                self.priors,
+                self.options.likelihood,
+                options,
+                rivals=rivals,
+                two_slopes=two_slopes,
+            )
         return check_finite(self.fit(task.panel, task.start))
 
     def fit_two_slopes(self, task: FittedCategory) -> TwoSlopes:

@@ -24,7 +24,7 @@ BLOCK_PERIODS = 4
 _FEW_CATEGORIES = 100
 _FEWEST_PRODUCTS = 32
 _SEED = 0
-_OPTIONS = NaturalGradientOptions(grid_points=1, tolerance=3e-3)
+_OPTIONS = NaturalGradientOptions(grid_points=1)
 _SAME, _APART = Fixed(0.01), Fixed(5.0)  # spreads of elasticities: none to speak of, and any
 
 

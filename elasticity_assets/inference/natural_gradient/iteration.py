@@ -14,12 +14,14 @@ from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.devices import AXIS, Leaf
 from elasticity_assets.inference.natural_gradient import arrow, one_pass
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
-from elasticity_assets.inference.natural_gradient.one_pass import SCALE_TOLERANCE, varying
+from elasticity_assets.inference.natural_gradient.one_pass import varying
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, Run, State
 
 _NEWTON_UNTIL = 3.0  # posterior sds: closer than this, the variance of eta matters
 _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
+OF_SCALES = 10.0
+"""How many times more rough posterior sds than the means' tolerance a scale may have to go: it moves them far less."""
 
 
 def iterate(
@@ -117,7 +119,7 @@ def is_moving(
     last: Found, passes: jax.Array | int, tolerance: jax.Array | float, max_passes: int
 ) -> jax.Array:
     """Whether another pass is needed, and allowed; `last` as `judge` gave it."""
-    settled = (last.ahead <= tolerance) & (last.scale_move <= SCALE_TOLERANCE)
+    settled = (last.ahead <= tolerance) & (last.scale_move <= OF_SCALES * tolerance)
     return ~settled & jnp.isfinite(last.move) & (passes < max_passes)
 
 

@@ -19,7 +19,7 @@ from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, 
 _LARGEST_MOVE = 2.0  # of log expected units, in one step
 _SMALLEST_SD = 0.01  # log units; float32 holds no thousandth of less
 _TAU_TOLERANCE = 0.02  # rough posterior sds
-SCALE_TOLERANCE = 0.005  # rough posterior sds, of scales and dispersions
+_SCALE_TOLERANCE = 0.0025  # rough posterior sds: shorter steps of scales and dispersions are not taken
 LONGEST = 3
 
 
@@ -296,7 +296,7 @@ def settle(
     scale_step = scored.log_scale - state.log_scale
     scale_sds = jnp.abs(scale_step) * jnp.sqrt(scored.information)
     # tau is integrated over a grid around its mode, which needs no more digits.
-    tolerances = jnp.where(jnp.arange(d + 2) < 1, _TAU_TOLERANCE, 0.5 * SCALE_TOLERANCE)
+    tolerances = jnp.where(jnp.arange(d + 2) < 1, _TAU_TOLERANCE, _SCALE_TOLERANCE)
     scale_step = jnp.where(scale_sds > tolerances, damping.share[: d + 2] * scale_step, 0.0)
     scale_move = jnp.max(jnp.where(scale_sds > tolerances, scale_sds, 0.0))
     centre_sds = jnp.abs(solved.centre_step) * jax.lax.rsqrt(solved.centre_var)

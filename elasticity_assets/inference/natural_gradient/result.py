@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
-from elasticity_assets.inference.natural_gradient.one_pass import SCALE_TOLERANCE
+from elasticity_assets.inference.natural_gradient.iteration import OF_SCALES
 from elasticity_assets.inference.natural_gradient.state import Run
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
@@ -164,6 +164,6 @@ def reasons_for_doubt(runs: Sequence[Run], mode: Run, options: NaturalGradientOp
             f"not converged: after {options.max_passes} passes a parameter still moved by {max(moving):.2g} "
             "posterior sds; raise max_passes",
         )
-    if float(mode.found.scale_move) > SCALE_TOLERANCE:
+    if float(mode.found.scale_move) > OF_SCALES * options.tolerance:
         return (f"not converged: after {options.max_passes} passes a scale still moved; raise max_passes",)
     return ()

@@ -64,7 +64,7 @@ def test_equal_textbook_densities(family: Family, log_r: float) -> None:
             continue
         for away in (-2.0, -0.5, 0.0, 1.0):
             mean = np.log(max(y, 0.5)) + away
-            for var in (1e-4, 0.3):
+            for var in (1e-4, 0.03, 0.12, 0.3):
                 truth = expected(family, y, mean, var, log_r)
                 size = np.abs(truth) + 1e-3 * (1.0 + y)
                 error = np.abs(found(family, y, mean, var, log_r) - truth) / size

@@ -17,7 +17,7 @@ from elasticity_assets.inference.season import sine_and_cosine
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets_tests.support.dense_gaussian import DenseGaussian, dense_gaussian
 
-OPTIONS = NaturalGradientOptions()
+OPTIONS = NaturalGradientOptions(tolerance=1e-3)
 FIXED = replace(
     DEFAULT,
     product_spread=Fixed(0.6),

@@ -19,7 +19,7 @@ from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.priors import DEFAULT, Priors, Season, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
-OPTIONS = NaturalGradientOptions()
+OPTIONS = NaturalGradientOptions(tolerance=1e-3)
 NEGATIVE_BINOMIAL: Likelihood = "negative_binomial"
 
 

@@ -22,7 +22,7 @@ from elasticity_assets.inference.summaries import long_run_summary, product_summ
 from elasticity_assets_tests.support.dense_gaussian import dense_gaussian
 
 N, T = 16, 40  # products and weeks, the same for all, so that everything is compiled once
-OPTIONS = NaturalGradientOptions()
+OPTIONS = NaturalGradientOptions(tolerance=1e-3)
 
 
 def draw(seed: int, *, discounts: bool = True) -> tuple[Panel, np.ndarray, np.ndarray]:
