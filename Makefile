@@ -4,14 +4,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PORT ?= 3000
 
-.PHONY: demo example quick test test-slow test-all torture soak dev lint bench install install-ui install-dev clean
+.PHONY: demo example quick test test-slow test-all torture soak app dev lint bench install install-app install-ui install-dev clean
 
 # Bytecode is written when a module is first imported: most modules of most packages never are.
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e
 
-# What the command needs, and on top of it what the UI needs, and what tests, lint and types need. Each is installed anew
-# when the packages or their versions change.
+# What the command needs, and on top of it what the page for pricing teams and the UI need, and what tests, lint and types
+# need. Each is installed anew when the packages or their versions change.
 install: .venv/installed
+install-app: .venv/installed-app
 install-ui: .venv/installed-ui
 install-dev: .venv/installed-dev
 
@@ -19,6 +20,10 @@ install-dev: .venv/installed-dev
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PIP) .
+	@touch $@
+
+.venv/installed-app: .venv/installed
+	$(PIP) '.[app]'
 	@touch $@
 
 .venv/installed-ui: .venv/installed
@@ -68,6 +73,10 @@ torture: install-dev
 soak: install-dev
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/soak elasticity_assets_tests/ingestion/test_dialects.py
 
+# The page for pricing teams on http://127.0.0.1:8501, on what was published last.
+app: install-app
+	$(BIN)/elasticity app
+
 # The UI on http://localhost:3000 (PORT=... for another), with the daemon that runs the schedule.
 dev: install-ui
 	@echo "the UI: http://localhost:$(PORT), in half a minute; Ctrl-C ends it"
@@ -98,6 +107,7 @@ bench: install
 	$(BIN)/python benchmarks/evidence.py --part truncated --sets 24
 	$(BIN)/python benchmarks/evidence.py --part absurd
 	$(BIN)/python benchmarks/warehouse.py
+	$(BIN)/python benchmarks/app.py
 
 # What is made again by itself. What users made stays: the warehouse, its arrays and reports, the published file and the
 # refits kept of it, and Dagster's history.

@@ -35,14 +35,18 @@ def main() -> None:
             page = chromium.new_page(viewport={"width": 1400, "height": 900})
             page.set_default_timeout(120_000)
             take_report(page, project)
+            with app(project) as address:
+                take_app(page, address)
             with ui(project) as address:
                 take_ui(page, address)
             chromium.close()
 
 
 def refitted_sample(folder: Path) -> Path:
-    """Refit a copy of the sample."""
+    """Refit a copy of the sample; by revenue, since it has no costs, and prices are lowered then, too."""
     project = sample_project(folder)
+    with (project / "elasticity.yaml").open("a") as settings:
+        settings.write("pricing: {objective: revenue}\n")
     subprocess.run([BIN / "elasticity", "refit"], cwd=project, check=True)  # noqa: S603 this project's
     return project
 
@@ -50,11 +54,26 @@ def refitted_sample(folder: Path) -> Path:
 @contextmanager
 def ui(project: Path) -> Iterator[str]:
     """Serve Dagster's UI of the project on the loopback address."""
+    command = [BIN / "dagster-webserver", "-w", ROOT / "workspace.yaml", "-h", "127.0.0.1", "-p"]
+    with served(command, project, "server_info") as address:
+        yield address
+
+
+@contextmanager
+def app(project: Path) -> Iterator[str]:
+    """Serve the page for pricing teams on the loopback address."""
+    with served([BIN / "elasticity", "app", "--port"], project, "_stcore/health") as address:
+        yield address
+
+
+@contextmanager
+def served(command: list[str | Path], project: Path, ready: str) -> Iterator[str]:
+    """Serve what a command, which a port ends, serves of the project; once the address `ready` answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     server = subprocess.Popen(  # noqa: S603 this project's
-        [BIN / "dagster-webserver", "-w", ROOT / "workspace.yaml", "-h", "127.0.0.1", "-p", port],
+        [*command, port],
         env=environ
         | {
             "DAGSTER_HOME": str(project / ".dagster"),
@@ -67,7 +86,7 @@ def ui(project: Path) -> Iterator[str]:
         address = f"http://127.0.0.1:{port}"
         for _ in range(300):
             try:
-                urllib.request.urlopen(f"{address}/server_info").close()  # noqa: S310 the loopback address
+                urllib.request.urlopen(f"{address}/{ready}").close()  # noqa: S310 the loopback address
                 break
             except OSError:
                 time.sleep(1)
@@ -85,6 +104,14 @@ def take_report(page: Page, project: Path) -> None:
     page.locator("h2", has_text="CHEESE").evaluate("heading => heading.scrollIntoView()")
     page.wait_for_timeout(2000)
     save(page, "report_category")
+
+
+def take_app(page: Page, address: str) -> None:
+    """Take the page's first view."""
+    page.goto(address)
+    page.locator(".answer").wait_for()
+    page.wait_for_timeout(5000)  # its table is drawn
+    save(page, "page")
 
 
 def take_ui(page: Page, address: str) -> None:
