@@ -87,16 +87,19 @@ def write_published(file: Path, n: int, categories: int) -> None:
         }
     )
     known = Products(
-        product,
-        price,
-        price,
-        units,
-        0.6 * price,
-        slope,
-        sd,
-        rows["estimated"].to_numpy(),
-        0.85 * price,
-        1.1 * price,
+        product=product,
+        price=price,
+        price_paid=price,
+        units=units,
+        cost=0.6 * price,
+        elasticity=slope,
+        elasticity_sd=sd,
+        category=place * categories // n,
+        index_effect=np.full(n, 0.8),
+        index_effect_sd=np.full(n, 0.2),
+        estimated=rows["estimated"].to_numpy(),
+        price_min=0.85 * price,
+        price_max=1.1 * price,
     )
     prices = recommended(Priced(category, known, CrossEffects.none()), PricingSettings(), "refit-1").rows
     names = pd.unique(category)

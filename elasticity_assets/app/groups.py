@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import duckdb
 import numpy as np
 
-from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.pricing.products import CrossEffects
 from elasticity_assets.pricing.together import Group
 from elasticity_assets.published.recommended_prices import products_of, select_products
@@ -69,18 +68,10 @@ def read_group(connection: duckdb.DuckDBPyConnection, category: str, product: st
         return [value if isinstance(value, str) else "" for value in np.ma.filled(found[name], None)]
 
     cross = CrossEffects(**{name: np.asarray(values) for name, values in effects.items()})
-    index = _index_effect(connection, category) if scope != ALONE else (0.0, 0.0, 0.0)
+    weight = float(next(iter(numbers("index_weight")), 0.0))  # of one category, the same for all
     return NamedGroup(
-        Group(products_of(found), cross, numbers("shared_sd"), *index),
+        Group(products_of(found), cross, numbers("shared_sd"), weight),
         texts("product_description"),
         texts("flag"),
         numbers("price_recommended"),
     )
-
-
-def _index_effect(connection: duckdb.DuckDBPyConnection, category: str) -> tuple[float, float, float]:
-    """Mean and sd of the effect of the category's price index, and one product's weight in it."""
-    found = connection.execute(
-        statement("category_price_index_effect"), {"category": category, "control": CATEGORY_PRICE_INDEX}
-    ).fetchone()
-    return (found[0], found[1], 1.0 / found[2]) if found else (0.0, 0.0, 0.0)

@@ -26,6 +26,7 @@ SELECT
     e.product_description,
     e.flag,
     r.price_recommended,
+    1 / c.n_products AS index_weight,
     {shared_sd} AS shared_sd
 FROM ({products}) AS p
 INNER JOIN product_elasticity AS e ON e.category = p.category AND e.product = p.product
@@ -49,9 +50,3 @@ SELECT
 FROM cross_elasticity
 WHERE category = $category AND list_contains($products, product) AND list_contains($products, other_product)
 ORDER BY changed, affected
-
--- name: category_price_index_effect
-SELECT k.effect, k.effect_sd, c.n_products
-FROM control_effect AS k
-INNER JOIN category_elasticity AS c USING (category)
-WHERE k.category = $category AND k.control = $control

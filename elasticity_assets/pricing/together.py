@@ -30,18 +30,14 @@ class Group:
         Among them.
     shared_sd : float array, shape (n,)
         The part of `products.elasticity_sd` that comes of their category's elasticity.
-    index_effect, index_effect_sd : float
-        What the category's price index does to the units of each; 0 where it is not looked at.
     index_weight : float
-        Of one product in that index: 1 over the category's number of products.
+        Of one product in its category's price index: 1 over the category's number of products.
     """
 
     products: Products
     cross: CrossEffects
     shared_sd: np.ndarray
-    index_effect: float = 0.0
-    index_effect_sd: float = 0.0
-    index_weight: float = 0.0
+    index_weight: float
 
 
 @dataclass(frozen=True)
@@ -105,12 +101,12 @@ def outcomes(group: Group, price: np.ndarray) -> Outcomes:
     mean = (
         products.elasticity * log_ratio
         + np.bincount(group.cross.affected, group.cross.elasticity * of_other, n)
-        + group.index_effect * index
+        + products.index_effect * index
     )
     shared = group.shared_sd * log_ratio
     own = np.sqrt(np.maximum(products.elasticity_sd**2 - group.shared_sd**2, 0.0)) * log_ratio
     others = np.bincount(group.cross.affected, group.cross.elasticity_sd * of_other, n)
-    of_index = group.index_effect_sd * index
+    of_index = products.index_effect_sd * index
     sd = np.sqrt(shared**2 + own**2 + others**2 + of_index**2)
     normal = _normals(n)
     drawn = np.exp(

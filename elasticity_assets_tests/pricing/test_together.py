@@ -23,7 +23,7 @@ def group_of(n: int, shared: float = 0.0, cross: CrossEffects | None = None) -> 
         elasticity_sd=0.3,
         price_max=3.0,
     )
-    return Group(products, cross or CrossEffects.none(), np.full(n, 0.3 * shared))
+    return Group(products, cross or CrossEffects.none(), np.full(n, 0.3 * shared), 1 / n)
 
 
 def test_each_product_is_as_the_recommendations_have_it() -> None:
@@ -65,7 +65,8 @@ def test_errors_that_products_share_do_not_cancel() -> None:
 
 def test_a_whole_category_responds_less_than_each_product_alone() -> None:
     group = group_of(10)
-    whole = replace(group, index_effect=0.8, index_effect_sd=0.1, index_weight=0.1)
+    effects = {"index_effect": np.full(10, 0.8), "index_effect_sd": np.full(10, 0.1)}
+    whole = replace(group, products=replace(group.products, **effects))
     price = group.products.price * 1.1
     fewer = outcomes(group, price).units.change / group.products.units
     fewest = outcomes(whole, price).units.change / group.products.units
