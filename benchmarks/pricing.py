@@ -14,7 +14,8 @@ long-run elasticities (and cross-elasticities, and the kink), each decision on t
     cost_plus      the cost times the category's mean mark-up
 
 Regret is the gain that is missed, as a share of what knowing the truth would gain: no change at all has 1. A change
-loses if the product's profit, with what its substitutes gain or lose, falls under the truth. `reported` is the mean
+loses if the product's profit, with what its substitutes gain or lose, falls under the truth; `loss` is what these lose
+together, in the same share. `reported` is the mean
 `prob_gain` of the recommended changes, `realised` the share of them that gain; `error` the largest difference of the
 two among changes reported at 80-90%, 90-97% and above, where there are a hundred.
 """
@@ -171,7 +172,7 @@ def decided(case: Decided, rules: PricingSettings) -> tuple[dict[str, np.ndarray
 
 def measure(departure: str, seeds: range, rules: PricingSettings) -> dict[str, float]:
     """Hold decisions in several sets against the truth."""
-    missed = dict.fromkeys(DECISIONS, 0.0)
+    missed, loss = dict.fromkeys(DECISIONS, 0.0), dict.fromkeys(DECISIONS, 0.0)
     lost, changed = dict.fromkeys(DECISIONS, 0), dict.fromkeys(DECISIONS, 0)
     best_gain, n, reported, realised = 0.0, 0, [], []
     for seed in seeds:
@@ -190,6 +191,7 @@ def measure(departure: str, seeds: range, rules: PricingSettings) -> dict[str, f
         for name, price in prices.items():
             gain, moved = case.gains(price[:, None], worth)[:, 0], price != products.price
             missed[name] += (best - gain).sum()
+            loss[name] -= gain[gain < 0].sum()
             lost[name] += int((moved & (gain < 0)).sum())
             changed[name] += int(moved.sum())
             if name == "recommended":
@@ -203,6 +205,7 @@ def measure(departure: str, seeds: range, rules: PricingSettings) -> dict[str, f
     ]
     return {
         **{f"regret_{name}": value / best_gain for name, value in missed.items()},
+        **{f"loss_{name}": value / best_gain for name, value in loss.items()},
         **{f"changed_{name}": value / n for name, value in changed.items()},
         **{f"lose_{name}": lost[name] / max(changed[name], 1) for name in DECISIONS},
         "lost": lost["recommended"],
