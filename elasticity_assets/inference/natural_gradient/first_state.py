@@ -167,11 +167,13 @@ def first_state(
 
 
 def no_slow_demand(rows: arrow.Rows, hyper: Hyper) -> slow_demand.OfRows:
-    """Begin without any, with the prior's sd; of no periods where the model has none."""
+    """Begin without any; of no periods where the model has none."""
     blocks, W, n = rows.units.shape
     mean = np.zeros((blocks, W if hyper.slow.there else 0, n), np.float32)
     return slow_demand.OfRows(
-        mean, np.full((blocks, n), hyper.slow.centre_mean), np.zeros((blocks, n), np.float32)
+        mean,
+        np.full((blocks, n), slow_demand.Common.at(hyper.slow).centre),
+        np.zeros((blocks, n), np.float32),
     )
 
 

@@ -28,6 +28,10 @@ _LOGIT_RANGE = (-1.0, 4.6)  # persistence between 0.27 and 0.99
 _LOG_SD_RANGE = (-7.0, 2.0)
 _LARGEST_STEP = 0.5
 _TOLERANCE = 0.05  # rough posterior sds: elasticities need no more digits of these
+_FIRST_SDS, _FIRST_SPREAD = (
+    1.5,
+    0.5,
+)  # prior sds below its mean, and of the spread's prior scale, at the start
 _SPREAD_SHARE = 0.5  # of a step of log s_u, which whole ends as far off on the other side
 
 
@@ -105,10 +109,11 @@ class Common(NamedTuple):
 
     @classmethod
     def at(cls, prior: Prior) -> "Common":
-        """Begin at the prior."""
+        """Begin with little: what there is shows in a few passes, and what there is not takes many to go."""
         zero = np.float32(0.0)
-        spread = np.float32(np.log(prior.spread.size[0] * np.where(prior.spread.learned[0], 0.7, 1.0)))
-        return cls(prior.centre_mean, zero, zero, spread, prior.persistence_mean)
+        spread = np.log(prior.spread.size[0] * np.where(prior.spread.learned[0], _FIRST_SPREAD, 1.0))
+        centre = prior.centre_mean - _FIRST_SDS * prior.centre_sd
+        return cls(np.float32(centre), zero, zero, np.float32(spread), prior.persistence_mean)
 
 
 class Ar1(NamedTuple):
