@@ -6,7 +6,7 @@ Its prior precision Q_i is tridiagonal, and so is Q_i + H_i, with H_i = diag(h_i
 With G_i = (Q_i + H_i)^-1, everything else in eta_i acts through (I - G_i H_i) = G_i Q_i: what slow demand cannot take
 up. Pivots of Q_i + H_i from the first period on, d_t, and from the last, e_t, give G_tt = 1/(d_t + e_t - k_t), k the
 diagonal, and G_st = G_tt prod_{s <= j < t} o/d_j for s <= t, -o beside the diagonal: sums over periods go forwards and
-backwards at once, and sums over products are products of matrices. All in units of c = 1/(sigma_i^2 (1 - phi^2)), so
+backwards, and sums over products are products of matrices. All in units of c = 1/(sigma_i^2 (1 - phi^2)), so
 that nothing overflows where there is no slow demand. Derivation: docs/model.md.
 
 Arrays of a block of n rows have the products last: (W, n), (m, W, n).
@@ -441,16 +441,15 @@ def at_hand(rows: OfRows, common: Common) -> Ar1:
 def _solve(ratio: jax.Array, inverse: jax.Array, right: jax.Array) -> jax.Array:
     """Sum of right (m, W, n) over periods s, times the products of ratios between s and t, times `inverse`."""
     by_period = jnp.swapaxes(right, 0, 1)
-    both = jnp.stack([by_period, by_period[::-1]], axis=1)  # (W, 2, m, n)
 
     def along(so_far: jax.Array, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         ratio, value = at
-        return ratio[:, None] * (so_far + value), so_far
+        return ratio * (so_far + value), so_far
 
-    nothing = jnp.zeros_like(both[0] * ratio[0][:, None])  # of the type that `shard_map` wants
-    _, sums = jax.lax.scan(along, nothing, (ratio, both))
-    total = by_period + sums[:, 0] + sums[::-1, 1]
-    return jnp.swapaxes(total * inverse[:, None], 0, 1)
+    nothing = jnp.zeros_like(by_period[0] * ratio[0, 0])  # of the type that `shard_map` wants
+    _, before = jax.lax.scan(along, nothing, (ratio[:, 0], by_period))
+    _, after = jax.lax.scan(along, nothing, (ratio[::-1, 1], by_period), reverse=True)
+    return jnp.swapaxes((by_period + before + after) * inverse[:, None], 0, 1)
 
 
 def _over_periods(values: jax.Array) -> jax.Array:
