@@ -284,13 +284,13 @@ def mixture_rank(weight: np.ndarray, mean: np.ndarray, var: np.ndarray, value: f
     return float(weight @ norm.cdf((value - mean) / np.sqrt(var)))
 
 
-def part_calibration(data_sets: int, *, all_terms: bool = False) -> dict:
+def part_calibration(data_sets: int, *, all_terms: bool = False, first_seed: int = 2018) -> dict:
     """Fit data sets drawn from the priors and look where the truth falls."""
     priors = CALIBRATION_OF_ALL_TERMS if all_terms else CALIBRATION
     covered, ranks, failed = [], {"product": [], "category": [], "tau": []}, 0
     start = time.perf_counter()
     for seed in range(data_sets):
-        rng = np.random.default_rng([2018, seed])
+        rng = np.random.default_rng([first_seed, seed])
         drawn = draw_from_priors(rng, priors, int(rng.integers(20, 51)), 104)
         alone = natural_gradient.fit(drawn.panel, priors, "negative_binomial", NaturalGradientOptions())
         fit = pooled(alone, pool([message(alone)], priors))
@@ -397,6 +397,7 @@ def main() -> None:
     )
     parser.add_argument("--part", choices=["nuts", "calibration", "pooling"], required=True)
     parser.add_argument("--data-sets", type=int, default=500, help="of the calibration")
+    parser.add_argument("--seed", type=int, default=2018, help="of the calibration")
     parser.add_argument("--ess", type=int, default=4000, help="smallest effective sample size of NUTS")
     parser.add_argument("--draws", type=Path, help="folder that keeps NUTS's draws between runs")
     parser.add_argument(
@@ -407,7 +408,9 @@ def main() -> None:
     if arguments.part == "nuts":
         result = part_nuts(arguments.ess, arguments.draws, all_terms=arguments.all_terms, only=arguments.only)
     elif arguments.part == "calibration":
-        result = part_calibration(arguments.data_sets, all_terms=arguments.all_terms)
+        result = part_calibration(
+            arguments.data_sets, all_terms=arguments.all_terms, first_seed=arguments.seed
+        )
     else:
         result = part_pooling(arguments.ess)
     print(json.dumps(result))
