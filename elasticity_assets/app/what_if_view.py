@@ -56,9 +56,10 @@ def _moved(named: NamedGroup, moved_alike: np.ndarray, per: str, key: str) -> No
     key : str
         Tells the sliders of this group from others'.
     """
-    today = named.group.products.price
-    n = len(today)
-    answer = st.container()
+    n = len(named.group.products)
+    price = _prices(named, key)
+    found = outcomes(named.group, price)
+    _answer(named, found, per)  # before the sliders, which take longer to show
     left, right = st.columns([2, 3], gap="large")
     with left:
         _buttons(named, key)
@@ -76,10 +77,8 @@ def _moved(named: NamedGroup, moved_alike: np.ndarray, per: str, key: str) -> No
         if n == MOST:
             drawing.paragraph(f"The {MOST} products of the group that count most.", "quiet")
         with st.container(height=520 if n > 5 else "content", border=n > 5):
-            price = np.array([_slider(named, place, key) for place in range(n)])
-    found = outcomes(named.group, price)
-    with answer:
-        _answer(named, found, per)
+            for place in range(n):
+                _slider(named, place, key)
     with right:
         _pictures(named, found, moved_alike, price, per)
 
@@ -96,25 +95,32 @@ def _buttons(named: NamedGroup, key: str) -> None:
         )
 
 
-def _slider(named: NamedGroup, place: int, key: str) -> float:
+def _prices(named: NamedGroup, key: str) -> np.ndarray:
+    """Give the prices that the sliders stand at; at first, and where they reach no further, others."""
+    products = named.group.products
+    price = np.array(products.price)
+    for place, today in enumerate(price.tolist()):
+        name = f"price {place} {key}"
+        value = st.session_state.get(name, today)
+        price[place] = np.clip(value, *_ends(today, named.recommended[place]))
+        if name not in st.session_state or price[place] != value:
+            st.session_state[name] = float(price[place])
+    return price
+
+
+def _slider(named: NamedGroup, place: int, key: str) -> None:
     """Ask for one product's price."""
     products = named.group.products
     today = float(products.price[place])
-    name = f"price {place} {key}"
     drawing.paragraph(drawing.name_of(products.product[place], named.description[place]), "row")
-    low, high = _ends(today, named.recommended[place])
-    value = st.session_state.setdefault(name, today)
-    st.session_state[name] = min(max(value, low), high)
-    moved = st.slider(
+    st.slider(
         f"price of product {place + 1}",
-        low,
-        high,
+        *_ends(today, named.recommended[place]),
         step=_step(today),
         format="%.2f" if today >= 1 else "%.4g",
-        key=name,
+        key=f"price {place} {key}",
         label_visibility="collapsed",
     )
-    return float(moved)
 
 
 def _ends(today: float, recommended: float) -> tuple[float, float]:
@@ -125,8 +131,9 @@ def _ends(today: float, recommended: float) -> tuple[float, float]:
 
 
 def _step(today: float) -> float:
-    """Give a hundredth of the currency, less for small prices and more for large ones."""
-    return float(10.0 ** np.clip(np.floor(np.log10(today)) - 2, -6, 6))
+    """Give a hundredth of the currency; less for prices below 1, more for those from 1,000 on."""
+    digits = np.floor(np.log10(today))
+    return float(10.0 ** (digits - 2 if digits < 0 else max(-2, digits - 4)))
 
 
 def _set_all(named: NamedGroup, key: str, change: float) -> None:
