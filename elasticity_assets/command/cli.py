@@ -142,6 +142,12 @@ def _departures() -> str:
     help="How demand departs from the model's; see below.",
 )
 @click.option(
+    "--confounded",
+    is_flag=True,
+    help="Twin markets, a category each: the same demand under prices that follow it, and under prices that do not, "
+    "with costs, and some weeks of random prices.",
+)
+@click.option(
     "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what was drawn to this file, too."
 )
 def simulate(
@@ -151,15 +157,20 @@ def simulate(
     out: Path,
     seed: int,
     departure: str | None,
+    confounded: bool,
     truth: Path | None,
 ) -> None:
     """Write sales drawn from the model, or from demand that departs from it, with known elasticities."""
     from elasticity_assets.command.simulated_sales import write_simulated_sales  # noqa: PLC0415
     from elasticity_assets.inference.simulate import Simulation  # noqa: PLC0415
+    from elasticity_assets.inference.twins import Confounding  # noqa: PLC0415
 
+    if confounded and departure is not None:
+        raise SettingsError("--confounded and --departure: give one of them")
     try:
         simulation = Simulation(products=products, weeks=weeks, categories=categories)
-        n_rows = write_simulated_sales(simulation, seed, out, truth, departure)
+        confounding = Confounding() if confounded else None
+        n_rows = write_simulated_sales(simulation, seed, out, truth, departure, confounding)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     click.echo(f"{n_rows:,} rows: {out}")

@@ -11,6 +11,7 @@ import pandas as pd
 from elasticity_assets.atomic_write import atomic_write
 from elasticity_assets.inference.departures import simulate_departure
 from elasticity_assets.inference.simulate import Simulation, Truth, simulate_categories
+from elasticity_assets.inference.twins import Confounding, simulate_twins
 from elasticity_assets.warehouse.sql import quoted, statement
 
 SUFFIXES = (".csv", ".parquet")
@@ -22,6 +23,7 @@ def write_simulated_sales(
     out: Path,
     truth: Path | None = None,
     departure: str | None = None,
+    confounding: Confounding | None = None,
 ) -> int:
     """Draw sales and write them to a file.
 
@@ -33,9 +35,11 @@ def write_simulated_sales(
         A .csv or .parquet file: category, product, week, units, price.
     truth : Path, optional
         A .csv or .parquet file for what was drawn: category, product, elasticity, level, dispersion and
-        category_elasticity; of a departure, as `simulate_departure` has it.
+        category_elasticity; of a departure, as `simulate_departure` has it, of twins, as `simulate_twins` has it.
     departure : str, optional
         How demand departs from the model's: one of `departures.DEPARTURES`.
+    confounding : Confounding, optional
+        Draw twin markets instead, whose prices follow demand, and do not.
 
     Returns
     -------
@@ -51,7 +55,7 @@ def write_simulated_sales(
     with ExitStack() as stack:
         sales_writer = stack.enter_context(_writer(out))
         truth_writer = stack.enter_context(_writer(truth)) if truth else None
-        for rows, drawn in _categories(simulation, seed, departure):
+        for rows, drawn in _categories(simulation, seed, departure, confounding):
             sales_writer.write(rows)
             n_rows += len(rows)
             if truth_writer:
@@ -60,10 +64,13 @@ def write_simulated_sales(
 
 
 def _categories(
-    simulation: Simulation, seed: int, departure: str | None
+    simulation: Simulation, seed: int, departure: str | None, confounding: Confounding | None
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Draw one category's sales, and what they were drawn from, after the other."""
-    if departure is None:
+    if confounding is not None:
+        for sales, truth in simulate_twins(simulation, confounding, seed):
+            yield pd.DataFrame(sales), pd.DataFrame(truth)
+    elif departure is None:
         for sales, drawn in simulate_categories(simulation, seed):
             yield pd.DataFrame(sales), _truth_table(drawn)
     else:

@@ -45,6 +45,8 @@ class Panel:
     log_regular_price : float32 array, shape (N, W)
         Natural log of the price without promotion, not centred: never below `log_price`, and equal to it where no
         regular price is known. Shape (0, 0) where the files give none at all.
+    log_cost : float32 array, shape (N, W)
+        Natural log of the cost a unit; NaN where it is not known. Shape (0, 0) where the files give none at all.
     """
 
     category: str
@@ -59,6 +61,7 @@ class Panel:
     weight: np.ndarray
     zero_truncated: bool
     log_regular_price: np.ndarray
+    log_cost: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @property
     def n_products(self) -> int:
@@ -79,6 +82,11 @@ class Panel:
     def has_regular_price(self) -> bool:
         """Whether the files give regular prices."""
         return self.log_regular_price.size > 0
+
+    @property
+    def has_cost(self) -> bool:
+        """Whether the files give costs."""
+        return self.log_cost.size > 0
 
     def log_discount(self) -> np.ndarray:
         """Log price paid minus log regular price, float32, shape (N, W): below 0 in a promotion, else 0."""
@@ -198,6 +206,8 @@ class CategorySales:
     weight : float64 array, shape (rows,), or None
         How much each product-period counts, 0 to 1; None where all count. One of weight 0 is as good as not observed,
         but not absent either.
+    cost : float64 array, shape (rows,), or None
+        Cost a unit, None where files have none; NaN or not above 0 where it is not known.
     """
 
     category: str
@@ -210,6 +220,7 @@ class CategorySales:
     missing_periods: str = "unobserved"
     regular_price: np.ndarray | None = None
     weight: np.ndarray | None = None
+    cost: np.ndarray | None = None
 
 
 def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Panel:
@@ -271,6 +282,10 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         known = np.asarray(sales.regular_price, dtype=np.float64)[counts]
         known = np.where(np.isfinite(known), np.maximum(known, price), price)
         log_regular_price[row, column] = np.log(known)
+    log_cost = np.full(shape if sales.cost is not None else (0, 0), np.nan)
+    if sales.cost is not None:
+        cost = np.asarray(sales.cost, dtype=np.float64)[counts]
+        log_cost[row, column] = np.log(np.where(cost > 0, cost, np.nan))
     observed[row, column] = True
     weight[row, column] = share
     for k, name in enumerate(controls):
@@ -298,6 +313,7 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         weight=weight.astype(np.float32),
         zero_truncated=missing_periods == "truncated",
         log_regular_price=log_regular_price.astype(np.float32),
+        log_cost=log_cost.astype(np.float32),
     )
 
 
@@ -324,6 +340,7 @@ def take_products(panel: Panel, chosen: np.ndarray) -> Panel:
         log_regular_price=take(panel.log_regular_price)
         if panel.has_regular_price
         else panel.log_regular_price,
+        log_cost=take(panel.log_cost) if panel.has_cost else panel.log_cost,
         controls=take(panel.controls),
         observed=take(panel.observed),
         weight=take(panel.weight),

@@ -34,10 +34,32 @@ def known_log_price(panel: Panel) -> np.ndarray:
     Before a product's first price that one stands; 0 where it never had any.
     """
     n, T = panel.n_products, panel.n_periods
-    observed = panel.observed[:n, :T]
-    last = np.maximum.accumulate(np.where(observed, np.arange(T), -1), axis=1)
-    place = np.where(last >= 0, last, observed.argmax(axis=1)[:, None])
-    return np.take_along_axis(panel.centred_log_price()[:n, :T].astype(np.float64), place, axis=1)
+    return last_known(panel.centred_log_price()[:n, :T].astype(np.float64), panel.observed[:n, :T])
+
+
+def last_known(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Carry each product's last known value on, and its first one back; shape (n, T).
+
+    Parameters
+    ----------
+    values : float array, shape (n, T)
+    known : bool array, shape (n, T)
+    """
+    last = np.maximum.accumulate(np.where(known, np.arange(known.shape[1]), -1), axis=1)
+    place = np.where(last >= 0, last, known.argmax(axis=1)[:, None])
+    return np.take_along_axis(values, place, axis=1)
+
+
+def lagged(values: np.ndarray, lag: int) -> np.ndarray:
+    """Values of `lag` periods before, of as many later where it is below 0; the first, or last, one beyond the ends.
+
+    Parameters
+    ----------
+    values : float array, shape (n, T)
+    lag : int
+    """
+    period = np.arange(values.shape[1]) - lag
+    return values[:, np.clip(period, 0, values.shape[1] - 1)]
 
 
 def with_price_lags(panel: Panel, lags: int) -> Panel:
@@ -53,6 +75,5 @@ def with_price_lags(panel: Panel, lags: int) -> Panel:
     if not np.ptp(log_price) > 0:
         return panel
     for lag in range(1, lags + 1):
-        before = np.concatenate([np.repeat(log_price[:, :1], lag, axis=1), log_price[:, :-lag]], axis=1)
-        panel = with_control(panel, lag_name(lag), before)
+        panel = with_control(panel, lag_name(lag), lagged(log_price, lag))
     return panel

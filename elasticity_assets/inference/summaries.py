@@ -114,3 +114,51 @@ def own_data_estimates(posterior: CategoryPosterior) -> tuple[np.ndarray, np.nda
         mean = (posterior.product_mean[mode] / var - centre / prior_var) / precision
         sd = 1.0 / np.sqrt(precision)
     return np.where(known, mean, np.nan), np.where(known, sd, np.nan)
+
+
+def bias_per_confounding(posterior: CategoryPosterior, n_periods: np.ndarray) -> tuple[np.ndarray, float]:
+    """Give by how much a confounder of strength 1 would move the elasticities; shape (n,), and the category's.
+
+    Least squares of sales on prices is off by f times the sd of sales over that of prices, both around what the model
+    explains, with f = sqrt(R_y^2 R_x^2 / (1 - R_x^2)) of the shares that the confounder explains of what is left of sales
+    and of prices (Cinelli and Hazlett 2020). The ratio of sds is the standard error times the square root of the number
+    of observations. A product's posterior follows its own bias and the category's by how far it leans on either.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+    n_periods : float array, shape (n,)
+        Observed periods of each product.
+
+    Returns
+    -------
+    product : float array, shape (n,)
+    category : float
+        Of products whose own data say nothing, too; NaN where those of none do.
+    """
+    _, sd = own_data_estimates(posterior)
+    known = np.isfinite(sd)
+    if not known.any():
+        return np.full(len(sd), np.nan), np.nan
+    own = np.where(known, sd, 0.0) * np.sqrt(n_periods / posterior.serial_correlation_factor)
+    leans = posterior.shrinkage()
+    weight = np.where(known, 1.0 - leans, 0.0)  # as beta_c weighs them
+    category = float(weight @ own / weight.sum())
+    return np.where(known, (1.0 - leans) * own + leans * category, category), category
+
+
+def robustness(q05: np.ndarray, q95: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Share of both sales and prices that a confounder has to explain to move the 90% interval to -1, or to 0.
+
+    Of what the model leaves of them; to whichever of the two is nearer and outside the interval, 0 where neither is. It
+    solves f(R^2, R^2) bias = gap (Cinelli and Hazlett 2020).
+
+    Parameters
+    ----------
+    q05, q95, bias : float arrays, shape (n,)
+        Ends of the intervals, and bias by a confounder of strength 1.
+    """
+    gaps = [np.maximum(np.maximum(q05 - end, end - q95), 0.0) for end in (-1.0, 0.0)]
+    nearest = np.min([np.where(gap > 0, gap, np.inf) for gap in gaps], axis=0)
+    f = np.where(np.isfinite(nearest), nearest, 0.0) / bias
+    return 0.5 * (np.sqrt(f**4 + 4.0 * f**2) - f**2)

@@ -142,4 +142,5 @@ def _read(
         periods=periods,
         missing_periods=missing_periods,
         weight=numbers("weight of suspects"),
+        cost=numbers("cost"),
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
 from elasticity_assets.inference.category_price_index import with_category_price_index
+from elasticity_assets.inference.instrument import with_price_residual
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
 from elasticity_assets.inference.substitute_prices import with_substitute_prices
@@ -43,6 +44,8 @@ def category_panels(
         found = read_category(connection, category, sales.controls, periods=periods, missing_periods=absent)
         if sales.columns.regular_price is None:  # the column is there, and empty
             found = replace(found, regular_price=None)
+        if sales.columns.cost is None or fit.instrument == "none":
+            found = replace(found, cost=None)
         panel = panel_from_sales(found, unit=unit)
         if holidays is not None:
             panel = with_control(panel, HOLIDAYS, holidays)
@@ -52,4 +55,6 @@ def category_panels(
                 of_product = substitute_groups(connection, category)
                 group = np.array([of_product.get(product, "") for product in panel.product], dtype=str)
                 panel = with_substitute_prices(panel, group)
+            if fit.instrument == "use":
+                panel = with_price_residual(panel)
         yield panel

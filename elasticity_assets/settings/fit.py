@@ -23,6 +23,7 @@ class FitSettings(Strict):
     serial_correlation: bool = True
     slow_demand: bool = True
     season: Literal["auto"] | bool = "auto"
+    instrument: Literal["report", "use", "none"] = "report"
     svi: SviOptions = SviOptions()
     natural_gradient: NaturalGradientOptions = NaturalGradientOptions()
     nuts: NutsOptions = NutsOptions()

@@ -16,6 +16,7 @@ from pydantic import (
 
 from elasticity_assets.holiday_control import HOLIDAYS, check_region
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
+from elasticity_assets.inference.instrument import is_price_residual
 from elasticity_assets.inference.price_lags import is_lag
 from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
 from elasticity_assets.settings.addresses import without_password
@@ -197,6 +198,7 @@ class SalesSettings(Strict):
         # Whatever else bore these names would be published as what they are.
         _without(controls, "every fit", lambda name: name == CATEGORY_PRICE_INDEX)
         _without(controls, "sales.columns.substitutes", lambda name: name == SUBSTITUTE_PRICES)
+        _without(controls, "fit.instrument", is_price_residual)
         return _without(controls, "fit.lags", is_lag)
 
     @field_validator("category_price_index")

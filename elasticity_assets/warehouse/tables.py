@@ -69,6 +69,26 @@ _SIZES = (
     Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
 )
 
+_CONFOUNDING = (
+    Column(
+        "bias_per_confounding",
+        "DOUBLE",
+        _ELASTICITY_UNIT,
+        "By how much something unseen that moves prices and sales would move the elasticity, for each unit of "
+        "sqrt(s * p / (1 - p)), where it explains shares s of what the model leaves of sales, and p of prices; NULL where "
+        f"the category's own sales say nothing; {_BEFORE}",
+        True,
+    ),
+    Column(
+        "robustness",
+        "DOUBLE",
+        "fraction",
+        "Share of both that it would have to explain to move the 90% interval to -1, or to 0, whichever is nearer and "
+        f"outside; 0 where the interval holds both; {_BEFORE}",
+        True,
+    ),
+)
+
 PRODUCT_ELASTICITY = Table(
     "product_elasticity",
     "One row a product: its price elasticity, and what the files say about its sales and prices.",
@@ -146,6 +166,7 @@ PRODUCT_ELASTICITY = Table(
             "False where the elasticity is the category's or the prior's: its price never changed, or nothing was sold",
             before="'true'",
         ),
+        *_CONFOUNDING,
         FIT_ID,
         FITTED_AT,
     ),
@@ -237,6 +258,7 @@ CATEGORY_ELASTICITY = Table(
             "False where the elasticity is the prior's and the other categories': none of its products' is estimated",
             before="'true'",
         ),
+        *_CONFOUNDING,
         FIT_ID,
         FITTED_AT,
     ),
@@ -266,6 +288,69 @@ GLOBAL_ELASTICITY = Table(
         *_SIZES,
         Column("fit_id", "VARCHAR", "id", "Names the pooling of the categories' fits"),
         Column("fitted_at", "TIMESTAMP", "UTC", "When the categories were pooled"),
+    ),
+)
+
+CAUSAL_EVIDENCE = Table(
+    "causal_evidence",
+    "One row a category: whether its prices seem to follow demand, which biases elasticities, and what is known of them.",
+    ("category",),
+    (
+        CATEGORY,
+        Column(
+            "lead_effect",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Placebo: d log units / d log price of the next two periods, added up, beside all else in the model; 0 unless "
+            "prices follow demand; above 0 where they are high because demand is; NULL where there is nothing to test by",
+            True,
+        ),
+        Column("lead_z", "DOUBLE", "standard errors", "lead_effect over its standard error", True),
+        Column(
+            "instrument_strength",
+            "DOUBLE",
+            "F statistic",
+            "Of costs in explaining prices, products, periods and controls apart; below 104.7 they are weak, and not "
+            "gone by; NULL where the files give no costs (sales.columns.cost)",
+            True,
+        ),
+        Column(
+            "instrumented_elasticity",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "The category's elasticity from what costs did to prices, not pooled over categories; NULL where costs are "
+            "missing or weak",
+            True,
+        ),
+        Column(
+            "instrumented_elasticity_sd",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Posterior standard deviation of instrumented_elasticity",
+            True,
+        ),
+        Column(
+            "hausman_z",
+            "DOUBLE",
+            "standard errors",
+            "Effect on units of what costs leave of the price, over its standard error: 0 unless prices follow demand; "
+            "NULL as instrumented_elasticity",
+            True,
+        ),
+        Column(
+            "prices_follow_demand",
+            "BOOLEAN",
+            "true or false",
+            "True where lead_z, or hausman_z unless fit.instrument is use, is beyond 3: the category's elasticities are "
+            "biased, and no price of it is recommended",
+        ),
+        Column(
+            "verdict",
+            "VARCHAR",
+            "text",
+            "What this comes to, in words, and what would settle what is open",
+        ),
+        FIT_ID,
     ),
 )
 

@@ -12,6 +12,8 @@ MOST_DRIFTING = 0.1
 """Share of products whose halves differ by more than `DRIFT_SDS`; 1% would by chance."""
 DRIFT_SDS = 2.576
 """Beyond so many sds, which 1 in 100 has by chance, a difference of halves counts as drift."""
+FOLLOW_SDS = 3.0
+"""Beyond so many standard errors, which 1 in 370 has by chance, prices are said to follow demand."""
 CHANCE_SDS = 2.0
 """Standard errors that chance alone is taken to explain."""
 LEAST_LEAD = 0.005
@@ -119,3 +121,14 @@ def posterior_within_limits(
         mean_difference_rms <= max(LARGEST_MEAN_DIFFERENCE, own_error)
         and abs(sd_ratio_median - 1.0) <= max(LARGEST_SD_DIFFERENCE, own_error)
     )
+
+
+def follow_demand(z: float) -> bool:
+    """Whether a test of prices that follow demand is beyond what chance explains.
+
+    Parameters
+    ----------
+    z : float
+        In standard errors; NaN, where there is nothing to test by, is no sign.
+    """
+    return bool(abs(z) > FOLLOW_SDS)

@@ -1,0 +1,140 @@
+"""Do prices that follow demand show: twin markets, with the same demand, whose prices follow it and do not.
+
+    python benchmarks/causal.py --sets 5 [--seed 100] [--show placebo sensitivity instrument]
+
+Simulated categories of 40 products and 104 weeks, through the pipeline's own path from sales to posterior.
+`placebo`: share of markets whose prices are found to follow demand, of twins and of other departures. `sensitivity`:
+bias that a confounder as strong as the true one has by `bias_per_confounding`, and the one measured. `instrument`: bias
+and coverage of the plain and the instrumented elasticities, with strong and weak costs. CPU seconds of the tests over
+those of the fit are of each.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from truth import OPTIONS, PRODUCTS, WEEKS, sold
+
+from elasticity_assets.inference import engines
+from elasticity_assets.inference.departures import DEPARTURES, Market
+from elasticity_assets.inference.instrument import first_stage, with_price_residual
+from elasticity_assets.inference.judging.confounding import look_for_confounding
+from elasticity_assets.inference.judging.working_model import WorkingModel
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.priors import DEFAULT, Season, SlowDemand
+from elasticity_assets.inference.summaries import bias_per_confounding, product_summary
+from elasticity_assets.inference.twins import Confounding, Twin, twins
+
+PRIORS = replace(DEFAULT, slow_demand=SlowDemand(), season=Season())
+INNOCENT = ("base", "slow_demand", "season_unrelated", "season_promoted", "stockpiling", "substitutes_one")
+
+
+def fitted(market: Market, log_cost: np.ndarray | None = None) -> tuple[Panel, CategoryPosterior, float]:
+    """Fit one market; CPU seconds come last."""
+    panel = sold(market)
+    if log_cost is not None:
+        padded = np.full(panel.units.shape, np.nan, np.float32)
+        padded[: panel.n_products, : panel.n_periods] = log_cost
+        panel = replace(panel, log_cost=padded)
+    began = time.process_time()
+    posterior = engines.fit(panel, PRIORS, OPTIONS)
+    return panel, posterior, time.process_time() - began
+
+
+def tested(panel: Panel, posterior: CategoryPosterior) -> tuple[float, bool, float]:
+    """z of the leads, whether prices are found to follow demand, and CPU seconds."""
+    began = time.process_time()
+    found = look_for_confounding(panel, posterior, PRIORS)
+    return found.lead_z, found.prices_follow_demand, time.process_time() - began
+
+
+def placebo(seeds: range) -> None:
+    """Show how often prices are found to follow demand."""
+    kinds = {f"twins, correlation {c}": c for c in (0.6, 0.3, -0.3, 0.0)} | dict.fromkeys(INNOCENT)
+    for name, correlation in kinds.items():
+        rows = []
+        for seed in seeds:
+            if correlation is None:
+                market = DEPARTURES[name](np.random.default_rng(seed), PRODUCTS, WEEKS)
+            else:
+                how = Confounding(correlation=correlation, cost_share=0.0, randomized=0.0)
+                market = twins(seed, PRODUCTS, WEEKS, how)[0].market
+            panel, posterior, seconds = fitted(market)
+            rows.append([*tested(panel, posterior), seconds])
+        z, follows, own, fit = np.array(rows, float).T
+        print(
+            f"{name:<24} found {follows.mean():4.0%}  z {z.mean():5.1f} ({z.min():.1f} to {z.max():.1f})"
+            f"  cost {np.median(own / fit):.0%}",
+            flush=True,
+        )
+
+
+def sensitivity(seeds: range) -> None:
+    """Show predicted and measured bias."""
+    for correlation in (-0.3, 0.3, 0.6):
+        how = Confounding(correlation=correlation, cost_share=0.0, randomized=0.0)
+        rows = []
+        for seed in seeds:
+            one, other = twins(seed, PRODUCTS, WEEKS, how)
+            panel, posterior, _ = fitted(one.market)
+            _, without, _ = fitted(other.market)
+            measured = np.mean(product_summary(posterior).mean - product_summary(without).mean)
+            rows.append((predicted_bias(panel, posterior, one, correlation), measured))
+        predicted, measured = np.mean(rows, axis=0)
+        print(
+            f"correlation {correlation:4}: predicted {predicted:5.2f}, measured {measured:5.2f}, ratio "
+            f"{predicted / measured:.2f}",
+            flush=True,
+        )
+
+
+def predicted_bias(panel: Panel, posterior: CategoryPosterior, twin: Twin, correlation: float) -> float:
+    """Bias by `bias_per_confounding` and the true confounder's strength, were it observed."""
+    shock = twin.shock - twin.shock.mean(axis=1, keepdims=True)
+    model = WorkingModel.of(panel, posterior, PRIORS, [shock])
+    of_sales, of_prices = model.strength(0)
+    product, _ = bias_per_confounding(posterior, panel.observed[: panel.n_products].sum(axis=1))
+    return float(np.sign(correlation) * np.sqrt(of_sales * of_prices / (1.0 - of_prices)) * product.mean())
+
+
+def instrument(seeds: range) -> None:
+    """Show bias and coverage, plain and instrumented."""
+    for cost_share, name in ((0.6, "strong"), (0.05, "weak")):
+        rows = []
+        for seed in seeds:
+            how = Confounding(cost_share=cost_share, randomized=0.0)
+            twin = twins(seed, PRODUCTS, WEEKS, how)[0]
+            panel, posterior, seconds = fitted(twin.market, twin.log_cost)
+            _, follows, own = tested(panel, posterior)
+            first, used = first_stage(panel), posterior
+            if first is not None and first.is_strong:
+                used = engines.fit(with_price_residual(panel), PRIORS, OPTIONS)
+            row = [0.0 if first is None else first.strength, used is not posterior, follows, own / seconds]
+            for fit in (posterior, used):
+                said, truth = product_summary(fit), twin.market.elasticity
+                row += [np.mean(said.mean - truth), np.mean((said.q05 < truth) & (truth < said.q95))]
+            rows.append(row)
+        columns = ("F", "used", "found", "cost", "bias", "covered", "bias with", "covered with")
+        print(name, pd.DataFrame(rows, columns=columns).astype(float).mean().round(2).to_dict(), flush=True)
+
+
+SHOWN = {"placebo": placebo, "sensitivity": sensitivity, "instrument": instrument}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sets", type=int, default=5, help="of each kind")
+    parser.add_argument("--seed", type=int, default=100, help="of the first set")
+    parser.add_argument("--show", nargs="+", choices=SHOWN, default=list(SHOWN))
+    arguments = parser.parse_args()
+    for name in arguments.show:
+        SHOWN[name](range(arguments.seed, arguments.seed + arguments.sets))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Costs as an instrument: what of a price its cost does not explain, as controls (control function).
+
+A cost moves the price and not the buyers. What is left of the log price once the log cost is taken out may have been set
+in view of demand; with it among the controls, elasticities rest on what costs did to prices, and its effect is zero if
+prices do not follow demand (Hausman 1978; Petrin and Train 2010). Its lags come with those of the price.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from elasticity_assets.inference.panel import Panel, with_control
+from elasticity_assets.inference.price_lags import is_lag, known_log_price, lagged, last_known
+
+PRICE_RESIDUAL = "price_residual"
+"""Name of the control; its lags have a number behind."""
+STRONG = 104.7
+"""First-stage F from which intervals and tests hold what they promise (Lee, McCrary, Moreira and Porter 2022)."""
+_ROUNDS = 30  # of taking out products' and periods' means in turns
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """What costs do to prices.
+
+    Attributes
+    ----------
+    strength : float
+        First-stage F: squared t of the log cost, the smaller of the plain one and the one robust to errors of a product
+        that go together; 0 where costs never move.
+    residual : float array, shape (1 + L, n, T)
+        Log price less what the log cost explains, and its L lags; 0 for products without costs.
+    """
+
+    strength: float
+    residual: np.ndarray
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether to go by it at all."""
+        return self.strength >= STRONG
+
+
+def first_stage(panel: Panel) -> FirstStage | None:
+    """Regress log prices on log costs, products, periods and controls; None where the files give no costs.
+
+    Parameters
+    ----------
+    panel : Panel
+        Whose own controls of this kind, if any, are left out.
+    """
+    if not panel.has_cost:
+        return None
+    n, T = panel.n_products, panel.n_periods
+    known = np.isfinite(panel.log_cost[:n, :T])
+    cost = last_known(np.where(known, panel.log_cost[:n, :T], 0.0).astype(np.float64), known)
+    has_cost = known.any(axis=1)
+    counts = (panel.weight[:n, :T] > 0) & has_cost[:, None]
+    price = known_log_price(panel)
+    # Beside lags of the price, which hold costs of before, the slope would be another.
+    kept = [k for k, name in enumerate(panel.control) if not (is_price_residual(name) or is_lag(name))]
+    stacked = np.concatenate(
+        [price[None], cost[None], np.moveaxis(panel.controls[:n, :T, kept], 2, 0)]
+    ).astype(np.float64)
+    within = _within(stacked, counts)
+    x, z, controls = within[0][counts], within[1][counts], within[2:][:, counts].T
+    lags = sum(is_lag(name) for name in panel.control)
+    slope, strength = _slope(x, z, controls, np.nonzero(counts)[0])
+    residual = np.where(has_cost[:, None], price - slope * (cost - cost.mean(axis=1, keepdims=True)), 0.0)
+    return FirstStage(strength, np.stack([lagged(residual, lag) for lag in (0, *range(1, lags + 1), *range(-1, -lags - 1, -1))]))
+
+
+def with_price_residual(panel: Panel) -> Panel:
+    """Add what costs leave of prices to a panel's controls, where costs make a strong instrument."""
+    found = first_stage(panel)
+    if found is None or not found.is_strong:
+        return panel
+    for lag, values in enumerate(found.residual):
+        panel = with_control(panel, f"{PRICE_RESIDUAL}_{lag}" if lag else PRICE_RESIDUAL, values)
+    return panel
+
+
+def is_price_residual(control: str) -> bool:
+    """Whether a control is one of those that `with_price_residual` adds."""
+    return control.casefold().startswith(PRICE_RESIDUAL)
+
+
+def _within(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Take products' and periods' means out, in turns, over the cells that count; shape (m, n, T)."""
+    values = np.where(counts, values, 0.0)
+    of_product, of_period = (np.maximum(counts.sum(axis=axis), 1) for axis in (1, 0))
+    for _ in range(_ROUNDS):
+        values = np.where(counts, values - (values.sum(axis=2) / of_product)[..., None], 0.0)
+        values = np.where(counts, values - (values.sum(axis=1) / of_period)[:, None], 0.0)
+    return values
+
+
+def _slope(x: np.ndarray, z: np.ndarray, controls: np.ndarray, product: np.ndarray) -> tuple[float, float]:
+    """Slope of x on z beside the controls, and its F."""
+    if controls.shape[1]:
+        both = np.stack([x, z], axis=1)
+        x, z = (both - controls @ np.linalg.lstsq(controls, both)[0]).T
+    moves = float(z @ z)
+    if not moves > 1e-9 * len(z):
+        return 0.0, 0.0
+    slope = float(x @ z) / moves
+    error = x - slope * z
+    plain = float(error @ error) / max(len(z) - 1 - controls.shape[1], 1) * moves
+    of_product = np.bincount(product, z * error)
+    var = max(plain, float(of_product @ of_product)) / moves**2
+    return slope, slope**2 / max(var, 1e-12)

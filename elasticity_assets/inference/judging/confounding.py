@@ -1,0 +1,104 @@
+"""Whether prices follow demand: a placebo and, where files give costs, an instrument, from a fit's working model.
+
+Prices of the periods to come cannot have sold anything yet. Where they seem to, they were set in view of what also moves
+sales, and elasticities are biased. Costs say the same in another way: what of a price they do not explain has an effect
+of its own on sales only if it was set in view of demand. Neither needs another fit (`working_model`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from elasticity_assets.inference.instrument import PRICE_RESIDUAL, first_stage
+from elasticity_assets.inference.judging.limits import follow_demand
+from elasticity_assets.inference.judging.working_model import WorkingModel
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.price_lags import known_log_price, lagged
+from elasticity_assets.inference.priors import Priors
+from elasticity_assets.inference.summaries import category_summary
+
+LEADS = 2
+"""Periods to come whose prices are the placebo."""
+
+
+@dataclass(frozen=True)
+class ConfoundingTests:
+    """What a category's sales say of whether its prices follow demand; NaN where they say nothing.
+
+    Attributes
+    ----------
+    category : str
+    elasticity : float
+        The category's, of the fit.
+    lead_effect, lead_z : float
+        Effects of the log prices of the next LEADS periods, added up; in standard errors. Above 0 where prices are high
+        because demand is.
+    instrument_strength : float
+        First-stage F of the log cost.
+    instrument_used : bool
+        Whether the fit has the instrument already: `elasticity` is the instrumented one.
+    instrumented_elasticity, instrumented_elasticity_sd : float
+        The category's, from what costs did to prices; only where they are a strong instrument.
+    hausman_z : float
+        Effect of what costs leave of the price, in standard errors: 0 if prices do not follow demand.
+    """
+
+    category: str
+    elasticity: float
+    lead_effect: float
+    lead_z: float
+    instrument_strength: float
+    instrument_used: bool
+    instrumented_elasticity: float
+    instrumented_elasticity_sd: float
+    hausman_z: float
+
+    @property
+    def prices_follow_demand(self) -> bool:
+        """Whether what is published of the category is biased, as far as the placebo or the instrument shows."""
+        return follow_demand(self.lead_z) or (not self.instrument_used and follow_demand(self.hausman_z))
+
+
+def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Priors) -> ConfoundingTests:
+    """Test whether a category's prices follow demand.
+
+    Parameters
+    ----------
+    panel : Panel
+        What was fitted.
+    posterior : CategoryPosterior
+        Not pooled.
+    priors : Priors
+    """
+    price, found = known_log_price(panel), first_stage(panel)
+    used = PRICE_RESIDUAL in panel.control
+    leads = [lagged(price, -lead) for lead in range(1, LEADS + 1)]
+    strong = found is not None and found.is_strong and not used
+    residuals = list(found.residual) if found is not None and strong else []
+    model = WorkingModel.of(panel, posterior, priors, [*leads, *residuals])
+    lead_effect = lead_z = instrumented = instrumented_sd = hausman_z = np.nan
+    if np.ptp(price) > 0 and panel.n_periods > LEADS:
+        placebo = model.solve(range(LEADS))
+        lead_effect, lead_z = float(placebo.effect.sum()), placebo.z(np.ones(LEADS))
+    if strong:
+        with_costs = model.solve(range(LEADS, LEADS + len(residuals)))
+        instrumented, instrumented_sd = with_costs.category_mean, with_costs.category_sd
+        hausman_z = with_costs.z(np.eye(len(residuals))[0])
+    own = category_summary(posterior)
+    if used:
+        k = panel.control.index(PRICE_RESIDUAL)
+        effect = posterior.weight @ posterior.control_mean[:, k]
+        instrumented, instrumented_sd = float(own.mean[0]), float(own.sd[0])
+        hausman_z = float(effect / np.sqrt(posterior.weight @ posterior.control_var[:, k]))
+    return ConfoundingTests(
+        panel.category,
+        float(own.mean[0]),
+        lead_effect,
+        lead_z,
+        np.nan if found is None else found.strength,
+        used,
+        instrumented,
+        instrumented_sd,
+        hausman_z,
+    )

@@ -1,0 +1,334 @@
+"""A fit's working linear model, solved with further controls: what they would change, without another fit.
+
+Where a fit has converged, its likelihood is that of a Gaussian regression: of the working response eta + g/h, with
+precisions h (iteratively reweighted least squares; McCullagh and Nelder 1989, 2.5). Scales, dispersions and slow
+demand's persistence stay as the fit found them. Controls that the fit did not have then cost one solve, in closed form,
+and their effects by their standard errors are a score test of whether it should have had them (Rao 1948).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from elasticity_assets.inference.cell_weights import CellWeights, weighed
+from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.priors import Priors
+from elasticity_assets.inference.season import sine_and_cosine
+
+_ADDED_VAR = 100.0
+"""Prior variance of the effects of what is added: they speak for themselves."""
+_AT_ONCE = 1_000_000
+"""Products times periods squared that are in memory together."""
+_SMALLEST_SD = 1e-3  # of slow demand, log units
+_LARGEST_ETA = 30.0
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The working model's posterior with some further controls.
+
+    Attributes
+    ----------
+    effect : float array, shape (m,)
+        Of the controls added.
+    cov : float array, shape (m, m)
+        Of the effects, under the model.
+    robust_cov : float array, shape (m, m)
+        The same where the errors of a product go together as they like (Liang and Zeger 1986).
+    category_mean, category_sd : float
+        Of the category's elasticity.
+    product_mean, product_sd : float arrays, shape (n,)
+        Of the products'.
+    """
+
+    effect: np.ndarray
+    cov: np.ndarray
+    robust_cov: np.ndarray
+    category_mean: float
+    category_sd: float
+    product_mean: np.ndarray
+    product_sd: np.ndarray
+
+    def z(self, share: np.ndarray) -> float:
+        """Give a weighted sum of the effects in standard errors, of which the larger counts.
+
+        Parameters
+        ----------
+        share : float array, shape (m,)
+        """
+        var = max(share @ self.cov @ share, share @ self.robust_cov @ share)
+        return float(share @ self.effect / np.sqrt(var))
+
+
+@dataclass(frozen=True)
+class WorkingModel:
+    """The working model of one category, with all controls that might be added.
+
+    Products have d unknowns of their own, theta_i: slope, season, level. Shared ones are s: the category's elasticity,
+    the mean level, effects of controls, effects of what might be added, and period effects; S in all.
+
+    Attributes
+    ----------
+    response : float array, shape (n, T)
+        Working response; 0 in cells that do not count.
+    precision : float array, shape (n, T)
+        h, 0 in those cells.
+    own : float array, shape (n, T, d)
+        Regressors of theta_i.
+    controls : float array, shape (n, T, K + m)
+        Those of the fit, and those that might be added.
+    n_added : int
+        m.
+    innovation_var : float array, shape (n,)
+        sigma_i^2 (1 - phi^2) of slow demand; shape (0,) where the model has none.
+    persistence : float
+        phi.
+    own_precision : float array, shape (d,)
+        Prior precisions of theta_i, the first and the last around the category's elasticity and the mean level.
+    shared_precision, shared_mean : float arrays, shape (S,)
+        Prior of s.
+    """
+
+    response: np.ndarray
+    precision: np.ndarray
+    own: np.ndarray
+    controls: np.ndarray
+    n_added: int
+    innovation_var: np.ndarray
+    persistence: float
+    own_precision: np.ndarray
+    shared_precision: np.ndarray
+    shared_mean: np.ndarray
+
+    @classmethod
+    def of(
+        cls, panel: Panel, posterior: CategoryPosterior, priors: Priors, added: Sequence[np.ndarray]
+    ) -> "WorkingModel":
+        """Take it from a fit.
+
+        Parameters
+        ----------
+        panel : Panel
+            What was fitted.
+        posterior : CategoryPosterior
+        priors : Priors
+        added : sequence of float arrays, shape (n, T)
+            Controls that might be added.
+        """
+        n, T = panel.n_products, panel.n_periods
+        weight = weighed(panel, CellWeights.of(posterior)).weight[:n, :T].astype(np.float64)
+        log_price = panel.centred_log_price() if priors.centred_price else panel.log_price
+        parts = [log_price[:n, :T].astype(np.float64)]
+        parts += [np.tile(wave, (n, 1)) for wave in sine_and_cosine(panel.period) if len(posterior.season)]
+        own = np.stack([*parts, np.ones((n, T))], axis=2)
+        given = panel.controls[:n, :T].astype(np.float64)
+        at_mean = [posterior.weight @ posterior.product_mean, *posterior.season.T, posterior.level]
+        eta = np.einsum("ntd,dn->nt", own, np.stack(at_mean)) + given @ (
+            posterior.weight @ posterior.control_mean
+        )
+        eta = eta + posterior.period_effect + (posterior.slow_demand if posterior.slow_demand.size else 0.0)
+        gradient, curvature = _derivatives(
+            panel.units[:n, :T].astype(np.float64),
+            np.minimum(eta, _LARGEST_ETA),
+            posterior.dispersion[:, None],
+            zero_truncated=panel.zero_truncated,
+        )
+        K, m = given.shape[2], len(added)
+        var = np.concatenate(
+            [
+                [posterior.prior_var, max(priors.level_sd, _SMALLEST_SD) ** 2],
+                np.full(K, priors.control_sd**2),
+                np.full(m, _ADDED_VAR),
+                np.full(T, posterior.period_spread**2),
+            ]
+        )
+        mean = np.zeros(len(var))
+        mean[:2] = posterior.prior_mean, priors.level_mean
+        seasons = [posterior.season_spread] * (own.shape[2] - 2)
+        spread = np.array([posterior.product_spread(), *seasons, posterior.level_spread])
+        sd = np.maximum(posterior.slow_demand_sd, _SMALLEST_SD)
+        return cls(
+            np.where(weight > 0, eta + gradient / curvature, 0.0),
+            weight * curvature,
+            own,
+            np.concatenate([given, *(np.asarray(values)[..., None] for values in added)], axis=2),
+            m,
+            sd**2 * (1.0 - posterior.slow_demand_persistence**2),
+            posterior.slow_demand_persistence,
+            np.maximum(spread, _SMALLEST_SD) ** -2,
+            1.0 / var,
+            mean,
+        )
+
+    def solve(self, chosen: Sequence[int] = ()) -> Solution:
+        """Solve with some of the controls that might be added, by their numbers."""
+        n, T, d = self.own.shape
+        K = self.controls.shape[2] - self.n_added
+        columns = [*range(K), *(K + number for number in chosen)]
+        shared = [0, 1, *(2 + column for column in columns)]
+        size = len(shared) + T
+        shared += range(2 + self.controls.shape[2], len(self.shared_precision))
+        prior = self.shared_precision[shared]
+        total, pull = np.diag(prior), prior * self.shared_mean[shared]
+        tie = np.zeros((d, size))
+        tie[0, 0], tie[-1, 1] = self.own_precision[[0, -1]]
+        inverse, border, own_pull = np.zeros((n, d, d)), np.zeros((n, d, size)), np.zeros((n, d))
+        step = max(_AT_ONCE // T**2, 1)
+        for rows in (slice(begin, begin + step) for begin in range(0, n, step)):
+            own, controls = self.own[rows], self.controls[rows][:, :, columns]
+            values = np.concatenate([own, controls, self.response[rows][..., None]], axis=2)
+            noise = self._noise(rows)
+            weighted = noise.precision_times(values)
+            of_own, of_controls, of_response = np.split(weighted, [d, d + len(columns)], axis=2)
+            inverse[rows] = np.linalg.inv(
+                np.swapaxes(own, 1, 2) @ of_own + np.diag(self.own_precision)
+            )
+            border[rows, :, 2 : 2 + len(columns)] = np.swapaxes(own, 1, 2) @ of_controls
+            border[rows, :, 2 + len(columns) :] = np.swapaxes(of_own, 1, 2)
+            border[rows] -= tie
+            own_pull[rows] = np.einsum("ntd,nt->nd", own, of_response[..., 0])
+            total[0, 0] += len(own) * self.own_precision[0]
+            total[1, 1] += len(own) * self.own_precision[-1]
+            with_controls = of_controls.sum(axis=0)
+            middle, periods = slice(2, 2 + len(columns)), slice(2 + len(columns), None)
+            total[middle, middle] += np.einsum("nta,ntb->ab", controls, of_controls, optimize=True)
+            total[periods, middle] += with_controls
+            total[middle, periods] += with_controls.T
+            total[periods, periods] += noise.total_precision()
+            pull[middle] += np.einsum("nta,nt->a", controls, of_response[..., 0])
+            pull[periods] += of_response[..., 0].sum(axis=0)
+        solved = inverse @ border
+        flat = border.reshape(n * d, size)
+        total -= flat.T @ solved.reshape(n * d, size)
+        pull -= np.einsum("nds,nd->s", solved, own_pull)
+        cov = np.linalg.inv(total)
+        s = cov @ pull
+        theta = np.einsum("nde,ne->nd", inverse, own_pull) - solved @ s
+        slope = solved[:, 0]
+        var = inverse[:, 0, 0] + np.einsum("ns,st,nt->n", slope, cov, slope, optimize=True)
+        middle = slice(2 + K, 2 + len(columns))
+        return Solution(
+            s[middle],
+            cov[middle, middle],
+            self._robust_cov(columns, cov[:, middle], solved, s, theta),
+            float(s[0]),
+            float(np.sqrt(cov[0, 0])),
+            theta[:, 0],
+            np.sqrt(var),
+        )
+
+    def strength(self, number: int) -> tuple[float, float]:
+        """Shares that one of the added controls explains of what the rest leaves of sales and of prices.
+
+        Partial R^2: of sales beside prices, t^2 / (t^2 + cells); of prices, the squared correlation of its effect with
+        the elasticity, where all products have the same (Cinelli and Hazlett 2020).
+
+        Parameters
+        ----------
+        number : int
+            Of the control that might be added.
+        """
+        solved = self.solve([number])
+        t_squared = float(solved.effect[0] ** 2 / solved.cov[0, 0])
+        of_sales = t_squared / (t_squared + np.count_nonzero(self.precision))
+        same = replace(self, own_precision=np.concatenate([[_SMALLEST_SD**-2], self.own_precision[1:]]))
+        alone, beside = same.solve(), same.solve([number])
+        of_prices = 1.0 - (alone.category_sd / beside.category_sd) ** 2
+        return of_sales, of_prices
+
+    def _robust_cov(
+        self,
+        columns: Sequence[int],
+        of_effects: np.ndarray,
+        solved: np.ndarray,
+        s: np.ndarray,
+        theta: np.ndarray,
+    ) -> np.ndarray:
+        """Sum of squares of what each product adds to the effects, by its errors; shape (m, m)."""
+        n = len(theta)
+        residual = self.response - np.einsum("ntd,nd->nt", self.own, theta) - s[2 + len(columns) :]
+        residual = residual - self.controls[:, :, columns] @ s[2 : 2 + len(columns)]
+        # What is left of each regressor, less what the others say of it.
+        left = self.controls[:, :, columns] @ of_effects[2 : 2 + len(columns)] + of_effects[2 + len(columns) :]
+        left = left - self.own @ (solved @ of_effects)
+        weighted = self._noise(slice(None)).precision_times(residual[..., None])[..., 0]
+        score = np.einsum("ntm,nt->nm", left, weighted)
+        return score.T @ score * n / max(n - 1, 1)
+
+    def _noise(self, rows: slice) -> "_Noise":
+        var = self.innovation_var[rows] if len(self.innovation_var) else None
+        return _Noise(self.precision[rows], var, self.persistence)
+
+
+class _Noise:
+    """Slow demand and the noise of the cells together: M = H - H (Q + H)^-1 H, of some products.
+
+    Parameters
+    ----------
+    precision : float array, shape (n, T)
+        h.
+    innovation_var : float array, shape (n,), or None
+        None where there is no slow demand: M = H.
+    persistence : float
+    """
+
+    def __init__(self, precision: np.ndarray, innovation_var: np.ndarray | None, persistence: float) -> None:
+        self.precision, self._ratio = precision, None
+        if innovation_var is None:
+            return
+        T = precision.shape[1]
+        ends = np.zeros(T)
+        ends[0] = ends[-1] = 1.0
+        # Q + H in units of Q's own scale: tridiagonal, -phi beside the diagonal. A period alone is both ends.
+        own = np.where(ends > 0, 1.0, 1.0 + persistence**2) if T > 1 else np.full(1, 1.0 - persistence**2)
+        diagonal = own + innovation_var[:, None] * precision
+        self._unit = innovation_var
+        self._pivot = np.empty_like(diagonal)
+        self._pivot[:, 0] = diagonal[:, 0]
+        for t in range(1, T):
+            self._pivot[:, t] = diagonal[:, t] - persistence**2 / self._pivot[:, t - 1]
+        self._ratio = persistence / self._pivot
+
+    def precision_times(self, values: np.ndarray) -> np.ndarray:
+        """M times values, shape (n, T, c)."""
+        weighted = self.precision[..., None] * values
+        if self._ratio is None:
+            return weighted
+        return weighted - self.precision[..., None] * self._solve(weighted)
+
+    def total_precision(self) -> np.ndarray:
+        """Sum of M over the products, shape (T, T)."""
+        n, T = self.precision.shape
+        return self.precision_times(np.broadcast_to(np.eye(T), (n, T, T))).sum(axis=0)
+
+    def _solve(self, values: np.ndarray) -> np.ndarray:
+        """(Q + H)^-1 times values, by elimination along the periods (Thomas)."""
+        assert self._ratio is not None
+        solved = values * self._unit[:, None, None]
+        by_period = np.ascontiguousarray(np.moveaxis(solved, 1, 0))
+        ratio, pivot = self._ratio.T[..., None], self._pivot.T[..., None]
+        for t in range(1, len(by_period)):
+            by_period[t] += ratio[t - 1] * by_period[t - 1]
+        by_period[-1] /= pivot[-1]
+        for t in range(len(by_period) - 2, -1, -1):
+            by_period[t] = by_period[t] / pivot[t] + ratio[t] * by_period[t + 1]
+        return np.moveaxis(by_period, 0, 1)
+
+
+def _derivatives(
+    units: np.ndarray, eta: np.ndarray, size: np.ndarray, *, zero_truncated: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take the derivative of the log likelihood by eta, and its variance, the expected curvature."""
+    mean = np.exp(eta)
+    finite = np.where(np.isfinite(size), size, 1.0)
+    share = np.where(np.isfinite(size), finite / (finite + mean), 1.0)
+    var = mean + np.where(np.isfinite(size), mean**2 / finite, 0.0)
+    if zero_truncated:
+        log_zero = np.where(np.isfinite(size), -finite * np.log1p(mean / finite), -mean)
+        some = -np.expm1(log_zero)
+        truncated = mean / some
+        var = (var + mean**2) / some - truncated**2
+        mean = truncated
+    return share * (units - mean), np.maximum(share**2 * var, 1e-12)
