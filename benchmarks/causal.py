@@ -45,7 +45,7 @@ def fitted(market: Market, log_cost: np.ndarray | None = None) -> tuple[Panel, C
 
 
 def tested(panel: Panel, posterior: CategoryPosterior) -> tuple[float, bool, float]:
-    """z of the leads, whether prices are found to follow demand, and CPU seconds."""
+    """Z of the leads, whether prices are found to follow demand, and CPU seconds."""
     began = time.process_time()
     found = look_for_confounding(panel, posterior, PRIORS)
     return found.lead_z, found.prices_follow_demand, time.process_time() - began
@@ -102,10 +102,14 @@ def predicted_bias(panel: Panel, posterior: CategoryPosterior, twin: Twin, corre
 
 def instrument(seeds: range) -> None:
     """Show bias and coverage, plain and instrumented."""
-    for cost_share, name in ((0.6, "strong"), (0.05, "weak")):
+    for name, cost_share, correlation in (
+        ("strong costs", 0.6, 0.6),
+        ("weak costs", 0.05, 0.6),
+        ("strong costs, prices that do not follow demand", 0.6, 0.0),
+    ):
         rows = []
         for seed in seeds:
-            how = Confounding(cost_share=cost_share, randomized=0.0)
+            how = Confounding(correlation=correlation, cost_share=cost_share, randomized=0.0)
             twin = twins(seed, PRODUCTS, WEEKS, how)[0]
             panel, posterior, seconds = fitted(twin.market, twin.log_cost)
             _, follows, own = tested(panel, posterior)

@@ -39,6 +39,7 @@ def test_the_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> 
             "category_posterior",
             "heldout_evaluation",
             "split_samples",
+            "confounding_tests",
             "hierarchy",
             "product_elasticity",
             "category_move_elasticity",
@@ -47,6 +48,7 @@ def test_the_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> 
             "control_effect",
             "fit_diagnostics",
             "heldout_scores",
+            "causal_evidence",
             "cross_elasticity",
             "price_scenarios",
             "promotion_elasticity",
@@ -79,6 +81,7 @@ def test_partitioned_assets_run_all_their_partitions_in_one_run(definitions: dg.
         "category_posterior",
         "heldout_evaluation",
         "split_samples",
+        "confounding_tests",
         "product_elasticity",
         "category_move_elasticity",
     }
@@ -139,7 +142,7 @@ def test_the_last_check_blocks_and_all_describe_themselves(definitions: dg.Defin
 def test_tables_show_their_columns_before_they_are_materialized(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     tables = [key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "4_elasticity"]
-    assert len(tables) == 11
+    assert len(tables) == 12
     for key in tables:
         schema = graph.get(key).metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableColumn | dg.TableSchema)

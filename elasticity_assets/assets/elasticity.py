@@ -24,6 +24,7 @@ from elasticity_assets.fitting.array_store import Arrays, StoredArrays
 from elasticity_assets.fitting.packing import unpack
 from elasticity_assets.fitting.stored_fits import FitRecord, of_fit
 from elasticity_assets.inference.hierarchy import Hierarchy
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.ingestion.category import missing_periods
@@ -39,6 +40,7 @@ from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
+    CAUSAL_EVIDENCE,
     CONTROL_EFFECT,
     CROSS_ELASTICITY,
     FIT_DIAGNOSTICS,
@@ -80,6 +82,7 @@ _CATEGORY_TABLES = {
         "forecast_wape",
     ),
     HELDOUT_SCORES: ("category", "cells", "model", "log_score", "wape", "n_cells"),
+    CAUSAL_EVIDENCE: ("category", "lead_z", "hausman_z", "verdict"),
 }
 """The tables of categories, each with the columns that its materialization shows."""
 _SCENARIO_COLUMNS = (
@@ -96,7 +99,7 @@ _SCENARIO_COLUMNS = (
 
 @dg.multi_asset(
     specs=[
-        table_spec(PRODUCT_ELASTICITY, GROUP, [*_POOLED_FITS, "split_samples"]),
+        table_spec(PRODUCT_ELASTICITY, GROUP, [*_POOLED_FITS, "split_samples", "confounding_tests"]),
         table_spec(CATEGORY_MOVE_ELASTICITY, GROUP, _POOLED_FITS),
     ],
     partitions_def=CATEGORIES,
@@ -107,6 +110,7 @@ def product_tables(
     context: dg.AssetExecutionContext,
     category_posterior: StoredArrays,
     split_samples: StoredArrays,
+    confounding_tests: StoredArrays,
     hierarchy: Arrays,
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
@@ -123,7 +127,9 @@ def product_tables(
     for key in keys:
         posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
         samples = of_fit(SplitSamples, split_samples, key, record)
-        parts.append(rows_of.product_rows(posterior, record, sales[key], settings.fit.min_periods, samples))
+        tests = of_fit(ConfoundingTests, confounding_tests, key, record)
+        periods = settings.fit.min_periods
+        parts.append(rows_of.product_rows(posterior, record, sales[key], periods, samples, tests))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
         best_sold = parts[-1].sort_values("revenue", ascending=False, kind="stable")
         context.add_asset_metadata(
@@ -265,6 +271,7 @@ def _worked_out(
         table_spec(CONTROL_EFFECT, GROUP, _POOLED_FITS),
         table_spec(FIT_DIAGNOSTICS, GROUP, [*_POOLED_FITS, "heldout_evaluation", "split_samples"]),
         table_spec(HELDOUT_SCORES, GROUP, [*_POOLED_FITS, "heldout_evaluation"]),
+        table_spec(CAUSAL_EVIDENCE, GROUP, [*_POOLED_FITS, "confounding_tests"]),
     ],
 )
 def category_tables(
@@ -272,13 +279,14 @@ def category_tables(
     category_posterior: StoredArrays,
     heldout_evaluation: StoredArrays,
     split_samples: StoredArrays,
+    confounding_tests: StoredArrays,
     hierarchy: Arrays,
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
 ) -> Iterator[dg.MaterializeResult]:
-    """Give every category its elasticity, beside the global one, controls' effects and fits' diagnostics.
+    """Give every category its elasticity, beside the global one, controls' effects, diagnostics and evidence.
 
-    One transaction replaces the rows of all five tables. A category whose last fit failed keeps its last rows.
+    One transaction replaces the rows of all six tables. A category whose last fit failed keeps its last rows.
     """
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
     with warehouse.read() as connection:
@@ -289,6 +297,7 @@ def category_tables(
         CONTROL_EFFECT: [],
         FIT_DIAGNOSTICS: [],
         HELDOUT_SCORES: [],
+        CAUSAL_EVIDENCE: [],
     }
     for key in keys:
         posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
@@ -299,6 +308,9 @@ def category_tables(
         parts[FIT_DIAGNOSTICS].append(rows_of.diagnostics_row(posterior, record, heldout, samples))
         if heldout is not None:
             parts[HELDOUT_SCORES].append(rows_of.heldout_rows(heldout, record))
+        tests = of_fit(ConfoundingTests, confounding_tests, key, record)
+        if tests is not None:
+            parts[CAUSAL_EVIDENCE].append(rows_of.causal_row(tests, record))
 
     def replace(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
         for table, rows in parts.items():

@@ -1,4 +1,4 @@
-"""heldout_evaluation, split_samples and nuts_cross_check: what each category's fit is worth."""
+"""heldout_evaluation, split_samples, confounding_tests and nuts_cross_check: what each category's fit is worth."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -19,10 +19,12 @@ from elasticity_assets.fitting.fitter import FittedCategory, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.side_by_side import fit_errors, prepare_jax, work_on_each
 from elasticity_assets.fitting.stored_fits import FitRecord, fit_record, is_of_fit, panel_hash, readable_fit
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.published.verdict import verdict
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
 from elasticity_assets.warehouse.sql import statement
@@ -43,7 +45,7 @@ _CHECK_COLUMNS = (
     "divergences",
 )
 
-Judged = TypeVar("Judged", HeldOut, SplitSamples)
+Judged = TypeVar("Judged", HeldOut, SplitSamples, ConfoundingTests)
 
 
 class NotOfThisFitError(ValueError):
@@ -155,6 +157,46 @@ def split_samples(
             checks.evidence_was_found("split_samples", found, failed),
             checks.split_samples_agree(found),
             checks.elasticities_do_not_drift(found),
+        ]
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"numpy"},
+    owners=OWNERS,
+    io_manager_key="array_store",
+    partitions_def=CATEGORIES,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=checks.CONFOUNDING_TESTS,
+)
+def confounding_tests(
+    context: dg.AssetExecutionContext,
+    model_input: StoredArrays,
+    category_posterior: StoredArrays,
+    svi_fit: dg.ResourceParam[Fitter],
+    array_store: dg.ResourceParam[ArrayStore],
+    warehouse: Warehouse,  # for its lock
+) -> dg.MaterializeResult:
+    """Test whether prices follow demand: by the prices of periods to come, and by costs where files give them.
+
+    A category whose fit has not changed keeps its tests.
+    """
+    judged, failed = _judge(
+        context,
+        model_input,
+        category_posterior,
+        svi_fit,
+        array_store,
+        ConfoundingTests,
+        svi_fit.look_for_confounding,
+        _confounding,
+    )
+    found = dict(judged)
+    return dg.MaterializeResult(
+        check_results=[
+            checks.evidence_was_found("confounding_tests", found, failed),
+            checks.prices_do_not_follow_demand(found),
         ]
     )
 
@@ -310,6 +352,10 @@ def _scores(heldout: HeldOut) -> dict[str, Any]:
         "WAPE of the median": rounded(folds.wape()),
         "coverage of 90% intervals, last periods": rounded(forecast.coverage()),
     }
+
+
+def _confounding(tests: ConfoundingTests) -> dict[str, Any]:
+    return {"verdict": verdict(tests), "effect of prices to come, in standard errors": rounded(tests.lead_z)}
 
 
 def _differences(samples: SplitSamples) -> dict[str, Any]:

@@ -15,6 +15,7 @@ EVERY_CHECK = [
             *pricing.RECOMMENDED_PRICES,
             *evidence.HELDOUT_EVALUATION,
             *evidence.SPLIT_SAMPLES,
+            *evidence.CONFOUNDING_TESTS,
             *evidence.NUTS_CROSS_CHECK,
             *published.PUBLISHED_ELASTICITY,
             *published.REPORT,

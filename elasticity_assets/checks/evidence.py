@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from elasticity_assets.checks.result import result_by_category, result_of_failures
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.limits import (
     agreement_within_limits,
     coverage_within_limits,
@@ -18,6 +19,7 @@ from elasticity_assets.inference.judging.limits import (
 )
 from elasticity_assets.inference.judging.scores import HeldOutSummary
 from elasticity_assets.inference.judging.split_samples import SplitSamples
+from elasticity_assets.published.verdict import verdict
 
 if TYPE_CHECKING:  # it imports jax
     from elasticity_assets.inference.judging.cross_check import CrossCheck
@@ -78,6 +80,19 @@ SPLIT_SAMPLES = [
     ),
 ]
 
+CONFOUNDING_TESTS = [
+    dg.AssetCheckSpec(
+        "confounding_tests_succeeded",
+        asset="confounding_tests",
+        description="Every fitted category could be tested for prices that follow demand.",
+    ),
+    dg.AssetCheckSpec(
+        "prices_do_not_follow_demand",
+        asset="confounding_tests",
+        description="In no category prices to come, or what costs leave of prices, have an effect on sales, beyond 3 "
+        "standard errors.",
+    ),
+]
 
 NUTS_CROSS_CHECK = [
     dg.AssetCheckSpec(
@@ -94,7 +109,7 @@ def evidence_was_found(asset: str, judged: Iterable[str], failed: Mapping[str, s
     Parameters
     ----------
     asset : str
-        'heldout_evaluation' or 'split_samples'.
+        'heldout_evaluation', 'split_samples' or 'confounding_tests'.
     judged : iterable of str
         Categories that were.
     failed : mapping of category to str
@@ -211,6 +226,20 @@ def elasticities_do_not_drift(found: Mapping[str, SplitSamples]) -> dg.AssetChec
             "passed": drift_within_limits(drifting, n, sds),
         }
     return _result("elasticities_do_not_drift", rows, "elasticities changed between the halves")
+
+
+def prices_do_not_follow_demand(found: Mapping[str, ConfoundingTests]) -> dg.AssetCheckResult:
+    """Warn of categories whose prices seem to follow demand: their elasticities are biased."""
+    rows = {
+        category: {
+            "effect of prices to come": round(tests.lead_effect, 3),
+            "in standard errors": round(tests.lead_z, 2),
+            "message": verdict(tests) if tests.prices_follow_demand else "",
+            "passed": not tests.prices_follow_demand,
+        }
+        for category, tests in found.items()
+    }
+    return _result("prices_do_not_follow_demand", rows, "prices follow demand, which biases elasticities")
 
 
 def posteriors_match_nuts(

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from elasticity_assets.fitting.stored_fits import FitRecord, check_finite, check_finite_slopes
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
+from elasticity_assets.inference.judging.confounding import ConfoundingTests, look_for_confounding
 from elasticity_assets.inference.options import ARTICLE, FitOptions, Likelihood
 from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
@@ -235,6 +236,10 @@ class Fitter:
             )
 
         return split_samples.compare(weighed(panel, CellWeights.of(posterior)), fit)
+
+    def look_for_confounding(self, panel: Panel, posterior: CategoryPosterior) -> ConfoundingTests:
+        """Test whether the category's prices follow demand, from the working model of its fit."""
+        return look_for_confounding(panel, posterior, self.priors)
 
     def cross_check(self, panel: Panel, posterior: CategoryPosterior) -> "CrossCheck":
         """Hold a category's posterior against NUTS under the same priors and weights.

@@ -1,8 +1,9 @@
 """Costs as an instrument: what of a price its cost does not explain, as controls (control function).
 
-A cost moves the price and not the buyers. What is left of the log price once the log cost is taken out may have been set
-in view of demand; with it among the controls, elasticities rest on what costs did to prices, and its effect is zero if
-prices do not follow demand (Hausman 1978; Petrin and Train 2010). Its lags come with those of the price.
+A cost moves the price and not the buyers. What is left of the log price once the log cost is taken out may have been
+set in view of demand; with it among the controls, elasticities rest on what costs did to prices, and its effect is zero
+if prices do not follow demand (Hausman 1978; Petrin and Train 2010). It comes with as many lags as the price, and as
+many leads: with slow demand neighbouring periods are fitted together, and all have to be free of what is left.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from elasticity_assets.inference.panel import Panel, with_control
 from elasticity_assets.inference.price_lags import is_lag, known_log_price, lagged, last_known
 
 PRICE_RESIDUAL = "price_residual"
-"""Name of the control; its lags have a number behind."""
+"""Name of the control; those of other periods have a number behind."""
 STRONG = 104.7
 """First-stage F from which intervals and tests hold what they promise (Lee, McCrary, Moreira and Porter 2022)."""
 _ROUNDS = 30  # of taking out products' and periods' means in turns
@@ -28,8 +29,8 @@ class FirstStage:
     strength : float
         First-stage F: squared t of the log cost, the smaller of the plain one and the one robust to errors of a product
         that go together; 0 where costs never move.
-    residual : float array, shape (1 + L, n, T)
-        Log price less what the log cost explains, and its L lags; 0 for products without costs.
+    residual : float array, shape (1 + 2 L, n, T)
+        Log price less what the log cost explains, its L lags, and its L leads; 0 for products without costs.
     """
 
     strength: float
@@ -64,10 +65,11 @@ def first_stage(panel: Panel) -> FirstStage | None:
     ).astype(np.float64)
     within = _within(stacked, counts)
     x, z, controls = within[0][counts], within[1][counts], within[2:][:, counts].T
-    lags = sum(is_lag(name) for name in panel.control)
+    around = sum(is_lag(name) for name in panel.control)
     slope, strength = _slope(x, z, controls, np.nonzero(counts)[0])
     residual = np.where(has_cost[:, None], price - slope * (cost - cost.mean(axis=1, keepdims=True)), 0.0)
-    return FirstStage(strength, np.stack([lagged(residual, lag) for lag in (0, *range(1, lags + 1), *range(-1, -lags - 1, -1))]))
+    periods = [0, *(lag * way for way in (1, -1) for lag in range(1, around + 1))]
+    return FirstStage(strength, np.stack([lagged(residual, lag) for lag in periods]))
 
 
 def with_price_residual(panel: Panel) -> Panel:
@@ -75,8 +77,8 @@ def with_price_residual(panel: Panel) -> Panel:
     found = first_stage(panel)
     if found is None or not found.is_strong:
         return panel
-    for lag, values in enumerate(found.residual):
-        panel = with_control(panel, f"{PRICE_RESIDUAL}_{lag}" if lag else PRICE_RESIDUAL, values)
+    for number, values in enumerate(found.residual):
+        panel = with_control(panel, f"{PRICE_RESIDUAL}_{number}" if number else PRICE_RESIDUAL, values)
     return panel
 
 

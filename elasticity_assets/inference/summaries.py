@@ -120,9 +120,10 @@ def bias_per_confounding(posterior: CategoryPosterior, n_periods: np.ndarray) ->
     """Give by how much a confounder of strength 1 would move the elasticities; shape (n,), and the category's.
 
     Least squares of sales on prices is off by f times the sd of sales over that of prices, both around what the model
-    explains, with f = sqrt(R_y^2 R_x^2 / (1 - R_x^2)) of the shares that the confounder explains of what is left of sales
-    and of prices (Cinelli and Hazlett 2020). The ratio of sds is the standard error times the square root of the number
-    of observations. A product's posterior follows its own bias and the category's by how far it leans on either.
+    explains, with f = sqrt(R_y^2 R_x^2 / (1 - R_x^2)) of the shares that the confounder explains of what is left of
+    sales and of prices (Cinelli and Hazlett 2020). The ratio of sds is the standard error times the square root of
+    the number of observations. A product's posterior follows its own bias and the category's by how far it leans on
+    either.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def bias_per_confounding(posterior: CategoryPosterior, n_periods: np.ndarray) ->
         Of products whose own data say nothing, too; NaN where those of none do.
     """
     _, sd = own_data_estimates(posterior)
-    known = np.isfinite(sd)
+    known = np.isfinite(sd) & (n_periods > 0)
     if not known.any():
         return np.full(len(sd), np.nan), np.nan
     own = np.where(known, sd, 0.0) * np.sqrt(n_periods / posterior.serial_correlation_factor)
@@ -150,8 +151,8 @@ def bias_per_confounding(posterior: CategoryPosterior, n_periods: np.ndarray) ->
 def robustness(q05: np.ndarray, q95: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """Share of both sales and prices that a confounder has to explain to move the 90% interval to -1, or to 0.
 
-    Of what the model leaves of them; to whichever of the two is nearer and outside the interval, 0 where neither is. It
-    solves f(R^2, R^2) bias = gap (Cinelli and Hazlett 2020).
+    Of what the model leaves of them; to whichever of the two is nearer and outside the interval, 0 where neither is.
+    It solves f(R^2, R^2) bias = gap (Cinelli and Hazlett 2020).
 
     Parameters
     ----------

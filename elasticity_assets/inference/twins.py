@@ -1,8 +1,8 @@
 """Twin markets: the same demand, once under prices that follow it and once under prices that do not.
 
-What confounding does to an elasticity is seen by holding the one against the other. Demand drifts; a price has a part of
-its own, of promotions, one of its product's cost, a valid instrument, and in the one twin a part that goes with demand.
-In some periods of both, prices are drawn at random.
+What confounding does to an elasticity is seen by holding the one against the other. Demand drifts; a price has a part
+of its own, of promotions, one of its product's cost, a valid instrument, and in the one twin a part that goes with
+demand. In some periods of both, prices are drawn at random.
 """
 
 from collections.abc import Iterator

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior
 
@@ -21,7 +22,11 @@ MOSTLY_CATEGORY = 0.9
 
 
 def flags(
-    rows: pd.DataFrame, posterior: CategoryPosterior, min_periods: int, samples: SplitSamples | None = None
+    rows: pd.DataFrame,
+    posterior: CategoryPosterior,
+    min_periods: int,
+    samples: SplitSamples | None = None,
+    confounding: ConfoundingTests | None = None,
 ) -> pd.Series:
     """Collect what is known against each row, separated by semicolons; None where nothing is.
 
@@ -35,10 +40,12 @@ def flags(
         Fewer are few.
     samples : SplitSamples, optional
         The fit's comparison of parts of the periods.
+    confounding : ConfoundingTests, optional
+        The fit's tests of whether prices follow demand.
     """
     place = pd.Series(np.arange(len(posterior.product)), posterior.product)[rows["product"]].to_numpy()
     parts: list[list[str]] = [[] for _ in range(len(rows))]
-    for holds, text in _reasons(rows, posterior, min_periods, samples, place):
+    for holds, text in _reasons(rows, posterior, min_periods, samples, confounding, place):
         for number in np.flatnonzero(holds):
             parts[number].append(text if isinstance(text, str) else text[number])
     return pd.Series(["; ".join(part) or None for part in parts], rows.index, dtype=object)
@@ -49,6 +56,7 @@ def _reasons(
     posterior: CategoryPosterior,
     min_periods: int,
     samples: SplitSamples | None,
+    confounding: ConfoundingTests | None,
     place: np.ndarray,
 ) -> Iterator[tuple[np.ndarray, str | list[str]]]:
     """Which rows each reason holds for, and its text, or one a row."""
@@ -91,6 +99,11 @@ def _reasons(
         )
     discounted = np.bincount(posterior.discounted[:, 0], minlength=len(posterior.product))[place]
     yield discounted > 0, [f"absurd units, which count less, in {count} periods" for count in discounted]
+    if confounding is not None:
+        yield (
+            np.full(len(rows), confounding.prices_follow_demand),
+            "prices follow demand, which biases the elasticity: see causal_evidence",
+        )
     yield np.full(len(rows), not posterior.diagnostics.converged), "the fit did not converge"
 
 

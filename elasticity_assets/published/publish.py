@@ -36,6 +36,7 @@ from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
+    CAUSAL_EVIDENCE,
     CONTROL_EFFECT,
     CROSS_ELASTICITY,
     ELASTICITY_HISTORY,
@@ -64,6 +65,7 @@ WRITTEN_BY_CATEGORY = (
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,
     HELDOUT_SCORES,
+    CAUSAL_EVIDENCE,
     PRICE_SCENARIOS,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,

@@ -8,18 +8,22 @@ import pandas as pd
 
 from elasticity_assets.fitting.stored_fits import FitRecord
 from elasticity_assets.inference.hierarchy import Hierarchy
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, TwoSlopes, summarize
 from elasticity_assets.inference.summaries import (
+    bias_per_confounding,
     category_long_run_summary,
     category_move_summary,
     category_summary,
     later_summary,
     long_run_summary,
     product_summary,
+    robustness,
 )
 from elasticity_assets.published.flags import ONE_PRICE, flags
+from elasticity_assets.published.verdict import verdict
 from elasticity_assets.warehouse.schema import Table
 from elasticity_assets.warehouse.tables import HELDOUT_SCORES
 
@@ -30,6 +34,7 @@ def product_rows(
     sales: pd.DataFrame,
     min_periods: int,
     samples: SplitSamples | None = None,
+    confounding: ConfoundingTests | None = None,
 ) -> pd.DataFrame:
     """Rows of product_elasticity of one category; products without sales are left out.
 
@@ -47,8 +52,11 @@ def product_rows(
         Products with fewer periods are flagged.
     samples : SplitSamples, optional
         Of this fit: products that drift are flagged.
+    confounding : ConfoundingTests, optional
+        Of this fit: all products are flagged where prices follow demand.
     """
     summary = product_summary(posterior)
+    bias, _ = bias_per_confounding(posterior, _observed_periods(posterior, sales))
     rows = pd.DataFrame(
         {
             "category": posterior.category,
@@ -57,12 +65,13 @@ def product_rows(
             "prob_elastic": summary.prob_elastic,
             "shrinkage": posterior.shrinkage(),
             **_summary_columns("elasticity_long_run", long_run_summary(posterior)),
+            **_confounding_columns(summary, bias),
             "fit_id": record.fit_id,
             "fitted_at": record.fitted,
         }
     ).merge(sales, on="product", how="inner", validate="one_to_one")
     rows["estimated"] = estimated(rows)
-    rows["flag"] = flags(rows, posterior, min_periods, samples)
+    rows["flag"] = flags(rows, posterior, min_periods, samples, confounding)
     return rows.drop(columns=["sold", "n_suspect", "has_substitutes"])
 
 
@@ -160,10 +169,12 @@ def category_row(posterior: CategoryPosterior, record: FitRecord, sales: pd.Data
     sales : DataFrame
         As of `product_rows`.
     """
+    summary = category_summary(posterior)
+    _, bias = bias_per_confounding(posterior, _observed_periods(posterior, sales))
     return pd.DataFrame(
         {
             "category": posterior.category,
-            **_summary_columns("elasticity", category_summary(posterior)),
+            **_summary_columns("elasticity", summary),
             **_summary_columns("elasticity_long_run", category_long_run_summary(posterior)),
             **_later_columns(posterior),
             "product_spread": posterior.product_spread(),
@@ -172,8 +183,27 @@ def category_row(posterior: CategoryPosterior, record: FitRecord, sales: pd.Data
             "n_periods": len(posterior.period),
             "n_obs": record.n_obs,
             "estimated": bool(estimated(sales).any()),
+            **_confounding_columns(summary, bias),
             "fit_id": record.fit_id,
             "fitted_at": record.fitted,
+        }
+    )
+
+
+def causal_row(tests: ConfoundingTests, record: FitRecord) -> pd.DataFrame:
+    """Row of causal_evidence."""
+    return pd.DataFrame(
+        {
+            "category": [tests.category],
+            "lead_effect": _finite(tests.lead_effect),
+            "lead_z": _finite(tests.lead_z),
+            "instrument_strength": _finite(tests.instrument_strength),
+            "instrumented_elasticity": _finite(tests.instrumented_elasticity),
+            "instrumented_elasticity_sd": _finite(tests.instrumented_elasticity_sd),
+            "hausman_z": _finite(tests.hausman_z),
+            "prices_follow_demand": tests.prices_follow_demand,
+            "verdict": verdict(tests),
+            "fit_id": record.fit_id,
         }
     )
 
@@ -327,6 +357,18 @@ def _summary_columns(name: str, summary: Summary) -> dict[str, np.ndarray]:
         f"{name}_q50": summary.q50,
         f"{name}_q95": summary.q95,
     }
+
+
+def _observed_periods(posterior: CategoryPosterior, sales: pd.DataFrame) -> np.ndarray:
+    """Periods that count of each product of the fit, shape (n,); 0 of those without sales."""
+    counted = (sales["n_periods"] - sales["n_suspect"]).to_numpy(np.float64)
+    return pd.Series(counted, sales["product"]).reindex(posterior.product, fill_value=0.0).to_numpy()
+
+
+def _confounding_columns(summary: Summary, bias: np.ndarray | float) -> dict[str, np.ndarray]:
+    """Columns of what a confounder would do; NaN, which is NULL, where that is not known."""
+    bias = np.broadcast_to(bias, summary.mean.shape)
+    return {"bias_per_confounding": bias, "robustness": robustness(summary.q05, summary.q95, bias)}
 
 
 def _later_columns(posterior: CategoryPosterior) -> dict[str, np.ndarray | None]:

@@ -7,6 +7,7 @@ from elasticity_assets.warehouse.schema import Table
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
+    CAUSAL_EVIDENCE,
     CHECK_RESULTS,
     CONTROL_EFFECT,
     CROSS_ELASTICITY,
@@ -42,6 +43,7 @@ def published_tables(controls: Sequence[str] = (), attributes: Sequence[str] = (
         CONTROL_EFFECT,
         FIT_DIAGNOSTICS,
         HELDOUT_SCORES,
+        CAUSAL_EVIDENCE,
         NUTS_CROSS_CHECK,
         PRICE_SCENARIOS,
         PROMOTION_ELASTICITY,

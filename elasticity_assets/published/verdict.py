@@ -1,4 +1,4 @@
-"""What is known of whether a category's elasticities are causes or coincidences, in words: `causal_evidence.verdict`."""
+"""Whether a category's elasticities are what prices did, or coincidence, in words: `causal_evidence.verdict`."""
 
 from elasticity_assets.inference.instrument import STRONG
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
@@ -15,8 +15,8 @@ def verdict(tests: ConfoundingTests) -> str:
         return f"{FOLLOW}: treat {_number(tests.elasticity)} as {_bound(tests)}; {_to_settle(tests)}"
     if tests.instrument_used:
         return (
-            f"{SUPPORTED}: the elasticity rests on what costs did to prices (first-stage F {tests.instrument_strength:.0f}), "
-            "and prices to come say nothing of sales beyond"
+            f"{SUPPORTED}: the elasticity rests on what costs did to prices (first-stage F "
+            f"{tests.instrument_strength:.0f}), and prices to come say nothing of sales beyond"
         )
     if tests.hausman_z == tests.hausman_z:
         return (
@@ -30,11 +30,8 @@ def verdict(tests: ConfoundingTests) -> str:
 
 def _bound(tests: ConfoundingTests) -> str:
     """Which way the number is off, by the test that is further from chance."""
-    by_costs = tests.instrumented_elasticity - tests.elasticity
-    if not tests.instrument_used and follow_demand(tests.hausman_z):
-        too_high = by_costs < 0
-    else:
-        too_high = tests.lead_effect > 0
+    by_costs = not tests.instrument_used and follow_demand(tests.hausman_z)
+    too_high = tests.instrumented_elasticity < tests.elasticity if by_costs else tests.lead_effect > 0
     if too_high:
         return "an upper bound: they are high when demand is, and units respond more than it says"
     return "a lower bound: they are low when demand is high, and units respond less than it says"
@@ -46,7 +43,9 @@ def _to_settle(tests: ConfoundingTests) -> str:
             f"costs give {_number(tests.instrumented_elasticity)} (sd {tests.instrumented_elasticity_sd:.2f}): "
             "fit.instrument: use publishes that"
         )
-    return f"some periods of prices set by chance would settle it, or unit costs that move prices{_weak(tests)}"
+    return (
+        f"some periods of prices set by chance would settle it, or unit costs that move prices{_weak(tests)}"
+    )
 
 
 def _weak(tests: ConfoundingTests) -> str:

@@ -42,6 +42,7 @@ _SOURCES: dict[str, dict[str, str]] = {
         "units_per_period": "weekly_sales.units",
         "revenue_per_period": "weekly_sales.units weekly_sales.price",
         "estimated": "weekly_sales.units weekly_sales.price",
+        "bias_per_confounding robustness": _SEEN_BY_FITS,
         "fit_id fitted_at": "",
     },
     "category_move_elasticity": {**_KEY, _ELASTICITY: _SEEN_BY_FITS, "fit_id": ""},
@@ -56,6 +57,7 @@ _SOURCES: dict[str, dict[str, str]] = {
         f"{_ELASTICITY} {_LONG_RUN} {_LATER} product_spread dispersion": _SEEN_BY_FITS,
         **_SIZES,
         "estimated": "weekly_sales.units weekly_sales.price",
+        "bias_per_confounding robustness": _SEEN_BY_FITS,
         "fit_id fitted_at": "",
     },
     "global_elasticity": {
@@ -88,6 +90,15 @@ _SOURCES: dict[str, dict[str, str]] = {
         "cells model fit_id": "",
         "log_score log_score_lead log_score_lead_se wape": _SEEN_BY_FITS,
         "n_cells": _SIZES["n_obs"],
+    },
+    "causal_evidence": {
+        "category": "weekly_sales.category",
+        "lead_effect lead_z": _SEEN_BY_FITS,
+        "instrument_strength": f"weekly_sales.price weekly_sales.cost {_CONTROLS}",
+        "instrumented_elasticity instrumented_elasticity_sd hausman_z prices_follow_demand verdict": (
+            f"{_SEEN_BY_FITS} weekly_sales.cost"
+        ),
+        "fit_id": "",
     },
     "nuts_cross_check": {
         "category": "weekly_sales.category",

@@ -75,8 +75,8 @@ _CONFOUNDING = (
         "DOUBLE",
         _ELASTICITY_UNIT,
         "By how much something unseen that moves prices and sales would move the elasticity, for each unit of "
-        "sqrt(s * p / (1 - p)), where it explains shares s of what the model leaves of sales, and p of prices; NULL where "
-        f"the category's own sales say nothing; {_BEFORE}",
+        "sqrt(s * p / (1 - p)), where it explains shares s of what the model leaves of sales, and p of prices; NULL "
+        f"where the category's own sales say nothing; {_BEFORE}",
         True,
     ),
     Column(
@@ -293,7 +293,7 @@ GLOBAL_ELASTICITY = Table(
 
 CAUSAL_EVIDENCE = Table(
     "causal_evidence",
-    "One row a category: whether its prices seem to follow demand, which biases elasticities, and what is known of them.",
+    "One row a category: whether its prices seem to follow demand, which biases elasticities.",
     ("category",),
     (
         CATEGORY,
@@ -301,11 +301,18 @@ CAUSAL_EVIDENCE = Table(
             "lead_effect",
             "DOUBLE",
             _ELASTICITY_UNIT,
-            "Placebo: d log units / d log price of the next two periods, added up, beside all else in the model; 0 unless "
-            "prices follow demand; above 0 where they are high because demand is; NULL where there is nothing to test by",
+            "Placebo: d log units / d log price of the next two periods, added up, beside all else in the model; 0 "
+            "unless prices follow demand; above 0 where they are high because demand is; NULL where there is nothing "
+            "to test by",
             True,
         ),
-        Column("lead_z", "DOUBLE", "standard errors", "lead_effect over its standard error", True),
+        Column(
+            "lead_z",
+            "DOUBLE",
+            "standard errors",
+            "lead_effect over its standard error; NULL where it is NULL",
+            True,
+        ),
         Column(
             "instrument_strength",
             "DOUBLE",
@@ -326,23 +333,23 @@ CAUSAL_EVIDENCE = Table(
             "instrumented_elasticity_sd",
             "DOUBLE",
             _ELASTICITY_UNIT,
-            "Posterior standard deviation of instrumented_elasticity",
+            "Posterior standard deviation of instrumented_elasticity; NULL where it is NULL",
             True,
         ),
         Column(
             "hausman_z",
             "DOUBLE",
             "standard errors",
-            "Effect on units of what costs leave of the price, over its standard error: 0 unless prices follow demand; "
-            "NULL as instrumented_elasticity",
+            "Effects on units of what costs leave of the price, now, before and after, tested together: a normal "
+            "deviate, 0 but for chance unless prices follow demand; NULL as instrumented_elasticity",
             True,
         ),
         Column(
             "prices_follow_demand",
             "BOOLEAN",
             "true or false",
-            "True where lead_z, or hausman_z unless fit.instrument is use, is beyond 3: the category's elasticities are "
-            "biased, and no price of it is recommended",
+            "True where lead_z, or hausman_z unless fit.instrument is use, is beyond 3: the category's elasticities "
+            "are biased, and no price of it is recommended",
         ),
         Column(
             "verdict",
@@ -976,6 +983,7 @@ WAREHOUSE_TABLES = (
     CONTROL_EFFECT,
     FIT_DIAGNOSTICS,
     HELDOUT_SCORES,
+    CAUSAL_EVIDENCE,
     NUTS_CROSS_CHECK,
     PRICE_SCENARIOS,
     PROMOTION_ELASTICITY,

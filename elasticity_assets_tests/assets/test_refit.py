@@ -99,7 +99,7 @@ def test_one_run_fits_pools_and_publishes_all_categories(new_project: Project) -
     assert len(html) < 1_200_000
 
     # What the evidence says of so few sales is up to chance.
-    evidence = {"heldout_evaluation", "split_samples"}
+    evidence = {"heldout_evaluation", "split_samples", "confounding_tests"}
     of_program = [
         check for check in checks(result).values() if check.asset_key.to_user_string() not in evidence
     ]

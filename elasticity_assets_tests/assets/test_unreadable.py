@@ -76,6 +76,7 @@ def test_whatever_stored_file_is_damaged_the_refit_makes_it_again(
         "category_posterior",
         "heldout_evaluation",
         "split_samples",
+        "confounding_tests",
     }
     harmed = [
         file for file in files if file.parent.name == "category_posterior" or file.name.startswith("CH")

@@ -15,6 +15,7 @@ from elasticity_assets.assets.elasticity import changes_since_last_refit
 from elasticity_assets.checks import evidence, fit, model_input, pricing, published, sales
 from elasticity_assets.checks.model_input import PanelFacts
 from elasticity_assets.definitions import build_definitions
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.cross_check import CrossCheck
 from elasticity_assets.inference.judging.scores import FORECAST, MODEL, RIVALS, HeldOut, HeldOutSummary
 from elasticity_assets.inference.judging.split_samples import SplitSamples
@@ -59,6 +60,10 @@ def samples(differences: np.ndarray, drift: np.ndarray, category_drift: float = 
     n = len(differences)
     sd = np.ones(n)
     return SplitSamples("c", np.arange(n).astype(str), differences, sd, drift, sd, category_drift, 0.2)
+
+
+def confounding(z: float) -> ConfoundingTests:
+    return ConfoundingTests("c", -1.5, 0.1 if z > 0 else -0.1, z, np.nan, False, np.nan, np.nan, np.nan)
 
 
 def cross_check(
@@ -196,6 +201,14 @@ CASES = {
     "split_samples_succeeded": (
         evidence.evidence_was_found("split_samples", ["c"], {}),
         evidence.evidence_was_found("split_samples", ["a"], {"c": "no luck"}),
+    ),
+    "confounding_tests_succeeded": (
+        evidence.evidence_was_found("confounding_tests", ["c"], {}),
+        evidence.evidence_was_found("confounding_tests", ["a"], {"c": "no luck"}),
+    ),
+    "prices_do_not_follow_demand": (
+        evidence.prices_do_not_follow_demand({"c": confounding(2.9)}),
+        evidence.prices_do_not_follow_demand({"c": confounding(-3.1)}),
     ),
     "heldout_coverage": (
         evidence.heldout_coverage({"c": heldout()}),

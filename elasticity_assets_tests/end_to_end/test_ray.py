@@ -30,6 +30,7 @@ ASSETS = [
     "category_posterior",
     "heldout_evaluation",
     "split_samples",
+    "confounding_tests",
     "hierarchy",
     "product_elasticity",
     "category_elasticity",

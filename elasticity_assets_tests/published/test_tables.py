@@ -20,12 +20,13 @@ LATER = ELASTICITY.replace("elasticity", "elasticity_later")
 COLUMNS = {
     "product_elasticity": f"""category product product_description {ELASTICITY} prob_elastic shrinkage {LONG_RUN}
         n_periods units revenue price_mean price_min price_max log_price_sd price_latest price_latest_at
-        units_per_period revenue_per_period flag estimated fit_id fitted_at""",
+        units_per_period revenue_per_period flag estimated bias_per_confounding robustness
+        fit_id fitted_at""",
     "category_move_elasticity": f"category product {ELASTICITY} fit_id",
     "cross_elasticity": """category product other_product elasticity elasticity_sd elasticity_q05 elasticity_q95
         fit_id""",
     "category_elasticity": f"""category {ELASTICITY} {LONG_RUN} {LATER} product_spread dispersion
-        n_products n_periods n_obs estimated fit_id fitted_at""",
+        n_products n_periods n_obs estimated bias_per_confounding robustness fit_id fitted_at""",
     "global_elasticity": f"""{ELASTICITY} category_spread product_spread dispersion n_categories n_products
         n_periods n_obs fit_id fitted_at""",
     "control_effect": "category control effect effect_sd effect_q05 effect_q95",
@@ -35,6 +36,8 @@ COLUMNS = {
         heldout_coverage_spread heldout_wape heldout_log_score forecast_coverage_90 forecast_wape forecast_log_score
         split_sample_agreement drift drift_sd warnings fit_id""",
     "heldout_scores": "category cells model log_score log_score_lead log_score_lead_se wape n_cells fit_id",
+    "causal_evidence": """category lead_effect lead_z instrument_strength instrumented_elasticity
+        instrumented_elasticity_sd hausman_z prices_follow_demand verdict fit_id""",
     "nuts_cross_check": """category checked_at n_products mean_difference_rms mean_difference_max sd_ratio_median
         sd_ratio_min sd_ratio_max r_hat effective_sample_size divergences fit_id""",
     "price_scenarios": """category product price_change price units_change units_change_q05 units_change_q95

@@ -27,6 +27,7 @@ KINDS = {
     "category_posterior": r"data/warehouse\.arrays/category_posterior/[\w-]+\.npz",
     "heldout_evaluation": r"data/warehouse\.arrays/heldout_evaluation/[\w-]+\.npz",
     "split_samples": r"data/warehouse\.arrays/split_samples/[\w-]+\.npz",
+    "confounding_tests": r"data/warehouse\.arrays/confounding_tests/[\w-]+\.npz",
     "hierarchy": r"data/warehouse\.arrays/hierarchy\.npz",
     "warehouse": r"data/warehouse\.duckdb",
     "copy of the warehouse": r"data/warehouse\.kept\.duckdb",

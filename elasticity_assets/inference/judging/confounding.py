@@ -1,15 +1,18 @@
 """Whether prices follow demand: a placebo and, where files give costs, an instrument, from a fit's working model.
 
-Prices of the periods to come cannot have sold anything yet. Where they seem to, they were set in view of what also moves
-sales, and elasticities are biased. Costs say the same in another way: what of a price they do not explain has an effect
-of its own on sales only if it was set in view of demand. Neither needs another fit (`working_model`).
+Prices of the periods to come cannot have sold anything yet. Where they seem to, they were set in view of what also
+moves sales, and elasticities are biased. Costs say the same in another way: what of a price they do not explain has an
+effect of its own on sales only if it was set in view of demand. Neither needs another fit (`working_model`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri_exp
+from scipy.stats import chi2
 
-from elasticity_assets.inference.instrument import PRICE_RESIDUAL, first_stage
+from elasticity_assets.inference.instrument import PRICE_RESIDUAL, first_stage, is_price_residual
 from elasticity_assets.inference.judging.limits import follow_demand
 from elasticity_assets.inference.judging.working_model import WorkingModel
 from elasticity_assets.inference.panel import Panel
@@ -41,7 +44,8 @@ class ConfoundingTests:
     instrumented_elasticity, instrumented_elasticity_sd : float
         The category's, from what costs did to prices; only where they are a strong instrument.
     hausman_z : float
-        Effect of what costs leave of the price, in standard errors: 0 if prices do not follow demand.
+        Effects of what costs leave of the price, now, before and after: their joint test as a normal deviate, with the
+        sign of their sum. 0 but for chance if prices do not follow demand.
     """
 
     category: str
@@ -84,13 +88,14 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
     if strong:
         with_costs = model.solve(range(LEADS, LEADS + len(residuals)))
         instrumented, instrumented_sd = with_costs.category_mean, with_costs.category_sd
-        hausman_z = with_costs.z(np.eye(len(residuals))[0])
+        hausman_z = _joint_z(with_costs.effect, [with_costs.cov, with_costs.robust_cov])
     own = category_summary(posterior)
     if used:
-        k = panel.control.index(PRICE_RESIDUAL)
-        effect = posterior.weight @ posterior.control_mean[:, k]
+        own_controls = [k for k, name in enumerate(panel.control) if is_price_residual(name)]
+        cov = np.einsum("g,gkl->kl", posterior.weight, posterior.control_cov)
         instrumented, instrumented_sd = float(own.mean[0]), float(own.sd[0])
-        hausman_z = float(effect / np.sqrt(posterior.weight @ posterior.control_var[:, k]))
+        effects = posterior.weight @ posterior.control_mean
+        hausman_z = _joint_z(effects[own_controls], [cov[np.ix_(own_controls, own_controls)]])
     return ConfoundingTests(
         panel.category,
         float(own.mean[0]),
@@ -102,3 +107,10 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
         instrumented_sd,
         hausman_z,
     )
+
+
+def _joint_z(effect: np.ndarray, covs: Sequence[np.ndarray]) -> float:
+    """Wald test of all effects together, by the covariance that says least, as a normal deviate of its two tails."""
+    wald = min(float(effect @ np.linalg.lstsq(cov, effect)[0]) for cov in covs)
+    log_tail = min(float(chi2.logsf(wald, len(effect))), 0.0)
+    return float(-np.sign(effect.sum()) * ndtri_exp(log_tail + np.log(0.5)))

@@ -121,10 +121,12 @@ class WorkingModel:
         weight = weighed(panel, CellWeights.of(posterior)).weight[:n, :T].astype(np.float64)
         log_price = panel.centred_log_price() if priors.centred_price else panel.log_price
         parts = [log_price[:n, :T].astype(np.float64)]
-        parts += [np.tile(wave, (n, 1)) for wave in sine_and_cosine(panel.period) if len(posterior.season)]
+        has_season = bool(len(posterior.season))
+        parts += [np.tile(wave, (n, 1)) for wave in sine_and_cosine(panel.period) if has_season]
         own = np.stack([*parts, np.ones((n, T))], axis=2)
         given = panel.controls[:n, :T].astype(np.float64)
-        at_mean = [posterior.weight @ posterior.product_mean, *posterior.season.T, posterior.level]
+        season = posterior.season.T if has_season else ()
+        at_mean = [posterior.weight @ posterior.product_mean, *season, posterior.level]
         eta = np.einsum("ntd,dn->nt", own, np.stack(at_mean)) + given @ (
             posterior.weight @ posterior.control_mean
         )
@@ -141,7 +143,7 @@ class WorkingModel:
                 [posterior.prior_var, max(priors.level_sd, _SMALLEST_SD) ** 2],
                 np.full(K, priors.control_sd**2),
                 np.full(m, _ADDED_VAR),
-                np.full(T, posterior.period_spread**2),
+                np.full(T, max(posterior.period_spread, _SMALLEST_SD) ** 2),
             ]
         )
         mean = np.zeros(len(var))
@@ -182,9 +184,7 @@ class WorkingModel:
             noise = self._noise(rows)
             weighted = noise.precision_times(values)
             of_own, of_controls, of_response = np.split(weighted, [d, d + len(columns)], axis=2)
-            inverse[rows] = np.linalg.inv(
-                np.swapaxes(own, 1, 2) @ of_own + np.diag(self.own_precision)
-            )
+            inverse[rows] = np.linalg.inv(np.swapaxes(own, 1, 2) @ of_own + np.diag(self.own_precision))
             border[rows, :, 2 : 2 + len(columns)] = np.swapaxes(own, 1, 2) @ of_controls
             border[rows, :, 2 + len(columns) :] = np.swapaxes(of_own, 1, 2)
             border[rows] -= tie
@@ -251,7 +251,9 @@ class WorkingModel:
         residual = self.response - np.einsum("ntd,nd->nt", self.own, theta) - s[2 + len(columns) :]
         residual = residual - self.controls[:, :, columns] @ s[2 : 2 + len(columns)]
         # What is left of each regressor, less what the others say of it.
-        left = self.controls[:, :, columns] @ of_effects[2 : 2 + len(columns)] + of_effects[2 + len(columns) :]
+        left = (
+            self.controls[:, :, columns] @ of_effects[2 : 2 + len(columns)] + of_effects[2 + len(columns) :]
+        )
         left = left - self.own @ (solved @ of_effects)
         weighted = self._noise(slice(None)).precision_times(residual[..., None])[..., 0]
         score = np.einsum("ntm,nt->nm", left, weighted)
@@ -275,40 +277,34 @@ class _Noise:
     """
 
     def __init__(self, precision: np.ndarray, innovation_var: np.ndarray | None, persistence: float) -> None:
-        self.precision, self._ratio = precision, None
+        self.precision, self._unit, self._persistence = precision, innovation_var, persistence
         if innovation_var is None:
             return
         T = precision.shape[1]
-        ends = np.zeros(T)
-        ends[0] = ends[-1] = 1.0
         # Q + H in units of Q's own scale: tridiagonal, -phi beside the diagonal. A period alone is both ends.
-        own = np.where(ends > 0, 1.0, 1.0 + persistence**2) if T > 1 else np.full(1, 1.0 - persistence**2)
-        diagonal = own + innovation_var[:, None] * precision
-        self._unit = innovation_var
-        self._pivot = np.empty_like(diagonal)
-        self._pivot[:, 0] = diagonal[:, 0]
+        own = np.full(T, 1.0 + persistence**2)
+        own[[0, -1]] = 1.0 if T > 1 else 1.0 - persistence**2
+        self._pivot = own + innovation_var[:, None] * precision
         for t in range(1, T):
-            self._pivot[:, t] = diagonal[:, t] - persistence**2 / self._pivot[:, t - 1]
-        self._ratio = persistence / self._pivot
+            self._pivot[:, t] -= persistence**2 / self._pivot[:, t - 1]
 
     def precision_times(self, values: np.ndarray) -> np.ndarray:
         """M times values, shape (n, T, c)."""
         weighted = self.precision[..., None] * values
-        if self._ratio is None:
+        if self._unit is None:
             return weighted
-        return weighted - self.precision[..., None] * self._solve(weighted)
+        return weighted - self.precision[..., None] * self._smoothed(self._unit[:, None, None] * weighted)
 
     def total_precision(self) -> np.ndarray:
         """Sum of M over the products, shape (T, T)."""
         n, T = self.precision.shape
         return self.precision_times(np.broadcast_to(np.eye(T), (n, T, T))).sum(axis=0)
 
-    def _solve(self, values: np.ndarray) -> np.ndarray:
-        """(Q + H)^-1 times values, by elimination along the periods (Thomas)."""
-        assert self._ratio is not None
-        solved = values * self._unit[:, None, None]
-        by_period = np.ascontiguousarray(np.moveaxis(solved, 1, 0))
-        ratio, pivot = self._ratio.T[..., None], self._pivot.T[..., None]
+    def _smoothed(self, values: np.ndarray) -> np.ndarray:
+        """Solve the tridiagonal equations, by elimination along the periods."""
+        by_period = np.ascontiguousarray(np.moveaxis(values, 1, 0))
+        pivot = self._pivot.T[..., None]
+        ratio = self._persistence / pivot
         for t in range(1, len(by_period)):
             by_period[t] += ratio[t - 1] * by_period[t - 1]
         by_period[-1] /= pivot[-1]

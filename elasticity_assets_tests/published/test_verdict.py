@@ -1,0 +1,66 @@
+"""What is said of a category's elasticities as causes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
+from elasticity_assets.published.verdict import verdict
+
+pytestmark = pytest.mark.quick
+
+QUIET = ConfoundingTests("c", -1.5, 0.05, 0.8, np.nan, False, np.nan, np.nan, np.nan)
+WITH_COSTS = replace(
+    QUIET,
+    instrument_strength=300.0,
+    instrumented_elasticity=-2.1,
+    instrumented_elasticity_sd=0.1,
+    hausman_z=1.2,
+)
+
+
+def test_nothing_found_is_no_sign_of_trouble() -> None:
+    assert not QUIET.prices_follow_demand
+    assert verdict(QUIET) == "no sign of trouble: prices to come say nothing of sales"
+
+
+@pytest.mark.parametrize(("way", "bound"), [(1, "an upper bound"), (-1, "a lower bound")])
+def test_leads_that_seem_to_sell_make_the_number_a_bound(way: int, bound: str) -> None:
+    found = replace(QUIET, lead_effect=0.4 * way, lead_z=3.5 * way)
+    assert found.prices_follow_demand
+    said = verdict(found)
+    assert said.startswith(f"prices follow demand: treat −1.50 as {bound}")
+    assert "set by chance would settle it" in said
+
+
+def test_costs_that_agree_support_it() -> None:
+    assert verdict(WITH_COSTS) == (
+        "supported by cost: what costs did to prices gives −2.10 (sd 0.10), no further from −1.50 than chance"
+    )
+
+
+def test_costs_that_disagree_say_which_way_and_by_how_much() -> None:
+    found = replace(WITH_COSTS, hausman_z=5.0, lead_effect=-0.1)
+    assert found.prices_follow_demand
+    said = verdict(found)
+    assert "treat −1.50 as an upper bound" in said
+    assert "costs give −2.10 (sd 0.10): fit.instrument: use publishes that" in said
+
+
+def test_a_fit_that_has_the_instrument_is_judged_by_what_is_left() -> None:
+    used = replace(WITH_COSTS, hausman_z=9.0, instrument_used=True)
+    assert not used.prices_follow_demand
+    assert verdict(used).startswith("supported by cost: the elasticity rests on what costs did to prices")
+    assert replace(used, lead_z=4.0).prices_follow_demand
+
+
+def test_weak_costs_are_said_and_not_gone_by() -> None:
+    weak = replace(QUIET, instrument_strength=7.0)
+    assert "costs are a weak instrument (first-stage F 7), not gone by" in verdict(weak)
+
+
+def test_prices_that_never_moved_say_nothing() -> None:
+    nothing = replace(QUIET, lead_effect=np.nan, lead_z=np.nan)
+    assert not nothing.prices_follow_demand
+    assert verdict(nothing).startswith("nothing to go by")
