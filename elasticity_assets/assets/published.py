@@ -43,6 +43,7 @@ from elasticity_assets.words import utc_now
         "control_effect",
         "fit_diagnostics",
         "heldout_scores",
+        "causal_evidence",
     ],
     check_specs=checks.PUBLISHED_ELASTICITY,
 )

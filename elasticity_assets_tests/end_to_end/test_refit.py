@@ -89,7 +89,7 @@ def published(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def test_twice_gives_the_same_tables_also_with_full(folder: Path) -> None:
     first = dict(published(folder))
-    assert len(first) == 15
+    assert len(first) == 16
     assert "CHEESE" not in elasticity_at_a_terminal(folder, "refit")  # nothing to fit
     for table, rows in published(folder):
         pd.testing.assert_frame_equal(rows, first[table], check_exact=True, obj=table)

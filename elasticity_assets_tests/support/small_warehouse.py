@@ -62,6 +62,8 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         revenue_per_period=33.75,
         flag=None,
         estimated=True,
+        bias_per_confounding=0.5,
+        robustness=0.2,
         fit_id="fit of " + keys["category"],
         fitted_at=FITTED_AT,
     )
@@ -107,6 +109,8 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         dispersion=5.0,
         n_periods=2,
         estimated=True,
+        bias_per_confounding=0.5,
+        robustness=0.2,
         fitted_at=FITTED_AT,
     )
     categories = categories.assign(
