@@ -130,6 +130,7 @@ def known(departure: str, seed: int) -> Decided:
         index_effect=np.full(n, index),
         index_effect_sd=np.full(n, index_sd),
         estimated=np.full(n, True),
+        confounded=np.full(n, False),
         price_min=np.exp(market.log_price.min(axis=1)),
         price_max=np.exp(market.log_price.max(axis=1)),
     )
@@ -237,6 +238,7 @@ def of_many(n: int) -> None:
         index_effect=rng.normal(0.0, 0.5, number[-1] + 1)[number],
         index_effect_sd=np.full(n, 0.3),
         estimated=rng.random(n) < 0.9,
+        confounded=np.full(n, False),
         price_min=price * 0.8,
         price_max=price * 1.1,
     )

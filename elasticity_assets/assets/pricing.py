@@ -11,6 +11,7 @@ from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
 from elasticity_assets.warehouse.tables import (
+    CAUSAL_EVIDENCE,
     CONTROL_EFFECT,
     CROSS_ELASTICITY,
     PRODUCT_ELASTICITY,
@@ -41,6 +42,7 @@ _COLUMNS = (
         dg.AssetDep(PRODUCT_ELASTICITY.name, partition_mapping=dg.AllPartitionMapping()),
         CROSS_ELASTICITY.name,
         CONTROL_EFFECT.name,
+        CAUSAL_EVIDENCE.name,
         PROMOTION_ELASTICITY.name,
     ],
     check_specs=checks.RECOMMENDED_PRICES,

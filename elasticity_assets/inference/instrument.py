@@ -17,7 +17,8 @@ PRICE_RESIDUAL = "price_residual"
 """Name of the control; those of other periods have a number behind."""
 STRONG = 104.7
 """First-stage F from which intervals and tests hold what they promise (Lee, McCrary, Moreira and Porter 2022)."""
-_ROUNDS = 30  # of taking out products' and periods' means in turns
+_SAME = 1e-9
+_ROUNDS = 30  # at most, of taking out products' and periods' means in turns
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,11 @@ def _within(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     values = np.where(counts, values, 0.0)
     of_product, of_period = (np.maximum(counts.sum(axis=axis), 1) for axis in (1, 0))
     for _ in range(_ROUNDS):
-        values = np.where(counts, values - (values.sum(axis=2) / of_product)[..., None], 0.0)
+        mean = values.sum(axis=2) / of_product
+        values = np.where(counts, values - mean[..., None], 0.0)
         values = np.where(counts, values - (values.sum(axis=1) / of_period)[:, None], 0.0)
+        if np.abs(mean).max(initial=0.0) < _SAME:  # at once where no cell is missing
+            break
     return values
 
 

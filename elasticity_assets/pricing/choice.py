@@ -10,6 +10,7 @@ from elasticity_assets.settings import PricingSettings
 
 NONE = ""
 NOT_ESTIMATED, POSITIVE = "not estimated", "elasticity not negative"
+CONFOUNDED = "prices follow demand"
 NOT_SOLD, LOCKED = "nothing sold", "locked"
 MAX_CHANGE, MIN_MARGIN, COST, CONFIDENCE = "max_change", "min_margin", "cost", "confidence"
 ENDINGS, GROUPS, MAX_PRODUCTS = "endings", "groups", "max_products"

@@ -30,6 +30,8 @@ class Products:
         units, beside the elasticity; the same for all products of a category.
     estimated : bool array
         Whether the elasticity is the product's own; else no price is recommended.
+    confounded : bool array
+        Whether prices of its category seem to follow demand, which biases the elasticity; then, too, none is.
     price_min, price_max : float array
         Lowest and highest price ever charged.
     """
@@ -45,6 +47,7 @@ class Products:
     index_effect: np.ndarray
     index_effect_sd: np.ndarray
     estimated: np.ndarray
+    confounded: np.ndarray
     price_min: np.ndarray
     price_max: np.ndarray
 

@@ -13,6 +13,7 @@ from elasticity_assets.settings import PricingSettings
 _KEPT = {
     rule_names.NONE: "no price within the rules is expected to bring more",
     rule_names.NOT_ESTIMATED: "the elasticity is not the product's own: its price never changed, or nothing was sold",
+    rule_names.CONFOUNDED: "prices of the category follow demand, which biases its elasticity: see causal_evidence",
     rule_names.POSITIVE: "the elasticity is not negative",
     rule_names.NOT_SOLD: "nothing was sold of late",
     rule_names.LOCKED: "locked by pricing.groups",

@@ -10,6 +10,7 @@ from elasticity_assets.pricing.category_index import too_many
 from elasticity_assets.pricing.choice import (
     CATEGORY_INDEX,
     COLLIDING_GROUPS,
+    CONFOUNDED,
     GROUPS,
     LOCKED,
     MAX_PRODUCTS,
@@ -137,6 +138,7 @@ def _why_it_stays(products: Products, locked: np.ndarray) -> np.ndarray:
     for holds, rule in (
         (~sold, NOT_SOLD),
         (products.elasticity >= 0, POSITIVE),
+        (products.confounded, CONFOUNDED),
         (~products.estimated, NOT_ESTIMATED),
         (locked, LOCKED),
     ):

@@ -14,9 +14,11 @@ SELECT
     coalesce(x.effect, 0) AS index_effect,
     coalesce(x.effect_sd, 0) AS index_effect_sd,
     e.estimated,
+    coalesce(v.prices_follow_demand, false) AS confounded,
     e.price_min,
     e.price_max
 FROM product_elasticity AS e
+LEFT JOIN causal_evidence AS v ON v.category = e.category
 INNER JOIN ({lasting}) AS t ON t.category = e.category AND t.product = e.product
 LEFT JOIN control_effect AS x ON x.category = e.category AND x.control = {index}
 LEFT JOIN weekly_sales AS w

@@ -127,6 +127,7 @@ _SOURCES: dict[str, dict[str, str]] = {
             "product_elasticity.elasticity_long_run product_elasticity.elasticity_long_run_sd "
             "promotion_elasticity.regular_elasticity_long_run promotion_elasticity.regular_elasticity_long_run_sd "
             "product_elasticity.price_latest product_elasticity.units_per_period product_elasticity.estimated "
+            "causal_evidence.prices_follow_demand "
             "cross_elasticity.elasticity cross_elasticity.elasticity_sd control_effect.effect control_effect.effect_sd "
             "weekly_sales.cost weekly_sales.regular_price"
         ),

@@ -22,6 +22,7 @@ def market(n: int = 2, **values: Any) -> Products:
         "index_effect": 0.0,
         "index_effect_sd": 0.0,
         "estimated": True,
+        "confounded": False,
         "price_min": 1.5,
         "price_max": 2.5,
     }

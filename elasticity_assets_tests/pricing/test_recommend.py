@@ -16,6 +16,7 @@ from elasticity_assets.pricing.choice import (
     COLLIDING_GROUPS,
     COLLIDING_MARGIN,
     CONFIDENCE,
+    CONFOUNDED,
     COST,
     ENDINGS,
     GROUPS,
@@ -69,6 +70,7 @@ def test_without_a_cost_revenue_counts_and_no_price_falls() -> None:
     ("products", "rules", "rule"),
     [
         ({"estimated": False}, {}, NOT_ESTIMATED),
+        ({"confounded": True}, {}, CONFOUNDED),
         ({"elasticity": 0.1}, {}, POSITIVE),
         ({"units": 0.0}, {}, NOT_SOLD),
         ({"elasticity": -0.5}, {"groups": [{"locked": ["p0", "p1"]}]}, LOCKED),

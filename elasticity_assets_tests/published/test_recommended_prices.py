@@ -11,7 +11,7 @@ from elasticity_assets.pricing.products import CrossEffects
 from elasticity_assets.published.recommended_prices import Priced, read_products, recommended
 from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.schema import replace_rows
-from elasticity_assets.warehouse.tables import CROSS_ELASTICITY, RECOMMENDED_PRICES
+from elasticity_assets.warehouse.tables import CAUSAL_EVIDENCE, CROSS_ELASTICITY, RECOMMENDED_PRICES
 from elasticity_assets_tests.pricing.markets import market
 from elasticity_assets_tests.published.test_rows import assert_fits
 from elasticity_assets_tests.support.small_warehouse import NASTY, fill
@@ -69,6 +69,26 @@ def test_the_rules_that_keep_a_price_are_told_in_words() -> None:
         {"objective": "revenue", "endings": [0.995]}, price=1.9, elasticity=-1.0, elasticity_sd=0.5
     )
     assert rows["reason"].iloc[0].startswith("1.995 would bring more")
+
+
+def test_no_price_is_recommended_where_prices_follow_demand(warehouse_file) -> None:
+    row = rows_of({"objective": "revenue"}, elasticity=-0.5, confounded=True).iloc[0]
+    assert row[["action", "binding_rule"]].tolist() == ["keep", "prices follow demand"]
+    assert row["reason"].startswith("prices of the category follow demand, which biases its elasticity")
+    fill(warehouse_file)
+    evidence = pd.DataFrame(
+        {
+            "category": ["soup", NASTY],
+            **dict.fromkeys((column.name for column in CAUSAL_EVIDENCE.columns if column.nullable), np.nan),
+            "prices_follow_demand": [True, False],
+            "verdict": "in words",
+            "fit_id": "a fit",
+        }
+    )
+    warehouse_file.in_transaction(lambda connection: replace_rows(connection, CAUSAL_EVIDENCE, evidence))
+    with warehouse_file.read() as connection:
+        priced = read_products(connection)
+    assert (priced.products.confounded == (priced.category == "soup")).all()
 
 
 def test_a_price_never_charged_before_is_told() -> None:

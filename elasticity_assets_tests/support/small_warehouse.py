@@ -118,7 +118,7 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
     )
     whole = (
         categories.iloc[:1]
-        .drop(columns=["category", "estimated", *long_run, *later])
+        .drop(columns=["category", "estimated", "bias_per_confounding", "robustness", *long_run, *later])
         .assign(n_categories=len(sizes), category_spread=0.3)
     )
     diagnostics = categories[["category", "n_products", "n_obs", "fit_id"]].assign(
