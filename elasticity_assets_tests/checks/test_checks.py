@@ -256,8 +256,8 @@ CASES = {
     ),
     "two_slopes_fitted": (fit.two_slopes_fitted(["c"], {}), fit.two_slopes_fitted(["a"], {"c": "no luck"})),
     "pricing_rules_can_be_kept": (
-        pricing.pricing_rules_can_be_kept([], []),
-        pricing.pricing_rules_can_be_kept(["a"], ["b"]),
+        pricing.pricing_rules_can_be_kept([], [], []),
+        pricing.pricing_rules_can_be_kept(["a"], [], ["b"]),
     ),
     "published_tables_agree": (
         published.published_tables_agree((), {"product_elasticity": 3}),
