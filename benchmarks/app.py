@@ -1,7 +1,7 @@
 """How fast the page for pricing teams answers, on a published file of made-up rows.
 
     python benchmarks/app.py
-    python benchmarks/app.py --products 1_000_000 --categories 2_000
+    python benchmarks/app.py --products 1_000_000 --categories 2_000 --weeks 8 --substitutes 5
     python benchmarks/app.py --browser
 
 By default as many products and categories as the example has. The file has the project's own tables, written by their
@@ -39,13 +39,13 @@ from elasticity_assets.published.tables import published_tables
 from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.schema import create_table, qualified
 
-WEEKS, REFITS, OF_GROUP = 52, 8, 51
+REFITS = 8
 REPEATS = 5
 NOW = datetime(2026, 1, 5, 6)
 Z = 1.645
 
 
-def write_published(file: Path, n: int, categories: int) -> None:
+def write_published(file: Path, n: int, categories: int, weeks: int, of_group: int) -> None:
     """Write a published file of made-up rows: n products, alike to those of a grocer, in groups of substitutes."""
     random = np.random.default_rng(1)
     place = np.arange(n)
@@ -68,9 +68,9 @@ def write_published(file: Path, n: int, categories: int) -> None:
             **interval("elasticity_long_run", slope + 0.2, sd),
             "prob_elastic": 0.9,
             "shrinkage": random.uniform(0.2, 0.9, n),
-            "n_periods": WEEKS,
-            "units": units * WEEKS,
-            "revenue": units * WEEKS * price,
+            "n_periods": weeks,
+            "units": units * weeks,
+            "revenue": units * weeks * price,
             "price_mean": price,
             "price_min": 0.85 * price,
             "price_max": 1.1 * price,
@@ -106,7 +106,7 @@ def write_published(file: Path, n: int, categories: int) -> None:
     whole = pd.DataFrame(
         {"category": names, **interval("elasticity", np.full(len(names), -1.7), np.full(len(names), 0.2))}
     )
-    whole = whole.assign(product_spread=0.6, n_products=np.bincount(place * categories // n), n_periods=WEEKS)
+    whole = whole.assign(product_spread=0.6, n_products=np.bincount(place * categories // n), n_periods=weeks)
     whole = whole.assign(n_obs=1, estimated=True, fit_id="a fit", fitted_at=NOW)
     effect = pd.DataFrame(
         {"category": names, "control": "category_price_index", "effect": 0.8, "effect_sd": 0.2}
@@ -147,7 +147,7 @@ def write_published(file: Path, n: int, categories: int) -> None:
             f"""SELECT category, product, DATE '2025-01-06' + (7 * week)::INTEGER AS period_start,
                    price_latest * (1 - 0.1 * (hash(place + week) % 4 = 0)::INTEGER) AS price,
                    0.6 * price_latest AS cost, units_per_period AS units, units_per_period * price_latest AS revenue
-               FROM product_elasticity, range({WEEKS}) AS t(week), LATERAL (SELECT hash(product) AS place)
+               FROM product_elasticity, range({weeks}) AS t(week), LATERAL (SELECT hash(product) AS place)
                ORDER BY category, product, period_start""",
         )
         insert(
@@ -155,7 +155,7 @@ def write_published(file: Path, n: int, categories: int) -> None:
             f"""SELECT a.category, a.product, b.product AS other_product, 0.02 AS elasticity, 0.01 AS elasticity_sd,
                    0.004 AS elasticity_q05, 0.036 AS elasticity_q95, a.fit_id
                FROM ({numbered}) AS a INNER JOIN ({numbered}) AS b
-                   ON a.category = b.category AND a.place // {OF_GROUP} = b.place // {OF_GROUP}
+                   ON a.category = b.category AND a.place // {of_group} = b.place // {of_group}
                WHERE a.place <> b.place ORDER BY ALL""",
         )
         for number in range(REFITS):
@@ -284,13 +284,15 @@ def main() -> None:
     )
     parser.add_argument("--products", type=int, default=67_810)
     parser.add_argument("--categories", type=int, default=302)
+    parser.add_argument("--weeks", type=int, default=52)
+    parser.add_argument("--substitutes", type=int, default=50, help="of each product")
     parser.add_argument("--browser", action="store_true")
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = asked.keep.absolute() if asked.keep else Path(folder) / "elasticity.duckdb"
         if not file.exists():
-            write_published(file, asked.products, asked.categories)
+            write_published(file, asked.products, asked.categories, asked.weeks, asked.substitutes + 1)
         print(f"{file.stat().st_size / 1e6:.0f} MB")
         found = questions(file)
         if asked.browser:
