@@ -22,7 +22,13 @@ MONTHS = (
 _ANY = re.compile("|".join(MONTHS))
 
 
+def without_accents(text: str) -> str:
+    """Take accents away from a text in Unicode's form NFC, a letter for a letter: all places stay what they are."""
+    parts = (unicodedata.normalize("NFD", character) for character in text)
+    return "".join(part[0] for part in parts)
+
+
 def is_month(name: str) -> bool:
     """Whether a text is a month's name."""
-    letters = unicodedata.normalize("NFD", name.casefold().removesuffix("."))
+    letters = without_accents(unicodedata.normalize("NFC", name.casefold().removesuffix(".")))
     return bool(_ANY.fullmatch("".join(filter(str.isalpha, letters))))

@@ -5,7 +5,17 @@ CREATE OR REPLACE TEMP MACRO name_key(x) AS
 
 -- Without the quotes, backslashes, semicolons and unseen characters at both ends.
 CREATE OR REPLACE TEMP MACRO without_marks(x) AS
-    regexp_extract(x, '^[\s\pZ\p{Cf}\p{Pi}\p{Pf}"''`´′″„‚;\\]*(.*?)[\s\pZ\p{Cf}\p{Pi}\p{Pf}"''`´′″„‚;\\]*$', 1, 's')
+    regexp_extract(x, '^[\s\pZ\p{Cf}\p{Pi}\p{Pf}"''`´′″„‚;\\]*(.*?)[\s\pZ\p{Cf}\p{Pi}\p{Pf}"''`´′″„‚;\\]*$', 1, 's');
+
+-- A quote at an end that no other closes, and that is no sign of inches (TV 42"); a semicolon, backslash or unseen
+-- character there.
+CREATE OR REPLACE TEMP MACRO has_stray_mark(x) AS
+    regexp_matches(x, '^[;\\\p{Cf}]|[;\\\p{Cf}]$')
+    OR (
+        regexp_matches(x, '^"|"$')
+        AND (length(x) - length(replace(x, '"', ''))) % 2 = 1
+        AND NOT regexp_matches(x, '(^|[^\pL\d])\d+([.,/]\d+)?"$')
+    );
 
 -- name: product_facts
 -- How products and categories are spelled in rows that are not in the future. Keys are made of the distinct spellings,
@@ -329,6 +339,14 @@ FROM (
     WHERE bare <> ''
 )
 WHERE product <> other
+UNION ALL
+SELECT product, 'a mark at its end, as hardly another code has'
+FROM (
+    SELECT product, bare, count(*) OVER (PARTITION BY name_key(bare)) AS n_alike, avg(marked::INT) OVER () AS share
+    FROM (SELECT product, without_marks(product) AS bare, has_stray_mark(product) AS marked FROM products)
+    QUALIFY marked
+)
+WHERE bare <> '' AND n_alike = 1 AND share <= 0.05
 ORDER BY product
 
 -- name: reasons

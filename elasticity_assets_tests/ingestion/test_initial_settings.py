@@ -421,6 +421,18 @@ def test_weeks_with_their_year_as_columns_are_a_wide_file(tmp_path: Path, label:
     assert "8 periods: a wide file" in found.text
 
 
+@pytest.mark.parametrize("months", ["janvier févr. mars avril aou\u0302t déc.", "Jan Feb März Apr Mai Dez"])
+def test_accented_months_as_columns_are_a_wide_file_that_is_read(
+    connection, tmp_path: Path, months: str
+) -> None:
+    header = ["sku", *(f"{month} 2023" for month in months.split())]
+    units = write(tmp_path / "sales.csv", header, [[p, *range(5, 4 + len(header))] for p in PRODUCTS])
+    prices = write(tmp_path / "prices.csv", header, [[p, *range(2, 1 + len(header))] for p in PRODUCTS])
+    found = propose_settings([str(units), str(prices)], tmp_path, TODAY)
+    assert found.open_keys == []
+    assert read(connection, found, tmp_path).n_product_periods == len(PRODUCTS) * len(months.split())
+
+
 @pytest.mark.parametrize("name", ["shop.sqlite", "shop.duckdb"])
 def test_a_database_is_told_where_it_belongs(tmp_path: Path, name: str) -> None:
     connect = sqlite3.connect if name.endswith("sqlite") else duckdb.connect

@@ -370,6 +370,25 @@ def test_a_code_with_a_stray_quote_is_named(connection, tmp_path: Path) -> None:
     assert weekly.mangled_codes == (('P1"', "but for marks at its ends the same as P1"),)
 
 
+def test_a_stray_mark_that_hardly_another_code_has_is_named(connection, tmp_path: Path) -> None:
+    codes = [f"P{number:03}" for number in range(57)]
+    fine = ['TV 42"', '12"', 'Game "Risk"']
+    marked = ['Q1"', "Q2;", "\u200bQ3"]
+    rows = pd.DataFrame({"product": [*codes, *fine, *marked], "date": MONDAY, "units": 1, "price": 1})
+    rows.to_parquet(tmp_path / "sales.parquet")
+    _, weekly = ingest(connection, sales_settings(tmp_path / "sales.parquet"))
+    assert dict(weekly.mangled_codes) == dict.fromkeys(
+        marked, "a mark at its end, as hardly another code has"
+    )
+
+
+def test_marks_that_many_codes_have_are_how_they_are_written(connection, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"product": ["P1;", "P2;", "P3", "P4"], "date": MONDAY, "units": 1, "price": 1})
+    rows.to_parquet(tmp_path / "sales.parquet")
+    _, weekly = ingest(connection, sales_settings(tmp_path / "sales.parquet"))
+    assert weekly.mangled_codes == ()
+
+
 @pytest.mark.parametrize(
     ("marks", "one"),
     [

@@ -1,6 +1,7 @@
 """Wide files, whose columns are periods: told apart, and written as long ones where they hold prices."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import duckdb
 from elasticity_assets.ingestion.initial_settings.column_names import ideas, name_strengths
 from elasticity_assets.ingestion.initial_settings.decision import Decision, example
 from elasticity_assets.ingestion.initial_settings.delivered_files import SalesFiles, load_delivered
-from elasticity_assets.ingestion.month_names import MONTHS
+from elasticity_assets.ingestion.month_names import MONTHS, without_accents
 from elasticity_assets.warehouse.sql import quoted, statement
 
 FEWEST_PERIODS = 4
@@ -22,7 +23,7 @@ _NUMBERED = f"{_COUNTED}|s|sem|q|qtr|quarter|quartal|t|trimestre"
 _PERIOD = re.compile(
     rf"(?P<date>(?:{_NUMBERED})[-_ ./]?\d{{1,2}}[-_ ./]\d{{4}}"
     r"|\d{4}[-/._]\d{1,2}[-/._]\d{1,2}|\d{1,2}[-/._]\d{1,2}[-/._]\d{2,4}|\d{8}"
-    rf"|\d{{4}}[-_ ]?[wqm]\d{{1,2}}|\d{{4}}[-_/]\d{{1,2}}|\d{{6}}|{_MONTH}[-_ ]?\d{{2,4}}|\d{{2,4}}[-_ ]?{_MONTH})"
+    rf"|\d{{4}}[-_ ]?[wqm]\d{{1,2}}|\d{{4}}[-_/]\d{{1,2}}|\d{{6}}|{_MONTH}\.?[-_ ]?\d{{2,4}}|\d{{2,4}}[-_ ]?{_MONTH})"
     rf"|(?P<word>{_COUNTED})[-_ ]?(?P<number>\d{{1,4}})",
     re.IGNORECASE,
 )
@@ -74,10 +75,11 @@ def find_wide(columns: Collection[str]) -> WideFile | None:
     measures: dict[str, dict[str, str]] = {}
     ids, words = [], set()
     for column in columns:
-        found = _PERIOD.search(column)
+        name = unicodedata.normalize("NFC", column)
+        found = _PERIOD.search(without_accents(name))
         rest = ""
         if found is not None:
-            before, after = column[: found.start()], column[found.end() :]
+            before, after = name[: found.start()], name[found.end() :]
             if re.search(r"[a-z0-9]$", before.removeprefix("X"), re.IGNORECASE) or re.match(
                 r"[a-z0-9]", after
             ):
@@ -86,7 +88,11 @@ def find_wide(columns: Collection[str]) -> WideFile | None:
         if found is None:
             ids.append(column)
             continue
-        measures.setdefault(rest.strip(" _-.:/|()[]"), {})[found["number"] or found["date"]] = column
+        # Beside févr. 2024 there is mars 2024: without the dots they are of one form.
+        period = found["number"] or re.sub(
+            r"(?<=[^\W\d])\.", "", name[found.start("date") : found.end("date")]
+        )
+        measures.setdefault(rest.strip(" _-.:/|()[]"), {})[period] = column
         words.add((found["word"] or "date").lower())
     measures = {name: periods for name, periods in measures.items() if len(periods) >= FEWEST_PERIODS}
     n = sum(map(len, measures.values()))
