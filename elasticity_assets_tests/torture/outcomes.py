@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-OF_ITS_REFIT = ["fit_id", "fitted_at", "seconds"]
+OF_ITS_REFIT = ["fit_id", "refit_id", "fitted_at", "seconds"]
 AGREEMENT = """
     SELECT 'several fits of a category: ' || category
     FROM (
@@ -21,6 +21,10 @@ AGREEMENT = """
         FROM elasticity_history WHERE refit_id = (FROM refits SELECT arg_max(refit_id, number))
     ) AS h USING (category, product)
     WHERE p.elasticity IS DISTINCT FROM h.elasticity
+    UNION ALL
+    SELECT 'recommendations of another refit: ' || category
+    FROM recommended_prices
+    WHERE refit_id <> (FROM refits SELECT arg_max(refit_id, number))
     UNION ALL
     SELECT 'refits counts other products'
     FROM (FROM refits ORDER BY number DESC LIMIT 1)
