@@ -82,7 +82,8 @@ def _heading(product: Product, per: str) -> None:
     if not row["estimated"]:
         drawing.paragraph("Its elasticity is not estimated from its own sales.", "warn")
     if product.verdict:
-        drawing.paragraph(f"Causal evidence of its category: {product.verdict}", "row")
+        kind = "warn" if product.confounded else "row"
+        drawing.paragraph(f"Causal evidence of its category: {product.verdict}", kind)
     numbers = (
         ("elasticity", drawing.signed(row["elasticity"])),
         (

@@ -38,6 +38,8 @@ class Product:
         product, product_description, price_latest and the columns of cross_elasticity; may be empty.
     verdict : str, optional
         What causal_evidence says of its category.
+    confounded : bool
+        Whether it says that prices follow demand.
     """
 
     row: Mapping[str, Any]
@@ -46,6 +48,7 @@ class Product:
     refits: pd.DataFrame
     substitutes: pd.DataFrame
     verdict: str | None
+    confounded: bool
 
 
 def search(connection: duckdb.DuckDBPyConnection, text: str) -> list[tuple[str, str, str | None]]:
@@ -70,7 +73,7 @@ def read_product(connection: duckdb.DuckDBPyConnection, category: str, product: 
         rows("last_periods", most=MOST_PERIODS),
         rows("last_refits", most=MOST_REFITS),
         rows("substitutes_of", most=MOST_SUBSTITUTES),
-        _verdict(connection, category),
+        *_verdict(connection, category),
     )
 
 
@@ -107,9 +110,9 @@ def _first(rows: pd.DataFrame) -> dict[str, Any] | None:
     return {str(name): None if pd.isna(value) else value for name, value in rows.iloc[0].items()}
 
 
-def _verdict(connection: duckdb.DuckDBPyConnection, category: str) -> str | None:
-    """Give what the causal evidence of the category says, in words; None in files without that table."""
+def _verdict(connection: duckdb.DuckDBPyConnection, category: str) -> tuple[str | None, bool]:
+    """Give what the causal evidence of the category says, and whether that is bad; none in files without that table."""
     if connection.execute(statement("has_causal_evidence")).fetchone() is None:
-        return None
+        return None, False
     found = connection.execute(statement("causal_verdict"), {"category": category}).fetchone()
-    return found[0] if found else None
+    return (found[0], bool(found[1])) if found else (None, False)

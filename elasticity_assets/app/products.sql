@@ -52,4 +52,4 @@ LIMIT $most
 SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() AND table_name = 'causal_evidence'
 
 -- name: causal_verdict
-SELECT verdict FROM causal_evidence WHERE category = $category
+SELECT verdict, prices_follow_demand FROM causal_evidence WHERE category = $category

@@ -185,6 +185,8 @@ def _warnings(named: NamedGroup, found: Outcomes) -> None:
     if unknown:
         whose = "Its elasticity is" if len(products) == 1 else f"The elasticities of {unknown} products are"
         drawing.paragraph(f"{whose} the category's: their prices never changed, or nothing was sold.", "warn")
+    if products.confounded.any():
+        drawing.paragraph("Prices of this category follow demand, which biases its elasticities.", "warn")
     if len(products) == 1 and named.flag[0]:
         drawing.paragraph(f"Careful: {named.flag[0]}.", "warn")
 

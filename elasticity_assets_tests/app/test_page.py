@@ -87,6 +87,7 @@ def test_a_products_own_page(settings: Path) -> None:
     said = texts(shown)
     assert "tomato Description of tomato" in said
     assert "Raise 2.25 to 2.46 (+9.3%)." in said
+    assert "Causal evidence of its category: a verdict on soup" in said
     assert {metric.label: metric.value for metric in shown.metric}["price"] == "2.25"
     assert len(shown.get("arrow_vega_lite_chart")) + len(shown.get("vega_lite_chart")) == 4
     assert shown.dataframe[0].value["substitute"].tolist() == [
@@ -100,6 +101,7 @@ def test_hostile_texts_are_escaped(settings: Path) -> None:
         shown = view("product", settings, category=HOSTILE, product=code)
         assert "<img" not in texts(shown)
         assert "Careful" in texts(shown)
+        assert '<p class="warn">Causal evidence of its category: a verdict on tea' in texts(shown)
         assert not shown.markdown
 
 
@@ -130,6 +132,12 @@ def test_a_moved_price_is_answered_with_intervals(settings: Path) -> None:
     assert shown.metric[2].delta.startswith("-")
     assert "Never charged before: 1.50 to 2.50 was." in texts(shown)
     assert "90%:" in texts(shown)
+
+
+def test_a_what_if_warns_where_prices_follow_demand(settings: Path) -> None:
+    told = "Prices of this category follow demand"
+    assert told in texts(view("what_if", settings, category=HOSTILE, product=IMAGE))
+    assert told not in texts(view("what_if", settings, category=SOUP, product="tomato"))
 
 
 def test_prices_of_a_group_move_together(settings: Path) -> None:

@@ -53,6 +53,14 @@ def publish_prices(folder: Path, number: int = 1) -> Path:
         assert isinstance(priced.cross, CrossEffects)
         prices = recommended(priced, PricingSettings(), f"refit-{number}")
         replace_rows(connection, RECOMMENDED_PRICES, prices.rows)
+        # Only now, since no price is recommended where prices follow demand.
+        connection.execute("DELETE FROM causal_evidence")
+        for category, follows in ((SOUP, False), (HOSTILE, True)):
+            connection.execute(
+                "INSERT INTO causal_evidence BY NAME SELECT ? AS category, ? AS prices_follow_demand, ? AS verdict, "
+                "? AS fit_id",
+                [category, follows, f"a verdict on {category}", f"fit of {category}"],
+            )
         connection.execute("COMMIT")
     publish(warehouse, file, refit(number, catalogue=CATALOGUE), controls=CONTROLS)
     content = {
