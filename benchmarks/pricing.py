@@ -8,7 +8,7 @@ fits them. Today's price is the last one outside promotions, margins are drawn f
 last 13 weeks. The same code as the asset's chooses prices within 10%; what they bring is worked out from the true
 long-run elasticities (and cross-elasticities, and the kink), each decision on the same ladders:
 
-    recommended    what recommended_prices says
+    recommended    what recommended_prices says: nothing where the category's prices seem to follow demand
     plug_in        the best price were the posterior's mean certain
     regression     the best price were least squares' slope certain
     cost_plus      the cost times the category's mean mark-up
@@ -34,6 +34,7 @@ from truth import ALL_TERMS, FEW, OPTIONS, PRODUCTS, WEEKS, regression, sold
 from elasticity_assets.inference import engines
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.departures import DEPARTURES, Market
+from elasticity_assets.inference.judging.confounding import look_for_confounding
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
@@ -130,7 +131,7 @@ def known(departure: str, seed: int) -> Decided:
         index_effect=np.full(n, index),
         index_effect_sd=np.full(n, index_sd),
         estimated=np.full(n, True),
-        confounded=np.full(n, False),
+        confounded=np.full(n, look_for_confounding(panel, posterior, ALL_TERMS).prices_follow_demand),
         price_min=np.exp(market.log_price.min(axis=1)),
         price_max=np.exp(market.log_price.max(axis=1)),
     )
@@ -155,7 +156,8 @@ def decided(case: Decided, rules: PricingSettings) -> tuple[dict[str, np.ndarray
     choice, _ = choose(products, rules, cross)
     certain = rules.model_copy(update={"confidence": 0.0})
     no_index = {"index_effect": 0.0 * products.price, "index_effect_sd": 0.0 * products.price}
-    sure = replace(products, elasticity_sd=0.0 * products.price, **no_index)
+    trusted = {"confounded": np.full(len(products), False)}
+    sure = replace(products, elasticity_sd=0.0 * products.price, **no_index, **trusted)
     no_error = replace(cross, elasticity_sd=0.0 * cross.elasticity_sd)
     mark_up = np.mean(products.price / products.cost)
     prices = {
