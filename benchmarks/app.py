@@ -98,6 +98,7 @@ def write_published(file: Path, n: int, categories: int, weeks: int, of_group: i
         index_effect=np.full(n, 0.8),
         index_effect_sd=np.full(n, 0.2),
         estimated=rows["estimated"].to_numpy(),
+        confounded=np.zeros(n, bool),
         price_min=0.85 * price,
         price_max=1.1 * price,
         confounded=np.zeros(n, bool),

@@ -12,6 +12,7 @@ from elasticity_assets.fitting.array_store import Arrays, StoredArrays
 from elasticity_assets.fitting.packing import unpack
 from elasticity_assets.fitting.stored_fits import of_fit
 from elasticity_assets.inference.hierarchy import Hierarchy
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
@@ -39,7 +40,13 @@ from elasticity_assets.words import in_one_line, reason
     owners=OWNERS,
     ins={
         name: dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
-        for name in ("model_input", "category_posterior", "heldout_evaluation", "split_samples")
+        for name in (
+            "model_input",
+            "category_posterior",
+            "heldout_evaluation",
+            "split_samples",
+            "confounding_tests",
+        )
     },
     deps=[published_elasticity],
     check_specs=checks.REPORT,
@@ -50,6 +57,7 @@ def report(
     category_posterior: StoredArrays,
     heldout_evaluation: StoredArrays,
     split_samples: StoredArrays,
+    confounding_tests: StoredArrays,
     hierarchy: Arrays,
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
@@ -75,6 +83,7 @@ def report(
                 panel=_panel(model_input, key),
                 heldout=of_fit(HeldOut, heldout_evaluation, key, record),
                 samples=of_fit(SplitSamples, split_samples, key, record),
+                confounding=of_fit(ConfoundingTests, confounding_tests, key, record),
                 centred_price=centred,
             )
         except Exception as error:  # the rest of the page, and the last check, are worth having

@@ -11,11 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from elasticity_assets.inference.demand_curve import is_fitted_to
+from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import own_data_estimates
+from elasticity_assets.published.verdict import verdict
 from elasticity_assets.report.charts import Chart
 from elasticity_assets.report.pictures import Picture, category_pictures
 from elasticity_assets.report.tables import NOT_ESTIMATED, Cell, elasticity_text, number, percent, records
@@ -127,6 +129,7 @@ def category_section(
     panel: Panel | None,
     heldout: HeldOut | None,
     samples: SplitSamples | None,
+    confounding: ConfoundingTests | None,
     centred_price: bool,
 ) -> Section:
     """Put one category's section together.
@@ -139,7 +142,7 @@ def category_section(
         The category's rows of product_elasticity.
     panel : Panel, optional
         Its sales.
-    heldout, samples : HeldOut and SplitSamples, optional
+    heldout, samples, confounding : HeldOut, SplitSamples and ConfoundingTests, optional
         Of this fit.
     centred_price : bool
         Whether the fit's log prices are centred by product.
@@ -151,6 +154,14 @@ def category_section(
         )
     if panel is None or not is_fitted_to(posterior, panel):
         notes.append("No demand curves: the sales on file are not those that the category was fitted to.")
+    if confounding is not None:
+        said = verdict(confounding)
+        notes.append(f"{said[:1].upper()}{said[1:]}.")
+    if products["robustness"].notna().any():
+        notes.append(
+            f"Something unseen would have to explain {products['robustness'].median():.0%} of what the model leaves of "
+            "both prices and sales to move the interval of half the products to −1 or 0."
+        )
     notes += ["No held-out evaluation of this fit."] * (heldout is None)
     notes += ["No comparison of split samples of this fit."] * (samples is None)
     own = dict(zip(map(str, posterior.product), own_data_estimates(posterior)[0].tolist(), strict=True))
