@@ -101,7 +101,6 @@ def write_published(file: Path, n: int, categories: int, weeks: int, of_group: i
         confounded=np.zeros(n, bool),
         price_min=0.85 * price,
         price_max=1.1 * price,
-        confounded=np.zeros(n, bool),
     )
     prices = recommended(Priced(category, known, CrossEffects.none()), PricingSettings(), "refit-1").rows
     names = pd.unique(category)

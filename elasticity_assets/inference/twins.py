@@ -114,13 +114,16 @@ def simulate_twins(
         n = len(codes)
         row, week = np.divmod(np.arange(n * weeks), weeks)
         both = twins([seed, c], n, weeks, how)
-        for twin, category, correlation in zip(
-            both, (f"{name}, prices follow demand", f"{name}, twin"), (how.correlation, 0.0), strict=True
-        ):
+        # Products are of one category each.
+        named = (
+            (f"{name}, prices follow demand", codes, how.correlation),
+            (f"{name}, twin", np.char.add(codes, "-twin"), 0.0),
+        )
+        for twin, (category, product, correlation) in zip(both, named, strict=True):
             market = twin.market
             sales = {
                 "category": np.full(n * weeks, category),
-                "product": codes[row],
+                "product": product[row],
                 "week": FIRST_PERIOD + 7 * week,
                 "units": market.units().ravel().astype(np.int64),
                 "price": np.maximum(np.exp(market.log_price).round(2), 0.01).ravel(),
@@ -129,7 +132,7 @@ def simulate_twins(
             }
             truth = {
                 "category": np.full(n, category),
-                "product": codes,
+                "product": product,
                 "elasticity": market.elasticity,
                 "category_elasticity": np.full(n, market.category_elasticity),
                 "correlation": np.full(n, correlation),

@@ -47,4 +47,5 @@ def test_they_are_drawn_in_any_size_and_again_alike(products: int, weeks: int) -
         assert (sales["cost"] > 0).all()
         assert np.isfinite(truth["elasticity"]).all()
         assert all((repeated[key] == values).all() for key, values in sales.items())
+    assert not set(both[0][1]["product"]) & set(both[1][1]["product"])
     np.testing.assert_array_equal(both[0][1]["elasticity"], both[1][1]["elasticity"])
