@@ -8,8 +8,6 @@ from streamlit.testing.v1 import AppTest
 from elasticity_assets.app import page
 from elasticity_assets_tests.support.prices_to_change import HOSTILE, HTML, IMAGE, SOUP, publish_prices
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -8,7 +8,14 @@ import pytest
 from elasticity_assets.app import recommendations
 from elasticity_assets.app.published_file import PublishedFile
 from elasticity_assets.app.recommendations import ACTIONS, Filters, Total
-from elasticity_assets_tests.support.prices_to_change import FORMULA, HOSTILE, IMAGE, SOUP, publish_prices
+from elasticity_assets_tests.support.prices_to_change import (
+    ATTRIBUTE,
+    FORMULA,
+    HOSTILE,
+    IMAGE,
+    SOUP,
+    publish_prices,
+)
 
 pytestmark = pytest.mark.quick
 
@@ -44,6 +51,8 @@ def test_filters(connection):
     assert products(connection, Filters(text=FORMULA)) == [FORMULA]
     assert products(connection, Filters(text="%")) == []
     assert products(connection, Filters([HOSTILE], text="tomato")) == []
+    assert products(connection, Filters(attributes={ATTRIBUTE: ["national"]})) == ["leek"]
+    assert len(products(connection, Filters(attributes={ATTRIBUTE: []}))) == 7
     assert products(connection, actions=["lower"]) == [FORMULA]
     assert products(connection, actions=[]) == []
 
@@ -82,4 +91,5 @@ def test_keys_name_what_pages_show(connection):
 
 def test_values_to_filter_by(connection):
     assert recommendations.categories(connection) == sorted([SOUP, HOSTILE])
-    assert recommendations.attributes(connection) == {}
+    # The most frequent value first.
+    assert recommendations.attributes(connection) == {ATTRIBUTE: [HOSTILE, SOUP, "national"]}

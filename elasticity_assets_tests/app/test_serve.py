@@ -10,8 +10,6 @@ from elasticity_assets.app import serve
 from elasticity_assets.command.cli import main
 from elasticity_assets_tests.support.prices_to_change import publish_prices
 
-pytestmark = pytest.mark.quick
-
 
 def app(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["app", *arguments])

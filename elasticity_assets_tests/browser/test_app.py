@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from elasticity_assets_tests.browser.test_ui import answers
 from elasticity_assets_tests.support.ports import free_port
 from elasticity_assets_tests.support.prices_to_change import (
+    ATTRIBUTE,
     FORMULA,
     HOSTILE,
     HTML,
@@ -183,6 +184,9 @@ def test_texts_that_mean_harm_are_shown_as_they_are(
     screenshot(page, "harm", tmp_path)
     page.goto(address)
     expect(page.locator(".answer")).to_be_visible()
+    page.get_by_role("button", name="more filters").click()
+    expect(page.get_by_text(ATTRIBUTE)).to_be_visible()
+    page.keyboard.press("Escape")
     page.get_by_role("combobox", name="category").click()
     page.get_by_role("option").filter(has_text="tea").click()
     expect(page.locator(".answer")).to_contain_text("Raise 2 prices")

@@ -20,6 +20,7 @@ IMAGE = f"![x]({ELSEWHERE}/image.png)"
 HTML = f'<img src="{ELSEWHERE}/html.png" onerror="alert(1)"><b>bold</b>'
 MARKDOWN = "**b** :red[r] $x^2$ :smile: [l](javascript:alert(1))"
 FORMULA = "=1+1"
+ATTRIBUTE = f"**brand** {IMAGE}"
 SOUP, HOSTILE = "soup", f"tea {IMAGE} {HTML}"
 CATALOGUE = {SOUP: ["tomato", "onion", "leek"], HOSTILE: [IMAGE, HTML, MARKDOWN, FORMULA]}
 COSTS = {"tomato": 1.5, "onion": 1.5, "leek": 1.5, IMAGE: 0.65, HTML: 1.5, MARKDOWN: 1.5, FORMULA: 0.5}
@@ -49,6 +50,12 @@ def publish_prices(folder: Path, number: int = 1) -> Path:
             fit_id="fit of soup",
         )
         replace_rows(connection, CROSS_ELASTICITY, effects)
+        connection.execute("DELETE FROM products")
+        connection.execute(
+            "INSERT INTO products BY NAME SELECT product, category, "
+            "MAP {?: if(product = 'leek', 'national', category)} AS attributes FROM product_elasticity",
+            [ATTRIBUTE],
+        )
         priced = read_products(connection)
         assert isinstance(priced.cross, CrossEffects)
         prices = recommended(priced, PricingSettings(), f"refit-{number}")
