@@ -1,5 +1,7 @@
 """report: one HTML page that a person reads after a refit."""
 
+from collections.abc import Mapping, Sequence
+
 import dagster as dg
 
 from elasticity_assets.assets.metadata import OWNERS
@@ -18,17 +20,25 @@ from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import PRESETS
 from elasticity_assets.published.rows import summary_of
+from elasticity_assets.report.answer import answer, recommendations
+from elasticity_assets.report.category_table import NOT_ESTIMATED, category_cells, largest_categories
+from elasticity_assets.report.check_warnings import check_warnings, current, warned_categories
 from elasticity_assets.report.files import LATEST, write_report
 from elasticity_assets.report.javascript import vega
-from elasticity_assets.report.page import MOST_SECTIONS, Report, Section, category_section, facts, render
-from elasticity_assets.report.pictures import forest
-from elasticity_assets.report.tables import (
-    NOT_ESTIMATED,
-    category_cells,
-    elasticity_text,
-    largest_categories,
-    read_published,
+from elasticity_assets.report.numbers import elasticity_text
+from elasticity_assets.report.page import (
+    MOST_SECTIONS,
+    Report,
+    Section,
+    category_rows,
+    category_section,
+    facts,
+    render,
 )
+from elasticity_assets.report.pictures import forest
+from elasticity_assets.report.product_table import product_rows
+from elasticity_assets.report.published_rows import PublishedTables, read_published
+from elasticity_assets.report.since_last import compared, since_last
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.words import in_one_line, reason
@@ -90,21 +100,7 @@ def report(
             context.log.exception(f"no section of {category!r} in the report")
             not_made[category] = in_one_line(error) if isinstance(error, dg.Failure) else reason(error)
             sections[category] = Section(category, [], [], 0, [f"No charts: {not_made[category]}"])
-    estimated = tables.categories[tables.categories["estimated"]]
-    refit_id, began = str(tables.refit["refit_id"]), tables.refit["refitted_at"]
-    page = render(
-        Report(
-            refit_id,
-            f"{began:%Y-%m-%d %H:%M}",
-            facts(tables.refit),
-            elasticity_text(tables.everything) if len(estimated) else NOT_ESTIMATED,
-            failed,
-            forest(list(estimated["category"]), summary_of(estimated)),
-            category_cells(tables),
-            list(sections.values()),
-        ),
-        vega(settings.own_folder),
-    )
+    page = render(report_of(tables, failed, list(sections.values()), settings), vega(settings.own_folder))
     file = write_report(page, settings.reports, tables.refit_ids, settings.keep, settings.published_mode)
     # The last asset of a refit. Beside others' assets only its own job's runs are the project's for certain.
     try:
@@ -130,6 +126,39 @@ def report(
             checks.every_section_made(list(sections), not_made),
             checks.every_category_refitted(list(tables.categories["category"]), failed),
         ],
+    )
+
+
+def report_of(
+    tables: PublishedTables, failed: Mapping[str, str], sections: Sequence[Section], settings: Settings
+) -> Report:
+    """Put together what the page says."""
+    refit = tables.refit
+    products = recommendations(tables.products, tables.recommended, settings.pricing.objective)
+    found = current(tables.check_results, str(refit["refit_id"]))
+    warned = warned_categories(found)
+    both = compared(tables.before, tables.products)
+    estimated = tables.categories[tables.categories["estimated"]]
+    return Report(
+        refit_id=str(refit["refit_id"]),
+        began=f"{refit['refitted_at']:%Y-%m-%d %H:%M}",
+        published=settings.published.name,
+        period=settings.sales.period,
+        failed=failed,
+        answer=answer(products, settings.sales.period, warned),
+        warnings=check_warnings(found, products, tables.suspects, both[both["moved"]]),
+        since_last=None
+        if tables.last_refit is None
+        else since_last(tables.last_refit, refit, tables.before, tables.products),
+        everything=elasticity_text(tables.everything) if len(estimated) else NOT_ESTIMATED,
+        forest=forest(list(estimated["category"]), summary_of(estimated)),
+        categories=category_rows(tables.categories, products, warned),
+        products=product_rows(products),
+        n_products=len(products),
+        n_flagged=int(products["flag"].count()),
+        facts=facts(refit),
+        evidence=category_cells(tables),
+        sections=sections,
     )
 
 

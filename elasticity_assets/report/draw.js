@@ -1,5 +1,5 @@
-// Draws each chart when it comes into view, and the others while the browser has nothing else to do: a page on paper
-// holds what is drawn by then.
+// Draws each chart when it comes into view, and the others while the browser has nothing else to do, those in closed
+// sections once these are open: a page on paper holds what is drawn by then.
 "use strict";
 (() => {
   const specifications = JSON.parse(document.getElementById("specifications").textContent);
@@ -24,8 +24,10 @@
     drawn.set(chart, view);
   };
 
+  const isOpen = (chart) => chart.getClientRects().length > 0;
+
   const draw = async (chart) => {
-    if (drawn.has(chart)) return;
+    if (drawn.has(chart) || !isOpen(chart)) return;
     drawn.set(chart, null);
     try {
       await drawing(chart);
@@ -45,12 +47,25 @@
 
   const whenIdle = window.requestIdleCallback ?? ((then) => setTimeout(then, 50)); // Safari has none
   const drawNext = async () => {
-    const next = charts.find((chart) => !drawn.has(chart));
+    const next = charts.find((chart) => !drawn.has(chart) && isOpen(chart));
     if (!next) return;
     await draw(next);
     whenIdle(drawNext);
   };
   addEventListener("load", () => whenIdle(drawNext));
+
+  const sections = [...document.querySelectorAll(".section")];
+  sections.forEach((section) => section.addEventListener("toggle", () => whenIdle(drawNext)));
+  const openAll = document.getElementById("open-all");
+  openAll.hidden = sections.length === 0;
+  openAll.addEventListener("click", () => sections.forEach((section) => { section.open = true; }));
+  // Links into a closed section open it.
+  const openLinked = () => {
+    const linked = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (linked?.matches(".section")) linked.open = true;
+  };
+  addEventListener("hashchange", openLinked);
+  openLinked();
 
   // Paper has another width than the window. What is not drawn yet is begun, though a browser need not wait for it.
   const print = (printing) => {

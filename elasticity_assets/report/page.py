@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,13 +17,19 @@ from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import own_data_estimates
 from elasticity_assets.published.verdict import verdict
+from elasticity_assets.report import product_table
+from elasticity_assets.report.answer import Answer
+from elasticity_assets.report.category_table import Cell, category_text
 from elasticity_assets.report.charts import Chart
+from elasticity_assets.report.check_warnings import CheckWarning
+from elasticity_assets.report.numbers import number, percent
 from elasticity_assets.report.pictures import Picture, category_pictures
-from elasticity_assets.report.tables import NOT_ESTIMATED, Cell, elasticity_text, number, percent, records
+from elasticity_assets.report.published_rows import records, text
+from elasticity_assets.report.since_last import SinceLast
 
-MOST_SECTIONS = 40
-"""Categories with a section of their own; all others stand in the table."""
-MOST_ROWS = 100
+MOST_SECTIONS = 30
+"""Categories with a section of their own in the appendix; all others stand in the tables."""
+MOST_ROWS = 25
 """Products in a section's table."""
 
 
@@ -53,14 +58,26 @@ class Section:
 
 @dataclass(frozen=True)
 class ProductRow:
-    """One product's line, as text."""
+    """How far one product's elasticity leans on its category, as text."""
 
     product: str
     description: str
     elasticity: str
     own_data: str
     shrinkage: str
-    flag: str
+
+
+@dataclass(frozen=True)
+class CategoryRow:
+    """One category's line beside its elasticity, as text."""
+
+    category: str
+    products: str
+    elasticity: str
+    estimated: bool
+    changes: str
+    flagged: str
+    warns: bool
 
 
 @dataclass(frozen=True)
@@ -70,31 +87,57 @@ class Report:
     Attributes
     ----------
     refit_id, began : str
-    facts : mapping of str to str
-        The headline's numbers by name.
-    everything : str
-        The global elasticity with its interval.
+    published : str
+        Name of the published file, which has all that the page leaves out.
+    period : str
+        What sales are counted by, such as 'week'.
     failed : mapping of str to str
         Why, by category whose fit failed.
+    answer : Answer
+    warnings : sequence of CheckWarning
+    since_last : SinceLast or None
+        None where there was no refit before.
+    everything : str
+        The global elasticity with its interval.
     forest : Picture
-    categories : mapping of str to mapping of str to Cell
-        The table of categories.
+    categories : sequence of CategoryRow
+    products : sequence of product_table.ProductRow
+    n_products, n_flagged : int
+        Of all, in the table or not; of those that have a flag.
+    facts : mapping of str to str
+        Numbers of the sales by name.
+    evidence : mapping of str to mapping of str to Cell
+        The appendix's table of categories.
     sections : sequence of Section
         At most MOST_SECTIONS.
     """
 
     refit_id: str
     began: str
-    facts: Mapping[str, str]
-    everything: str
+    published: str
+    period: str
     failed: Mapping[str, str]
+    answer: Answer
+    warnings: Sequence[CheckWarning]
+    since_last: SinceLast | None
+    everything: str
     forest: Picture
-    categories: Mapping[str, Mapping[str, Cell]]
+    categories: Sequence[CategoryRow]
+    products: Sequence[product_table.ProductRow]
+    n_products: int
+    n_flagged: int
+    facts: Mapping[str, str]
+    evidence: Mapping[str, Mapping[str, Cell]]
     sections: Sequence[Section]
 
     def charts(self) -> Iterator[Chart]:
         """All charts of the page."""
-        for picture in (self.forest, *(shown for section in self.sections for shown in section.pictures)):
+        answers = [self.answer.picture] if self.answer.picture else []
+        for picture in (
+            *answers,
+            self.forest,
+            *(shown for section in self.sections for shown in section.pictures),
+        ):
             yield from picture.charts
 
 
@@ -111,7 +154,7 @@ def render(report: Report, javascript: str) -> str:
 
     drawn = {chart.kind for chart in report.charts()}
     anchors = {section.category: f"category-{place}" for place, section in enumerate(report.sections, 1)}
-    columns = list(next(iter(report.categories.values()), {}))
+    columns = list(next(iter(report.evidence.values()), {}))
     return _template().render(
         report=report,
         anchors=anchors,
@@ -147,7 +190,7 @@ def category_section(
     centred_price : bool
         Whether the fit's log prices are centred by product.
     """
-    notes = [f"Of this fit: {text}." for text in posterior.diagnostics.warnings]
+    notes = [f"Of this fit: {warning}." for warning in posterior.diagnostics.warnings]
     if not products["estimated"].any():
         notes.append(
             "Not estimated: no price ever changed, or nothing was sold; its elasticities are the prior's."
@@ -178,7 +221,7 @@ def category_section(
 
 
 def facts(refit: Mapping[str, object]) -> dict[str, str]:
-    """Give the headline's numbers.
+    """Give the numbers of the sales behind a refit.
 
     Parameters
     ----------
@@ -193,11 +236,42 @@ def facts(refit: Mapping[str, object]) -> dict[str, str]:
         "n_categories": "categories",
         "n_products": "products",
     }
-    return {text: f"{refit[name]:,}" for name, text in names.items()}
+    return {name: f"{refit[column]:,}" for column, name in names.items()}
+
+
+def category_rows(
+    categories: pd.DataFrame, products: pd.DataFrame, warned: frozenset[str]
+) -> list[CategoryRow]:
+    """Lay out the categories, those with most changes of prices first.
+
+    Parameters
+    ----------
+    categories : DataFrame
+        Rows of category_elasticity.
+    products : DataFrame
+        From `answer.recommendations`.
+    warned : frozenset of str
+        Categories of which a check warns.
+    """
+    changes = (products["action"] != "keep").groupby(products["category"]).sum()
+    flagged = products.groupby("category")["flag"].count()
+    rows = [
+        CategoryRow(
+            str(row["category"]),
+            f"{row['n_products']:,}",
+            category_text(row),
+            bool(row["estimated"]),
+            f"{changes.get(row['category'], 0):,}",
+            f"{flagged.get(row['category'], 0):,}",
+            row["category"] in warned,
+        )
+        for row in records(categories)
+    ]
+    return sorted(rows, key=lambda row: -int(changes.get(row.category, 0)))
 
 
 def product_lines(products: pd.DataFrame, own: Mapping[str, float]) -> list[ProductRow]:
-    """Lay one category's products out, those with most revenue first, at most MOST_ROWS.
+    """Lay out what one category's products lean on, those with most revenue first, at most MOST_ROWS.
 
     Parameters
     ----------
@@ -207,24 +281,17 @@ def product_lines(products: pd.DataFrame, own: Mapping[str, float]) -> list[Prod
         Estimates by the products' own data alone; NaN where there is none.
     """
     chosen = products.sort_values("revenue", ascending=False, kind="stable").head(MOST_ROWS)
+    of_category = bool(products["estimated"].any())
     return [
         ProductRow(
             str(row["product"]),
-            _text(row["product_description"]),
-            _elasticity_text(row, of_category=bool(products["estimated"].any())),
+            text(row["product_description"]),
+            product_table.product_elasticity_text(row, of_category=of_category),
             number(own.get(str(row["product"]), np.nan)),
             percent(row["shrinkage"]),
-            _text(row["flag"]),
         )
         for row in records(chosen)
     ]
-
-
-def _elasticity_text(row: Mapping[str, Any], *, of_category: bool) -> str:
-    """Say what a product's elasticity is, or whose."""
-    if row["estimated"]:
-        return elasticity_text(row)
-    return f"the category's: {elasticity_text(row)}" if of_category else NOT_ESTIMATED
 
 
 def product_names(products: Iterable[str], described: pd.DataFrame) -> list[str]:
@@ -236,13 +303,8 @@ def product_names(products: Iterable[str], described: pd.DataFrame) -> list[str]
     described : DataFrame
         Rows of product_elasticity.
     """
-    descriptions = dict(zip(described["product"], map(_text, described["product_description"]), strict=True))
+    descriptions = dict(zip(described["product"], map(text, described["product_description"]), strict=True))
     return [f"{product} {descriptions.get(product, '')}".strip() for product in map(str, products)]
-
-
-def _text(value: object) -> str:
-    """Give nothing for NULL."""
-    return value if isinstance(value, str) else ""
 
 
 @cache

@@ -1,11 +1,9 @@
-"""What the report says in tables: rows of the published file, put together."""
+"""The report's table of categories: each one's elasticity, and what speaks for and against it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 
@@ -16,44 +14,11 @@ from elasticity_assets.inference.judging.limits import (
     lead_within_limits,
 )
 from elasticity_assets.inference.judging.scores import MODEL
-from elasticity_assets.warehouse.schema import qualified
-from elasticity_assets.warehouse.sql import statement
-from elasticity_assets.warehouse.tables import (
-    CATEGORY_ELASTICITY,
-    FIT_DIAGNOSTICS,
-    GLOBAL_ELASTICITY,
-    HELDOUT_SCORES,
-    PRODUCT_ELASTICITY,
-    REFITS,
-)
+from elasticity_assets.report.numbers import elasticity_text, number, percent
+from elasticity_assets.report.published_rows import PublishedTables, records
 
 NOT_ESTIMATED = "not estimated"
 """For the elasticity of a category in which no price ever changed, or nothing was sold."""
-
-
-@dataclass(frozen=True)
-class PublishedTables:
-    """Rows of the published file.
-
-    Attributes
-    ----------
-    refit : mapping
-        The row of refits that is this file's.
-    refit_ids : list of str
-        All refits so far, this one last.
-    everything : mapping
-        The row of global_elasticity.
-    categories, products, diagnostics, scores : DataFrame
-        Rows of category_elasticity, product_elasticity, fit_diagnostics and heldout_scores.
-    """
-
-    refit: Mapping[str, Any]
-    refit_ids: list[str]
-    everything: Mapping[str, Any]
-    categories: pd.DataFrame
-    products: pd.DataFrame
-    diagnostics: pd.DataFrame
-    scores: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -62,25 +27,6 @@ class Cell:
 
     text: str
     bad: bool = False
-
-
-def read_published(published: Path) -> PublishedTables:
-    """Read the published file."""
-    with duckdb.connect(str(published), read_only=True) as connection:
-        refits, everything, *others = (
-            connection.execute(statement("published_rows", table=qualified(table))).df()
-            for table in (
-                REFITS,
-                GLOBAL_ELASTICITY,
-                CATEGORY_ELASTICITY,
-                PRODUCT_ELASTICITY,
-                FIT_DIAGNOSTICS,
-                HELDOUT_SCORES,
-            )
-        )
-    of_refits = records(refits.sort_values("number"))
-    refit_ids = [str(refit["refit_id"]) for refit in of_refits]
-    return PublishedTables(of_refits[-1], refit_ids, records(everything)[0], *others)
 
 
 def largest_categories(tables: PublishedTables, most: int) -> list[str]:
@@ -114,33 +60,9 @@ def category_cells(tables: PublishedTables) -> dict[str, dict[str, Cell]]:
     return cells
 
 
-def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give each row as a dict."""
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-
-
 def category_text(row: Mapping[str, Any]) -> str:
     """Give a category's elasticity with its 90% interval, or that it is not estimated."""
     return elasticity_text(row) if row["estimated"] else NOT_ESTIMATED
-
-
-def elasticity_text(row: Mapping[str, Any]) -> str:
-    """Give an elasticity with its 90% interval, of a row of any table that has these columns."""
-    mean, low, high = (number(row[column]) for column in ("elasticity", "elasticity_q05", "elasticity_q95"))
-    return f"{mean} ({low} to {high})"
-
-
-def number(value: Any, digits: int = 2) -> str:
-    """Write a number with a true minus sign; a dash for what is none."""
-    if value is None or not np.isfinite(float(value)):
-        return "–"
-    rounded = round(float(value), digits) + 0.0  # no minus before 0
-    return f"{rounded:,.{digits}f}".replace("-", "−")
-
-
-def percent(value: Any) -> str:
-    """Write a fraction as a percentage; a dash for what is none."""
-    return "–" if value is None or not np.isfinite(float(value)) else f"{float(value):.1%}"
 
 
 def _evidence_cells(row: Mapping[str, Any], judged: int) -> dict[str, Cell]:

@@ -1,0 +1,101 @@
+"""What the report shows, as rows of the published file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from elasticity_assets.warehouse.schema import qualified
+from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.tables import (
+    CATEGORY_ELASTICITY,
+    CHECK_RESULTS,
+    FIT_DIAGNOSTICS,
+    GLOBAL_ELASTICITY,
+    HELDOUT_SCORES,
+    PRODUCT_ELASTICITY,
+    RECOMMENDED_PRICES,
+    REFITS,
+)
+
+
+@dataclass(frozen=True)
+class PublishedTables:
+    """Rows of the published file.
+
+    Attributes
+    ----------
+    refits : list of mapping
+        Rows of refits, this file's last.
+    everything : mapping
+        The row of global_elasticity.
+    categories, products, diagnostics, scores, recommended, check_results : DataFrame
+        Rows of category_elasticity, product_elasticity, fit_diagnostics, heldout_scores, recommended_prices and
+        check_results.
+    before : DataFrame
+        Rows of elasticity_history of the refit before this one; none where this is the first.
+    suspects : DataFrame
+        Of suspect_sales which `product` of which `category` has `what`.
+    """
+
+    refits: list[dict[str, Any]]
+    everything: Mapping[str, Any]
+    categories: pd.DataFrame
+    products: pd.DataFrame
+    diagnostics: pd.DataFrame
+    scores: pd.DataFrame
+    recommended: pd.DataFrame
+    check_results: pd.DataFrame
+    before: pd.DataFrame
+    suspects: pd.DataFrame
+
+    @property
+    def refit(self) -> Mapping[str, Any]:
+        """The row of refits that is this file's."""
+        return self.refits[-1]
+
+    @property
+    def last_refit(self) -> Mapping[str, Any] | None:
+        """The refit before this one; None where this is the first."""
+        return self.refits[-2] if self.refits[1:] else None
+
+    @property
+    def refit_ids(self) -> list[str]:
+        """All refits so far, this one last."""
+        return [str(refit["refit_id"]) for refit in self.refits]
+
+
+def read_published(published: Path) -> PublishedTables:
+    """Read the published file."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        refits, everything, *others = (
+            connection.execute(statement("published_rows", table=qualified(table))).df()
+            for table in (
+                REFITS,
+                GLOBAL_ELASTICITY,
+                CATEGORY_ELASTICITY,
+                PRODUCT_ELASTICITY,
+                FIT_DIAGNOSTICS,
+                HELDOUT_SCORES,
+                RECOMMENDED_PRICES,
+                CHECK_RESULTS,
+            )
+        )
+        in_order = records(refits.sort_values("number"))
+        last = str(in_order[-2]["refit_id"]) if in_order[1:] else ""
+        before = connection.execute(statement("elasticities_of_refit"), {"refit_id": last}).df()
+        suspects = connection.execute(statement("suspect_products")).df()
+    return PublishedTables(in_order, records(everything)[0], *others, before, suspects)
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give each row as a dict."""
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def text(value: object) -> str:
+    """Give nothing for NULL."""
+    return value if isinstance(value, str) else ""

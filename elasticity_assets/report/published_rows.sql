@@ -1,0 +1,18 @@
+-- name: published_rows
+-- All rows of a published table.
+SELECT *
+FROM {table}
+ORDER BY ALL
+
+-- name: elasticities_of_refit
+-- What one refit published of each product.
+SELECT category, product, elasticity, elasticity_sd, elasticity_q05, elasticity_q95, estimated
+FROM elasticity_history
+WHERE refit_id = $refit_id
+ORDER BY ALL
+
+-- name: suspect_products
+-- Products with suspect sales, and what is suspect.
+SELECT DISTINCT category, product, what
+FROM suspect_sales
+ORDER BY ALL

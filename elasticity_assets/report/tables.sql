@@ -1,5 +1,0 @@
--- name: published_rows
--- All rows of a published table.
-SELECT *
-FROM {table}
-ORDER BY ALL
