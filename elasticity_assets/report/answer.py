@@ -357,9 +357,6 @@ def _picture(rows: pd.DataFrame, period: str) -> Picture:
     what = rows["counted"].iloc[0]
     alike = rows[rows["counted"] == what]
     names = [f"{row['product']} {text(row['product_description'])}".strip() for row in records(alike)]
-    chart = charts.gains(
-        names,
-        *(alike[column].to_numpy(np.float64) for column in ("gain", "gain_q05", "gain_q95")),
-        f"{what} a {period}",
-    )
+    mean, low, high = (alike[column].to_numpy(np.float64) for column in ("gain", "gain_q05", "gain_q95"))
+    chart = charts.gains(names, mean, low, high, f"{what} a {period}")
     return Picture("What the changes bring", [chart], GAINS)

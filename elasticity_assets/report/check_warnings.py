@@ -1,9 +1,8 @@
 """What the checks warn of, by name: in plain words, with the categories and products concerned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from elasticity_assets.report.published_rows import records, text
@@ -68,7 +67,8 @@ PLAIN = {
         "A simpler model predicts these categories better: their elasticities tell little."
     ),
     "forecast_coverage": (
-        "The last periods' sales fell outside their 90% intervals too often: something changed of late."
+        "The last periods' sales lie in the 90% intervals of their forecasts too seldom or too often: something "
+        "changed of late, or how sure things are is misstated."
     ),
     "forecasts_no_worse_than_rivals": (
         "A simpler model foretold the last periods better: something changed of late."
@@ -198,30 +198,26 @@ def _concerned(
     check: str, failed: pd.DataFrame, products: pd.DataFrame, suspects: pd.DataFrame, moved: pd.DataFrame
 ) -> list[str]:
     """Name the products that a failed check is about, where a column tells; none where none does."""
-    flag = products["flag"].map(text)
-    if check == "elasticities_do_not_drift":
-        holds = flag.str.contains("drift:", regex=False)
-    elif check == "prices_vary":
-        holds = flag.str.contains("one price only", regex=False)
-    elif check == "elasticities_are_negative":
-        holds = products["elasticity"] > 0
-    elif check == "pricing_rules_can_be_kept":
-        holds = products["binding_rule"].map(text).str.contains("collide", regex=False)
-    elif check == "elasticities_keep_still":
-        holds = _among(products, moved)
-    elif check == "no_suspect_prices":
-        holds = _among(products, suspects[suspects["what"] == "price"])
-    elif check == "no_suspect_units":
-        holds = _among(products, suspects[suspects["what"] != "price"])
-    else:
+    flag, rule = products["flag"].map(text), products["binding_rule"].map(text)
+    of_check: dict[str, Callable[[], pd.Series]] = {
+        "elasticities_do_not_drift": lambda: flag.str.contains("drift:", regex=False),
+        "prices_vary": lambda: flag.str.contains("one price only", regex=False),
+        "elasticities_are_negative": lambda: products["elasticity"] > 0,
+        "pricing_rules_can_be_kept": lambda: rule.str.contains("collide", regex=False),
+        "elasticities_keep_still": lambda: _among(products, moved),
+        "no_suspect_prices": lambda: _among(products, suspects[suspects["what"] == "price"]),
+        "no_suspect_units": lambda: _among(products, suspects[suspects["what"] != "price"]),
+    }
+    if check not in of_check:
         return []
-    names = {*failed["category"]} - {""}
-    if names:
-        holds = np.asarray(holds, bool) & products["category"].isin(names)
+    holds = of_check[check]()
+    if names := {*failed["category"]} - {""}:
+        holds &= products["category"].isin(names)
     found = products[holds].sort_values("revenue", ascending=False, kind="stable")
     return [f"{row['product']} {row['detail']}".strip() for row in records(found[["product", "detail"]])]
 
 
-def _among(products: pd.DataFrame, chosen: pd.DataFrame) -> np.ndarray:
+def _among(products: pd.DataFrame, chosen: pd.DataFrame) -> pd.Series:
     key = ["category", "product"]
-    return pd.MultiIndex.from_frame(products[key]).isin(pd.MultiIndex.from_frame(chosen[key]))
+    keys = pd.MultiIndex.from_frame(chosen[key])
+    return pd.Series(pd.MultiIndex.from_frame(products[key]).isin(keys), products.index)

@@ -45,7 +45,10 @@
   );
   charts.forEach((chart) => watcher.observe(chart));
 
-  const whenIdle = window.requestIdleCallback ?? ((then) => setTimeout(then, 50)); // Safari has none
+  const whenIdle = (then) => {
+    if (window.requestIdleCallback) requestIdleCallback(then, { timeout: 500 }); // a busy machine is never idle
+    else setTimeout(then, 50); // Safari
+  };
   const drawNext = async () => {
     const next = charts.find((chart) => !drawn.has(chart) && isOpen(chart));
     if (!next) return;

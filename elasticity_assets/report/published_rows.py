@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from elasticity_assets.warehouse.schema import qualified
+from elasticity_assets.warehouse.schema import Table, qualified
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
@@ -71,24 +71,24 @@ class PublishedTables:
 def read_published(published: Path) -> PublishedTables:
     """Read the published file."""
     with duckdb.connect(str(published), read_only=True) as connection:
-        refits, everything, *others = (
-            connection.execute(statement("published_rows", table=qualified(table))).df()
-            for table in (
-                REFITS,
-                GLOBAL_ELASTICITY,
-                CATEGORY_ELASTICITY,
-                PRODUCT_ELASTICITY,
-                FIT_DIAGNOSTICS,
-                HELDOUT_SCORES,
-                RECOMMENDED_PRICES,
-                CHECK_RESULTS,
-            )
+
+        def rows(table: Table) -> pd.DataFrame:
+            return connection.execute(statement("published_rows", table=qualified(table))).df()
+
+        refits = records(rows(REFITS).sort_values("number"))
+        last = str(refits[-2]["refit_id"]) if refits[1:] else ""
+        return PublishedTables(
+            refits,
+            records(rows(GLOBAL_ELASTICITY))[0],
+            categories=rows(CATEGORY_ELASTICITY),
+            products=rows(PRODUCT_ELASTICITY),
+            diagnostics=rows(FIT_DIAGNOSTICS),
+            scores=rows(HELDOUT_SCORES),
+            recommended=rows(RECOMMENDED_PRICES),
+            check_results=rows(CHECK_RESULTS),
+            before=connection.execute(statement("elasticities_of_refit"), {"refit_id": last}).df(),
+            suspects=connection.execute(statement("suspect_products")).df(),
         )
-        in_order = records(refits.sort_values("number"))
-        last = str(in_order[-2]["refit_id"]) if in_order[1:] else ""
-        before = connection.execute(statement("elasticities_of_refit"), {"refit_id": last}).df()
-        suspects = connection.execute(statement("suspect_products")).df()
-    return PublishedTables(in_order, records(everything)[0], *others, before, suspects)
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:

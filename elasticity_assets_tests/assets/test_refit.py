@@ -85,12 +85,13 @@ def test_one_run_fits_pools_and_publishes_all_categories(new_project: Project) -
     assert {*CATEGORIES, *new_project.published("product_elasticity")["product"]} <= set(page.texts)
     kinds = [kind for kind, _ in page.charts]
     each = ["shrinkage", "demand", "demand", "drift", "pit", "coverage", "elbo_trace"]
-    assert kinds == ["elasticities", *each, *each]
+    answers = ["gains"] * (kinds[0] == "gains")  # where several prices are to change, which is up to chance
+    assert kinds == [*answers, "elasticities", *each, *each]
     published = new_project.published("category_elasticity").sort_values("elasticity")
-    rows = page.data[0]["rows"]
+    rows = page.data[len(answers)]["rows"]
     assert rows["name"] == list(published["category"])
     np.testing.assert_allclose(rows["mean"], published["elasticity"], rtol=1e-3)
-    shrunk = page.data[1]["rows"]
+    shrunk = page.data[len(answers) + 1]["rows"]
     products = (
         new_project.published("product_elasticity").query("category == @FIRST").sort_values("elasticity")
     )

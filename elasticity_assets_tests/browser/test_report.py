@@ -62,17 +62,8 @@ CONTRASTS = """
 }
 """
 """Texts that stand out less than WCAG's level AA asks for."""
-expect.set_options(timeout=30_000)
-ELSEWHERE = {"prices", "units", "refits", "price_moves"}
-"""Kinds of charts that the report does not show."""
-
-
-def shown_charts(n: int) -> list[charts.Chart]:
-    """One of each kind that the report shows."""
-    return [chart for chart in any_charts(n) if chart.kind not in ELSEWHERE]
-
-
-ALL_CHARTS = 2 + len(CATEGORIES) * len(shown_charts(3))
+expect.set_options(timeout=60_000)
+ALL_CHARTS = 2 + len(CATEGORIES) * len(any_charts(3))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +76,7 @@ def written(
     folder: Path, categories: list[str], shown: list[charts.Chart] | None = None, n_products: int = 30
 ) -> Path:
     """Write a page of categories, each with these charts, or else one of every kind."""
-    pictures = [Picture(chart.kind, [chart], "caption " * 40) for chart in shown or shown_charts(30)]
+    pictures = [Picture(chart.kind, [chart], "caption " * 40) for chart in shown or any_charts(30)]
     file = folder / "latest.html"
     made = made_up.report(categories, n_products, pictures)
     file.write_text(render(made, vega(folder)), encoding="utf-8")
@@ -112,6 +103,7 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
     page = browser.new_page()
+    page.set_default_timeout(120_000)
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url))
@@ -196,7 +188,7 @@ def test_the_last_price_is_whole_wherever_it_falls(page: Page, complaints: list[
 
 def test_a_chart_that_cannot_be_drawn_says_so(page: Page, complaints: list[str], tmp_path: Path) -> None:
     broken = [
-        replace(chart, data={"rows": {}}) if chart.kind == "drift" else chart for chart in shown_charts(30)
+        replace(chart, data={"rows": {}}) if chart.kind == "drift" else chart for chart in any_charts(30)
     ]
     opened(page, written(tmp_path, CATEGORIES, broken), complaints, 1400)
     open_sections(page)
@@ -229,7 +221,7 @@ def test_wide_tables_scroll_in_their_own_box(
     open_sections(page)
     expect(page.get_by_text("own data alone").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    page.locator("#appendix").scroll_into_view_if_needed()
+    page.locator("#appendix").evaluate("heading => heading.scrollIntoView()")
     screenshot(page, f"{width}_appendix", tmp_path)
     if width < 500:
         box = page.locator(".scroll", has_text="serial correlation")
@@ -252,7 +244,7 @@ def test_products_are_searched(
     page.get_by_role("searchbox").fill("frzn P13")
     expect(rows_of(page)).to_have_count(1)
     expect(page.get_by_role("status")).to_have_text("1 shown of 1 found among 90")
-    page.locator("#products").scroll_into_view_if_needed()
+    page.locator("#products").evaluate("heading => heading.scrollIntoView()")
     screenshot(page, f"{width}_search", tmp_path)
     page.get_by_role("searchbox").fill(made_up.IMAGE)
     expect(rows_of(page)).to_have_count(3)
@@ -292,7 +284,7 @@ def test_products_are_sorted_by_a_click_or_a_key(
     assert codes[3:9] == ["p0"] * 3 + ["p1"] * 3
     page.locator(".categories thead th", has_text="category").get_by_role("button").press("Enter")
     expect(page.locator(".categories tbody tr").first).to_contain_text(CATEGORIES[0])
-    page.locator("#products").scroll_into_view_if_needed()
+    page.locator("#products").evaluate("heading => heading.scrollIntoView()")
     screenshot(page, f"{width}_sorted", tmp_path)
     assert complaints == []
 
@@ -357,7 +349,7 @@ def test_a_tall_page_printed_at_once_has_all_its_charts(page: Page, tmp_path: Pa
     page.goto(tall.as_uri(), wait_until="domcontentloaded")
     open_sections(page)
     at_once = page.pdf(format="A4")
-    expect(page.locator(".chart svg")).to_have_count(2 + 12 * len(shown_charts(3)))
+    expect(page.locator(".chart svg")).to_have_count(2 + 12 * len(any_charts(3)))
     assert len(at_once) > 0.98 * len(page.pdf(format="A4"))
 
 

@@ -121,9 +121,7 @@ def test_the_page_says_which_categories_and_products_it_leaves_out() -> None:
 
 def test_a_page_of_300_categories_and_67_810_products_stays_small() -> None:
     names = [f"CATEGORY NUMBER {i} OF THE SHOP" for i in range(300)]
-    pictures = [
-        Picture("", [chart], "caption " * 50) for chart in [*any_charts(156)[1:7], any_charts(156)[2]]
-    ]
+    pictures = [Picture("", [chart], "caption " * 50) for chart in [*any_charts(156)[1:], any_charts(156)[2]]]
     shown = report(names, n_products=226, pictures=pictures)
     assert shown.n_products >= 67_800
     assert (len(shown.sections), len(shown.products)) == (MOST_SECTIONS, product_table.MOST_ROWS)
