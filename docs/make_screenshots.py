@@ -101,8 +101,10 @@ def take_report(page: Page, project: Path) -> None:
     page.goto((project / "data" / "reports" / "latest.html").as_uri())
     page.wait_for_timeout(5000)  # its charts are drawn
     save(page, "report")
-    page.locator("h2", has_text="CHEESE").evaluate("heading => heading.scrollIntoView()")
-    page.wait_for_timeout(2000)
+    section = page.locator(".section", has_text="CHEESE").first
+    section.locator("summary").first.click()
+    section.evaluate("section => section.scrollIntoView()")
+    page.wait_for_timeout(4000)  # its charts are drawn
     save(page, "report_category")
 
 
