@@ -152,7 +152,7 @@ def report_of(
         else since_last(tables.last_refit, refit, tables.before, tables.products),
         everything=elasticity_text(tables.everything) if len(estimated) else NOT_ESTIMATED,
         forest=forest(list(estimated["category"]), summary_of(estimated)),
-        categories=category_rows(tables.categories, products, warned),
+        categories=category_rows(tables.categories, products, tables.verdicts, warned),
         products=product_rows(products),
         n_products=len(products),
         n_flagged=int(products["flag"].count()),

@@ -38,6 +38,10 @@ KEPT = {
         "Their elasticity is not negative, which no price should have: a promotion or display may be "
         "missing among the controls."
     ),
+    rules.CONFOUNDED: (
+        "Prices of their category seem to follow demand, which biases elasticities: nobody knows what a change "
+        "would do. Name a control for what prices followed, or try prices by chance for some periods."
+    ),
     rules.NOT_SOLD: "Nothing was sold of late.",
     rules.LOCKED: "Locked by pricing.groups.",
     rules.MAX_CHANGE: "pricing.max_change allows no other price.",
@@ -54,6 +58,8 @@ KEPT = {
     rules.ENDINGS: "No price with one of pricing.endings lies within pricing.max_change.",
     rules.GROUPS: "pricing.groups forbids a better price.",
     rules.MAX_PRODUCTS: "They would gain, but pricing.max_products other changes gain more.",
+    rules.CATEGORY_INDEX: "They would gain alone, but all changes of their category together would lose.",
+    rules.TOO_SLOW: "pricing.groups joins too many products to find prices in time: split the group.",
     rules.COLLIDING_MARGIN: (
         "No price within pricing.max_change reaches pricing.min_margin: loosen one of the two."
     ),

@@ -84,6 +84,11 @@ PLAIN = {
         "Customers respond to prices differently now than earlier: the published elasticities are "
         "averages of both. Change prices in small steps there."
     ),
+    "confounding_tests_succeeded": "Whether prices follow demand could not be tried for these categories.",
+    "prices_do_not_follow_demand": (
+        "Prices seem to have been set in view of demand: the elasticities are biased, and no price of these "
+        "categories is recommended. Trying prices by chance for some periods would tell."
+    ),
     "posteriors_match_nuts": (
         "A slower, exact method gives other numbers for these categories: how sure things are may be wrong."
     ),

@@ -77,6 +77,7 @@ class CategoryRow:
     estimated: bool
     changes: str
     flagged: str
+    verdict: str
     warns: bool
 
 
@@ -240,7 +241,10 @@ def facts(refit: Mapping[str, object]) -> dict[str, str]:
 
 
 def category_rows(
-    categories: pd.DataFrame, products: pd.DataFrame, warned: frozenset[str]
+    categories: pd.DataFrame,
+    products: pd.DataFrame,
+    verdicts: Mapping[str, str],
+    warned: frozenset[str],
 ) -> list[CategoryRow]:
     """Lay out the categories, those with most changes of prices first.
 
@@ -250,6 +254,8 @@ def category_rows(
         Rows of category_elasticity.
     products : DataFrame
         From `answer.recommendations`.
+    verdicts : mapping of str to str
+        Whether a category's elasticities are what prices did.
     warned : frozenset of str
         Categories of which a check warns.
     """
@@ -263,6 +269,7 @@ def category_rows(
             bool(row["estimated"]),
             f"{changes.get(row['category'], 0):,}",
             f"{flagged.get(row['category'], 0):,}",
+            verdicts.get(row["category"], ""),
             row["category"] in warned,
         )
         for row in records(categories)

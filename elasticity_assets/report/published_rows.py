@@ -12,6 +12,7 @@ from elasticity_assets.warehouse.schema import Table, qualified
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
+    CAUSAL_EVIDENCE,
     CHECK_RESULTS,
     FIT_DIAGNOSTICS,
     GLOBAL_ELASTICITY,
@@ -37,6 +38,8 @@ class PublishedTables:
         check_results.
     before : DataFrame
         Rows of elasticity_history of the refit before this one; none where this is the first.
+    verdicts : mapping of str to str
+        The verdict of causal_evidence by category.
     suspects : DataFrame
         Of suspect_sales which `product` of which `category` has `what`.
     """
@@ -50,6 +53,7 @@ class PublishedTables:
     recommended: pd.DataFrame
     check_results: pd.DataFrame
     before: pd.DataFrame
+    verdicts: Mapping[str, str]
     suspects: pd.DataFrame
 
     @property
@@ -87,6 +91,7 @@ def read_published(published: Path) -> PublishedTables:
             recommended=rows(RECOMMENDED_PRICES),
             check_results=rows(CHECK_RESULTS),
             before=connection.execute(statement("elasticities_of_refit"), {"refit_id": last}).df(),
+            verdicts={str(row["category"]): text(row["verdict"]) for row in records(rows(CAUSAL_EVIDENCE))},
             suspects=connection.execute(statement("suspect_products")).df(),
         )
 

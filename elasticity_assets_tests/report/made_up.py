@@ -210,7 +210,9 @@ def report(
         since_last=since_last(refits_row(1, rows_used=12000), refits_row(2), before, products),
         everything="−1.5 (−2 to −1)",
         forest=Picture("forest", [charts.elasticities(categories, summary_of(len(categories)))], "caption"),
-        categories=category_rows(of_categories, rows, warned),
+        categories=category_rows(
+            of_categories, rows, {categories[0]: "no sign that <prices> follow demand"}, warned
+        ),
         products=product_rows(rows),
         n_products=len(products),
         n_flagged=int(rows["flag"].count()),

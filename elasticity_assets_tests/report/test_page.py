@@ -67,6 +67,7 @@ def test_names_are_escaped_and_nothing_is_loaded() -> None:
     assert "<b>" not in html
     assert {NASTY, CATEGORIES[1], ": no <luck>", "caption & more", IMAGE} <= set(page.texts)
     assert SCRIPT in page.texts
+    assert "no sign that <prices> follow demand" in page.texts
     assert any("<b>cheap</b>" in text for text in page.texts)
 
 
@@ -157,7 +158,7 @@ def test_categories_with_most_changes_come_first() -> None:
             "estimated": [True, False],
         }
     )
-    first, second = category_rows(categories, rows, frozenset({"a"}))
+    first, second = category_rows(categories, rows, {"a": "open"}, frozenset({"a"}))
     assert (first.category, first.changes, first.flagged, first.warns) == ("b", "1", "0", False)
     assert (second.category, second.elasticity, second.flagged, second.warns) == (
         "a",
@@ -166,6 +167,7 @@ def test_categories_with_most_changes_come_first() -> None:
         True,
     )
     assert first.elasticity == "not estimated"
+    assert (first.verdict, second.verdict) == ("", "open")
 
 
 @pytest.mark.parametrize(("description", "name"), [(None, "p0"), ("soup", "p0 soup")])
