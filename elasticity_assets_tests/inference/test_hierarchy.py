@@ -211,7 +211,7 @@ def test_mistakes_are_named() -> None:
         pooled(other, pool([message(alone)], priors))
 
 
-@pytest.mark.parametrize("control_effects", [(), (0.5,)])
+@pytest.mark.parametrize("control_effects", [pytest.param((), marks=pytest.mark.slow), (0.5,)])
 def test_partitions_and_pooling_equal_one_joint_fit(control_effects: tuple[float, ...]) -> None:
     """Categories fitted one by one and pooled, against all of them in one dense joint fit, scales fixed."""
     priors = Priors(

@@ -41,7 +41,7 @@ def readable_units(text: str) -> float:
     return number if math.isfinite(number) else 0.0
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     delivered=files,
     doubled=st.booleans(),

@@ -75,10 +75,9 @@ class Problem:
         """Eliminate, solve and take covariances, in float32."""
         arrays = (self.theta, self.shared, self.g, self.h, self.precision)
         arrays = (np.asarray(array, np.float32) for array in arrays)
-        factor, corner = arrow.eliminate(self.rows, *arrays, self.slow)
-        arrays = (self.shared, self.prior_mean, self.prior_precision, self.is_period)
-        solved = arrow.solve_shared(corner, *(np.asarray(array, np.float32) for array in arrays))
-        return factor, solved, arrow.covariances(self.rows, factor, solved.cov)
+        prior = (self.prior_mean, self.prior_precision, self.is_period)
+        prior = (np.asarray(array, np.float32) for array in prior)
+        return _by_arrow(self.rows, *arrays, self.slow, *prior)
 
     def dense(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Step, covariance, and cells' design, of (s, theta_1, theta_2, ..., u) in the model's own coordinates."""
@@ -129,6 +128,22 @@ class Problem:
         along = cov @ is_period
         cov -= np.outer(along, along) / (along @ is_period)
         return cov @ gradient, cov, X
+
+
+@jax.jit
+def _by_arrow(
+    rows: Rows,
+    theta: jax.Array,
+    shared: jax.Array,
+    gradient: jax.Array,
+    curvature: jax.Array,
+    precision: jax.Array,
+    slow: Ar1 | None,
+    *prior: jax.Array,
+) -> tuple[arrow.Factor, arrow.Shared, arrow.Covariance]:
+    factor, corner = arrow.eliminate(rows, theta, shared, gradient, curvature, precision, slow)
+    solved = arrow.solve_shared(corner, shared, *prior)
+    return factor, solved, arrow.covariances(rows, factor, solved.cov)
 
 
 @pytest.mark.parametrize(
