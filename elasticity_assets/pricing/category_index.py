@@ -53,7 +53,7 @@ def too_many(
     if not len(products):
         return found
     category = products.category
-    size = np.bincount(category)
+    size = np.maximum(np.bincount(category), 1)  # a number may have no product
     effect = np.zeros(len(size))
     effect[category] = products.index_effect
     before = _of_category(products, worth * products.units)
