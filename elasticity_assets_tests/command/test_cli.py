@@ -265,6 +265,18 @@ def test_simulate_draws_what_departs_from_the_model_and_names_each_in_its_help(
     assert all(name in text and make.__doc__ in text for name, make in DEPARTURES.items())
 
 
+def test_simulate_draws_twin_markets(run: Run, folder: Path) -> None:
+    arguments = ["simulate", "--products=4", "--weeks=5", "--categories=1", "--out=s.csv", "--truth=t.csv"]
+    assert run(*arguments, "--confounded").exit_code == 0
+    sales, truth = (duckdb.sql(f"FROM '{name}.csv'").df() for name in "st")
+    assert sales.groupby("category").size().tolist() == [20, 20]
+    assert {"cost", "randomized"} <= set(sales)
+    assert truth.groupby("category")["correlation"].first().tolist() == [0.6, 0.0]
+    result = run(*arguments, "--confounded", "--departure", "base")
+    assert result.exit_code == 2
+    assert "--confounded and --departure: give one of them" in result.stderr
+
+
 def test_a_file_with_brackets_in_its_name_is_added(folder: Path) -> None:
     write_settings(folder)
     (folder / "s[1].csv").touch()
