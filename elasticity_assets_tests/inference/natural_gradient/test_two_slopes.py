@@ -14,7 +14,7 @@ from numpyro.infer.reparam import LocScaleReparam
 from elasticity_assets.inference import natural_gradient
 from elasticity_assets.inference.natural_gradient import two_slopes
 from elasticity_assets.inference.options import NaturalGradientOptions
-from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, take_products
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.posterior import TwoSlopes
 from elasticity_assets.inference.price_lags import with_price_lags
 from elasticity_assets.inference.priors import DEFAULT, Fixed, Season, SlowDemand
@@ -52,7 +52,7 @@ def draw(seed: int, *, discounts: bool = True) -> tuple[Panel, np.ndarray, np.nd
 
 
 def fitted(panel: Panel) -> TwoSlopes:
-    one = natural_gradient.fit(panel, DEFAULT, "negative_binomial", OPTIONS)
+    one = natural_gradient.fit(panel, DEFAULT, "negative_binomial", replace(OPTIONS, grid_points=1))
     return two_slopes.fit(panel, DEFAULT, "negative_binomial", OPTIONS, one)
 
 
@@ -92,7 +92,7 @@ def test_says_what_prices_there_were() -> None:
 
 def test_slow_demand_and_season_equal_dense_gaussian() -> None:
     """Two slopes whose scales are known, as those of slow demand and seasons."""
-    panel = take_products(draw(0)[0], np.arange(6))
+    panel, _, _ = draw(0)
     n = panel.n_products
     priors = replace(
         DEFAULT,
@@ -104,8 +104,10 @@ def test_slow_demand_and_season_equal_dense_gaussian() -> None:
         slow_demand=SlowDemand(np.log(0.3), 1e-3, Fixed(1e-3), 1.0, 1e-3),
         season=Season(Fixed(0.3), least_days=0),
     )
-    one = natural_gradient.fit(panel, priors, "negative_binomial", OPTIONS)
-    slopes = two_slopes.fit(panel, priors, "negative_binomial", OPTIONS, one)
+    start = natural_gradient.fit(
+        panel, DEFAULT, "negative_binomial", OPTIONS
+    )  # a program that others have compiled
+    slopes = two_slopes.fit(panel, priors, "negative_binomial", OPTIONS, start)
     assert slopes.warnings == ()
     regressors = [panel.centred(values)[:n, :T] for values in (panel.log_regular_price, panel.log_discount())]
     size = np.full(n, np.exp(priors.log_dispersion_mean))
