@@ -95,6 +95,15 @@ def test_device_count_changes_nothing(case: str, written: Callable[[str], Path])
         assert_same(fitted(folder, case, devices), one, case)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", on_devices.FEW_COUNTS)
+def test_no_device_count_changes_anything(case: str, tmp_path: Path) -> None:
+    counts = on_devices.DEVICE_COUNTS
+    finish(process(max(counts), "counts", case, str(tmp_path), *map(str, counts)))
+    for devices in counts[1:]:
+        assert_same(fitted(tmp_path, case, devices), fitted(tmp_path, case, 1), case)
+
+
 def two_processes(case: str, folder: Path) -> list[subprocess.Popen[str]]:
     """Start a fit over the two devices of each of two processes, which writes FOLDER/0.npz and FOLDER/1.npz."""
     with socket.socket() as free:

@@ -1,17 +1,18 @@
 """One small category fitted in a process of its own, over the devices that XLA_FLAGS asks for.
 
     python -m elasticity_assets_tests.support.on_devices alone ENGINE FOLDER
+    python -m elasticity_assets_tests.support.on_devices counts CASE FOLDER DEVICES ...
     python -m elasticity_assets_tests.support.on_devices with-others CASE FILE.npz ADDRESS PROCESSES PROCESS
 
 `alone` writes FOLDER/CASE xDEVICES.npz: what is compared of each of the engine's `CASES` over each of `counts_of` it,
 the first so many of the process's devices; and FOLDER/NAME.txt: what XLA made over `PROGRAM_DEVICES` of each program
-that the engine runs on the devices, and of programs that do what the engines' must not. `with-others` fits one of
-`CASES` together with other processes, which meet at ADDRESS.
+that the engine runs on the devices, and of programs that do what the engines' must not. `counts` writes the first of
+one case, over the counts given. `with-others` fits one of `CASES` together with other processes, which meet at ADDRESS.
 """
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ from elasticity_assets.inference.simulate import Simulation, simulated_panels
 from elasticity_assets.inference.svi import optimize
 
 DEVICE_COUNTS = (1, 2, 4, 8)
-FEW_COUNTS = (1, 8)  # of cases that take longer to compile
+FEW_COUNTS = {
+    "natural_gradient": (1, 4),
+    "natural_gradient, slow demand": (1, 8),
+}  # each is a program to compile
 PROGRAM_DEVICES = 4
 PRODUCTS, WEEKS = 61, 30  # of the fits; devices have unequal numbers of products
 # Of the programs: a device's rows of a block are more than the shared vector's length squared.
@@ -59,7 +63,7 @@ CASES: dict[str, Callable[[Panel], CategoryPosterior]] = {
 
 def counts_of(case: str) -> tuple[int, ...]:
     """Over how many devices a case is fitted."""
-    return FEW_COUNTS if case.endswith("slow demand") else DEVICE_COUNTS
+    return FEW_COUNTS.get(case, DEVICE_COUNTS)
 
 
 def category(products: int, weeks: int) -> Panel:
@@ -154,13 +158,18 @@ def first_devices(count: int) -> Iterator[None]:
         yield
 
 
+def over(case: str, folder: Path, counts: Iterable[int]) -> None:
+    """Fit a case over so many devices."""
+    panel = category(PRODUCTS, WEEKS)
+    for count in counts:
+        with first_devices(count):
+            np.savez(folder / f"{case} x{count}.npz", **compared(CASES[case](panel)))
+
+
 def alone(engine: str, folder: Path) -> None:
     """Fit the engine's cases over all numbers of devices, and keep its programs."""
-    panel = category(PRODUCTS, WEEKS)
     for case in (name for name in CASES if name.startswith(engine)):
-        for count in counts_of(case):
-            with first_devices(count):
-                np.savez(folder / f"{case} x{count}.npz", **compared(CASES[case](panel)))
+        over(case, folder, counts_of(case))
     programs = {"natural_gradient": programs_of_natural_gradient, "svi": programs_of_svi}[engine]
     with first_devices(PROGRAM_DEVICES):
         for name, text in programs().items():
@@ -170,6 +179,8 @@ def alone(engine: str, folder: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "alone":
         alone(sys.argv[2], Path(sys.argv[3]))
+    elif sys.argv[1] == "counts":
+        over(sys.argv[2], Path(sys.argv[3]), map(int, sys.argv[4:]))
     else:
         _, _, case, file, address, processes, process = sys.argv
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
