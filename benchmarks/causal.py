@@ -114,7 +114,7 @@ def instrument(seeds: range) -> None:
             panel, posterior, seconds = fitted(twin.market, twin.log_cost)
             _, follows, own = tested(panel, posterior)
             first, used = first_stage(panel), posterior
-            if first is not None and first.is_strong:
+            if first is not None and not first.doubt:
                 used = engines.fit(with_price_residual(panel), PRIORS, OPTIONS)
             row = [0.0 if first is None else first.strength, used is not posterior, follows, own / seconds]
             for fit in (posterior, used):

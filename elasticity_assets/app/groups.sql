@@ -26,11 +26,14 @@ SELECT
     e.product_description,
     e.flag,
     r.price_recommended,
-    1 / c.n_products AS index_weight,
+    1 / greatest(c.n_sold, 1) AS index_weight,
     {shared_sd} AS shared_sd
 FROM ({products}) AS p
 INNER JOIN product_elasticity AS e ON e.category = p.category AND e.product = p.product
-INNER JOIN category_elasticity AS c ON c.category = p.category
+INNER JOIN (
+    SELECT s.*, (SELECT count(*) FROM product_elasticity AS o WHERE o.category = s.category AND o.units_per_period > 0) AS n_sold
+    FROM category_elasticity AS s
+) AS c ON c.category = p.category
 LEFT JOIN recommended_prices AS r ON r.category = p.category AND r.product = p.product
 WHERE p.category = $category AND list_contains($products, p.product)
 ORDER BY list_position($products, p.product)

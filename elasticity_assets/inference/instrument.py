@@ -17,6 +17,9 @@ PRICE_RESIDUAL = "price_residual"
 """Name of the control; those of other periods have a number behind."""
 STRONG = 104.7
 """First-stage F from which intervals and tests hold what they promise (Lee, McCrary, Moreira and Porter 2022)."""
+_FEWEST_PRODUCTS = 5  # with costs: an F that is robust to errors of a product needs several
+_LEAST_SHARE = 0.8  # of the cells that count
+_MOST_EXPLAINED = 0.98  # of the price: where costs were reckoned from prices, what is left is rounding
 _SAME = 1e-9
 _ROUNDS = 30  # at most, of taking out products' and periods' means in turns
 
@@ -30,17 +33,34 @@ class FirstStage:
     strength : float
         First-stage F: squared t of the log cost, the smaller of the plain one and the one robust to errors of a product
         that go together; 0 where costs never move.
+    products : int
+        That have costs.
+    share : float
+        Of the cells that count, those of products with costs.
+    explained : float
+        Share of the price's variance within products, periods and controls that the log cost explains.
     residual : float array, shape (1 + 2 L, n, T)
         Log price less what the log cost explains, its L lags, and its L leads; 0 for products without costs.
     """
 
     strength: float
+    products: int
+    share: float
+    explained: float
     residual: np.ndarray
 
     @property
-    def is_strong(self) -> bool:
-        """Whether to go by it at all."""
-        return self.strength >= STRONG
+    def doubt(self) -> str:
+        """Why not to go by it, in words; empty where nothing speaks against it."""
+        if self.explained > _MOST_EXPLAINED:
+            return "costs move one for one with prices, as if reckoned from them: no instrument"
+        if self.products < _FEWEST_PRODUCTS:
+            return f"costs of {self.products} products are too few for an instrument"
+        if self.share < _LEAST_SHARE:
+            return f"costs are known for {self.share:.0%} of the sales: not gone by"
+        if self.strength < STRONG:
+            return f"costs are a weak instrument (first-stage F {self.strength:.0f}), not gone by"
+        return ""
 
 
 def first_stage(panel: Panel) -> FirstStage | None:
@@ -67,16 +87,22 @@ def first_stage(panel: Panel) -> FirstStage | None:
     within = _within(stacked, counts)
     x, z, controls = within[0][counts], within[1][counts], within[2:][:, counts].T
     around = sum(is_lag(name) for name in panel.control)
-    slope, strength = _slope(x, z, controls, np.nonzero(counts)[0])
+    slope, strength, explained = _slope(x, z, controls, np.nonzero(counts)[0])
     residual = np.where(has_cost[:, None], price - slope * (cost - cost.mean(axis=1, keepdims=True)), 0.0)
     periods = [0, *(lag * way for way in (1, -1) for lag in range(1, around + 1))]
-    return FirstStage(strength, np.stack([lagged(residual, lag) for lag in periods]))
+    return FirstStage(
+        strength,
+        int(counts.any(axis=1).sum()),
+        float(counts.sum() / max((panel.weight[:n, :T] > 0).sum(), 1)),
+        explained,
+        np.stack([lagged(residual, lag) for lag in periods]),
+    )
 
 
 def with_price_residual(panel: Panel) -> Panel:
     """Add what costs leave of prices to a panel's controls, where costs make a strong instrument."""
     found = first_stage(panel)
-    if found is None or not found.is_strong:
+    if found is None or found.doubt:
         return panel
     for number, values in enumerate(found.residual):
         panel = with_control(panel, f"{PRICE_RESIDUAL}_{number}" if number else PRICE_RESIDUAL, values)
@@ -101,17 +127,21 @@ def _within(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return values
 
 
-def _slope(x: np.ndarray, z: np.ndarray, controls: np.ndarray, product: np.ndarray) -> tuple[float, float]:
-    """Slope of x on z beside the controls, and its F."""
+def _slope(
+    x: np.ndarray, z: np.ndarray, controls: np.ndarray, product: np.ndarray
+) -> tuple[float, float, float]:
+    """Slope of x on z beside the controls, its F, and the share of x's variance that it explains."""
     if controls.shape[1]:
         both = np.stack([x, z], axis=1)
         x, z = (both - controls @ np.linalg.lstsq(controls, both)[0]).T
     moves = float(z @ z)
     if not moves > 1e-9 * len(z):
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     slope = float(x @ z) / moves
     error = x - slope * z
     plain = float(error @ error) / max(len(z) - 1 - controls.shape[1], 1) * moves
     of_product = np.bincount(product, z * error)
-    var = max(plain, float(of_product @ of_product)) / moves**2
-    return slope, slope**2 / max(var, 1e-12)
+    groups = len(np.unique(product))
+    robust = float(of_product @ of_product) * groups / max(groups - 1, 1)
+    var = max(plain, robust) / moves**2
+    return slope, slope**2 / max(var, 1e-12), slope**2 * moves / max(float(x @ x), 1e-30)

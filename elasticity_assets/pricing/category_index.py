@@ -15,11 +15,12 @@ _ROUNDING = 1e-9
 
 
 def index_moves(products: Products, log_ratio: np.ndarray) -> np.ndarray:
-    """Give by how much the price index of each product's category moves, in log price, shape (n,)."""
-    return (
-        _of_category(products, log_ratio)[products.category]
-        / np.bincount(products.category)[products.category]
-    )
+    """Give by how much the price index of each product's category moves, in log price, shape (n,).
+
+    Its mean is over the products that still sell.
+    """
+    moves = _of_category(products, np.where(products.units > 0, log_ratio, 0.0)) / _size(products)
+    return moves[products.category]
 
 
 def too_many(
@@ -53,7 +54,7 @@ def too_many(
     if not len(products):
         return found
     category = products.category
-    size = np.maximum(np.bincount(category), 1)  # a number may have no product
+    size = _size(products)
     effect = np.zeros(len(size))
     effect[category] = products.index_effect
     before = _of_category(products, worth * products.units)
@@ -80,6 +81,11 @@ def too_many(
     enough_before: np.ndarray = np.cumsum(enough) - enough
     found[place] = enough_before == np.repeat(enough_before[first], length)
     return found
+
+
+def _size(products: Products) -> np.ndarray:
+    """How many products of each category still sell, and 1 at least."""
+    return np.maximum(np.bincount(products.category, products.units > 0), 1)
 
 
 def _of_category(products: Products, values: np.ndarray) -> np.ndarray:

@@ -103,19 +103,25 @@ def choose(
     in_group = np.isin(
         np.arange(len(products)), np.concatenate([np.zeros(0, int), *(g.places for g in groups)])
     )
+    _keep_to_index(choice, products, rules, ~in_group)
     if rules.max_products is not None:
         columns = _keep_to(rules.max_products, choice, choice.changed & ~in_group, groups, columns, products)
     for group, chosen, without_limit in zip(groups, columns, freely, strict=True):
         _put(group, chosen, without_limit, choice)
+    _keep_to_index(choice, products, rules, ~in_group)  # with what the groups and the limit made of it
+    return choice, unknown
+
+
+def _keep_to_index(choice: Choice, products: Products, rules: PricingSettings, alone: np.ndarray) -> None:
+    """Take back changes that would not gain with their category's price index, of products that no rule joins."""
     back = too_many(
         products,
         np.where(choice.changed, np.log(choice.price / products.price), 0.0),
         np.where(choice.changed, choice.gain, 0.0),
         np.where(products.units > 0, worth_of_a_unit(products, rules), 0.0),
-        choice.changed & ~in_group & ~_asked_for(choice),
+        choice.changed & alone & ~_asked_for(choice),
     )
     choice.take_back(back, products.price, CATEGORY_INDEX)
-    return choice, unknown
 
 
 def _asked_for(choice: Choice) -> np.ndarray:

@@ -9,7 +9,8 @@ SELECT
     coalesce(r.regular_elasticity_long_run_sd, e.elasticity_long_run_sd, e.elasticity_sd) AS elasticity_sd,
     coalesce(r.regular_elasticity_long_run_q05, e.elasticity_long_run_q05, e.elasticity_q05) AS elasticity_q05,
     coalesce(r.regular_elasticity_long_run_q50, e.elasticity_long_run_q50, e.elasticity_q50) AS elasticity_q50,
-    coalesce(r.regular_elasticity_long_run_q95, e.elasticity_long_run_q95, e.elasticity_q95) AS elasticity_q95
+    coalesce(r.regular_elasticity_long_run_q95, e.elasticity_long_run_q95, e.elasticity_q95) AS elasticity_q95,
+    coalesce(r.log_regular_price_sd >= 1e-6, true) AS of_own_prices
 FROM {products} AS e
 LEFT JOIN (
     FROM {slopes} QUALIFY max(log_regular_price_sd) OVER (PARTITION BY category) >= 1e-6

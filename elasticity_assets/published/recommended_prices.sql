@@ -1,11 +1,12 @@
 -- name: products_to_price
 -- What is known of each product when its price is chosen; the cost is the last one given. A price stays until it is
 -- changed again: what counts is today's regular price, where it is given, since one paid may be a promotion's, and the
--- elasticity to changes that last.
+-- elasticity to changes that last: estimated where the product's own prices say something of it.
 SELECT
     e.category,
     e.product,
-    coalesce(w.regular_price, e.price_latest, e.price_mean) AS price,
+    -- As in the fit, a regular price below the one paid counts as that.
+    coalesce(greatest(w.regular_price, e.price_latest), e.price_mean) AS price,
     coalesce(e.price_latest, e.price_mean) AS price_paid,
     coalesce(e.units_per_period, 0) AS units,
     c.cost,
@@ -13,7 +14,7 @@ SELECT
     t.elasticity_sd,
     coalesce(x.effect, 0) AS index_effect,
     coalesce(x.effect_sd, 0) AS index_effect_sd,
-    e.estimated,
+    e.estimated AND t.of_own_prices AS estimated,
     coalesce(v.prices_follow_demand, false) AS confounded,
     e.price_min,
     e.price_max

@@ -1,6 +1,5 @@
 """Whether a category's elasticities are what prices did, or coincidence, in words: `causal_evidence.verdict`."""
 
-from elasticity_assets.inference.instrument import STRONG
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.limits import follow_demand
 
@@ -31,6 +30,7 @@ def verdict(tests: ConfoundingTests) -> str:
 def _bound(tests: ConfoundingTests) -> str:
     """Which way the number is off, by the test that is further from chance."""
     by_costs = not tests.instrument_used and follow_demand(tests.hausman_z)
+    by_costs = by_costs and not abs(tests.lead_z) > abs(tests.hausman_z)
     too_high = tests.instrumented_elasticity < tests.elasticity if by_costs else tests.lead_effect > 0
     if too_high:
         return "an upper bound: they are high when demand is, and units respond more than it says"
@@ -38,10 +38,13 @@ def _bound(tests: ConfoundingTests) -> str:
 
 
 def _to_settle(tests: ConfoundingTests) -> str:
-    if not tests.instrument_used and tests.instrumented_elasticity == tests.instrumented_elasticity:
+    if tests.instrument_used:
+        return "costs are in use and do not settle it; some periods of prices set by chance would"
+    agree = not follow_demand(tests.lead_z) or tests.lead_effect * tests.hausman_z > 0
+    if follow_demand(tests.hausman_z) and agree:
         return (
             f"costs give {_number(tests.instrumented_elasticity)} (sd {tests.instrumented_elasticity_sd:.2f}): "
-            "fit.instrument: use publishes that"
+            "fit.instrument: use publishes that; or promotions sell differently than regular prices do"
         )
     return (
         f"some periods of prices set by chance would settle it, or unit costs that move prices{_weak(tests)}"
@@ -50,9 +53,7 @@ def _to_settle(tests: ConfoundingTests) -> str:
 
 def _weak(tests: ConfoundingTests) -> str:
     """Say that costs are there and not gone by."""
-    if tests.instrument_strength < STRONG and not tests.instrument_used:
-        return f"; costs are a weak instrument (first-stage F {tests.instrument_strength:.0f}), not gone by"
-    return ""
+    return f"; {tests.instrument_doubt}" if tests.instrument_doubt else ""
 
 
 def _number(elasticity: float) -> str:

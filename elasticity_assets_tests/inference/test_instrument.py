@@ -43,7 +43,7 @@ def test_what_costs_leave_of_prices_is_unrelated_to_them() -> None:
     sales = panel(0.8)
     found = first_stage(sales)
     assert found is not None
-    assert found.is_strong
+    assert not found.doubt
     left = found.residual[0][1:] - found.residual[0][1:].mean(axis=1, keepdims=True)
     cost = sales.log_cost[1:N, :T].astype(float)
     price = sales.centred_log_price()[1:N, :T]
@@ -57,8 +57,26 @@ def test_a_cost_that_prices_do_not_follow_is_weak_and_not_used() -> None:
     sales = panel(0.0)
     found = first_stage(sales)
     assert found is not None
-    assert not found.is_strong
+    assert found.doubt.startswith("costs are a weak instrument")
     assert with_price_residual(sales) is sales
+
+
+def test_costs_reckoned_from_prices_are_no_instrument() -> None:
+    sales = panel(0.8)
+    cost = np.round(0.6 * np.exp(sales.log_price.astype(np.float64)), 2)
+    found = first_stage(replace(sales, log_cost=np.log(np.maximum(cost, 0.01)).astype(np.float32)))
+    assert found.explained > 0.98
+    assert "as if reckoned from them" in found.doubt
+
+
+def test_costs_of_few_products_are_not_gone_by() -> None:
+    sales = panel(0.8)
+    sales.log_cost[:2] = np.nan
+    found = first_stage(sales)
+    assert (found.products, round(found.share, 2)) == (4, 0.67)
+    assert "4 products are too few" in found.doubt
+    assert with_price_residual(sales) is sales
+    assert "known for 50% of the sales" in replace(found, products=20, share=0.5).doubt
 
 
 def test_a_cost_that_never_moves_says_nothing() -> None:

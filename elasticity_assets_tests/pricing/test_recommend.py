@@ -220,6 +220,26 @@ def test_changes_that_only_gain_while_the_rest_of_the_category_stays_are_taken_b
     assert gain(left) > 0
 
 
+def test_products_no_longer_sold_are_no_part_of_the_index() -> None:
+    products = market(4, units=[10.0, 10.0, 0.0, 0.0], index_effect=0.8, elasticity_sd=1e-6)
+    units = changes(products, np.array([2.2, 2.2, 2.0, 2.0]), CrossEffects.none()).units[0]
+    np.testing.assert_allclose(units[:2], 10 * (1.1 ** (-2.0 + 0.8) - 1), rtol=1e-4)
+
+
+def test_changes_that_the_index_takes_back_are_none_of_the_so_many() -> None:
+    products = market(
+        elasticity=[*[-0.8] * 10, *[-0.5] * 3],
+        units=[*[100.0] * 10, *[10.0] * 3],
+        category=[0] * 10 + [1] * 3,
+        index_effect=[-0.7] * 10 + [0.0] * 3,
+    )
+    without_limit = chosen(products, objective="revenue").changed
+    assert not without_limit[:10].all()
+    assert without_limit[10:].all()
+    limited = chosen(products, objective="revenue", max_products=int(without_limit.sum())).changed
+    np.testing.assert_array_equal(limited, without_limit)
+
+
 def test_rules_that_joined_too_many_products_to_be_kept_in_time_are_no_collision(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -120,6 +120,27 @@ def test_a_price_of_a_promotion_is_no_price_to_start_from(warehouse_file) -> Non
     assert "regular" not in reasons[second]
 
 
+def test_a_regular_price_below_the_one_paid_is_none_as_in_the_fit(warehouse_file) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        connection.execute("UPDATE weekly_sales SET regular_price = 0.5")
+        products = read_products(connection).products
+    assert (products.price == products.price_paid).all()
+
+
+def test_a_product_whose_regular_price_never_changed_has_no_slope_of_its_own(warehouse_file) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        before = read_products(connection)
+        connection.execute(
+            "UPDATE promotion_elasticity SET log_regular_price_sd = 0 WHERE category = 'soup' AND product = '1'"
+        )
+        after = read_products(connection)
+    gone = (after.category == "soup") & (after.products.product == "1")
+    assert before.products.estimated[gone].all()
+    assert (after.products.estimated == before.products.estimated & ~gone).all()
+
+
 def test_what_counts_is_the_slope_of_a_price_that_lasts_as_in_price_scenarios(warehouse_file) -> None:
     fill(warehouse_file)
     with warehouse_file.write() as connection:

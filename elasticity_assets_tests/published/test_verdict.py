@@ -10,7 +10,7 @@ from elasticity_assets.published.verdict import verdict
 
 pytestmark = pytest.mark.quick
 
-QUIET = ConfoundingTests("c", -1.5, 0.05, 0.8, np.nan, False, np.nan, np.nan, np.nan)
+QUIET = ConfoundingTests("c", -1.5, 0.05, 0.8, np.nan, "", False, np.nan, np.nan, np.nan)
 WITH_COSTS = replace(
     QUIET,
     instrument_strength=300.0,
@@ -41,7 +41,7 @@ def test_costs_that_agree_support_it() -> None:
 
 
 def test_costs_that_disagree_say_which_way_and_by_how_much() -> None:
-    found = replace(WITH_COSTS, hausman_z=5.0, lead_effect=-0.1)
+    found = replace(WITH_COSTS, hausman_z=5.0)
     assert found.prices_follow_demand
     said = verdict(found)
     assert "treat −1.50 as an upper bound" in said
@@ -56,8 +56,31 @@ def test_a_fit_that_has_the_instrument_is_judged_by_what_is_left() -> None:
 
 
 def test_weak_costs_are_said_and_not_gone_by() -> None:
-    weak = replace(QUIET, instrument_strength=7.0)
-    assert "costs are a weak instrument (first-stage F 7), not gone by" in verdict(weak)
+    weak = replace(QUIET, instrument_strength=7.0, instrument_doubt="costs are a weak instrument")
+    assert verdict(weak).endswith("of sales; costs are a weak instrument")
+
+
+def test_of_two_tests_the_one_further_from_chance_says_which_way() -> None:
+    leads_say_more = replace(
+        WITH_COSTS, instrumented_elasticity=-1.2, lead_effect=0.9, lead_z=9.0, hausman_z=-3.1
+    )
+    said = verdict(leads_say_more)
+    assert "treat −1.50 as an upper bound" in said
+    assert "fit.instrument: use" not in said  # which would publish a number on the other side
+    costs_say_more = replace(leads_say_more, lead_z=3.1, hausman_z=-9.0)
+    assert "treat −1.50 as a lower bound" in verdict(costs_say_more)
+
+
+def test_costs_that_agree_are_not_advised_where_leads_do_not() -> None:
+    assert "fit.instrument: use" not in verdict(
+        replace(WITH_COSTS, lead_effect=0.4, lead_z=3.5, hausman_z=0.4)
+    )
+
+
+def test_costs_in_use_are_not_advised_again() -> None:
+    said = verdict(replace(WITH_COSTS, instrument_used=True, lead_effect=0.4, lead_z=4.0))
+    assert "costs are in use and do not settle it" in said
+    assert "unit costs that move prices" not in said
 
 
 def test_prices_that_never_moved_say_nothing() -> None:

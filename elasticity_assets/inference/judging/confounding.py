@@ -39,6 +39,8 @@ class ConfoundingTests:
         because demand is.
     instrument_strength : float
         First-stage F of the log cost.
+    instrument_doubt : str
+        Why costs are not gone by, in words; empty where they are, or where there are none.
     instrument_used : bool
         Whether the fit has the instrument already: `elasticity` is the instrumented one.
     instrumented_elasticity, instrumented_elasticity_sd : float
@@ -53,6 +55,7 @@ class ConfoundingTests:
     lead_effect: float
     lead_z: float
     instrument_strength: float
+    instrument_doubt: str
     instrument_used: bool
     instrumented_elasticity: float
     instrumented_elasticity_sd: float
@@ -78,7 +81,7 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
     price, found = known_log_price(panel), first_stage(panel)
     used = PRICE_RESIDUAL in panel.control
     leads = [lagged(price, -lead) for lead in range(1, LEADS + 1)]
-    strong = found is not None and found.is_strong and not used
+    strong = found is not None and not found.doubt and not used
     residuals = list(found.residual) if found is not None and strong else []
     model = WorkingModel.of(panel, posterior, priors, [*leads, *residuals])
     lead_effect = lead_z = instrumented = instrumented_sd = hausman_z = np.nan
@@ -88,7 +91,10 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
     if strong:
         with_costs = model.solve(range(LEADS, LEADS + len(residuals)))
         instrumented, instrumented_sd = with_costs.category_mean, with_costs.category_sd
-        hausman_z = _joint_z(with_costs.effect, [with_costs.cov, with_costs.robust_cov])
+        covs = [with_costs.cov]
+        if panel.n_products > len(residuals) + 1:  # of fewer products the robust one has not the rank
+            covs.append(with_costs.robust_cov)
+        hausman_z = _joint_z(with_costs.effect, covs)
     own = category_summary(posterior)
     if used:
         own_controls = [k for k, name in enumerate(panel.control) if is_price_residual(name)]
@@ -102,6 +108,7 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
         lead_effect,
         lead_z,
         np.nan if found is None else found.strength,
+        "" if found is None or used else found.doubt,
         used,
         instrumented,
         instrumented_sd,

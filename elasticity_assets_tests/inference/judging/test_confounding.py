@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtri_exp
+from scipy.stats import chi2
 
 from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.instrument import with_price_residual
@@ -130,19 +132,24 @@ def test_of_a_fit_that_has_the_instrument_the_plain_one_is_not_made_again(
     used = with_price_residual(panels[1])
     added = len(used.control) - len(panels[1].control)
     assert added == 1 + 2 * LAGS
-    # Of a posterior made up of the plain one and effects of nothing.
+    # Of a posterior made up of the plain one, one large effect of another control, and effects below 0.
     K = len(used.control)
     cov = np.zeros((1, K, K))
     cov[:, :-added, :-added], cov[0, range(K - added, K), range(K - added, K)] = fits[1].control_cov[:1], 0.01
     posterior = replace(
         fits[1],
         control=used.control,
-        control_mean=np.concatenate([fits[1].control_mean, np.zeros((1, added))], axis=1),
+        control_mean=np.concatenate(
+            [fits[1].control_mean[:, :1] * 0 + 9.0, fits[1].control_mean[:, 1:], np.full((1, added), -0.3)],
+            axis=1,
+        ),
         control_cov=cov,
     )
     tests = look_for_confounding(used, posterior, PRIORS)
     assert tests.instrument_used
-    assert tests.hausman_z == 0.0
+    # Of the instrument's own effects alone: their squares over their variance, and the sign of their sum.
+    expected = -ndtri_exp(chi2.logsf(added * 0.3**2 / 0.01, added) + np.log(0.5))
+    assert tests.hausman_z == pytest.approx(-expected, rel=1e-6)
     assert tests.instrumented_elasticity == tests.elasticity
 
 
