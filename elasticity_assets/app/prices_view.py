@@ -33,9 +33,9 @@ def show(file: PublishedFile, settings: Settings) -> None:
             recommendations.attributes(connection),
             settings.pricing.objective,
         )
-        counts, total = recommendations.totals(connection, filters)
+        counts, totals = recommendations.totals(connection, filters)
         with answer:
-            _answer(counts, total, period)
+            _answer(counts, totals, recommendations.why_kept(connection, filters), period)
         products = sum(counts[action] for action in actions)
         asked = f"{filters} {actions} {order}"
         number = _page_number(products, asked)
@@ -45,18 +45,31 @@ def show(file: PublishedFile, settings: Settings) -> None:
     _downloads(file, decisions)
 
 
-def _answer(counts: dict[str, int], total: Total, period: str) -> None:
+def _answer(counts: dict[str, int], totals: list[Total], why_kept: str, period: str) -> None:
     """Say in two lines what to do and what it brings."""
-    if total.products:
+    kept = counts["keep"]
+    if counts["raise"] or counts["lower"]:
+        brings = f"That brings {_brings(totals, period)}." if totals else ""
+        answer = f"Raise {counts['raise']:,} prices, lower {counts['lower']:,}, keep {kept:,}."
+        drawing.paragraph(answer, "answer", brings)
+    elif kept:
         drawing.paragraph(
-            f"Raise {counts['raise']:,} prices, lower {counts['lower']:,}, keep {counts['keep']:,}.",
-            "answer",
-            f"That brings {drawing.money(total.expected, signed=True)} {total.gain_of} {period} "
-            f"({drawing.interval(total.low, total.high)}).",
+            "Keep its price." if kept == 1 else f"Keep all {kept:,} prices.", "answer", why_kept
         )
-    else:
-        further = "No change is sure enough to gain within the rules." if counts["keep"] else ""
-        drawing.paragraph(f"Keep all {counts['keep']:,} prices.", "answer", further)
+
+
+def _brings(totals: list[Total], period: str) -> str:
+    """Say the sums; where some products have costs and others have none, whose each is."""
+    whose = [""]
+    if len(totals) > 1:
+        known = totals[0].products
+        whose = [f" of the {known:,} products with a cost" if known > 1 else " of the product with a cost"]
+        whose.append(" of the others")
+    return " and ".join(
+        f"{drawing.money(total.expected, signed=True)} {total.gain_of} {period}{of} "
+        f"({drawing.interval(total.low, total.high)})"
+        for total, of in zip(totals, whose, strict=True)
+    )
 
 
 def _filters(

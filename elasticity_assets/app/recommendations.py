@@ -8,6 +8,8 @@ import duckdb
 import pandas as pd
 
 from elasticity_assets.pricing.changes import Z90
+from elasticity_assets.published.price_scenarios import select_lasting_slopes
+from elasticity_assets.report.answer import KEPT
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.warehouse.tables import RECOMMENDED_PRICES
 
@@ -59,50 +61,61 @@ class Filters:
         if self.text.strip():
             further.append(statement("having_text"))
             parameters["text"] = self.text.strip()
-        return statement("recommendations_by_filters", further="\n".join(further)), parameters
+        columns = ", ".join(quoted(column.name) for column in RECOMMENDED_PRICES.columns)
+        return statement(
+            "recommendations_by_filters", columns=columns, further="\n".join(further)
+        ), parameters
 
 
 @dataclass(frozen=True)
 class Total:
-    """What price changes bring together a period.
+    """What price changes bring together a period, over the products whose gains are counted alike.
 
     Attributes
     ----------
     products : int
-        That change.
+        These products, kept ones among them: theirs are substitutes' and the price index's effects.
     gain_of : str
-        What the gain is counted in: profit where all of them have costs, else revenue; or units.
+        What the gain is counted in: profit of products with a cost, revenue of the others; or units.
     expected, low, high : float
         The gain, and the ends of its 90% interval.
     """
 
-    products: int = 0
-    gain_of: str = "revenue"
-    expected: float = 0.0
-    low: float = 0.0
-    high: float = 0.0
+    products: int
+    gain_of: str
+    expected: float
+    low: float
+    high: float
 
 
-def totals(connection: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[dict[str, int], Total]:
-    """Count the recommendations by action, and add up what the changes among them bring."""
+def totals(connection: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[dict[str, int], list[Total]]:
+    """Count the recommendations by action, and add up what the changes bring, profit first; empty without a change."""
     query, parameters = filters.query()
     select = statement("recommendation_counts", recommendations=query)
-    found = {action: values for action, *values in connection.execute(select, parameters).fetchall()}
-    counts = {action: found[action][0] if action in found else 0 for action in ACTIONS}
-    changed = [values for action, values in found.items() if action != "keep"]
-    if not changed:
-        return counts, Total()
-    in_units, in_profit = any(values[2] for values in changed), all(values[1] for values in changed)
-    of = "units" if in_units else "profit" if in_profit else "revenue"
+    found = dict(connection.execute(select, parameters).fetchall())
+    counts = {action: found.get(action, 0) for action in ACTIONS}
+    if counts["raise"] + counts["lower"] == 0:
+        return counts, []
     select = statement(
-        "recommendation_sum",
+        "recommendation_sums",
         recommendations=query,
-        of=of,
-        shared_sd=statement("shared_sd", elasticity_sd="e.elasticity_sd"),
+        lasting=select_lasting_slopes(),
+        shared_sd=statement("shared_sd", elasticity_sd="t.elasticity_sd"),
     )
-    expected, sd = connection.execute(select, parameters | {"z90": Z90}).fetchall()[0]
-    products = sum(values[0] for values in changed)
-    return counts, Total(products, of, expected, expected - Z90 * sd, expected + Z90 * sd)
+    sums = connection.execute(select, parameters | {"z90": Z90}).fetchall()
+    return counts, [
+        Total(products, of, expected, expected - Z90 * sd, expected + Z90 * sd)
+        for of, products, expected, sd in sums
+        if expected is not None and (expected or sd)  # kept products on which nothing has an effect
+    ]
+
+
+def why_kept(connection: duckdb.DuckDBPyConnection, filters: Filters) -> str:
+    """Say why most prices stay; empty where the filters show none."""
+    query, parameters = filters.query()
+    select = statement("most_frequent_rule", recommendations=query)
+    found = connection.execute(select, parameters).fetchone()
+    return KEPT.get(found[0], found[0]) if found else ""
 
 
 def page(

@@ -1,26 +1,27 @@
 -- name: recommendations_by_filters
--- Rows of recommended_prices; the gain is in what the settings ask for: units, or profit where costs are given, or revenue.
+-- Rows of recommended_prices without their attributes, which may have any name; the gain is in what the settings ask for:
+-- units, or profit where costs are given, or revenue.
 SELECT
-    r.*,
-    CASE r.gain_of WHEN 'units' THEN units_change WHEN 'profit' THEN profit_change ELSE revenue_change END AS gain,
-    CASE r.gain_of
+    *,
+    CASE gain_of WHEN 'units' THEN units_change WHEN 'profit' THEN profit_change ELSE revenue_change END AS gain,
+    CASE gain_of
         WHEN 'units' THEN units_change_q05 WHEN 'profit' THEN profit_change_q05 ELSE revenue_change_q05
     END AS gain_q05,
-    CASE r.gain_of
+    CASE gain_of
         WHEN 'units' THEN units_change_q95 WHEN 'profit' THEN profit_change_q95 ELSE revenue_change_q95
     END AS gain_q95,
-    r.price_recommended / r.price_now - 1 AS price_change
+    price_recommended / price_now - 1 AS price_change
 FROM (
     SELECT
-        *,
+        {columns},
         CASE
             WHEN $objective = 'units' THEN 'units'
             WHEN $objective = 'profit' AND profit_change IS NOT NULL THEN 'profit'
             ELSE 'revenue'
         END AS gain_of
-    FROM recommended_prices
-) AS r
-WHERE (len($categories) = 0 OR list_contains($categories, r.category)) {further}
+    FROM recommended_prices AS r
+    WHERE (len($categories) = 0 OR list_contains($categories, r.category)) {further}
+)
 
 -- name: having_attribute
 AND list_contains({values}, r.{attribute}::VARCHAR)
@@ -36,37 +37,61 @@ AND (
 )
 
 -- name: recommendation_counts
-SELECT
-    action,
-    count(*) AS products,
-    bool_and(gain_of = 'profit') AS all_in_profit,
-    bool_or(gain_of = 'units') AS in_units
+SELECT action, count(*) AS products
 FROM ({recommendations})
 GROUP BY action
 
--- name: recommendation_sum
--- What the changes bring together, and its standard deviation. The part of the errors that comes of a category's elasticity
--- is one for all its products; it has another sign for dearer products than for cheaper ones.
-SELECT sum(gain) AS expected, sqrt(sum(variance)) AS sd
+-- name: recommendation_sums
+-- What the changes bring together, and its standard deviation: products whose price is kept sell more or less, too, where
+-- those of substitutes change. How much a row's log units may err tells the part that comes of the product's own
+-- elasticity. Of that, what comes of the category's elasticity is one for all its products; it has another sign for dearer
+-- products than for cheaper ones. All else comes of substitutes' prices and the category's index: one error for all of them.
+SELECT gain_of, sum(products) AS products, sum(gain) AS expected, sqrt(sum(variance)) AS sd
 FROM (
     SELECT
-        category,
+        gain_of,
+        count(*) AS products,
         sum(gain) AS gain,
-        power(sum(side * shared * sd), 2) + sum((1 - power(shared, 2)) * power(sd, 2)) AS variance
+        power(sum(side * shared * own * sd), 2)
+        + sum((1 - power(shared, 2)) * power(own * sd, 2))
+        + power(sum(sqrt(1 - power(own, 2)) * sd), 2) AS variance
     FROM (
         SELECT
-            r.category,
-            r.{of}_change AS gain,
-            (r.{of}_change_q95 - r.{of}_change_q05) / (2 * $z90) AS sd,
-            sign(r.price_change) AS side,
-            {shared_sd} / e.elasticity_sd AS shared
-        FROM ({recommendations}) AS r
-        INNER JOIN product_elasticity AS e ON e.category = r.category AND e.product = r.product
-        INNER JOIN category_elasticity AS c ON c.category = r.category
-        WHERE r.action <> 'keep'
+            *,
+            CASE WHEN log_sd > 0 THEN least(elasticity_sd * abs(log_ratio) / log_sd, 1) ELSE 0 END AS own
+        FROM (
+            SELECT
+                r.category,
+                r.gain_of,
+                r.gain,
+                (r.gain_q95 - r.gain_q05) / (2 * $z90) AS sd,
+                CASE
+                    WHEN e.units_per_period + r.units_change_q05 > 0
+                    THEN
+                        ln((e.units_per_period + r.units_change_q95) / (e.units_per_period + r.units_change_q05))
+                        / (2 * $z90)
+                END AS log_sd,
+                ln(r.price_recommended / r.price_now) AS log_ratio,
+                sign(log_ratio) AS side,
+                t.elasticity_sd,
+                {shared_sd} / t.elasticity_sd AS shared
+            FROM ({recommendations}) AS r
+            INNER JOIN ({lasting}) AS t ON t.category = r.category AND t.product = r.product
+            INNER JOIN product_elasticity AS e ON e.category = r.category AND e.product = r.product
+            INNER JOIN category_elasticity AS c ON c.category = r.category
+        )
     )
-    GROUP BY category
+    GROUP BY gain_of, category
 )
+GROUP BY gain_of
+ORDER BY gain_of
+
+-- name: most_frequent_rule
+SELECT coalesce(binding_rule, '') AS rule
+FROM ({recommendations})
+GROUP BY rule
+ORDER BY count(*) DESC, rule
+LIMIT 1
 
 -- name: recommendation_page
 WITH shown AS (
@@ -104,8 +129,8 @@ SELECT category FROM category_elasticity ORDER BY category
 SELECT {attribute}::VARCHAR AS value
 FROM recommended_prices
 WHERE {attribute} IS NOT NULL
-GROUP BY value
-ORDER BY count(*) DESC, value
+GROUP BY 1
+ORDER BY count(*) DESC, 1
 LIMIT $most
 
 -- name: refit_shown

@@ -63,6 +63,7 @@ def test_filters_narrow_answer_and_table(settings: Path) -> None:
     assert len(shown.dataframe[0].value) == 1
     checked(shown.text_input(key="text").input("no such thing").run())
     assert "No product is like that" in texts(shown)
+    assert "Keep" not in texts(shown)
 
 
 def test_what_is_accepted_and_rejected_is_counted_and_taken_back(settings: Path) -> None:
