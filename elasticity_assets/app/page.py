@@ -1,13 +1,19 @@
 """What Streamlit runs for each visitor, at each click: the three views, and the way between them."""
 
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 
+import duckdb
 import streamlit as st
 
 from elasticity_assets.app import drawing, prices_view, product_view, recommendations, what_if_view
-from elasticity_assets.app.published_file import NothingPublishedError, PublishedFile, Stamp
-from elasticity_assets.settings import Settings, load_settings, settings_file
+from elasticity_assets.app.published_file import (
+    REFIT,
+    NothingPublishedError,
+    PublishedFile,
+    Stamp,
+    published_by,
+)
+from elasticity_assets.settings import settings_file
 from elasticity_assets.warehouse.damage import DamagedFileError
 
 VIEWS = {
@@ -18,18 +24,12 @@ VIEWS = {
 _SECONDS = 10  # between two looks at whether a refit has published a new file
 
 
-@cache
-def _published(settings: Path) -> tuple[Settings, PublishedFile]:
-    """Give settings and published file, the same for all visitors."""
-    loaded = load_settings(settings)
-    return loaded, PublishedFile(loaded.published)
-
-
 def main() -> None:
     """Show the view that was asked for."""
     st.set_page_config(page_title="Prices", layout="wide")
     drawing.style()
-    settings, file = _published(settings_file())
+    # This script runs anew at each click: what is to last lies in modules that it imports.
+    settings, file = published_by(settings_file())
     views = {
         name: st.Page(partial(show, file, settings), title=title, url_path=name, default=name == "prices")
         for name, (title, show) in VIEWS.items()
@@ -42,6 +42,11 @@ def main() -> None:
         _of_refit(file)
     except (NothingPublishedError, DamagedFileError) as error:
         drawing.paragraph(error, "warn")
+    except duckdb.Error as error:
+        why = str(error).partition("\n")[0]
+        drawing.paragraph(
+            f"{file.path} cannot be shown: {why}. Where an earlier version published it, {REFIT}.", "warn"
+        )
 
 
 def _of_refit(file: PublishedFile) -> None:

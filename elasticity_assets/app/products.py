@@ -111,8 +111,6 @@ def _first(rows: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def _verdict(connection: duckdb.DuckDBPyConnection, category: str) -> tuple[str | None, bool]:
-    """Give what the causal evidence of the category says, and whether that is bad; none in files without that table."""
-    if connection.execute(statement("has_causal_evidence")).fetchone() is None:
-        return None, False
+    """Give what the causal evidence of the category says, and whether that is bad."""
     found = connection.execute(statement("causal_verdict"), {"category": category}).fetchone()
     return (found[0], bool(found[1])) if found else (None, False)

@@ -48,8 +48,5 @@ WHERE c.category = $category AND c.product = $product
 ORDER BY abs(c.elasticity) DESC, c.other_product
 LIMIT $most
 
--- name: has_causal_evidence
-SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() AND table_name = 'causal_evidence'
-
 -- name: causal_verdict
 SELECT verdict, prices_follow_demand FROM causal_evidence WHERE category = $category

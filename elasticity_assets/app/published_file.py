@@ -3,19 +3,43 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
 import duckdb
 
-from elasticity_assets.settings import database_name
+from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY, Settings, database_name, load_settings
 from elasticity_assets.warehouse.damage import damage_told
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.warehouse.tables import (
+    CATEGORY_ELASTICITY,
+    CAUSAL_EVIDENCE,
+    CONTROL_EFFECT,
+    CROSS_ELASTICITY,
+    ELASTICITY_HISTORY,
+    PRODUCT_ELASTICITY,
+    PROMOTION_ELASTICITY,
+    RECOMMENDED_PRICES,
+    REFITS,
+)
 
 Stamp = tuple[int, int, int, int]
 """Device, inode, time of change and size of a file: another file has another."""
 
 REFIT = "run `elasticity refit`"
+_READ = (
+    RECOMMENDED_PRICES,
+    CAUSAL_EVIDENCE,
+    PRODUCT_ELASTICITY,
+    CATEGORY_ELASTICITY,
+    CONTROL_EFFECT,
+    CROSS_ELASTICITY,
+    PROMOTION_ELASTICITY,
+    ELASTICITY_HISTORY,
+    REFITS,
+)
+"""Tables that the page reads, beside weekly_sales."""
 
 
 class NothingPublishedError(Exception):
@@ -31,9 +55,12 @@ class PublishedFile:
     Attributes
     ----------
     path : Path
+    memory_bytes : int
+        That reading it may take.
     """
 
     path: Path
+    memory_bytes: int = DEFAULT_WAREHOUSE_MEMORY
     _lock: Lock = field(default_factory=Lock, repr=False)
     _stamp: Stamp | None = field(default=None, repr=False)
     _connection: duckdb.DuckDBPyConnection | None = field(default=None, repr=False)
@@ -59,7 +86,7 @@ class PublishedFile:
         Raises
         ------
         NothingPublishedError
-            If there is none, or it is of an earlier version, without recommended prices.
+            If there is none, or it is of an earlier version, without all the tables.
         DamagedFileError
             Also while it is read.
         """
@@ -83,7 +110,7 @@ class PublishedFile:
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         # Attached, since DuckDB gives who connects to a path the file that the process has open there, old or new.
-        connection = duckdb.connect(":memory:")
+        connection = duckdb.connect(":memory:", config={"memory_limit": f"{self.memory_bytes}B"})
         attach = statement(
             "attach_read_only",
             file=quoted(str(self.path), "'"),
@@ -91,11 +118,17 @@ class PublishedFile:
         )
         connection.execute(attach)
         connection.execute(statement("no_other_files"))
-        found = connection.execute(
-            statement("has_recommended_prices"), {"database": database_name(self.path)}
-        )
-        if found.fetchone() is None:
+        found = connection.execute(statement("tables_published"), {"database": database_name(self.path)})
+        there = {name for (name,) in found.fetchall()}
+        if missing := [table.name for table in _READ if table.name not in there]:
             raise NothingPublishedError(
-                f"{self.path} has no recommended prices: an earlier version published it; {REFIT}"
+                f"{self.path} has no table {missing[0]}: an earlier version published it; {REFIT}"
             )
         return connection
+
+
+@cache
+def published_by(settings: Path) -> tuple[Settings, PublishedFile]:
+    """Give settings and published file of a settings file, read once a process: the same for all visitors."""
+    loaded = load_settings(settings)
+    return loaded, PublishedFile(loaded.published, int(loaded.warehouse_memory))

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from elasticity_assets.app import page
+from elasticity_assets.app.published_file import PublishedFile
 from elasticity_assets_tests.support.prices_to_change import HOSTILE, HTML, IMAGE, SOUP, publish_prices
 
 
@@ -25,10 +27,11 @@ def view(name: str, settings: Path, **query: str) -> AppTest:
         import streamlit as st
 
         from elasticity_assets.app import drawing, page
+        from elasticity_assets.app.published_file import published_by
 
         drawing.style()
         st.session_state["views"] = {}
-        loaded, file = page._published(Path(settings))
+        loaded, file = published_by(Path(settings))
         page.VIEWS[name][1](file, loaded)
 
     shown = AppTest.from_function(script, args=(name, str(settings)), default_timeout=30)
@@ -157,9 +160,27 @@ def test_without_a_published_file_the_page_says_what_to_do(
     published = publish_prices(tmp_path)
     elsewhere = published.rename(tmp_path / "elsewhere")
     monkeypatch.setenv("ELASTICITY_CONFIG", str(tmp_path / "elasticity.yaml"))
+    opened = 0
+    opening = PublishedFile._opened
+
+    def counted(file: PublishedFile) -> duckdb.DuckDBPyConnection:
+        nonlocal opened
+        opened += 1
+        return opening(file)
+
+    monkeypatch.setattr(PublishedFile, "_opened", counted)
     shown = checked(AppTest.from_file(page.__file__, default_timeout=30).run())
     assert "nothing is published yet" in texts(shown)
     elsewhere.rename(published)
     checked(shown.run())
     assert "Raise 5 prices" in texts(shown)
     assert "Refit refit-1" in texts(shown)
+    checked(shown.run())
+    assert opened == 1  # not at each click
+    old = tmp_path / "old.duckdb"
+    old.write_bytes(published.read_bytes())
+    with duckdb.connect(str(old)) as connection:
+        connection.execute("ALTER TABLE recommended_prices DROP COLUMN reason")
+    old.replace(published)
+    checked(shown.run())
+    assert "Where an earlier version published it, run `elasticity refit`" in texts(shown)

@@ -58,6 +58,13 @@ def test_a_file_of_an_earlier_version_and_a_damaged_one(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE refits (refit_id VARCHAR)")
     with pytest.raises(NothingPublishedError, match="an earlier version"), PublishedFile(old).reading():
         pass
+    without = publish_prices(tmp_path)
+    without.chmod(0o644)
+    with duckdb.connect(str(without)) as connection:
+        connection.execute("DROP TABLE causal_evidence")
+    message = r"no table causal_evidence: an earlier version published it; run `elasticity refit`"
+    with pytest.raises(NothingPublishedError, match=message), PublishedFile(without).reading():
+        pass
     damaged = tmp_path / "damaged.duckdb"
     damaged.write_text("no database " * 1000)
     with pytest.raises(DamagedFileError, match="elasticity refit"), PublishedFile(damaged).reading():
