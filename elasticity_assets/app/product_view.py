@@ -32,7 +32,7 @@ def show(file: PublishedFile, settings: Settings) -> None:
         drawing.paragraph(f"There is no product {chosen[1]} in {chosen[0]} any more.", "warn")
         return
     per = drawing.PERIODS[settings.sales.period]
-    _heading(product, per)
+    _heading(product, per, settings.pricing.objective)
     left, right = st.columns(2, gap="large")
     with left:
         _demand(product)
@@ -71,12 +71,12 @@ def pick(file: PublishedFile) -> tuple[str, str] | None:
     return named[0], named[1]
 
 
-def _heading(product: Product, per: str) -> None:
+def _heading(product: Product, per: str, objective: str) -> None:
     row, recommended = product.row, product.recommendation
     drawing.paragraph(drawing.name_of(row["product"], row["product_description"]), "name")
     drawing.paragraph(row["category"], "quiet")
     if recommended is not None:
-        _recommendation(recommended, per)
+        _recommendation(recommended, per, objective)
     if row["flag"]:
         drawing.paragraph(f"Careful: {row['flag']}.", "warn")
     if not row["estimated"]:
@@ -109,13 +109,15 @@ def _heading(product: Product, per: str) -> None:
         )
 
 
-def _recommendation(row: Mapping[str, Any], per: str) -> None:
-    """Say what is recommended, what it brings and why."""
+def _recommendation(row: Mapping[str, Any], per: str, objective: str) -> None:
+    """Say what is recommended, what it brings in what the objective counts, and why."""
     if row["action"] == "keep":
         answer = f"Keep {drawing.price(row['price_now'])}."
         further = ""
     else:
-        of = "revenue" if row["profit_change"] is None else "profit"
+        of = objective if objective in ("units", "profit") else "revenue"
+        if of == "profit" and row["profit_change"] is None:
+            of = "revenue"
         change = row["price_recommended"] / row["price_now"] - 1
         answer = (
             f"{row['action'].capitalize()} {drawing.price(row['price_now'])} to "

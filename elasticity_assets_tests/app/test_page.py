@@ -98,6 +98,14 @@ def test_a_products_own_page(settings: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("objective", ["profit", "revenue", "units"])
+def test_a_gain_is_told_in_what_the_settings_ask_for(tmp_path: Path, objective: str) -> None:
+    publish_prices(tmp_path)
+    file = tmp_path / "elasticity.yaml"
+    file.write_text(f"{file.read_text()}\npricing:\n  objective: {objective}\n")
+    assert f" {objective} a week (90%" in texts(view("product", file, category=SOUP, product="tomato"))
+
+
 def test_hostile_texts_are_escaped(settings: Path) -> None:
     for code in (IMAGE, HTML):
         shown = view("product", settings, category=HOSTILE, product=code)
