@@ -295,12 +295,14 @@ def _headline(changed: pd.DataFrame, n_products: int) -> str:
 
 def _totals(rows: pd.DataFrame, changed: pd.DataFrame, money: int, period: str) -> list[Total]:
     """Add up what all products' sales change by: those of substitutes of a changed one do, too."""
-    has_profit = bool(changed["profit_change"].notna().any())
+    profit = ["profit"] if changed["profit_change"].notna().any() else []
     order = ["units", "revenue"] if (changed["counted"] == "units").any() else ["revenue", "units"]
+    # What is counted comes first.
+    order = profit + order if (changed["counted"] == "profit").any() else order + profit
     n_known = int(rows["profit_change"].notna().sum())
     of_known = f" of {counted(n_known, 'product', 'products')} with a cost" if n_known < len(rows) else ""
     found = []
-    for what in ["profit"] * has_profit + order:
+    for what in order:
         expected, low, high = (
             rows[f"{what}_change{end}"].astype(float).sum() for end in ("", "_q05", "_q95")
         )

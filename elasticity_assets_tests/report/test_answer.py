@@ -84,7 +84,11 @@ def test_profit_counts_where_costs_are_known_and_revenue_elsewhere() -> None:
     assert [row.gain for row in found.changes] == ["+9.00 profit", "+1.25"]
     everywhere = known.assign(**profit.fillna(0.5))
     assert answered(everywhere).totals[0].what == "profit a week"
-    assert answered(everywhere, "revenue").changes[0].gain == "+2.00"
+    in_revenue = answered(everywhere, "revenue")
+    assert in_revenue.changes[0].gain == "+2.00"
+    assert in_revenue.brings.startswith("Expected: revenue a week")
+    assert in_revenue.totals[-1].what == "profit a week"
+    assert answered(everywhere, "units").brings.startswith("Expected: units a week")
     assert answered(known, "units").changes[0].gain == "−0.50 units"
     assert answered(known, "units").totals[0].what == "units a week"
 
