@@ -25,6 +25,9 @@ def compile_ahead(
 ) -> None:
     """Begin to compile, in a thread, programs for a panel's shape; once a process, and on one device only.
 
+    Not for panels of more products than held-out evaluation takes: its rivals have another shape then, and the one pass
+    that compiles takes the memory of a fit.
+
     Parameters
     ----------
     panel : Panel
@@ -41,10 +44,10 @@ def compile_ahead(
     from elasticity_assets.inference.judging.heldout import MOST, rival_priors  # noqa: PLC0415
     from elasticity_assets.inference.natural_gradient.engine import Problem  # noqa: PLC0415
 
-    if jax.device_count() > 1 or not _begun.acquire(blocking=False):
+    if panel.n_products > MOST.products or jax.device_count() > 1 or not _begun.acquire(blocking=False):
         return
     problems: list[tuple[Priors, Sequence[np.ndarray] | None]] = []
-    if rivals and panel.n_products <= MOST.products:
+    if rivals:
         problems.append((rival_priors(priors)[0], None))
     if two_slopes and panel.has_regular_price:
         problems.append((priors, (panel.log_regular_price, panel.log_discount())))

@@ -1,5 +1,6 @@
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import jax
 import pytest
@@ -50,3 +51,14 @@ def test_nothing_is_compiled_that_the_run_does_not_need_nor_twice_a_process(comp
     assert not compiled["jit(_run)"]
     begin(panel, rivals=True)
     assert not compiled["jit(_run)"]
+
+
+def test_nothing_is_compiled_ahead_for_very_many_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = simulated_panels(Simulation(products=3, weeks=18, categories=1, likelihood="poisson"))[0][0]
+    panel = replace(panel, log_regular_price=panel.log_price)
+    assert panel.has_regular_price
+    monkeypatch.setattr(heldout, "MOST", heldout.Effort(products=2))
+    begun = threading.Lock()
+    monkeypatch.setattr(compile_ahead, "_begun", begun)
+    begin(panel, rivals=True)
+    assert not begun.locked()  # a smaller panel may begin
