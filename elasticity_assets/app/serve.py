@@ -1,5 +1,6 @@
 """The server of the page: Streamlit in this process, which speaks to nobody but its visitors."""
 
+import errno
 import socket
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -36,12 +37,18 @@ def check_port(address: str, port: int) -> None:
         If it is not, or the address is none of this machine's.
     """
     try:
-        with socket.create_server((address, port)):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.create_server((address, port), family=family):
             pass
     except OSError as error:
+        shown = f"{_in_address(address)}:{port} cannot be had ({error.strerror})"
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise SettingsError(
+                f"--port: {shown}; another page may have it: "
+                f"name another port, such as --port {port + 1 if port < 65535 else 8501}"
+            ) from None
         raise SettingsError(
-            f"--port: {address}:{port} cannot be had ({error.strerror}); another page may have it: "
-            f"name another port, such as --port {port + 1 if port < 65535 else 8501}"
+            f"--address: {shown}; name an address of this machine, such as --address {LOOPBACK}"
         ) from None
 
 
@@ -80,6 +87,9 @@ def serve(settings: Settings, port: int, address: str, say: Callable[[str], None
             "server_allowedHosts": [LOOPBACK, "localhost"]
         }  # names that lead here by a trick are refused
     bootstrap.load_config_options(options)
-    shown = f"[{address}]" if ":" in address else address
-    say(f"the page: http://{shown}:{port}; Ctrl-C ends it")
+    say(f"the page: http://{_in_address(address)}:{port}; Ctrl-C ends it")
     bootstrap.run(str(PAGE), False, [], options)
+
+
+def _in_address(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

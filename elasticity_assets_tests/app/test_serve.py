@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from elasticity_assets.app import serve
 from elasticity_assets.command.cli import main
+from elasticity_assets.settings import SettingsError
 from elasticity_assets_tests.support.prices_to_change import publish_prices
 
 
@@ -61,4 +62,16 @@ def test_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_an_address_of_no_machine_here() -> None:
     result = app("--address", "203.0.113.1")
     assert result.exit_code == 2
-    assert "203.0.113.1:8501 cannot be had" in one_line(result)
+    assert "--address: 203.0.113.1:8501 cannot be had" in one_line(result)
+    assert "--address 127.0.0.1" in result.output
+
+
+def test_a_port_of_an_ipv6_address() -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(SettingsError, match=rf"--port: \[::1\]:{port} cannot be had"):
+                serve.check_port("::1", port)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    serve.check_port("::1", port)
