@@ -49,6 +49,20 @@ class Decisions:
         return sum(made == decision for made in self.made.values())
 
 
+def drop_changed(connection: duckdb.DuckDBPyConnection, decisions: Decisions) -> None:
+    """Drop the decisions on recommendations that a refit has changed since.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+        To the published file.
+    decisions : Decisions
+    """
+    rows = decided(connection, decisions)
+    columns = (rows[name] for name in ("category", "product", "price_recommended", "decision"))
+    decisions.made = {(c, p, price): made for c, p, price, made in zip(*columns, strict=True)}
+
+
 def decided(connection: duckdb.DuckDBPyConnection, decisions: Decisions) -> pd.DataFrame:
     """Read the recommendations decided on, with the decision first; those that a refit has changed since are left out.
 

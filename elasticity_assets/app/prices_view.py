@@ -26,7 +26,11 @@ def show(file: PublishedFile, settings: Settings) -> None:
     """
     decisions: Decisions = st.session_state.setdefault("decisions", Decisions())
     period = drawing.PERIODS[settings.sales.period]
+    stamp = file.stamp()
     with file.reading() as connection:
+        if st.session_state.get("decided on") != stamp:
+            downloads.drop_changed(connection, decisions)
+            st.session_state["decided on"] = stamp
         answer = st.container()
         filters, actions, order = _filters(
             recommendations.categories(connection),
@@ -40,7 +44,7 @@ def show(file: PublishedFile, settings: Settings) -> None:
         asked = f"{filters} {actions} {order}"
         number = _page_number(products, asked)
         rows = recommendations.page(connection, filters, actions, order, number)
-        chosen = _table(rows, decisions, period, f"{file.stamp()} {asked} {number}")
+        chosen = _table(rows, decisions, period, f"{stamp} {asked} {number}")
     _decide(file, decisions, rows.iloc[chosen], filters, actions, products)
     _downloads(file, decisions)
 

@@ -30,7 +30,7 @@ def show(file: PublishedFile, settings: Settings) -> None:
     scope = st.segmented_control("change the price of", SCOPES, default=ALONE, key="scope", required=True)
     with file.reading() as connection:
         named = read_group(connection, *chosen, scope)
-    if not len(named.group.products):
+    if chosen[1] not in named.group.products.product[:1]:  # its category may be there without it
         drawing.paragraph(f"There is no product {chosen[1]} in {chosen[0]} any more.", "warn")
         return
     drawing.paragraph(drawing.name_of(chosen[1], named.description[0]), "name", chosen[0])

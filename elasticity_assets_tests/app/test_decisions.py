@@ -47,6 +47,10 @@ def test_a_recommendation_that_a_refit_changed_is_no_more_decided(connection):
     made = Decisions()
     made.decide([(SOUP, "leek", 99.0)], "accepted")
     assert downloads.decided(connection, made).empty
+    kept = recommendations.keys(connection, Filters(text="onion"), ACTIONS, 1)
+    made.decide(kept, "rejected")
+    downloads.drop_changed(connection, made)
+    assert made.made == {kept[0]: "rejected"}
     assert list(downloads.decided(connection, Decisions()).columns)[:2] == ["decision", "category"]
 
 

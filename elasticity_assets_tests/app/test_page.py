@@ -129,6 +129,27 @@ def test_a_product_is_found_by_its_description(settings: Path) -> None:
 def test_a_product_that_is_no_more(settings: Path) -> None:
     for name in ("product", "what_if"):
         assert "There is no product gone" in texts(view(name, settings, category=SOUP, product="gone"))
+    shown = view("what_if", settings, category=SOUP, product="gone")
+    for scope in ("its substitutes", "its category"):
+        checked(shown.segmented_control[0].set_value(scope).run())
+        assert "There is no product gone" in texts(shown)
+        assert not shown.slider
+
+
+def test_decisions_on_prices_that_a_refit_changed_are_no_more_counted(tmp_path: Path) -> None:
+    published = publish_prices(tmp_path)
+    shown = view("prices", tmp_path / "elasticity.yaml")
+    checked(next(button for button in shown.button if button.label == "Accept all 6").click().run())
+    assert "6 accepted" in texts(shown)
+    other = tmp_path / "other.duckdb"
+    other.write_bytes(published.read_bytes())
+    with duckdb.connect(str(other)) as connection:
+        connection.execute(
+            "UPDATE recommended_prices SET price_recommended = 2.5 WHERE product IN ('onion', 'leek')"
+        )
+    other.replace(published)
+    checked(shown.run())
+    assert "4 accepted" in texts(shown)
 
 
 def test_a_moved_price_is_answered_with_intervals(settings: Path) -> None:
