@@ -73,7 +73,10 @@ def test_both_questions_are_answered_for_every_product(project: Project) -> None
         later = of_category["elasticity_long_run"] - of_category["elasticity"]
         lags = sum(effects[category, f"price_lag_{lag}"] for lag in range(1, 5))
         np.testing.assert_allclose(later, lags, atol=1e-9)
-    assert scenarios.drop(columns="flag").notna().all().all()
+    promotions = [column for column in scenarios if column.startswith("promotion_")]
+    assert scenarios.drop(columns=["flag", *promotions]).notna().all().all()
+    is_promotion = scenarios["price_change"] <= 0
+    assert (is_promotion == scenarios[promotions].notna().T).all().all()
     assert not np.allclose(scenarios["category_units_change"], scenarios["units_change"])
     flagged = scenarios["flag"].notna()
     assert not flagged[scenarios["price_change"] == 0].any()

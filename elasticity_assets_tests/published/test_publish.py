@@ -217,7 +217,8 @@ def test_failed_category_keeps_its_rows_flagged_as_old(warehouse, published):
     assert dict(same) == dict(flags)
     assert failed == (["soup"],)
     publish(warehouse, published, refit(2), controls=CONTROLS)
-    assert {row[-4] for row in contents(published)["product_elasticity"]} == {None}
+    with duckdb.connect(published, read_only=True) as connection:
+        assert connection.execute("SELECT DISTINCT flag FROM product_elasticity").fetchall() == [(None,)]
 
 
 BREAKS = {
