@@ -2,28 +2,52 @@
 -- What is known of each product when its price is chosen; the cost is the last one given. A price stays until it is
 -- changed again: what counts is today's regular price, where it is given, since one paid may be a promotion's, and the
 -- elasticity to changes that last: estimated where the product's own prices say something of it.
+-- Units are those of the last 13 weeks, each period's as if sold at today's price: a promotion's are no base for a price
+-- without it. Prices beyond half or twice today's count as these.
+WITH today AS (
+    SELECT
+        e.category,
+        e.product,
+        e.elasticity,
+        -- As in the fit, a regular price below the one paid counts as that.
+        coalesce(greatest(w.regular_price, e.price_latest), e.price_mean) AS price
+    FROM product_elasticity AS e
+    LEFT JOIN weekly_sales AS w
+        ON w.category = e.category AND w.product = e.product AND w.period_start = e.price_latest_at
+), recent AS (
+    SELECT
+        s.category,
+        s.product,
+        sum(s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity)) / sum(s.units) AS at_todays_price
+    FROM weekly_sales AS s
+    INNER JOIN today AS t ON t.category = s.category AND t.product = s.product
+    WHERE
+        s.units > 0
+        AND s.price > 0
+        AND s.period_start > (SELECT max(period_start) FROM weekly_sales) - INTERVAL 91 DAY
+    GROUP BY s.category, s.product
+)
 SELECT
     e.category,
     e.product,
-    -- As in the fit, a regular price below the one paid counts as that.
-    coalesce(greatest(w.regular_price, e.price_latest), e.price_mean) AS price,
+    t.price,
     coalesce(e.price_latest, e.price_mean) AS price_paid,
-    coalesce(e.units_per_period, 0) AS units,
+    coalesce(e.units_per_period * coalesce(r.at_todays_price, 1), 0) AS units,
     c.cost,
-    t.elasticity,
-    t.elasticity_sd,
+    l.elasticity,
+    l.elasticity_sd,
     coalesce(x.effect, 0) AS index_effect,
     coalesce(x.effect_sd, 0) AS index_effect_sd,
-    e.estimated AND t.of_own_prices AS estimated,
+    e.estimated AND l.of_own_prices AS estimated,
     coalesce(v.prices_follow_demand, false) AS confounded,
     e.price_min,
     e.price_max
 FROM product_elasticity AS e
 LEFT JOIN causal_evidence AS v ON v.category = e.category
-INNER JOIN ({lasting}) AS t ON t.category = e.category AND t.product = e.product
+INNER JOIN today AS t ON t.category = e.category AND t.product = e.product
+LEFT JOIN recent AS r ON r.category = e.category AND r.product = e.product
+INNER JOIN ({lasting}) AS l ON l.category = e.category AND l.product = e.product
 LEFT JOIN control_effect AS x ON x.category = e.category AND x.control = {index}
-LEFT JOIN weekly_sales AS w
-    ON w.category = e.category AND w.product = e.product AND w.period_start = e.price_latest_at
 LEFT JOIN (
     SELECT category, product, arg_max(cost, period_start) AS cost
     FROM weekly_sales

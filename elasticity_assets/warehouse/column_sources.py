@@ -129,7 +129,8 @@ _SOURCES: dict[str, dict[str, str]] = {
             "product_elasticity.price_latest product_elasticity.units_per_period product_elasticity.estimated "
             "causal_evidence.prices_follow_demand "
             "cross_elasticity.elasticity cross_elasticity.elasticity_sd control_effect.effect control_effect.effect_sd "
-            "weekly_sales.cost weekly_sales.regular_price"
+            "product_elasticity.elasticity weekly_sales.units weekly_sales.price weekly_sales.cost "
+            "weekly_sales.regular_price"
         ),
     },
     "price_scenarios": {

@@ -120,6 +120,20 @@ def test_a_price_of_a_promotion_is_no_price_to_start_from(warehouse_file) -> Non
     assert "regular" not in reasons[second]
 
 
+def test_units_of_promotions_are_reckoned_to_todays_price(warehouse_file) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        connection.execute("UPDATE weekly_sales SET price = 2, regular_price = 3, units = 10")
+        connection.execute(
+            "UPDATE product_elasticity SET elasticity = -2, units_per_period = 9, price_latest = 2"
+        )
+        products = read_products(connection).products
+        np.testing.assert_allclose(products.units, 9 * 1.5**-2)
+        connection.execute("UPDATE weekly_sales SET price = 0.02 WHERE product = '1'")  # mistyped
+        mistyped = read_products(connection).products
+    assert (mistyped.units >= 9 * 2.0**-2 - 1e-9).all()
+
+
 def test_a_regular_price_below_the_one_paid_is_none_as_in_the_fit(warehouse_file) -> None:
     fill(warehouse_file)
     with warehouse_file.write() as connection:
