@@ -63,7 +63,7 @@ def samples(differences: np.ndarray, drift: np.ndarray, category_drift: float = 
 
 
 def confounding(z: float) -> ConfoundingTests:
-    return ConfoundingTests("c", -1.5, 0.1 if z > 0 else -0.1, z, np.nan, False, np.nan, np.nan, np.nan)
+    return ConfoundingTests("c", -1.5, 0.1 if z > 0 else -0.1, z, np.nan, "", False, np.nan, np.nan, np.nan)
 
 
 def cross_check(
