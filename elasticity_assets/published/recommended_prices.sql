@@ -18,7 +18,10 @@ WITH today AS (
     SELECT
         s.category,
         s.product,
-        sum(s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity)) / sum(s.units) AS at_todays_price
+        -- In the order of the periods: a sum in any other order has other last digits.
+        list_sum(
+            list(s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity) ORDER BY s.period_start)
+        ) / list_sum(list(s.units ORDER BY s.period_start)) AS at_todays_price
     FROM weekly_sales AS s
     INNER JOIN today AS t ON t.category = s.category AND t.product = s.product
     WHERE

@@ -153,8 +153,6 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         ):
             replace_rows(connection, table, rows)
         replace_scenarios(connection)
-        prices = recommended(read_products(connection), PricingSettings(objective="revenue"), "some run")
-        replace_rows(connection, RECOMMENDED_PRICES, prices.rows)
         connection.execute("COMMIT")
         for control in CONTROLS:
             connection.execute(f"ALTER TABLE weekly_sales ADD COLUMN IF NOT EXISTS {quoted(control)} DOUBLE")
@@ -167,6 +165,10 @@ def fill(warehouse: Warehouse, shift: float = 0.0, catalogue: dict[str, list[str
         sales["category_hash"] = [category_hash(category) for category in sales["category"]]
         connection.register("sales", sales)
         connection.execute("INSERT INTO weekly_sales BY NAME FROM sales")
+        prices = recommended(read_products(connection), PricingSettings(objective="revenue"), "some run")
+        connection.execute("BEGIN")
+        replace_rows(connection, RECOMMENDED_PRICES, prices.rows)
+        connection.execute("COMMIT")
         connection.execute(
             "INSERT INTO sales_files BY NAME SELECT 1 AS file_id, ? AS file, 'hash' AS content_hash, "
             "'{}' AS reading, 0 AS place, ? AS rows_in, 0 AS units_in, "
