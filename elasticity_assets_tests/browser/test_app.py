@@ -4,7 +4,6 @@ Screenshots are kept in the folder that SCREENSHOTS names, or else in pytest's o
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from urllib.parse import quote
 
 import openpyxl
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from elasticity_assets_tests.browser.test_ui import answers
 from elasticity_assets_tests.support.ports import free_port
@@ -61,17 +60,6 @@ def address(folder: Path) -> Iterator[str]:
     assert f"the page: {address}" in log_text
     assert "Traceback" not in log_text
     assert "External URL" not in log_text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ Screenshots are kept in the folder that SCREENSHOTS names, or else in pytest's o
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from elasticity_assets.report import charts
 from elasticity_assets.report.javascript import vega
@@ -81,17 +80,6 @@ def written(
     made = made_up.report(categories, n_products, pictures)
     file.write_text(render(made, vega(folder)), encoding="utf-8")
     return file
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
