@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -308,16 +309,42 @@ def test_what_cannot_be_written_is_named_in_one_line(
     assert "/dev/null" in result.stderr
 
 
-def test_a_dagster_home_that_is_read_only_is_named(
-    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+@contextmanager
+def mounted(folder: Path, size: str) -> Iterator[None]:
+    """Make a folder a file system of its own, if that is allowed."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("may not mount a file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", "--recursive", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts a file system; whoever is root may write to any other")
+@pytest.mark.parametrize("read_only", [".", "history/runs.db"])
+def test_a_record_of_runs_that_is_read_only_is_named_in_one_line(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, read_only: str
 ) -> None:
     write_settings(folder)
-    monkeypatch.setenv("DAGSTER_HOME", str(folder / "home"))
-    monkeypatch.setattr("os.access", lambda path, mode: False)  # whoever is root may write anywhere
-    result = run("status")
-    assert result.exit_code == 1
-    assert result.stderr.count("\n") == 1
-    assert str(folder / "home") in result.stderr
+    home = folder / "home"
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with mounted(home, "30m"):
+        run("refit")  # there are no sales: one run, which fails
+        place = str(home / read_only)
+        subprocess.run(["mount", "--bind", place, place], check=True)
+        subprocess.run(["mount", "-o", "remount,ro,bind", place], check=True)
+        refitted, status = run("refit"), run("status")
+    for result in (refitted, status):
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1
+    if read_only == ".":
+        assert refitted.stderr == status.stderr
+        assert refitted.stderr == f"{home} cannot be written; make it writable, or set DAGSTER_HOME\n"
+    else:
+        assert refitted.stderr.startswith(f"{place}: is read-only; move {home} away: only the runs' history")
+        assert " of ingest failed " in status.stderr, "what can be read is shown"
 
 
 def test_a_damaged_published_file_is_named_in_one_line(run: Run, folder: Path) -> None:
@@ -523,16 +550,9 @@ def test_a_full_disk_under_the_record_of_runs_is_named_in_one_line(
 ) -> None:
     write_settings(folder)
     home = folder / "home"
-    home.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(home)], check=False
-    ).returncode:
-        pytest.skip("may not mount a file system")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
-    try:
+    with mounted(home, "300k"):
         result = run("refit")
-    finally:
-        subprocess.run(["umount", "--lazy", str(home)], check=True)
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert f"{home}: the disk is full; free some of it" in result.stderr
