@@ -23,6 +23,31 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {in_one_line(error)}"
 
 
+def memory_ran_out(kind: str, message: str) -> str | None:
+    """Say in one line that memory ran out, and what helps; None where an error is another.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the error's class.
+    message : str
+    """
+    if kind == "OutOfMemoryException" and "max_temp_directory_size" in message:
+        return (
+            "the disk is full: what does not fit in memory has no room on it; free some of it, or raise "
+            "`warehouse_memory`, and run again"
+        )
+    if kind == "OutOfMemoryException" and " used)" in message:  # all that it was allowed
+        return "memory ran out: DuckDB needs more than `warehouse_memory` allows; raise it, and run again"
+    signs = ("RESOURCE_EXHAUSTED", "Cannot allocate memory")
+    if kind == "OutOfMemoryException" or kind.endswith("MemoryError") or any(s in message for s in signs):
+        return (
+            "memory ran out; lower `warehouse_memory`, run on a machine with more, or split the largest category, "
+            "and run again"
+        )
+    return None
+
+
 def utc_now() -> datetime:
     """Time of day in UTC, naive, to the second: what the tables hold."""
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)

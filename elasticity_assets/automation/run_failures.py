@@ -7,9 +7,7 @@ import dagster as dg
 from dagster._core.events import JobFailureData
 from dagster._utils.error import SerializableErrorInfo
 
-from elasticity_assets.words import in_one_line
-
-_NO_MEMORY = ("MemoryError", "OutOfMemoryException")
+from elasticity_assets.words import in_one_line, memory_ran_out
 
 
 def failures(events: Iterable[dg.DagsterEvent]) -> list[str]:
@@ -66,8 +64,8 @@ def _innermost(error: SerializableErrorInfo) -> SerializableErrorInfo:
 
 def _message(error: SerializableErrorInfo) -> str:
     """Text of an error in one line, without the name of its class, which says nothing to a user."""
-    if error.cls_name in _NO_MEMORY or "RESOURCE_EXHAUSTED" in error.message:
-        return "memory ran out; lower `warehouse_memory`, fit on a machine with more, or split the largest category"
+    if ran_out := memory_ran_out(error.cls_name or "", error.message):
+        return ran_out
     return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", in_one_line(error.message))
 
 

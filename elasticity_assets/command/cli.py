@@ -11,13 +11,13 @@ import click
 
 from elasticity_assets.inference.departures import DEPARTURES
 from elasticity_assets.settings import Settings, SettingsError, load_settings, settings_file
-from elasticity_assets.words import in_one_line, utc_now
+from elasticity_assets.words import in_one_line, memory_ran_out, utc_now
 
 
 class OneLine(click.Group):
     """Commands that end with one line on stderr where a person can help.
 
-    The status is 2 for a mistake in usage or settings, and 1 where a file or a lock cannot be had.
+    The status is 2 for a mistake in usage or settings, and 1 where a file, a lock or memory cannot be had.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -30,6 +30,9 @@ class OneLine(click.Group):
         except BrokenPipeError:  # click's own
             raise
         except Exception as error:
+            if ran_out := memory_ran_out(type(error).__name__, str(error)):
+                click.echo(f"{ctx.invoked_subcommand}: {ran_out}", err=True)
+                ctx.exit(1)
             if not _is_of_the_world(error):
                 raise
             click.echo(_what_to_do(error) if isinstance(error, OSError) else in_one_line(error), err=True)
@@ -211,7 +214,11 @@ def status() -> None:
             click.echo("no check was made yet" if checks is None else "no check failed")
     runs = past_runs.worth_showing(past_runs.last_runs(home))
     failed = [run.run_id for run in runs if past_runs.state_of(run) == "failed"]
-    for line in status_of.runs_text(runs, past_runs.reasons(home, failed) if failed else {}, now):
+    why = past_runs.reasons(home, failed) if failed else {}
+    for run in runs:
+        if past_runs.state_of(run) == "vanished" and (step := past_runs.last_step(home, run.run_id)):
+            why[run.run_id] = step
+    for line in status_of.runs_text(runs, why, now):
         click.echo(line, err=bool(failed))
     _exit_if(wrong)
     if failed or any(check.severity == "error" for check in checks or []):

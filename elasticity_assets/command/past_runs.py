@@ -4,7 +4,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,6 +127,17 @@ def last_runs(home: Path) -> list[Run]:
     return _runs_in(file) if file.exists() else []
 
 
+def last_step(home: Path, run_id: str) -> str | None:
+    """Say which step a run began last, as Dagster's usual storage has it; None where nothing tells."""
+    file = home / "history" / "runs" / f"{run_id}.db"
+    if not file.exists():
+        return None
+    with suppress(sqlite3.Error), closing(_read_only(file)) as connection:
+        found = connection.execute(statement("last_step")).fetchone()
+        return str(found[0]) if found else None
+    return None
+
+
 def reasons(home: Path, run_ids: Sequence[str]) -> dict[str, str]:
     """Read why runs failed, in one line each, by run_id.
 
@@ -143,9 +154,8 @@ def reasons(home: Path, run_ids: Sequence[str]) -> dict[str, str]:
 
 def _runs_in(file: Path) -> list[Run]:
     """Read them from Dagster's own SQLite file."""
-    address = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(address, uri=True, timeout=30)) as connection:
+        with closing(_read_only(file)) as connection:
             rows = connection.execute(statement("dagster_runs"), (PROCESS, _MOST)).fetchall()
     except sqlite3.Error as error:
         if "no such table" in str(error):  # Dagster is just making the file
@@ -155,6 +165,10 @@ def _runs_in(file: Path) -> list[Run]:
         Run(run_id, job, status, _utc(since) if since else datetime.fromisoformat(created), process)
         for run_id, job, status, since, created, process in rows
     ]
+
+
+def _read_only(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
 
 
 def _runs_by_dagster(home: Path) -> list[Run]:

@@ -16,3 +16,7 @@ LEFT JOIN run_tags AS t
         AND NOT EXISTS (SELECT 1 FROM run_tags AS p WHERE p.run_id = r.run_id AND p.key = 'dagster/parent_run_id')
 ORDER BY r.id DESC
 LIMIT ?
+
+-- name: last_step
+-- The step that a run began last, in Dagster's own SQLite file of its events.
+SELECT step_key FROM event_logs WHERE dagster_event_type = 'STEP_START' ORDER BY id DESC LIMIT 1

@@ -276,17 +276,20 @@ def runs_text(runs: Iterable[Run], why: Mapping[str, str], now: datetime) -> lis
     ----------
     runs : iterable of Run
     why : mapping of run_id to str
-        Reasons of failed runs.
+        Reasons of failed runs, and the last steps of those whose process has gone.
     now : datetime
     """
     lines = []
     for run in runs:
         state = state_of(run)
         record = "" if run.process_is_known else " by Dagster's record"
+        where = f" at {why[run.run_id]}" if run.run_id in why else ""
         how = {
             "queued": f"waits{record}, asked for {age(now, run.since)}",
             "running": f"is under way{record}, started {age(now, run.since)}",
-            "vanished": f"started {age(now, run.since)}, and its process has gone; `elasticity refit` starts anew",
+            "vanished": f"started {age(now, run.since)}, and its process has gone{where}; `elasticity refit` starts "
+            "anew; if the system ended it for want of memory (its log says so), lower `warehouse_memory` or run on a "
+            "machine with more",
             "failed": f"failed {age(now, run.since)}: {why.get(run.run_id, 'see the UI')}",
             "canceled": f"was canceled {age(now, run.since)}",
         }

@@ -132,6 +132,8 @@ def _load(
         connection.execute(statement("load_joined", **source, **parts), {**values, "file": file})
         if n_rows is not None:
             _refuse_malformed(connection, layout, file, table, n_rows)
+    except duckdb.OutOfMemoryException:  # no fault of the file's
+        raise
     except duckdb.Error as error:
         raise SalesFileError(f"sales.join: {file} cannot be read: {in_one_line(error)}") from None
     return columns

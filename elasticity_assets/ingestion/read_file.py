@@ -76,6 +76,8 @@ def read_file(
                 reader.insert(layout)
                 reader.judge(layout)
                 n_rows = one_row(connection, "rows_of_parquet", {"path": escaped(layout.path)})[0]
+        except duckdb.OutOfMemoryException:  # no fault of the file's
+            raise
         except duckdb.Error as error:
             raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
     n_read, n_usable = one_row(connection, "file_rows", {"file_id": file_id})

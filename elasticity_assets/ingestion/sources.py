@@ -85,6 +85,8 @@ class DatabaseTable:
         """Hash of its rows, in whatever order they come."""
         try:
             return self.connection.execute(statement("hash_sales_table", table=self.place)).fetchall()[0][0]
+        except duckdb.OutOfMemoryException:  # no fault of the table's
+            raise
         except duckdb.Error as error:
             raise SalesFileError(
                 f"{self.setting}: {self.name} cannot be read: {in_one_line(error)}"
@@ -97,6 +99,8 @@ class DatabaseTable:
         file = str(self.folder / "table.parquet")
         try:
             self.connection.execute(statement("copy_sales_table", table=self.place, path=quoted(file, "'")))
+        except duckdb.OutOfMemoryException:  # no fault of the table's
+            raise
         except duckdb.Error as error:
             raise SalesFileError(
                 f"{self.setting}: {self.name} cannot be read: {in_one_line(error)}"

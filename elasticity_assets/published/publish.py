@@ -49,7 +49,7 @@ from elasticity_assets.warehouse.tables import (
     REFITS,
     WITH_ATTRIBUTES,
 )
-from elasticity_assets.words import in_one_line, latest_today
+from elasticity_assets.words import in_one_line, latest_today, memory_ran_out
 
 PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax", "numpy", "scipy")
 """Packages whose versions `refits` names, beside Python's."""
@@ -230,7 +230,8 @@ def _stays_as_it_was(published: Path) -> Iterator[None]:
     try:
         yield
     except (DamagedCopyError, duckdb.Error, OSError) as error:
-        raise PublishError(f"{published} stays as it was: {in_one_line(error)}") from error
+        why = memory_ran_out(type(error).__name__, str(error)) or in_one_line(error)
+        raise PublishError(f"{published} stays as it was: {why}") from error
     finally:
         _remove_leftovers(published)
 

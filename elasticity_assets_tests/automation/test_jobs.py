@@ -1,7 +1,9 @@
 import os
+from collections.abc import Callable
 
 import dagster as dg
 import duckdb
+import numpy as np
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
@@ -223,14 +225,30 @@ def test_categories_whose_numbers_or_sales_are_old_are_named(project: Project) -
     assert records[second]["days since fit"] < 1.0
 
 
-def test_a_step_that_ran_out_of_memory_says_so() -> None:
+def no_memory_of_python() -> None:
+    raise MemoryError
+
+
+def no_memory_of_numpy() -> None:
+    np.empty(2**60)
+
+
+def no_memory_of_duckdb() -> None:
+    with duckdb.connect(config={"memory_limit": "10MB", "temp_directory": ""}) as connection:
+        connection.execute("CREATE TABLE numbers AS SELECT random() FROM range(10_000_000)")
+
+
+@pytest.mark.parametrize("work", [no_memory_of_python, no_memory_of_numpy, no_memory_of_duckdb])
+def test_a_step_that_ran_out_of_memory_says_so(work: Callable[[], None]) -> None:
     @dg.op
     def fits() -> None:
-        raise MemoryError
+        work()
 
     @dg.job
     def all_of_it() -> None:
         fits()
 
     result = all_of_it.execute_in_process(raise_on_error=False)
-    assert [line.partition(";")[0] for line in failures(result.all_events)] == ["fits: memory ran out"]
+    (line,) = failures(result.all_events)
+    assert line.startswith("fits: memory ran out")
+    assert ("raise it" if work is no_memory_of_duckdb else "lower `warehouse_memory`") in line

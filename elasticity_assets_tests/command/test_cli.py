@@ -638,3 +638,47 @@ main(["refit"])
     assert "Traceback" not in errors
     runs = last_runs(folder / ".dagster")
     assert [(run.job, run.status) for run in runs] == [("refit", "CANCELED"), ("ingest", "SUCCESS")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds the memory of a process")
+def test_a_command_that_runs_out_of_memory_says_so_in_one_line(folder: Path) -> None:
+    program = """
+import resource
+from elasticity_assets.command.cli import main
+resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
+main(["simulate", "--products=100000", "--weeks=100000", "--categories=1", "--out=sales.csv"])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, timeout=120, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("simulate: memory ran out; ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_of_a_run_that_the_system_killed_it_is_said_where_it_was_and_what_helps(
+    run: Run, folder: Path
+) -> None:
+    write_settings(folder)
+    (folder / "sales").mkdir()
+    simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
+    program = """
+import time
+from elasticity_assets.assets import sales
+from elasticity_assets.command.cli import main
+
+def take_in_files(*_, **__):
+    print("taking in", flush=True)
+    time.sleep(300)
+
+sales.take_in_files = take_in_files
+main(["refit"])
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as refit:
+        assert refit.stdout is not None
+        assert refit.stdout.readline() == "taking in\n"
+        refit.kill()  # as the system does where memory runs out
+    result = run("status")
+    (line,) = [line for line in result.stdout.splitlines() if " of ingest started " in line]
+    assert "and its process has gone at raw_sales; `elasticity refit` starts anew" in line
+    assert "for want of memory (its log says so), lower `warehouse_memory`" in line

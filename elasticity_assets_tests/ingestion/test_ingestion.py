@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,6 +28,7 @@ from elasticity_assets.ingestion import (
 from elasticity_assets.ingestion import weekly as adding_up
 from elasticity_assets.ingestion.category import substitute_groups
 from elasticity_assets.settings import SalesSettings, SettingsError, load_settings
+from elasticity_assets.words import memory_ran_out
 from elasticity_assets_tests.support.both_warehouses import on_both
 from elasticity_assets_tests.support.sales_files import (
     REPOSITORY,
@@ -449,6 +451,14 @@ def test_changed_settings_for_reading_read_files_again(connection, tmp_path: Pat
     report, _ = ingest(connection, sales_settings(path, not_products=["B"]))
     assert report.changed == (str(path),)
     assert rejected(connection) == [(3, "not a product")]
+
+
+def test_where_memory_runs_out_the_file_is_not_to_blame(connection, tmp_path: Path) -> None:
+    write_lines(tmp_path / "sales.csv", *[GOOD] * 1000)
+    connection.execute("SET memory_limit = '4MB'")  # less than reading a file takes
+    with pytest.raises(duckdb.OutOfMemoryException) as error:
+        take_in_files(connection, sales_settings(tmp_path / "sales.csv"))
+    assert memory_ran_out("OutOfMemoryException", str(error.value)), "as it is told"
 
 
 def test_a_vanished_file_is_reported_and_its_rows_stay(connection, tmp_path: Path) -> None:

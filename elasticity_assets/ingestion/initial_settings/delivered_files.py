@@ -282,6 +282,8 @@ def load_delivered(connection: duckdb.DuckDBPyConnection, files: Sequence[Delive
         parts = {"source": source["source"], "row": source["row"], "columns": columns, "sample": sample}
         try:
             connection.execute(statement(target, **parts), values)
+        except duckdb.OutOfMemoryException:  # no fault of the file's
+            raise
         except duckdb.Error as error:
             raise SalesFileError(f"{file.path} cannot be read: {in_one_line(error)}") from None
     return connection.execute(statement("count_delivered")).fetchall()[0][0], is_sample
