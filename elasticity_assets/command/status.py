@@ -24,7 +24,7 @@ from elasticity_assets.warehouse.damage import (
     read_all,
     way_back,
 )
-from elasticity_assets.warehouse.held import holder, is_held
+from elasticity_assets.warehouse.held import NoLocksError, has_no_locks, holder, is_held
 from elasticity_assets.warehouse.kept import archive, kept_files, refit_numbers
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line, shown, utc_now
@@ -216,7 +216,7 @@ def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
     ------
     BeingWrittenError
         If a run writes all the time.
-    DamagedFileError
+    DamagedFileError, NoLocksError
     """
     if settings.on_ducklake:
         from elasticity_assets.warehouse.of_settings import warehouse_of  # noqa: PLC0415
@@ -244,6 +244,8 @@ def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
                 raise BeingWrittenError(
                     f"the warehouse is being written by {holder(error)}; for its checks, try again later"
                 ) from None
+            if has_no_locks(error):
+                raise NoLocksError(file) from None
             raise
         with opened as connection:
             read_all(connection)

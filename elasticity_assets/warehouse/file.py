@@ -31,7 +31,7 @@ from elasticity_assets.warehouse.damage import (
     read_all,
     way_back,
 )
-from elasticity_assets.warehouse.held import holder, is_held
+from elasticity_assets.warehouse.held import NoLocksError, has_no_locks, holder, is_held
 from elasticity_assets.warehouse.kept import (
     DamagedCopyError,
     archive,
@@ -260,6 +260,8 @@ class Warehouse(dg.ConfigurableResource):
         ------
         WarehouseHeldError
             If the file stays held for `wait_seconds`.
+        NoLocksError
+            If its file system has no locks.
         WarehouseError
             If another version of the project wrote it.
         """
@@ -283,6 +285,8 @@ class Warehouse(dg.ConfigurableResource):
         ------
         WarehouseHeldError
             If the file stays held for `wait_seconds`.
+        NoLocksError
+            If its file system has no locks.
         WarehouseError
             If a newer version of the project wrote it.
         """
@@ -343,6 +347,8 @@ class Warehouse(dg.ConfigurableResource):
             if is_held(error):
                 held = f"{path} is held by {holder(error)}; waited {self.wait_seconds:g} s, try again"
                 raise WarehouseHeldError(held) from WarehouseError(held)
+            if has_no_locks(error):
+                raise NoLocksError(path) from None
             if is_damage(error):
                 if not read_only and not self._exists() and not last_copy(Path(path)).exists():
                     Path(path).unlink()  # empty: of a process that was killed while it made it

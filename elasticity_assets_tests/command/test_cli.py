@@ -682,3 +682,43 @@ main(["refit"])
     (line,) = [line for line in result.stdout.splitlines() if " of ingest started " in line]
     assert "and its process has gone at raw_sales; `elasticity refit` starts anew" in line
     assert "for want of memory (its log says so), lower `warehouse_memory`" in line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="refuses a process its system calls")
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [("write", "ENOLCK"), ("write", "EOPNOTSUPP"), ("status", "ENOSYS")],
+)
+def test_a_warehouse_where_files_cannot_be_locked_is_named_at_once(
+    folder: Path, command: str, error: str
+) -> None:
+    write_settings(folder)
+    (folder / "data").mkdir()
+    duckdb.connect(folder / "data/warehouse.duckdb").close()
+    program = """
+import sys
+from elasticity_assets.command.cli import main
+from elasticity_assets.settings import load_settings
+from elasticity_assets.warehouse.of_settings import warehouse_of
+from elasticity_assets_tests.support.no_locks import refuse_locks
+try:
+    refuse_locks(sys.argv[2])
+except OSError as error:
+    sys.exit(f"may not refuse: {error}")
+if sys.argv[1] == "status":
+    main(["status"])
+with warehouse_of(load_settings()).write():
+    pass
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, command, error],
+        check=False,
+        timeout=120,  # a held file would be waited for 300 s
+        capture_output=True,
+        text=True,
+    )
+    if "may not refuse" in ended.stderr:
+        pytest.skip(ended.stderr)
+    assert ended.returncode == 1
+    (line,) = [line for line in ended.stderr.splitlines() if "no locks" in line]
+    assert f"{folder / 'data/warehouse.duckdb'}: this file system has no locks; put the warehouse on " in line
