@@ -129,8 +129,8 @@ def _failing(home: Path) -> Iterator[tuple[Path, str]]:
 def _remedy(home: Path, file: Path, why: str) -> str:
     if "locked" in why:
         return (
-            "another process has it; try again; or its file system has no locks: set DAGSTER_HOME to a folder on one that "
-            "has, such as a local disk"
+            "another process has it; try again; or its file system has no locks: set DAGSTER_HOME to a folder on one "
+            "that has, such as a local disk"
         )
     if file.parent == home / "history" / "runs" and file.stem != "index":
         return "remove it: only the events of that run are lost"
