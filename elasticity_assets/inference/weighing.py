@@ -16,7 +16,7 @@ from scipy.special import ndtri_exp
 
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.judging.prediction import of_cells
-from elasticity_assets.inference.natural_gradient.engine import Mode, fit_mode
+from elasticity_assets.inference.natural_gradient.engine import Mode, Problem
 from elasticity_assets.inference.natural_gradient.state import State
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel
@@ -83,12 +83,12 @@ def weigh(
     """
     passes = 0
     family: Likelihood = "negative_binomial" if robust else likelihood
+    problem = Problem(panel, priors, family, _OPTIONS.max_passes)
 
     def fit(share: np.ndarray, start: CategoryPosterior | State | None) -> Mode:
         nonlocal passes
-        mode = fit_mode(
-            weighed(panel, CellWeights.of_shares(1.0, share)), priors, family, _OPTIONS, start=start
-        )
+        weight = weighed(panel, CellWeights.of_shares(1.0, share)).weight
+        mode = problem.under(weight).mode(_OPTIONS, start)
         passes += mode.posterior.diagnostics.iterations
         return mode
 
@@ -111,7 +111,7 @@ def weigh(
             break
         mode = fit(share, mode.state)
     if family != likelihood:
-        family = likelihood
+        problem = Problem(panel, priors, likelihood, _OPTIONS.max_passes)
         mode = fit(share, mode.state)
     factor = 1.0
     if serial_correlation:

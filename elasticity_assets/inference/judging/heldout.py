@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elasticity_assets.inference import natural_gradient
 from elasticity_assets.inference.judging.prediction import Predictive, of_cells
 from elasticity_assets.inference.judging.scores import FORECAST, MODEL, RIVALS, HeldOut
+from elasticity_assets.inference.natural_gradient.engine import Problem
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -89,7 +89,7 @@ def evaluate(
             log_probability[m, cells] = predictive.log_probability(units[cells])
             median[m, cells] = predictive.median(whole=_mostly_whole(units))
             if own is priors:
-                pit[cells] = predictive.pit(units[cells], rng)
+                pit[cells] = predictive.pit(units[cells], log_probability[m, cells], rng)
     return HeldOut(
         panel.category,
         panel.product,
@@ -139,13 +139,13 @@ def _predictions(
     column: np.ndarray,
 ) -> Iterator[tuple[np.ndarray, Predictive]]:
     """Fit without each fold and predict it: which cells, and their predictive distributions."""
-    whole = natural_gradient.fit_mode(panel, priors, likelihood, _OPTIONS, start=posterior)
+    problem = Problem(panel, priors, likelihood, _OPTIONS.max_passes)
+    whole = problem.mode(_OPTIONS, posterior)
     for left_out in np.unique(fold):
         cells = np.flatnonzero(fold == left_out)
         weight = panel.weight.copy()
         weight[row[cells], column[cells]] = 0.0
-        known = replace(panel, weight=weight)
-        fitted = natural_gradient.fit_mode(known, priors, likelihood, _OPTIONS, start=whole.state)
+        fitted = problem.under(weight).mode(_OPTIONS, whole.state)
         yield cells, of_cells(fitted, row[cells], column[cells], zero_truncated=panel.zero_truncated)
 
 

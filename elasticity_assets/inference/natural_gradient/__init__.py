@@ -1,5 +1,5 @@
 """The default engine: the best Gaussian posterior with full covariance, by natural-gradient steps."""
 
-from elasticity_assets.inference.natural_gradient.engine import Mode, fit, fit_mode
+from elasticity_assets.inference.natural_gradient.engine import Mode, Problem, fit
 
-__all__ = ["Mode", "fit", "fit_mode"]
+__all__ = ["Mode", "Problem", "fit"]

@@ -1,7 +1,7 @@
 """A panel's products cut into blocks, as the natural-gradient engine wants them: (blocks, ..., n), products last."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -63,10 +63,7 @@ class Blocks:
         blocks = -(-room // (n * devices)) * devices
 
         def in_blocks(array: np.ndarray) -> np.ndarray:
-            padded = np.zeros((blocks * n, *array.shape[1:]), np.float32)
-            padded[: len(array)] = array
-            padded = padded.reshape(blocks, n, *array.shape[1:])
-            return np.ascontiguousarray(np.transpose(padded, (0, *range(padded.ndim - 1, 0, -1))))
+            return _in_blocks(array, blocks, n)
 
         return cls(
             panel,
@@ -81,6 +78,15 @@ class Blocks:
                 season=np.tile(season, (blocks, 1, 1, 1)),
             ),
         )
+
+    def under(self, weight: np.ndarray) -> "Blocks":
+        """Give the same blocks under other weights of the cells, shape (N, W)."""
+        panel = replace(self.panel, weight=weight)
+        units, weight = (
+            _in_blocks(part, *self.rows.real.shape)
+            for part in (np.where(weight > 0, panel.units, 0.0), weight)
+        )
+        return Blocks(panel, self.rows._replace(units=units, weight=weight))
 
     def by_cell(self, blocks: np.ndarray) -> np.ndarray:
         """(blocks, W, n) of all rows to (products, periods)."""
@@ -98,3 +104,11 @@ class Blocks:
         padded = np.zeros((*values.shape[:-1], blocks * n), np.float32)
         padded[..., : values.shape[-1]] = values
         return np.moveaxis(padded.reshape(*values.shape[:-1], blocks, n), -2, 0)
+
+
+def _in_blocks(array: np.ndarray, blocks: int, n: int) -> np.ndarray:
+    """(N, ...) to (blocks, ..., n), padded with zeros."""
+    padded = np.zeros((blocks * n, *array.shape[1:]), np.float32)
+    padded[: len(array)] = array
+    padded = padded.reshape(blocks, n, *array.shape[1:])
+    return np.ascontiguousarray(np.transpose(padded, (0, *range(padded.ndim - 1, 0, -1))))

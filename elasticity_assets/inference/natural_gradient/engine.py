@@ -7,6 +7,7 @@ elasticities is integrated over a grid (`tau_grid`). Derivation: docs/model.md.
 
 import time
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -116,32 +117,13 @@ class Mode:
         Posterior of eta, log expected units, of every cell; those of weight 0 that have a price are predicted
         from the others.
     state : State
-        To start from, for other weights of the same cells.
+        To start from, for other weights of the same cells; it stays on the devices.
     """
 
     posterior: CategoryPosterior
     log_mean: np.ndarray
     log_mean_var: np.ndarray
     state: State
-
-
-def fit_mode(
-    panel: Panel,
-    priors: Priors,
-    likelihood: Likelihood,
-    options: NaturalGradientOptions,
-    *,
-    start: CategoryPosterior | State | None = None,
-) -> Mode:
-    """Fit one category at the mode of all scales; parameters as of `fit`."""
-    began = time.perf_counter()
-    problem = Problem(panel, priors, likelihood, options.max_passes)
-    run = from_devices(problem.run(problem.start(start), 1.0, options.tolerance))
-    posterior = problem.posterior([run], np.ones(1), 0, options, began)
-    mean, var = (
-        problem.blocks.by_cell(part) for part in (problem.linear_predictor(run.state), run.state.var)
-    )
-    return Mode(posterior, mean, var, run.state)
 
 
 class Problem:
@@ -203,6 +185,27 @@ class Problem:
             family=self.family,
             max_passes=self.max_passes,
         )
+
+    def under(self, weight: np.ndarray) -> "Problem":
+        """Give the same problem under other weights of its cells, shape (N, W): all else stays on the devices."""
+        other = copy(self)
+        other.blocks = self.blocks.under(weight)
+        other.panel = other.blocks.panel
+        units, weight = to_devices((other.blocks.rows.units, other.blocks.rows.weight), self.mesh, P(AXIS))
+        other.rows = self.rows._replace(units=units, weight=weight)
+        other._base_of_rows = base_of_rows(units, weight)
+        return other
+
+    def mode(self, options: NaturalGradientOptions, start: CategoryPosterior | State | None = None) -> Mode:
+        """Fit at the mode of all scales; `start` as of `fit`."""
+        began = time.perf_counter()
+        run = self.run(self.start(start), 1.0, options.tolerance)
+        found = from_devices(run)
+        posterior = self.posterior([found], np.ones(1), 0, options, began)
+        mean, var = (
+            self.blocks.by_cell(part) for part in (self.linear_predictor(found.state), found.state.var)
+        )
+        return Mode(posterior, mean, var, run.state)
 
     def linear_predictor(self, state: State) -> np.ndarray:
         """Give log expected units at the means, shape (blocks, W, n); `state` holds arrays of NumPy."""

@@ -61,7 +61,7 @@ def test_pit_is_uniform_where_the_prediction_is_right(unit: float) -> None:
     units = rng.poisson(mean * rng.gamma(4.0, 0.25, 20_000)).astype(float)
     if unit < 1.0:  # fractional: between whole numbers, where the law is continued
         units = np.maximum(units + rng.uniform(-0.5, 0.5, 20_000), 0.0)
-    counts, _ = np.histogram(cells.pit(units, rng), 10, (0.0, 1.0))
+    counts, _ = np.histogram(cells.pit(units, cells.log_probability(units), rng), 10, (0.0, 1.0))
     assert np.abs(counts / 2000 - 1.0).max() < (0.1 if unit == 1.0 else 0.15)
 
 
