@@ -99,6 +99,7 @@ def write_published(file: Path, n: int, categories: int, weeks: int, of_group: i
         index_effect_sd=np.full(n, 0.2),
         estimated=rows["estimated"].to_numpy(),
         confounded=np.zeros(n, bool),
+        tested=np.ones(n, bool),
         price_min=0.85 * price,
         price_max=1.1 * price,
     )

@@ -107,6 +107,13 @@ def fitted(departure: str, seed: int) -> tuple[Market, Panel, CategoryPosterior]
 def known(departure: str, seed: int) -> Decided:
     """Give what the warehouse would know of a category's products."""
     market, panel, posterior = fitted(departure, seed)
+    return known_of(market, panel, posterior, seed, dearer_hurts_twice=departure == "kink")
+
+
+def known_of(
+    market: Market, panel: Panel, posterior: CategoryPosterior, seed: int, *, dearer_hurts_twice: bool = False
+) -> Decided:
+    """Give what the warehouse would know of a market's products."""
     n, T = market.log_price.shape
     rng = np.random.default_rng([seed, 1])
     usual = np.where(market.promoted, -1, np.arange(T)).max(axis=1)
@@ -132,11 +139,12 @@ def known(departure: str, seed: int) -> Decided:
         index_effect_sd=np.full(n, index_sd),
         estimated=np.full(n, True),
         confounded=np.full(n, look_for_confounding(panel, posterior, ALL_TERMS).prices_follow_demand),
+        tested=np.full(n, True),
         price_min=np.exp(market.log_price.min(axis=1)),
         price_max=np.exp(market.log_price.max(axis=1)),
     )
     cross = cross_effects(market.group, panel, *effect.get(SUBSTITUTE_PRICES, (0.0, 0.0)))
-    return Decided(products, cross, market, departure == "kink", regression(panel))
+    return Decided(products, cross, market, dearer_hurts_twice, regression(panel))
 
 
 def cross_effects(group: np.ndarray, panel: Panel, effect: float, effect_sd: float) -> CrossEffects:
@@ -241,6 +249,7 @@ def of_many(n: int) -> None:
         index_effect_sd=np.full(n, 0.3),
         estimated=rng.random(n) < 0.9,
         confounded=np.full(n, False),
+        tested=np.full(n, True),
         price_min=price * 0.8,
         price_max=price * 1.1,
     )

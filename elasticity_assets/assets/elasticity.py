@@ -179,10 +179,12 @@ def product_sales(
     """
     keys = list(keys)
     select = statement("product_sales", counts=statement("counts"))
+    missing = missing_periods(connection, sales)
     values = {
         "categories": [category_of(key) for key in keys],
         "recent": RECENT[sales.period],
-        "unobserved": missing_periods(connection, sales) == "unobserved",
+        "unobserved": missing == "unobserved",
+        "zero": missing == "zero",
     }
     sold = connection.execute(select, values).df()
     of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}

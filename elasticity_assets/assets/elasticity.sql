@@ -25,6 +25,10 @@ WITH recent AS (
         coalesce(stddev_pop(ln(w.price)) FILTER ({counts}), 0) AS log_price_sd,
         counted_units > 0 AS sold,
         count(*) FILTER (NOT ({counts})) AS n_suspect,
+        min(w.period_start) FILTER ({counts}) AS first_counted,
+        max(w.period_start) FILTER ({counts}) AS last_counted,
+        count(*) FILTER ({counts}) AS n_counted,
+        list(w.period_start) FILTER (NOT ({counts})) AS suspect_periods,
         coalesce(arg_max(w.price, w.period_start) FILTER ({counts}), arg_max(w.price, w.period_start)) AS price_latest,
         coalesce(max(w.period_start) FILTER ({counts}), max(w.period_start)) AS price_latest_at,
         coalesce(sum(w.units) FILTER ({counts} AND w.period_start >= recent.first_period), 0) AS recent_units,
@@ -40,7 +44,19 @@ WITH recent AS (
     GROUP BY w.category, w.product
 )
 SELECT
-    s.* EXCLUDE (substitutes, counted_units, recent_units, n_recent, n_recent_suspect, first_period),
+    s.* EXCLUDE (
+        substitutes, counted_units, recent_units, n_recent, n_recent_suspect, first_period, first_counted, last_counted,
+        n_counted, suspect_periods
+    ),
+    -- Where a period without a row counts as one without sales, the fit has all from the first to the last that count.
+    CASE
+        WHEN $zero AND s.n_counted > 0
+        THEN len(list_filter(every_period.periods, lambda period: period BETWEEN s.first_counted AND s.last_counted))
+            - coalesce(
+                len(list_filter(s.suspect_periods, lambda period: period BETWEEN s.first_counted AND s.last_counted)), 0
+            )
+        ELSE s.n_counted
+    END AS n_fitted,
     -- Whether others of its group sold anything.
     s.substitutes IS NOT NULL
     AND sum(s.counted_units) OVER (PARTITION BY s.category, s.substitutes) > 1.000000001 * s.counted_units
@@ -55,6 +71,7 @@ SELECT
     s.price_latest * units_per_period AS revenue_per_period
 FROM summed AS s
 CROSS JOIN recent
+CROSS JOIN (SELECT list(DISTINCT period_start) AS periods FROM weekly_sales) AS every_period
 ORDER BY s.category, s.product
 
 -- name: counts

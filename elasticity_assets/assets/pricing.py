@@ -1,4 +1,4 @@
-"""recommended_prices: which price each product should have, by what the elasticities say and the settings ask for."""
+"""recommended_prices and recommended_tests: which price each product should have, and which ones to test first."""
 
 import dagster as dg
 
@@ -7,6 +7,7 @@ from elasticity_assets.assets.elasticity import GROUP
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, sample_rows
 from elasticity_assets.checks import pricing as checks
 from elasticity_assets.published.recommended_prices import read_products, recommended
+from elasticity_assets.published.recommended_tests import read_decided, recommended_tests_of
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
@@ -17,8 +18,23 @@ from elasticity_assets.warehouse.tables import (
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,
+    RECOMMENDED_TESTS,
 )
 
+_KNOWN = [
+    dg.AssetDep(PRODUCT_ELASTICITY.name, partition_mapping=dg.AllPartitionMapping()),
+    *(
+        dg.AssetDep(name)
+        for name in (
+            "weekly_sales",
+            CROSS_ELASTICITY.name,
+            CONTROL_EFFECT.name,
+            CAUSAL_EVIDENCE.name,
+            PROMOTION_ELASTICITY.name,
+        )
+    ),
+]
+"""What says something of products' prices."""
 _COLUMNS = (
     "category",
     "product",
@@ -31,20 +47,26 @@ _COLUMNS = (
     "prob_gain",
     "reason",
 )
+_TEST_COLUMNS = (
+    "rank",
+    "category",
+    "product",
+    "price_low",
+    "price_high",
+    "periods",
+    "elasticity",
+    "elasticity_sd",
+    "sd_after",
+    "gain_per_period",
+    "reason",
+)
 
 
 @dg.asset(
     group_name=GROUP,
     kinds={"duckdb"},
     owners=OWNERS,
-    deps=[
-        "weekly_sales",
-        dg.AssetDep(PRODUCT_ELASTICITY.name, partition_mapping=dg.AllPartitionMapping()),
-        CROSS_ELASTICITY.name,
-        CONTROL_EFFECT.name,
-        CAUSAL_EVIDENCE.name,
-        PROMOTION_ELASTICITY.name,
-    ],
+    deps=_KNOWN,
     check_specs=checks.RECOMMENDED_PRICES,
     metadata=column_schema(RECOMMENDED_PRICES),
 )
@@ -67,4 +89,28 @@ def recommended_prices(
             **own_column_lineage(context, RECOMMENDED_PRICES.name),
         },
         check_results=[checks.pricing_rules_can_be_kept(found.colliding, found.too_slow, found.unknown)],
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=OWNERS,
+    deps=[*_KNOWN, dg.AssetDep(RECOMMENDED_PRICES.name)],
+    metadata=column_schema(RECOMMENDED_TESTS),
+)
+def recommended_tests(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], warehouse: Warehouse
+) -> dg.MaterializeResult:
+    """Rank the price tests that would tell elasticities better by what the better decisions are expected to gain."""
+    with warehouse.read() as connection:
+        decided = read_decided(connection)
+    rows = recommended_tests_of(decided, settings.pricing, context.run.run_id)
+    warehouse.in_transaction(lambda connection: replace_rows(connection, RECOMMENDED_TESTS, rows))
+    return dg.MaterializeResult(
+        metadata={
+            **row_count(len(rows)),
+            **sample_rows(RECOMMENDED_TESTS, rows, _TEST_COLUMNS),
+            **own_column_lineage(context, RECOMMENDED_TESTS.name),
+        }
     )

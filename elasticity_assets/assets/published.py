@@ -37,6 +37,7 @@ from elasticity_assets.words import utc_now
         "cross_elasticity",
         "price_scenarios",
         "recommended_prices",
+        "recommended_tests",
         "promotion_elasticity",
         "category_elasticity",
         "global_elasticity",

@@ -116,6 +116,30 @@ def own_data_estimates(posterior: CategoryPosterior) -> tuple[np.ndarray, np.nda
     return np.where(known, mean, np.nan), np.where(known, sd, np.nan)
 
 
+def log_units_sd(posterior: CategoryPosterior, units: np.ndarray) -> np.ndarray:
+    """Give the sd of a period's log units around what the model explains, as prices that change each period meet it.
+
+    Counting so many units, what dispersion adds, and slow demand as far as it changes from one period to the next: an
+    AR(1) of sd sigma has the variance sigma^2 (1 - phi) / (1 + phi) at the frequency of a price that goes up and down.
+
+    Parameters
+    ----------
+    posterior : CategoryPosterior
+    units : float array, shape (n,)
+        Sold a period; NaN is given where that is not above 0.
+
+    Returns
+    -------
+    float array, shape (n,)
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        var = np.where(units > 0, 1.0 / units, np.nan) + 1.0 / posterior.dispersion
+    if len(posterior.slow_demand_sd):
+        phi = posterior.slow_demand_persistence
+        var = var + posterior.slow_demand_sd**2 * (1.0 - phi) / (1.0 + phi)
+    return np.sqrt(var)
+
+
 def bias_per_confounding(posterior: CategoryPosterior, n_periods: np.ndarray) -> tuple[np.ndarray, float]:
     """Give by how much a confounder of strength 1 would move the elasticities; shape (n,), and the category's.
 
@@ -129,7 +153,7 @@ def bias_per_confounding(posterior: CategoryPosterior, n_periods: np.ndarray) ->
     ----------
     posterior : CategoryPosterior
     n_periods : float array, shape (n,)
-        Observed periods of each product.
+        Periods of each product that count in the fit.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Each product's ladder of prices, with what each price brings and which rules forbid it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -47,8 +47,67 @@ class Options:
         return self.there & self.has_margin
 
 
-def options(products: Products, rules: PricingSettings, cross: CrossEffects, others: Products) -> Options:
-    """Work out what each price of each product's ladder brings.
+@dataclass(frozen=True)
+class Ladders:
+    """What is known of each product's prices whatever its elasticity is; arrays have shape (n, k), as in `Options`.
+
+    Attributes
+    ----------
+    price : float array
+        NaN where a rung has no price.
+    log_ratio : float array
+        Log of the price over today's.
+    worth : float array
+        What a unit brings of what the objective counts.
+    from_others, from_others_sd : float array
+        What other products gain at each price, a period, and its standard deviation.
+    has_margin : bool array
+        Whether the price keeps the margin that the settings ask for.
+    units : float array, shape (n, 1)
+        Sold a period of late.
+    """
+
+    price: np.ndarray
+    log_ratio: np.ndarray
+    worth: np.ndarray
+    from_others: np.ndarray
+    from_others_sd: np.ndarray
+    has_margin: np.ndarray
+    units: np.ndarray
+
+    def some(self, rungs: np.ndarray) -> "Ladders":
+        """Take some rungs of each ladder; the last has to be today's."""
+        of_rungs = {
+            field.name: getattr(self, field.name)[:, rungs] for field in fields(self) if field.name != "units"
+        }
+        return Ladders(**of_rungs, units=self.units)
+
+    def options(self, elasticity: np.ndarray, elasticity_sd: np.ndarray, confidence: float) -> Options:
+        """Work out what each price brings.
+
+        Parameters
+        ----------
+        elasticity, elasticity_sd : float array, shape (n,)
+            Mean and standard deviation of the normal posterior of the elasticity.
+        confidence : float
+            Probability of a gain from which a price is sure.
+        """
+        mean, sd = elasticity[:, None], elasticity_sd[:, None]
+        worth, units = self.worth, self.units
+        value = units * (worth * expected_factor(self.log_ratio, mean, sd) - worth[:, -1:]) + self.from_others
+        with np.errstate(divide="ignore", invalid="ignore"):
+            a_unit, a_unit_sd = (
+                np.where(units > 0, part / units, 0.0) for part in (self.from_others, self.from_others_sd)
+            )
+        needed = worth[:, -1:] - a_unit
+        probability = probability_of_gain(worth, needed, self.log_ratio, mean, sd, a_unit_sd)
+        sure = probability >= confidence
+        sure[:, -1] = True
+        return Options(self.price, value, probability, self.has_margin, sure)
+
+
+def ladders(products: Products, rules: PricingSettings, cross: CrossEffects, others: Products) -> Ladders:
+    """Lay out each product's ladder.
 
     Parameters
     ----------
@@ -61,20 +120,18 @@ def options(products: Products, rules: PricingSettings, cross: CrossEffects, oth
     """
     price = candidate_prices(products.price, rules.max_change, rules.endings)
     log_ratio = np.log(price / products.price[:, None])
-    mean, sd = products.elasticity[:, None], products.elasticity_sd[:, None]
     worth = (
         price - _counted_cost(products, rules)[:, None] if rules.objective != "units" else np.ones_like(price)
     )
     from_others, from_others_sd = _from_others(log_ratio, rules, cross, others)
-    units = products.units[:, None]
-    value = units * (worth * expected_factor(log_ratio, mean, sd) - worth[:, -1:]) + from_others
-    with np.errstate(divide="ignore", invalid="ignore"):
-        a_unit, a_unit_sd = (np.where(units > 0, part / units, 0.0) for part in (from_others, from_others_sd))
-    needed = worth[:, -1:] - a_unit
-    probability = probability_of_gain(worth, needed, log_ratio, mean, sd, a_unit_sd)
-    sure = probability >= rules.confidence
-    sure[:, -1] = True
-    return Options(price, value, probability, _has_margin(price, products, rules), sure)
+    has_margin = _has_margin(price, products, rules)
+    return Ladders(price, log_ratio, worth, from_others, from_others_sd, has_margin, products.units[:, None])
+
+
+def options(products: Products, rules: PricingSettings, cross: CrossEffects, others: Products) -> Options:
+    """Work out what each price of each product's ladder brings; parameters as of `ladders`."""
+    of_products = ladders(products, rules, cross, others)
+    return of_products.options(products.elasticity, products.elasticity_sd, rules.confidence)
 
 
 def margin_matters(rules: PricingSettings) -> bool:

@@ -32,6 +32,8 @@ class Products:
         Whether the elasticity is the product's own; else no price is recommended.
     confounded : bool array
         Whether prices of its category seem to follow demand, which biases the elasticity; then, too, none is.
+    tested : bool array
+        Whether that was tested.
     price_min, price_max : float array
         Lowest and highest price ever charged.
     """
@@ -48,6 +50,7 @@ class Products:
     index_effect_sd: np.ndarray
     estimated: np.ndarray
     confounded: np.ndarray
+    tested: np.ndarray
     price_min: np.ndarray
     price_max: np.ndarray
 

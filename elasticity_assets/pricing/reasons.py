@@ -55,6 +55,7 @@ class _Row(NamedTuple):
     price_max: float
     now: float
     paid: float
+    tested: bool
 
 
 def reasons(products: Products, choice: Choice, rules: PricingSettings, cross: CrossEffects) -> list[str]:
@@ -77,6 +78,7 @@ def reasons(products: Products, choice: Choice, rules: PricingSettings, cross: C
         products.price_max,
         products.price,
         products.price_paid,
+        products.tested,
     )
     rows = map(_Row._make, zip(*(column.tolist() for column in columns), strict=True))
     return [_reason(row, rules.confidence) for row in rows]
@@ -100,6 +102,8 @@ def _reason(row: _Row, confidence: float) -> str:
         words.append("no price that gains with {confidence:.0%} probability keeps it")
     if abs(row.now - row.paid) > 0.5 * _CENT:
         words.append(f"price_now is the regular price, {_number(row.paid)} was paid in the last period")
+    if not row.tested:
+        words.append("whether prices of its category follow demand is not tested")
     return "; ".join(words).format(better=_number(row.better), confidence=confidence, between=row.between)
 
 

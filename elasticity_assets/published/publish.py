@@ -46,6 +46,7 @@ from elasticity_assets.warehouse.tables import (
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,
+    RECOMMENDED_TESTS,
     REFITS,
     WITH_ATTRIBUTES,
 )
@@ -69,6 +70,7 @@ WRITTEN_BY_CATEGORY = (
     PRICE_SCENARIOS,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,
+    RECOMMENDED_TESTS,
 )
 """Tables whose keys are checked; those of `weekly_sales` are a GROUP BY's."""
 

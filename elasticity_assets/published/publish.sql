@@ -269,6 +269,18 @@ WHERE NOT (
     AND (action = 'keep') = (price_recommended = price_now)
 )
 UNION ALL
+SELECT format('category {}: recommended_tests has the product {}, and recommended_prices has not', t.category, t.product)
+FROM recommended_tests AS t
+ANTI JOIN recommended_prices AS r ON r.category = t.category AND r.product = t.product
+UNION ALL
+SELECT format('category {}: product {} has no proper test in recommended_tests', category, product)
+FROM recommended_tests
+WHERE NOT (
+    0 < price_low AND price_low <= price_now AND price_now <= price_high AND price_low < price_high
+    AND isfinite(price_high) AND periods > 0 AND sd_after > 0 AND sd_after < elasticity_sd
+    AND isfinite(elasticity_sd) AND isfinite(gain_per_period) AND gain_per_period > 0
+)
+UNION ALL
 SELECT format('category {}: control_effect has a category without products', c.category)
 FROM control_effect AS c
 WHERE c.category NOT IN (SELECT category FROM products)

@@ -91,6 +91,7 @@ def products_of(found: Mapping[str, Any]) -> Products:
         category=np.concatenate([np.zeros(min(1, len(category)), np.int64), np.cumsum(begins)]),
         estimated=np.asarray(found["estimated"], dtype=bool),
         confounded=np.asarray(found["confounded"], dtype=bool),
+        tested=np.asarray(found["tested"], dtype=bool),
         **of_products,
     )
 

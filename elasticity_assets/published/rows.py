@@ -18,6 +18,7 @@ from elasticity_assets.inference.summaries import (
     category_move_summary,
     category_summary,
     later_summary,
+    log_units_sd,
     long_run_summary,
     product_summary,
     robustness,
@@ -46,8 +47,9 @@ def product_rows(
     sales : DataFrame
         One row a product: product, product_description, n_periods, units, revenue; of the periods that count
         price_mean, price_min, price_max, log_price_sd, price_latest, price_latest_at and whether anything was sold;
-        n_suspect, those that do not; units_per_period and revenue_per_period of late; has_substitutes, whether others
-        of its group of substitutes sold anything.
+        n_suspect, those that do not; n_fitted, those of the fit, among them periods without a row in which nothing was
+        sold; units_per_period and revenue_per_period of late; has_substitutes, whether others of its group of
+        substitutes sold anything.
     min_periods : int
         Products with fewer periods are flagged.
     samples : SplitSamples, optional
@@ -56,7 +58,7 @@ def product_rows(
         Of this fit: all products are flagged where prices follow demand.
     """
     summary = product_summary(posterior)
-    bias, _ = bias_per_confounding(posterior, _observed_periods(posterior, sales))
+    bias, _ = bias_per_confounding(posterior, _of_fit(posterior, sales, "n_fitted"))
     rows = pd.DataFrame(
         {
             "category": posterior.category,
@@ -66,13 +68,14 @@ def product_rows(
             "shrinkage": posterior.shrinkage(),
             **_summary_columns("elasticity_long_run", long_run_summary(posterior)),
             **_confounding_columns(summary, bias),
+            "log_units_sd": log_units_sd(posterior, _of_fit(posterior, sales, "units_per_period")),
             "fit_id": record.fit_id,
             "fitted_at": record.fitted,
         }
     ).merge(sales, on="product", how="inner", validate="one_to_one")
     rows["estimated"] = estimated(rows)
     rows["flag"] = flags(rows, posterior, min_periods, samples, confounding)
-    return rows.drop(columns=["sold", "n_suspect", "has_substitutes"])
+    return rows.drop(columns=["sold", "n_suspect", "n_fitted", "has_substitutes"])
 
 
 def estimated(sales: pd.DataFrame) -> pd.Series:
@@ -170,7 +173,7 @@ def category_row(posterior: CategoryPosterior, record: FitRecord, sales: pd.Data
         As of `product_rows`.
     """
     summary = category_summary(posterior)
-    _, bias = bias_per_confounding(posterior, _observed_periods(posterior, sales))
+    _, bias = bias_per_confounding(posterior, _of_fit(posterior, sales, "n_fitted"))
     return pd.DataFrame(
         {
             "category": posterior.category,
@@ -359,10 +362,10 @@ def _summary_columns(name: str, summary: Summary) -> dict[str, np.ndarray]:
     }
 
 
-def _observed_periods(posterior: CategoryPosterior, sales: pd.DataFrame) -> np.ndarray:
-    """Periods that count of each product of the fit, shape (n,); 0 of those without sales."""
-    counted = (sales["n_periods"] - sales["n_suspect"]).to_numpy(np.float64)
-    return pd.Series(counted, sales["product"]).reindex(posterior.product, fill_value=0.0).to_numpy()
+def _of_fit(posterior: CategoryPosterior, sales: pd.DataFrame, column: str) -> np.ndarray:
+    """Give a column of the sales for each product of the fit, shape (n,); 0 of those without sales."""
+    values = pd.Series(sales[column].to_numpy(np.float64), sales["product"])
+    return values.reindex(posterior.product, fill_value=0.0).to_numpy()
 
 
 def _confounding_columns(summary: Summary, bias: np.ndarray | float) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from elasticity_assets.warehouse.tables import (
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,
+    RECOMMENDED_TESTS,
     REFITS,
     with_attributes,
 )
@@ -36,6 +37,7 @@ def published_tables(controls: Sequence[str] = (), attributes: Sequence[str] = (
     return (
         with_attributes(PRODUCT_ELASTICITY, attributes),
         with_attributes(RECOMMENDED_PRICES, attributes),
+        RECOMMENDED_TESTS,
         CATEGORY_MOVE_ELASTICITY,
         CROSS_ELASTICITY,
         CATEGORY_ELASTICITY,

@@ -42,7 +42,7 @@ _SOURCES: dict[str, dict[str, str]] = {
         "units_per_period": "weekly_sales.units",
         "revenue_per_period": "weekly_sales.units weekly_sales.price",
         "estimated": "weekly_sales.units weekly_sales.price",
-        "bias_per_confounding robustness": _SEEN_BY_FITS,
+        "bias_per_confounding robustness log_units_sd": _SEEN_BY_FITS,
         "fit_id fitted_at": "",
     },
     "category_move_elasticity": {**_KEY, _ELASTICITY: _SEEN_BY_FITS, "fit_id": ""},
@@ -131,6 +131,24 @@ _SOURCES: dict[str, dict[str, str]] = {
             "cross_elasticity.elasticity cross_elasticity.elasticity_sd control_effect.effect control_effect.effect_sd "
             "product_elasticity.elasticity weekly_sales.units weekly_sales.price weekly_sales.cost "
             "weekly_sales.regular_price"
+        ),
+    },
+    "recommended_tests": {
+        "category": "recommended_prices.category",
+        "product": "recommended_prices.product",
+        "zone refit_id": "",
+        "price_now price_low price_high": "recommended_prices.price_now",
+        "elasticity": (
+            "product_elasticity.elasticity_long_run promotion_elasticity.regular_elasticity_long_run"
+        ),
+        "periods elasticity_sd sd_after gain_per_period gain_per_period_of_testing rank reason": (
+            "recommended_prices.price_now recommended_prices.price_recommended recommended_prices.binding_rule "
+            "product_elasticity.elasticity_long_run product_elasticity.elasticity_long_run_sd "
+            "promotion_elasticity.regular_elasticity_long_run promotion_elasticity.regular_elasticity_long_run_sd "
+            "product_elasticity.units_per_period product_elasticity.estimated product_elasticity.log_units_sd "
+            "product_elasticity.bias_per_confounding causal_evidence.prices_follow_demand "
+            "cross_elasticity.elasticity cross_elasticity.elasticity_sd product_elasticity.elasticity "
+            "weekly_sales.units weekly_sales.price weekly_sales.cost weekly_sales.regular_price"
         ),
     },
     "price_scenarios": {

@@ -167,6 +167,14 @@ PRODUCT_ELASTICITY = Table(
             before="'true'",
         ),
         *_CONFOUNDING,
+        Column(
+            "log_units_sd",
+            "DOUBLE",
+            "log units",
+            "Standard deviation of a period's log units around what the model explains, as prices that change from "
+            f"period to period meet it; NULL where nothing was sold of late; {_BEFORE}",
+            True,
+        ),
         FIT_ID,
         FITTED_AT,
     ),
@@ -812,6 +820,52 @@ RECOMMENDED_PRICES = Table(
     ),
 )
 
+RECOMMENDED_TESTS = Table(
+    "recommended_tests",
+    "One row a product whose elasticity is worth knowing better: the price test that would tell it, best first.",
+    ("category", "product"),
+    (
+        CATEGORY,
+        PRODUCT,
+        Column("zone", "VARCHAR", "text", "Price zone; NULL: the test is of the price in all", True),
+        Column("price_now", "DOUBLE", "currency a unit", "As in recommended_prices"),
+        Column("price_low", "DOUBLE", "currency a unit", "The lower of the two prices to charge in turns"),
+        Column("price_high", "DOUBLE", "currency a unit", "The higher one, within pricing.max_change too"),
+        Column(
+            "periods", "BIGINT", "periods", "Length of the test, each price being charged in half of them"
+        ),
+        Column(
+            "elasticity",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            f"To price changes that last, by which recommended_prices chooses: posterior mean; {_RELATIVE}",
+        ),
+        Column(
+            "elasticity_sd",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Of what is believed of it today: the posterior's standard deviation, with the doubt that something unseen "
+            "moves prices and sales",
+        ),
+        Column("sd_after", "DOUBLE", _ELASTICITY_UNIT, "What the test is expected to leave of it"),
+        Column(
+            "gain_per_period",
+            "DOUBLE",
+            "what pricing.objective counts, a period",
+            "What the price chosen after the test is expected to gain over today's decision: currency, or units",
+        ),
+        Column(
+            "gain_per_period_of_testing",
+            "DOUBLE",
+            "what pricing.objective counts, a period",
+            "gain_per_period for each period that the test takes",
+        ),
+        Column("rank", "BIGINT", "rank", "1 is the test to run first: by gain_per_period_of_testing"),
+        Column("reason", "VARCHAR", "text", "Why it is not known well enough, in words"),
+        REFIT_ID,
+    ),
+)
+
 ELASTICITY_HISTORY = Table(
     "elasticity_history",
     "One row a product and refit: what each refit published.",
@@ -988,6 +1042,7 @@ WAREHOUSE_TABLES = (
     PRICE_SCENARIOS,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,
+    RECOMMENDED_TESTS,
     ELASTICITY_HISTORY,
     REFITS,
 )

@@ -58,6 +58,7 @@ def _versions() -> dict[str, str]:
         ),
         ("published/price_scenarios.sql", {"elasticity", "published"}, {"sales", "posterior"}),
         ("published/recommended_prices.sql", {"pricing"}, {"sales", "posterior", "elasticity"}),
+        ("published/recommended_tests.sql", {"pricing"}, {"sales", "posterior", "elasticity"}),
         ("pricing/ladder.py", {"pricing"}, set(STEPS) - {"pricing", "report"}),
         ("report/page.py", {"report"}, set(STEPS) - {"report"}),
         ("command/cli.py", set(), set(STEPS)),

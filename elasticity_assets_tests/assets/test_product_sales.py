@@ -90,3 +90,18 @@ def test_a_product_has_substitutes_where_others_of_its_group_sold_in_periods_tha
         )
     found = read(warehouse)["has_substitutes"]
     assert found.to_dict() == {"a": True, "b": True, "c": False, "d": True, "e": False}
+
+
+@pytest.mark.parametrize(("missing", "periods"), [("unobserved", 3), ("zero", 10), ("truncated", 3)])
+def test_periods_of_the_fit_are_those_that_it_fills_too(warehouse, missing, periods):
+    sold(warehouse, "every", dict.fromkeys(range(20), (5.0, 1.0)))
+    sold(
+        warehouse, "some", {2: (8.0, 2.0), 5: (9.0, 3.0), 8: (900.0, 3.0), 12: (10.0, 4.0), 15: (700.0, 3.0)}
+    )
+    warehouse.execute(
+        "INSERT INTO suspect_sales BY NAME SELECT category, product, period_start, 'units' AS what, units AS value, "
+        "9 AS usual, 0 AS weight FROM weekly_sales WHERE units >= 700"
+    )
+    rows = read(warehouse, missing_periods=missing)
+    # Of the eleven weeks from the first that counts to the last one, all but the suspect one.
+    assert rows["n_fitted"].to_dict() == {"every": 20, "some": periods}

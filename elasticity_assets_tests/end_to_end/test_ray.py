@@ -37,6 +37,7 @@ ASSETS = [
     "cross_elasticity",
     "price_scenarios",
     "recommended_prices",
+    "recommended_tests",
     "promotion_elasticity",
     "published_elasticity",
 ]

@@ -23,6 +23,7 @@ def market(n: int = 2, **values: Any) -> Products:
         "index_effect_sd": 0.0,
         "estimated": True,
         "confounded": False,
+        "tested": True,
         "price_min": 1.5,
         "price_max": 2.5,
     }

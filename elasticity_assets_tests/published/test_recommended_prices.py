@@ -75,6 +75,10 @@ def test_no_price_is_recommended_where_prices_follow_demand(warehouse_file) -> N
     row = rows_of({"objective": "revenue"}, elasticity=-0.5, confounded=True).iloc[0]
     assert row[["action", "binding_rule"]].tolist() == ["keep", "prices follow demand"]
     assert row["reason"].startswith("prices of the category follow demand, which biases its elasticity")
+    untested = rows_of({"objective": "revenue"}, elasticity=-0.5, tested=[True, False])["reason"]
+    assert (
+        untested.iloc[1] == f"{untested.iloc[0]}; whether prices of its category follow demand is not tested"
+    )
     fill(warehouse_file)
     evidence = pd.DataFrame(
         {
@@ -89,6 +93,11 @@ def test_no_price_is_recommended_where_prices_follow_demand(warehouse_file) -> N
     with warehouse_file.read() as connection:
         priced = read_products(connection)
     assert (priced.products.confounded == (priced.category == "soup")).all()
+    assert priced.products.tested.all()
+    warehouse_file.in_transaction(lambda connection: replace_rows(connection, CAUSAL_EVIDENCE, evidence[:1]))
+    with warehouse_file.read() as connection:  # the other one's tests failed
+        priced = read_products(connection)
+    assert (priced.products.tested == (priced.category == "soup")).all()
 
 
 def test_a_price_never_charged_before_is_told() -> None:

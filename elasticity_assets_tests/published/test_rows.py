@@ -87,6 +87,8 @@ def sales(n: int = 2) -> pd.DataFrame:
             "log_price_sd": 0.1,
             "sold": True,
             "n_suspect": 0,
+            "n_fitted": 10,
+            "units_per_period": 5.0,
             "has_substitutes": False,
         }
     )

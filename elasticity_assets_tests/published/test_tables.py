@@ -20,7 +20,7 @@ LATER = ELASTICITY.replace("elasticity", "elasticity_later")
 COLUMNS = {
     "product_elasticity": f"""category product product_description {ELASTICITY} prob_elastic shrinkage {LONG_RUN}
         n_periods units revenue price_mean price_min price_max log_price_sd price_latest price_latest_at
-        units_per_period revenue_per_period flag estimated bias_per_confounding robustness
+        units_per_period revenue_per_period flag estimated bias_per_confounding robustness log_units_sd
         fit_id fitted_at""",
     "category_move_elasticity": f"category product {ELASTICITY} fit_id",
     "cross_elasticity": """category product other_product elasticity elasticity_sd elasticity_q05 elasticity_q95
@@ -58,6 +58,8 @@ COLUMNS = {
     "recommended_prices": """category product zone price_now price_recommended action units_change units_change_q05
         units_change_q95 revenue_change revenue_change_q05 revenue_change_q95 profit_change profit_change_q05
         profit_change_q95 prob_gain binding_rule reason refit_id""",
+    "recommended_tests": """category product zone price_now price_low price_high periods elasticity elasticity_sd
+        sd_after gain_per_period gain_per_period_of_testing rank reason refit_id""",
     "elasticity_history": """category product refit_id refitted_at elasticity elasticity_sd elasticity_q05
         elasticity_q95 estimated""",
     "check_results": "check asset category passed severity message evaluated_at refit_id",
