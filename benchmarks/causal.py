@@ -1,11 +1,12 @@
 """Do prices that follow demand show: twin markets, with the same demand, whose prices follow it and do not.
 
-    python benchmarks/causal.py --sets 5 [--seed 100] [--show placebo sensitivity instrument]
+    python benchmarks/causal.py --sets 5 [--seed 100] [--show placebo sensitivity instrument randomized]
 
 Simulated categories of 40 products and 104 weeks, through the pipeline's own path from sales to posterior.
 `placebo`: share of markets whose prices are found to follow demand, of twins and of other departures. `sensitivity`:
 bias that a confounder as strong as the true one has by `bias_per_confounding`, and the one measured. `instrument`: bias
-and coverage of the plain and the instrumented elasticities, with strong and weak costs. CPU seconds of the tests over
+and coverage of the plain and the instrumented elasticities, with strong and weak costs. `randomized`: the same where
+prices are drawn at random in a tenth of the weeks, and how often the gap is beyond chance. CPU seconds of the tests over
 those of the fit are of each.
 """
 
@@ -21,10 +22,12 @@ from elasticity_assets.inference import engines
 from elasticity_assets.inference.departures import DEPARTURES, Market
 from elasticity_assets.inference.instrument import first_stage, with_price_residual
 from elasticity_assets.inference.judging.confounding import look_for_confounding
+from elasticity_assets.inference.judging.limits import follow_demand, gap_beyond_chance
 from elasticity_assets.inference.judging.working_model import WorkingModel
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import DEFAULT, Season, SlowDemand
+from elasticity_assets.inference.randomized_prices import with_price_not_random
 from elasticity_assets.inference.summaries import bias_per_confounding, product_summary
 from elasticity_assets.inference.twins import Confounding, Twin, twins
 
@@ -32,9 +35,15 @@ PRIORS = replace(DEFAULT, slow_demand=SlowDemand(), season=Season())
 INNOCENT = ("base", "slow_demand", "season_unrelated", "season_promoted", "stockpiling", "substitutes_one")
 
 
-def fitted(market: Market, log_cost: np.ndarray | None = None) -> tuple[Panel, CategoryPosterior, float]:
+def fitted(
+    market: Market, log_cost: np.ndarray | None = None, randomized: np.ndarray | None = None
+) -> tuple[Panel, CategoryPosterior, float]:
     """Fit one market; CPU seconds come last."""
     panel = sold(market)
+    if randomized is not None:
+        marked = np.zeros(panel.units.shape, np.bool_)
+        marked[: panel.n_products, : panel.n_periods] = randomized
+        panel = replace(panel, randomized=marked)
     if log_cost is not None:
         padded = np.full(panel.units.shape, np.nan, np.float32)
         padded[: panel.n_products, : panel.n_periods] = log_cost
@@ -125,7 +134,40 @@ def instrument(seeds: range) -> None:
         print(name, pd.DataFrame(rows, columns=columns).astype(float).mean().round(2).to_dict(), flush=True)
 
 
-SHOWN = {"placebo": placebo, "sensitivity": sensitivity, "instrument": instrument}
+def randomized(seeds: range) -> None:
+    """Show bias and coverage, plain and resting on prices drawn at random, and how often the gap is beyond chance."""
+    for correlation, width in ((0.6, 1.0), (0.3, 1.0), (0.0, 1.0), (0.3, 2.0)):
+        rows = []
+        for seed in seeds:
+            how = Confounding(correlation=correlation, width=width)
+            twin = twins(seed, PRODUCTS, WEEKS, how)[0]
+            panel, posterior, seconds = fitted(twin.market, randomized=twin.randomized)
+            began = time.process_time()
+            found = look_for_confounding(panel, posterior, PRIORS)
+            own = time.process_time() - began
+            used = engines.fit(with_price_not_random(panel), PRIORS, OPTIONS)
+            truth = twin.market.elasticity
+            gap = abs(found.randomized_gap_z)
+            row = [gap_beyond_chance(gap), follow_demand(found.lead_z), found.prices_follow_demand, own / seconds]
+            for fit in (posterior, used):
+                said = product_summary(fit)
+                row += [np.mean(said.mean - truth), np.mean((said.q05 < truth) & (truth < said.q95))]
+            off = found.randomized_elasticity - twin.market.category_elasticity
+            rows.append([*row, off, found.randomized_elasticity_sd, found.randomized_gap_z])
+        columns = (
+            *("gap found", "placebo found", "any found", "cost", "bias", "covered", "bias with"),
+            *("covered with", "category's error", "its sd", "gap z"),
+        )
+        shown = pd.DataFrame(rows, columns=columns).astype(float).mean().round(3).to_dict()
+        print(f"correlation {correlation}, random prices {width:g} times as wide", shown, flush=True)
+
+
+SHOWN = {
+    "placebo": placebo,
+    "sensitivity": sensitivity,
+    "instrument": instrument,
+    "randomized": randomized,
+}
 
 
 def main() -> None:

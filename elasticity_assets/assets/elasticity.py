@@ -82,7 +82,7 @@ _CATEGORY_TABLES = {
         "forecast_wape",
     ),
     HELDOUT_SCORES: ("category", "cells", "model", "log_score", "wape", "n_cells"),
-    CAUSAL_EVIDENCE: ("category", "lead_z", "hausman_z", "verdict"),
+    CAUSAL_EVIDENCE: ("category", "lead_z", "hausman_z", "randomized_gap_z", "verdict"),
 }
 """The tables of categories, each with the columns that its materialization shows."""
 _SCENARIO_COLUMNS = (

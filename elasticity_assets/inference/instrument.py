@@ -12,6 +12,7 @@ import numpy as np
 
 from elasticity_assets.inference.panel import Panel, with_control
 from elasticity_assets.inference.price_lags import is_lag, known_log_price, lagged, last_known
+from elasticity_assets.inference.randomized_prices import is_price_not_random
 
 PRICE_RESIDUAL = "price_residual"
 """Name of the control; those of other periods have a number behind."""
@@ -69,7 +70,7 @@ def first_stage(panel: Panel) -> FirstStage | None:
     Parameters
     ----------
     panel : Panel
-        Whose own controls of this kind, if any, are left out.
+        Whose own controls of this kind, and of randomized prices, if any, are left out.
     """
     if not panel.has_cost:
         return None
@@ -80,7 +81,8 @@ def first_stage(panel: Panel) -> FirstStage | None:
     counts = (panel.weight[:n, :T] > 0) & has_cost[:, None]
     price = known_log_price(panel)
     # Beside lags of the price, which hold costs of before, the slope would be another.
-    kept = [k for k, name in enumerate(panel.control) if not (is_price_residual(name) or is_lag(name))]
+    left_out = (is_price_residual, is_price_not_random, is_lag)
+    kept = [k for k, name in enumerate(panel.control) if not any(is_one(name) for is_one in left_out)]
     stacked = np.concatenate(
         [price[None], cost[None], np.moveaxis(panel.controls[:n, :T, kept], 2, 0)]
     ).astype(np.float64)

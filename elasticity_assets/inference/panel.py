@@ -47,6 +47,8 @@ class Panel:
         regular price is known. Shape (0, 0) where the files give none at all.
     log_cost : float32 array, shape (N, W)
         Natural log of the cost a unit; NaN where it is not known. Shape (0, 0) where the files give none at all.
+    randomized : bool array, shape (N, W)
+        Whether the price was drawn at random. Shape (0, 0) where the files mark no such sales.
     """
 
     category: str
@@ -62,6 +64,7 @@ class Panel:
     zero_truncated: bool
     log_regular_price: np.ndarray
     log_cost: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    randomized: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
 
     @property
     def n_products(self) -> int:
@@ -87,6 +90,11 @@ class Panel:
     def has_cost(self) -> bool:
         """Whether the files give costs."""
         return self.log_cost.size > 0
+
+    @property
+    def has_randomized(self) -> bool:
+        """Whether the files mark sales at prices drawn at random."""
+        return self.randomized.size > 0
 
     def log_discount(self) -> np.ndarray:
         """Log price paid minus log regular price, float32, shape (N, W): below 0 in a promotion, else 0."""
@@ -208,6 +216,8 @@ class CategorySales:
         but not absent either.
     cost : float64 array, shape (rows,), or None
         Cost a unit, None where files have none; NaN or not above 0 where it is not known.
+    randomized : bool array, shape (rows,), or None
+        Whether the price was drawn at random; None where files mark no such sales.
     """
 
     category: str
@@ -221,6 +231,7 @@ class CategorySales:
     regular_price: np.ndarray | None = None
     weight: np.ndarray | None = None
     cost: np.ndarray | None = None
+    randomized: np.ndarray | None = None
 
 
 def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Panel:
@@ -286,6 +297,9 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
     if sales.cost is not None:
         cost = np.asarray(sales.cost, dtype=np.float64)[counts]
         log_cost[row, column] = np.log(np.where(cost > 0, cost, np.nan))
+    randomized = np.zeros(shape if sales.randomized is not None else (0, 0), dtype=bool)
+    if sales.randomized is not None:
+        randomized[row, column] = np.asarray(sales.randomized, dtype=bool)[counts]
     observed[row, column] = True
     weight[row, column] = share
     for k, name in enumerate(controls):
@@ -314,6 +328,7 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         zero_truncated=missing_periods == "truncated",
         log_regular_price=log_regular_price.astype(np.float32),
         log_cost=log_cost.astype(np.float32),
+        randomized=randomized,
     )
 
 
@@ -341,6 +356,7 @@ def take_products(panel: Panel, chosen: np.ndarray) -> Panel:
         if panel.has_regular_price
         else panel.log_regular_price,
         log_cost=take(panel.log_cost) if panel.has_cost else panel.log_cost,
+        randomized=take(panel.randomized) if panel.has_randomized else panel.randomized,
         controls=take(panel.controls),
         observed=take(panel.observed),
         weight=take(panel.weight),

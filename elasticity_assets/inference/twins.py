@@ -31,12 +31,15 @@ class Confounding:
         a weak one.
     randomized : float
         Share of the weeks whose prices are drawn at random.
+    width : float
+        Sd of those log prices over that of the others.
     """
 
     correlation: float = 0.6
     persistence: float = 0.8
     cost_share: float = 0.6
     randomized: float = 0.1
+    width: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _twin(rng: np.random.Generator, n: int, weeks: int, how: Confounding, correl
     rest = how.cost_share * cost + np.sqrt(1.0 - how.cost_share**2) * promotions
     moves = correlation * drift + np.sqrt(1.0 - correlation**2) * rest
     randomized = rng.random(weeks) < how.randomized
-    moves = np.where(randomized, rng.normal(size=shape), moves)
+    moves = np.where(randomized, how.width * rng.normal(size=shape), moves)
     shock = _SHOCK_SD * drift
     market = replace(market, log_price=1.0 + _PRICE_SD * moves, demand=market.demand + shock)
     return Twin(market, shock, 0.5 + _PRICE_SD * cost, randomized)

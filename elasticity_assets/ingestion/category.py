@@ -143,4 +143,5 @@ def _read(
         missing_periods=missing_periods,
         weight=numbers("weight of suspects"),
         cost=numbers("cost"),
+        randomized=np.ma.filled(np.ma.asarray(columns["randomized"], dtype=bool), False),
     )

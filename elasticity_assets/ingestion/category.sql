@@ -24,7 +24,7 @@ GROUP BY part
 ORDER BY part
 
 -- name: category_sales
-SELECT w.product, w.period_start, w.units, w.price, w.regular_price, w.cost, coalesce(s.weight, 1) AS "weight of suspects" {controls}
+SELECT w.product, w.period_start, w.units, w.price, w.regular_price, w.cost, w.randomized, coalesce(s.weight, 1) AS "weight of suspects" {controls}
 FROM weekly_sales AS w
 LEFT JOIN (
     SELECT product, period_start, min(weight) AS weight FROM suspect_sales WHERE category = $category GROUP BY ALL

@@ -11,6 +11,7 @@ from elasticity_assets.inference.category_price_index import with_category_price
 from elasticity_assets.inference.instrument import with_price_residual
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
+from elasticity_assets.inference.randomized_prices import with_price_not_random
 from elasticity_assets.inference.substitute_prices import with_substitute_prices
 from elasticity_assets.ingestion.category import (
     all_periods,
@@ -46,6 +47,8 @@ def category_panels(
             found = replace(found, regular_price=None)
         if sales.columns.cost is None or fit.instrument == "none":
             found = replace(found, cost=None)
+        if sales.columns.randomized is None or fit.instrument == "none":
+            found = replace(found, randomized=None)
         panel = panel_from_sales(found, unit=unit)
         if holidays is not None:
             panel = with_control(panel, HOLIDAYS, holidays)
@@ -56,5 +59,7 @@ def category_panels(
                 group = np.array([of_product.get(product, "") for product in panel.product], dtype=str)
                 panel = with_substitute_prices(panel, group)
             if fit.instrument == "use":
-                panel = with_price_residual(panel)
+                # Prices drawn at random say more than costs.
+                by_random_prices = with_price_not_random(panel)
+                panel = by_random_prices if by_random_prices is not panel else with_price_residual(panel)
         yield panel

@@ -29,6 +29,7 @@ WITH delivered AS (
         {discount} AS discount,
         {regular_price} AS regular_price,
         {cost} AS cost,
+        {randomized} AS randomized,
         {description} AS description,
         {substitutes} AS substitutes,
         {attributes} AS attributes
@@ -58,6 +59,7 @@ WITH delivered AS (
             WHEN price < 1e-4 THEN 'price too small'
             WHEN price > 1e9 THEN 'price too large'
             WHEN abs(units) * price < 1e-6 AND units <> 0 THEN 'revenue too small'
+            WHEN {randomized_given} AND coalesce(randomized NOT IN (0, 1), true) THEN 'randomized neither yes nor no'
         END AS reason
     FROM understood
 )
@@ -69,7 +71,8 @@ SELECT
         CASE WHEN abs(units) <= 1e9 THEN units END AS units,
         CASE WHEN abs(price) <= 1e9 THEN price END AS price,
         CASE WHEN regular_price BETWEEN 1e-4 AND 1e9 THEN regular_price END AS regular_price,
-        CASE WHEN cost BETWEEN 0 AND 1e9 THEN cost END AS cost
+        CASE WHEN cost BETWEEN 0 AND 1e9 THEN cost END AS cost,
+        CASE WHEN randomized IN (0, 1) THEN randomized = 1 END AS randomized
     )
 FROM judged
 

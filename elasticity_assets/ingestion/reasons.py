@@ -8,7 +8,7 @@ from elasticity_assets.settings import Columns
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import cut, in_one_line
 
-_ROLES = ("product", "category", "period", "units", "price", "discount")
+_ROLES = ("product", "category", "period", "units", "price", "discount", "randomized")
 _LONGEST = 40  # characters of an example
 
 

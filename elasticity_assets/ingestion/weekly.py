@@ -96,6 +96,7 @@ def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None
         price=statement(price),
         regular_price=_mean("regular_price", sales.columns.regular_price or sales.columns.discount),
         cost=_mean("cost", sales.columns.cost),
+        randomized=statement("all_randomized" if sales.columns.randomized else "none_randomized"),
         controls="".join(f", round(avg({name}), 9) AS {name}" for name in names),
         of_batch=statement("of_batch") if len(batches) > 1 else "",
     )

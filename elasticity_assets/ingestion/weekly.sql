@@ -249,7 +249,7 @@ ORDER BY first_code
 -- name: weekly_sales
 -- Returns are netted in their period. Sums are rounded, so that the order of adding does not show.
 -- regular_price, cost and the controls are plain means over the rows of the product-period: a mean weighted by
--- units would follow demand, which they are to explain.
+-- units would follow demand, which they are to explain. Only where all sales are at random prices is the price one.
 -- Rows lie by their category's hash, since DuckDB knows of a block of texts only how they begin: so it reads no block
 -- of other categories.
 -- Codes get their spelling in use before the sums and their category after them: most need no other spelling.
@@ -266,6 +266,7 @@ WITH respelled AS (
         {price} AS price,
         {regular_price} AS regular_price,
         {cost} AS cost,
+        {randomized} AS randomized,
         count(*) AS n_rows
         {controls}
     FROM raw_sales AS r
@@ -281,6 +282,12 @@ SELECT o.category, o.category_hash, s.*
 FROM summed AS s
 JOIN ordered AS o ON o.product = s.product
 ORDER BY o.place, s.period_start
+
+-- name: all_randomized
+coalesce(bool_and(coalesce(randomized, false)) FILTER (WHERE units >= 0), false)
+
+-- name: none_randomized
+CAST(NULL AS BOOLEAN)
 
 -- name: of_batch
 AND r.product IN (

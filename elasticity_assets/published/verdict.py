@@ -1,10 +1,11 @@
 """Whether a category's elasticities are what prices did, or coincidence, in words: `causal_evidence.verdict`."""
 
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
-from elasticity_assets.inference.judging.limits import follow_demand
+from elasticity_assets.inference.judging.limits import VAGUE_SD, follow_demand, gap_beyond_chance
 
 NO_SIGN = "no sign of trouble"
 SUPPORTED = "supported by cost"
+SUPPORTED_AT_RANDOM = "supported by randomised prices"
 FOLLOW = "prices follow demand"
 
 
@@ -12,6 +13,10 @@ def verdict(tests: ConfoundingTests) -> str:
     """Say what the tests come to, and what would settle what they leave open."""
     if tests.prices_follow_demand:
         return f"{FOLLOW}: treat {_number(tests.elasticity)} as {_bound(tests)}; {_to_settle(tests)}"
+    if tests.randomized_used:
+        return f"{SUPPORTED_AT_RANDOM}: the elasticity rests on what prices drawn at random did{_gap(tests)}"
+    if tests.randomized_elasticity_sd <= VAGUE_SD:
+        return f"{SUPPORTED_AT_RANDOM}: they give {_at_random(tests)}"
     if tests.instrument_used:
         return (
             f"{SUPPORTED}: the elasticity rests on what costs did to prices (first-stage F "
@@ -28,16 +33,28 @@ def verdict(tests: ConfoundingTests) -> str:
 
 
 def _bound(tests: ConfoundingTests) -> str:
-    """Which way the number is off, by the test that is further from chance."""
+    """Which way the number is off: as random prices say, else by the test that is further from chance."""
     by_costs = not tests.instrument_used and follow_demand(tests.hausman_z)
     by_costs = by_costs and not abs(tests.lead_z) > abs(tests.hausman_z)
-    too_high = tests.instrumented_elasticity < tests.elasticity if by_costs else tests.lead_effect > 0
+    if gap_beyond_chance(tests.randomized_gap_z):
+        too_high = tests.randomized_gap_z > 0
+    elif by_costs:
+        too_high = tests.instrumented_elasticity < tests.elasticity
+    else:
+        too_high = tests.lead_effect > 0
     if too_high:
         return "an upper bound: they are high when demand is, and units respond more than it says"
     return "a lower bound: they are low when demand is high, and units respond less than it says"
 
 
 def _to_settle(tests: ConfoundingTests) -> str:
+    if gap_beyond_chance(tests.randomized_gap_z):
+        return (
+            f"randomised prices say {_number(tests.randomized_elasticity)} "
+            f"(sd {tests.randomized_elasticity_sd:.2f}): fit.instrument: use publishes that"
+        )
+    if tests.randomized_gap_z == tests.randomized_gap_z:
+        return f"randomised prices say {_at_random(tests)}; more of them would settle it"
     if tests.instrument_used:
         return "costs are in use and do not settle it; some periods of prices set by chance would"
     agree = not follow_demand(tests.lead_z) or tests.lead_effect * tests.hausman_z > 0
@@ -51,9 +68,29 @@ def _to_settle(tests: ConfoundingTests) -> str:
     )
 
 
+def _at_random(tests: ConfoundingTests) -> str:
+    """Say what random prices that do not disagree give."""
+    return (
+        f"{_number(tests.randomized_elasticity)} (sd {tests.randomized_elasticity_sd:.2f}), no further from "
+        f"{_number(tests.elasticity)} than chance"
+    )
+
+
+def _gap(tests: ConfoundingTests) -> str:
+    """Say whether the other prices would have given another number."""
+    if not gap_beyond_chance(tests.randomized_gap_z):
+        return ", and the other prices do not contradict it"
+    way = "nearer to" if tests.randomized_gap_z > 0 else "further from"
+    return f"; the other prices follow demand, and would put it {way} 0"
+
+
 def _weak(tests: ConfoundingTests) -> str:
-    """Say that costs are there and not gone by."""
-    return f"; {tests.instrument_doubt}" if tests.instrument_doubt else ""
+    """Say that costs or random prices are there and not gone by."""
+    doubts = [doubt for doubt in (tests.randomized_doubt, tests.instrument_doubt) if doubt]
+    vague = tests.randomized_elasticity_sd > VAGUE_SD
+    if vague:
+        doubts.insert(0, f"randomised prices give {_at_random(tests)}, too vague to support it")
+    return "".join(f"; {doubt}" for doubt in doubts)
 
 
 def _number(elasticity: float) -> str:

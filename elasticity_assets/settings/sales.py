@@ -18,6 +18,7 @@ from elasticity_assets.holiday_control import HOLIDAYS, check_region
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.instrument import is_price_residual
 from elasticity_assets.inference.price_lags import is_lag
+from elasticity_assets.inference.randomized_prices import is_price_not_random
 from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
 from elasticity_assets.settings.addresses import without_password
 from elasticity_assets.settings.section import Strict, StringList, TimeZone, as_list
@@ -58,6 +59,7 @@ class Columns(Strict):
     year: str | None = None
     discount: str | None = None
     cost: str | None = None
+    randomized: str | None = None
     substitutes: str | None = None
 
     @model_validator(mode="after")
@@ -198,7 +200,7 @@ class SalesSettings(Strict):
         # Whatever else bore these names would be published as what they are.
         _without(controls, "every fit", lambda name: name == CATEGORY_PRICE_INDEX)
         _without(controls, "sales.columns.substitutes", lambda name: name == SUBSTITUTE_PRICES)
-        _without(controls, "fit.instrument", is_price_residual)
+        _without(controls, "fit.instrument", lambda name: is_price_residual(name) or is_price_not_random(name))
         return _without(controls, "fit.lags", is_lag)
 
     @field_validator("category_price_index")

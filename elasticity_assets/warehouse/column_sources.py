@@ -28,6 +28,7 @@ _SOURCES: dict[str, dict[str, str]] = {
         "revenue price": "raw_sales.units raw_sales.price",
         "regular_price": "raw_sales.regular_price",
         "cost": "raw_sales.cost",
+        "randomized": "raw_sales.randomized raw_sales.units",
         "n_rows": "",
     },
     "product_elasticity": {
@@ -96,8 +97,9 @@ _SOURCES: dict[str, dict[str, str]] = {
         "lead_effect lead_z": _SEEN_BY_FITS,
         "instrument_strength": f"weekly_sales.price weekly_sales.cost {_CONTROLS}",
         "instrumented_elasticity instrumented_elasticity_sd hausman_z prices_follow_demand verdict": (
-            f"{_SEEN_BY_FITS} weekly_sales.cost"
+            f"{_SEEN_BY_FITS} weekly_sales.cost weekly_sales.randomized"
         ),
+        "randomized_elasticity randomized_elasticity_sd randomized_gap_z": f"{_SEEN_BY_FITS} weekly_sales.randomized",
         "fit_id": "",
     },
     "nuts_cross_check": {

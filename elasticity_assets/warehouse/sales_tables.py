@@ -73,6 +73,13 @@ RAW_SALES = Table(
             True,
         ),
         Column("cost", "DOUBLE", "currency a unit", "Cost; NULL where not given", True),
+        Column(
+            "randomized",
+            "BOOLEAN",
+            "true or false",
+            "Whether its price was drawn at random, for a test; NULL where not given",
+            True,
+        ),
         Column("description", "VARCHAR", "text", "Of the product; NULL where not given", True),
         Column(
             "substitutes",
@@ -158,6 +165,13 @@ _WEEKLY_SALES = Table(
             True,
         ),
         Column("cost", "DOUBLE", "currency a unit", "Cost; NULL where the files give none", True),
+        Column(
+            "randomized",
+            "BOOLEAN",
+            "true or false",
+            "Whether all its sales were at prices drawn at random, for a test; NULL where the files mark none",
+            True,
+        ),
         Column("n_rows", "BIGINT", "rows", "Rows of the files behind it", published=False),
         Column(
             "category_hash",

@@ -353,11 +353,35 @@ CAUSAL_EVIDENCE = Table(
             True,
         ),
         Column(
+            "randomized_elasticity",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "The category's elasticity from prices drawn at random, not pooled over categories; NULL where too few are "
+            "marked (sales.columns.randomized)",
+            True,
+        ),
+        Column(
+            "randomized_elasticity_sd",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "Posterior standard deviation of randomized_elasticity; NULL where it is NULL",
+            True,
+        ),
+        Column(
+            "randomized_gap_z",
+            "DOUBLE",
+            "standard errors",
+            "Slope of the prices that were not drawn less that of those that were: the bias of observed prices, 0 but "
+            "for chance unless they follow demand; NULL as randomized_elasticity",
+            True,
+        ),
+        Column(
             "prices_follow_demand",
             "BOOLEAN",
             "true or false",
-            "True where lead_z, or hausman_z unless fit.instrument is use, is beyond 3: the category's elasticities "
-            "are biased, and no price of it is recommended",
+            "True where lead_z, or hausman_z unless fit.instrument is use, is beyond 3, or randomized_gap_z beyond 2: "
+            "the category's elasticities are biased, and no price of it is recommended; false where fit.instrument is "
+            "use and they rest on random prices",
         ),
         Column(
             "verdict",

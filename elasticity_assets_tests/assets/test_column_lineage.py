@@ -36,6 +36,7 @@ def settings(tmp_path: Path) -> Settings:
     content = settings_dict()
     content["sales"] |= {"controls": CONTROLS}
     content["sales"]["columns"] |= {"regular_price": "list", "cost": "cost", "description": "text"}
+    content["sales"]["columns"] |= {"randomized": "test"}
     return settings_of(content, tmp_path, "here")
 
 
@@ -93,7 +94,7 @@ def test_weekly_sales_are_computed_from_the_columns_named(
     warehouse.execute(
         "INSERT INTO raw_sales BY NAME SELECT 1::INTEGER AS file_id, 2 AS line, 'p' AS product, 'c' AS category, "
         "DATE '2024-01-01' AS day, false AS dated, 3.0 AS units, 2.0 AS price, 2.5 AS regular_price, 1.0 AS cost, "
-        "'text' AS description, 0.0 AS \"shelf display\""
+        "false AS randomized, 'text' AS description, 0.0 AS \"shelf display\""
     )
 
     def build() -> dict[str, Any]:
@@ -101,9 +102,10 @@ def test_weekly_sales_are_computed_from_the_columns_named(
         return _row(warehouse, "weekly_sales")
 
     values = {"product": "q", "category": "d", "day": date(2024, 1, 15), "price": 3.0, "regular_price": 4.0}
-    values |= {"units": 5.0, "cost": 2.0, "description": "other", "shelf display": 1.0}
+    values |= {"units": 5.0, "cost": 2.0, "randomized": True, "description": "other", "shelf display": 1.0}
     sources = column_sources("weekly_sales", CONTROLS)
     sources["price"].remove(("raw_sales", "units"))  # weighs several rows' prices; here is one
+    sources["randomized"].remove(("raw_sales", "units"))  # leaves returns out; here is none
     _assert_computed_from(warehouse, build, "raw_sales", values, sources)
 
 

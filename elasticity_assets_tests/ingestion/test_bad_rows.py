@@ -27,7 +27,7 @@ TEXTS = [
     "", " ", "A", "a", "00123", "123", "1.5E+12", "TOTAL", "é", "e\u0301", '"',
     "'; DROP TABLE raw_sales; --", "\u202e", "x" * 5000, "😀",
 ]  # fmt: skip
-COLUMNS = ["product", "category", "date", "year", "units", "price", "list", "off", "cost", "Promo"]
+COLUMNS = ["product", "category", "date", "year", "units", "price", "list", "off", "cost", "Promo", "test"]
 
 
 def bad_or_good(draw: random.Random, badness: float, bad: list[str], good: str) -> str:
@@ -36,7 +36,7 @@ def bad_or_good(draw: random.Random, badness: float, bad: list[str], good: str) 
 
 def line(draw: random.Random, badness: float, numbered: bool) -> list[str]:
     """Draw the values of COLUMNS."""
-    number = [bad_or_good(draw, badness, NUMBERS, str(draw.randint(1, 90))) for _ in range(6)]
+    number = [bad_or_good(draw, badness, NUMBERS, str(draw.randint(1, 90))) for _ in range(7)]
     day = str(draw.randint(1, 53)) if numbered else f"2024-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}"
     texts = [bad_or_good(draw, badness, TEXTS, draw.choice("ABC")) for _ in range(2)]
     dates = [bad_or_good(draw, badness, DATES, good) for good in (day, str(draw.randint(2020, 2024)))]
@@ -54,9 +54,10 @@ def drawn_file(path: Path, draw: random.Random) -> tuple[dict, int]:
     """Write a file; return the settings to read it, and how many rows it has."""
     numbered = draw.random() < 0.3
     rows = [line(draw, draw.choice([0.0, 0.05, 0.5]), numbered) for _ in range(draw.randint(1, 40))]
-    sure = ["S", "s", "1" if numbered else "2024-01-08", "2024", "5", "2", "2", "0", "1", "1"]
+    sure = ["S", "s", "1" if numbered else "2024-01-08", "2024", "5", "2", "2", "0", "1", "1", "1"]
     rows.insert(draw.randint(0, len(rows)), sure)  # else the file may be refused, having no usable row
     columns = {"category": draw.choice([None, "category"]), "cost": draw.choice([None, "cost"])}
+    columns["randomized"] = draw.choice([None, "test"])
     if numbered:
         columns["year"] = "year"
     if draw.random() < 0.4:

@@ -244,6 +244,20 @@ def test_promotions_become_controls_and_texts_are_offered(connection, tmp_path: 
     read(connection, found, tmp_path)
 
 
+@pytest.mark.parametrize(("name", "taken"), [("Randomised price", True), ("Club member", False)])
+def test_a_flag_whose_name_says_random_marks_a_price_test(
+    connection, tmp_path: Path, name: str, taken: bool
+) -> None:
+    found = proposed(
+        tmp_path,
+        f"date,sku,units,price,{name}",
+        lambda p, d, u, e: (d, p, u, e, int(u % 3 == 0)),
+    )
+    assert (found.value("columns.randomized") == name) is taken
+    assert found.value("controls") is None
+    read(connection, found, tmp_path)
+
+
 def test_totals_are_named_and_left_out(connection, tmp_path: Path) -> None:
     rows = sold(lambda p, d, u, e: (p, d, u, e))
     totals = [("Everything", day, sum(row[2] for row in rows if row[1] == day), 3.0) for day in MONDAYS]

@@ -483,6 +483,19 @@ def test_cost_is_carried_as_its_mean(connection, tmp_path: Path) -> None:
     assert weekly_sales(connection, "cost") == [(1.25,)]
 
 
+def test_a_product_period_is_randomized_where_all_its_sales_are(connection, tmp_path: Path) -> None:
+    lines = [
+        *("A,2024-01-01,1,2,yes", "A,2024-01-02,1,2,1", "A,2024-01-03,-1,2,"),
+        *("A,2024-01-08,1,2,TRUE", "A,2024-01-09,1,2,0", "A,2024-01-15,1,2,"),
+        *("A,2024-01-22,1,2,maybe", "A,2024-01-22,1,2,2", "A,2024-01-22,1,2,ja"),
+    ]
+    path = write_lines(tmp_path / "sales.csv", *lines, header="product,date,units,price,test")
+    _, weekly = ingest(connection, sales_settings(path, {"randomized": "test"}, incomplete_periods="keep"))
+    assert weekly_sales(connection, "randomized") == [(True,), (False,), (False,), (True,)]
+    assert weekly.rejected == {"randomized neither yes nor no": 2}
+    assert weekly.examples == {"randomized neither yes nor no": "column 'test', such as 'maybe'"}
+
+
 @pytest.mark.parametrize(
     ("yes", "no"),
     [("Yes", "No"), ("1", "0"), ("TRUE", "false"), ("ja", "nein"), ("ja", "nee"), ("oui", "non"), ("sí", "no"),

@@ -37,7 +37,8 @@ COLUMNS = {
         split_sample_agreement drift drift_sd warnings fit_id""",
     "heldout_scores": "category cells model log_score log_score_lead log_score_lead_se wape n_cells fit_id",
     "causal_evidence": """category lead_effect lead_z instrument_strength instrumented_elasticity
-        instrumented_elasticity_sd hausman_z prices_follow_demand verdict fit_id""",
+        instrumented_elasticity_sd hausman_z randomized_elasticity randomized_elasticity_sd randomized_gap_z
+        prices_follow_demand verdict fit_id""",
     "nuts_cross_check": """category checked_at n_products mean_difference_rms mean_difference_max sd_ratio_median
         sd_ratio_min sd_ratio_max r_hat effective_sample_size divergences fit_id""",
     "price_scenarios": """category product price_change price units_change units_change_q05 units_change_q95
@@ -63,7 +64,7 @@ COLUMNS = {
     "elasticity_history": """category product refit_id refitted_at elasticity elasticity_sd elasticity_q05
         elasticity_q95 estimated""",
     "check_results": "check asset category passed severity message evaluated_at refit_id",
-    "weekly_sales": "category product period_start units revenue price regular_price cost display",
+    "weekly_sales": "category product period_start units revenue price regular_price cost randomized display",
     "suspect_sales": "category product period_start what value usual weight",
     "rejected_sales": "file line reason row units",
     "refits": """refit_id refitted_at seconds n_files rows_in rows_used rows_rejected n_categories n_products

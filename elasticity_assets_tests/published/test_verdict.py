@@ -10,13 +10,18 @@ from elasticity_assets.published.verdict import verdict
 
 pytestmark = pytest.mark.quick
 
-QUIET = ConfoundingTests("c", -1.5, 0.05, 0.8, np.nan, "", False, np.nan, np.nan, np.nan)
+QUIET = ConfoundingTests(
+    "c", -1.5, 0.05, 0.8, np.nan, "", False, np.nan, np.nan, np.nan, "", False, np.nan, np.nan, np.nan
+)
 WITH_COSTS = replace(
     QUIET,
     instrument_strength=300.0,
     instrumented_elasticity=-2.1,
     instrumented_elasticity_sd=0.1,
     hausman_z=1.2,
+)
+TESTED = replace(
+    QUIET, randomized_elasticity=-2.1, randomized_elasticity_sd=0.2, randomized_gap_z=1.9, lead_effect=0.1
 )
 
 
@@ -87,3 +92,42 @@ def test_prices_that_never_moved_say_nothing() -> None:
     nothing = replace(QUIET, lead_effect=np.nan, lead_z=np.nan)
     assert not nothing.prices_follow_demand
     assert verdict(nothing).startswith("nothing to go by")
+
+
+def test_random_prices_that_agree_support_it_before_costs_do() -> None:
+    assert verdict(TESTED) == (
+        "supported by randomised prices: they give −2.10 (sd 0.20), no further from −1.50 than chance"
+    )
+    assert verdict(replace(TESTED, hausman_z=1.0)) == verdict(TESTED)
+
+
+def test_random_prices_that_disagree_say_which_way_and_by_how_much() -> None:
+    found = replace(TESTED, randomized_gap_z=2.1)
+    assert found.prices_follow_demand
+    said = verdict(found)
+    assert said.startswith("prices follow demand: treat −1.50 as an upper bound")
+    assert said.endswith("randomised prices say −2.10 (sd 0.20): fit.instrument: use publishes that")
+    lower = replace(found, randomized_elasticity=-0.9, randomized_gap_z=-2.1, lead_z=3.5)
+    assert "treat −1.50 as a lower bound" in verdict(lower)
+
+
+def test_a_fit_that_rests_on_random_prices_is_supported_whatever_the_others_follow() -> None:
+    used = replace(TESTED, randomized_used=True, lead_z=9.0)
+    assert not used.prices_follow_demand
+    assert verdict(used).startswith("supported by randomised prices: the elasticity rests on")
+    assert verdict(replace(used, randomized_gap_z=4.0)).endswith(
+        "the other prices follow demand, and would put it nearer to 0"
+    )
+
+
+def test_vague_random_prices_support_nothing() -> None:
+    vague = replace(TESTED, randomized_elasticity_sd=0.9)
+    assert verdict(vague).startswith("no sign of trouble")
+    assert "randomised prices give −2.10 (sd 0.90)" in verdict(vague)
+    assert verdict(vague).endswith("too vague to support it")
+    assert verdict(replace(vague, lead_z=5.0)).endswith("more of them would settle it")
+
+
+def test_too_few_random_prices_are_said() -> None:
+    few = replace(QUIET, randomized_doubt="prices were drawn at random in 3 product-periods")
+    assert verdict(few).endswith("of sales; prices were drawn at random in 3 product-periods")

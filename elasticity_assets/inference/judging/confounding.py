@@ -1,24 +1,31 @@
-"""Whether prices follow demand: a placebo and, where files give costs, an instrument, from a fit's working model.
+"""Whether prices follow demand: a placebo, costs and price tests where files give them, from a fit's working model.
 
 Prices of the periods to come cannot have sold anything yet. Where they seem to, they were set in view of what also
 moves sales, and elasticities are biased. Costs say the same in another way: what of a price they do not explain has an
-effect of its own on sales only if it was set in view of demand. Neither needs another fit (`working_model`).
+effect of its own on sales only if it was set in view of demand. Prices that were drawn at random say it best: their
+slope is the elasticity, and the gap to that of the other prices the bias. None needs another fit (`working_model`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri_exp
 from scipy.stats import chi2
 
 from elasticity_assets.inference.instrument import PRICE_RESIDUAL, first_stage, is_price_residual
-from elasticity_assets.inference.judging.limits import follow_demand
+from elasticity_assets.inference.judging.limits import follow_demand, gap_beyond_chance
 from elasticity_assets.inference.judging.working_model import WorkingModel
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.price_lags import known_log_price, lagged
 from elasticity_assets.inference.priors import Priors
+from elasticity_assets.inference.randomized_prices import (
+    PRICE_NOT_RANDOM,
+    RandomizedPrices,
+    randomized_prices,
+)
 from elasticity_assets.inference.summaries import category_summary
 
 LEADS = 2
@@ -48,6 +55,15 @@ class ConfoundingTests:
     hausman_z : float
         Effects of what costs leave of the price, now, before and after: their joint test as a normal deviate, with the
         sign of their sum. 0 but for chance if prices do not follow demand.
+    randomized_doubt : str
+        Why prices drawn at random are not gone by, in words; empty where they are, or where there are none.
+    randomized_used : bool
+        Whether the fit has them already: `elasticity` is that of random prices.
+    randomized_elasticity, randomized_elasticity_sd : float
+        The category's, from prices drawn at random; only where there are enough.
+    randomized_gap_z : float
+        Slope of the other prices less that of random ones, in standard errors. Above 0 where observed prices make sales
+        look less elastic than they are; 0 but for chance if prices do not follow demand.
     """
 
     category: str
@@ -60,11 +76,22 @@ class ConfoundingTests:
     instrumented_elasticity: float
     instrumented_elasticity_sd: float
     hausman_z: float
+    randomized_doubt: str
+    randomized_used: bool
+    randomized_elasticity: float
+    randomized_elasticity_sd: float
+    randomized_gap_z: float
 
     @property
     def prices_follow_demand(self) -> bool:
-        """Whether what is published of the category is biased, as far as the placebo or the instrument shows."""
-        return follow_demand(self.lead_z) or (not self.instrument_used and follow_demand(self.hausman_z))
+        """Whether what is published of the category is biased, as far as any of the tests shows.
+
+        What rests on prices drawn at random is not, whatever the other prices follow.
+        """
+        if self.randomized_used:
+            return False
+        by_costs = not self.instrument_used and follow_demand(self.hausman_z)
+        return follow_demand(self.lead_z) or by_costs or gap_beyond_chance(self.randomized_gap_z)
 
 
 def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Priors) -> ConfoundingTests:
@@ -79,11 +106,13 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
     priors : Priors
     """
     price, found = known_log_price(panel), first_stage(panel)
-    used = PRICE_RESIDUAL in panel.control
+    used, by_random_prices = PRICE_RESIDUAL in panel.control, PRICE_NOT_RANDOM in panel.control
     leads = [lagged(price, -lead) for lead in range(1, LEADS + 1)]
-    strong = found is not None and not found.doubt and not used
+    strong = found is not None and not (found.doubt or used or by_random_prices)
     residuals = list(found.residual) if found is not None and strong else []
-    model = WorkingModel.of(panel, posterior, priors, [*leads, *residuals])
+    drawn = randomized_prices(panel)
+    rest = [] if drawn is None or drawn.doubt or by_random_prices else list(drawn.rest)
+    model = WorkingModel.of(panel, posterior, priors, [*leads, *residuals, *rest])
     lead_effect = lead_z = instrumented = instrumented_sd = hausman_z = np.nan
     if np.ptp(price) > 0 and panel.n_periods > LEADS:
         placebo = model.solve(range(LEADS))
@@ -113,7 +142,35 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
         instrumented,
         instrumented_sd,
         hausman_z,
+        **_by_random_prices(panel, posterior, drawn, model, len(rest)),
     )
+
+
+def _by_random_prices(
+    panel: Panel, posterior: CategoryPosterior, drawn: RandomizedPrices | None, model: WorkingModel, n_rest: int
+) -> dict[str, Any]:
+    """Say what prices drawn at random tell; what of the others might be added comes last in the model."""
+    used = PRICE_NOT_RANDOM in panel.control
+    mean = sd = gap_z = np.nan
+    if used:
+        own, k = category_summary(posterior), panel.control.index(PRICE_NOT_RANDOM)
+        mean, sd = float(own.mean[0]), float(own.sd[0])
+        effect = posterior.control_mean[:, k]
+        centre = float(posterior.weight @ effect)
+        var = float(posterior.weight @ (posterior.control_cov[:, k, k] + (effect - centre) ** 2))
+        gap_z = centre / float(np.sqrt(var))
+    elif n_rest:
+        last = range(model.n_added - n_rest, model.n_added)
+        solved = model.solve(last)
+        mean, sd = solved.category_mean, solved.category_sd
+        gap_z = solved.z(np.eye(n_rest)[0])
+    return {
+        "randomized_doubt": "" if drawn is None or used else drawn.doubt,
+        "randomized_used": used,
+        "randomized_elasticity": mean,
+        "randomized_elasticity_sd": sd,
+        "randomized_gap_z": gap_z,
+    }
 
 
 def _joint_z(effect: np.ndarray, covs: Sequence[np.ndarray]) -> float:

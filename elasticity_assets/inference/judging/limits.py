@@ -14,6 +14,10 @@ DRIFT_SDS = 2.576
 """Beyond so many sds, which 1 in 100 has by chance, a difference of halves counts as drift."""
 FOLLOW_SDS = 3.0
 """Beyond so many standard errors, which 1 in 370 has by chance, prices are said to follow demand."""
+GAP_SDS = 2.0
+"""The same of random prices' slope, a test that was planned and asks one thing: 1 in 22 has it by chance."""
+VAGUE_SD = 0.5
+"""Sd of an elasticity beyond which random prices that agree support nothing."""
 CHANCE_SDS = 2.0
 """Standard errors that chance alone is taken to explain."""
 LEAST_LEAD = 0.005
@@ -132,3 +136,14 @@ def follow_demand(z: float) -> bool:
         In standard errors; NaN, where there is nothing to test by, is no sign.
     """
     return bool(abs(z) > FOLLOW_SDS)
+
+
+def gap_beyond_chance(z: float) -> bool:
+    """Whether observed prices have another slope than random ones, beyond what chance explains.
+
+    Parameters
+    ----------
+    z : float
+        In standard errors; NaN, where no prices were drawn, is no sign.
+    """
+    return bool(abs(z) > GAP_SDS)

@@ -8,6 +8,8 @@ and their effects by their standard errors are a score test of whether it should
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -167,38 +169,24 @@ class WorkingModel:
     def solve(self, chosen: Sequence[int] = ()) -> Solution:
         """Solve with some of the controls that might be added, by their numbers."""
         n, T, d = self.own.shape
-        K = self.controls.shape[2] - self.n_added
+        m, sums = self.n_added, self._sums
+        K = self.controls.shape[2] - m
         columns = [*range(K), *(K + number for number in chosen)]
-        shared = [0, 1, *(2 + column for column in columns)]
-        size = len(shared) + T
-        shared += range(2 + self.controls.shape[2], len(self.shared_precision))
+        # Those of s among all that there might be: beside the two means, controls and period effects.
+        taken = [*columns, *range(K + m, K + m + T)]
+        shared = [0, 1, *(2 + column for column in taken)]
+        size = len(shared)
         prior = self.shared_precision[shared]
         total, pull = np.diag(prior), prior * self.shared_mean[shared]
-        tie = np.zeros((d, size))
-        tie[0, 0], tie[-1, 1] = self.own_precision[[0, -1]]
-        inverse, border, own_pull = np.zeros((n, d, d)), np.zeros((n, d, size)), np.zeros((n, d))
-        step = max(_AT_ONCE // T**2, 1)
-        for rows in (slice(begin, begin + step) for begin in range(0, n, step)):
-            own, controls = self.own[rows], self.controls[rows][:, :, columns]
-            values = np.concatenate([own, controls, self.response[rows][..., None]], axis=2)
-            noise = self._noise(rows)
-            weighted = noise.precision_times(values)
-            of_own, of_controls, of_response = np.split(weighted, [d, d + len(columns)], axis=2)
-            inverse[rows] = np.linalg.inv(np.swapaxes(own, 1, 2) @ of_own + np.diag(self.own_precision))
-            border[rows, :, 2 : 2 + len(columns)] = np.swapaxes(own, 1, 2) @ of_controls
-            border[rows, :, 2 + len(columns) :] = np.swapaxes(of_own, 1, 2)
-            border[rows] -= tie
-            own_pull[rows] = np.einsum("ntd,nt->nd", own, of_response[..., 0])
-            total[0, 0] += len(own) * self.own_precision[0]
-            total[1, 1] += len(own) * self.own_precision[-1]
-            with_controls = of_controls.sum(axis=0)
-            middle, periods = slice(2, 2 + len(columns)), slice(2 + len(columns), None)
-            total[middle, middle] += np.einsum("nta,ntb->ab", controls, of_controls, optimize=True)
-            total[periods, middle] += with_controls
-            total[middle, periods] += with_controls.T
-            total[periods, periods] += noise.total_precision()
-            pull[middle] += np.einsum("nta,nt->a", controls, of_response[..., 0])
-            pull[periods] += of_response[..., 0].sum(axis=0)
+        total[2:, 2:] += sums.total[np.ix_(taken, taken)]
+        pull[2:] += sums.pull[taken]
+        total[0, 0] += n * self.own_precision[0]
+        total[1, 1] += n * self.own_precision[-1]
+        border = np.zeros((n, d, size))
+        border[:, :, 2:] = sums.border[:, :, taken]
+        border[:, 0, 0] -= self.own_precision[0]
+        border[:, -1, 1] -= self.own_precision[-1]
+        inverse, own_pull = sums.inverse, sums.own_pull
         solved = inverse @ border
         flat = border.reshape(n * d, size)
         total -= flat.T @ solved.reshape(n * d, size)
@@ -218,6 +206,32 @@ class WorkingModel:
             theta[:, 0],
             np.sqrt(var),
         )
+
+    @cached_property
+    def _sums(self) -> "_Sums":
+        """What the data say, with all controls that there might be: every choice of them is solved from it."""
+        n, T, d = self.own.shape
+        K = self.controls.shape[2]
+        inverse, border, own_pull = np.zeros((n, d, d)), np.zeros((n, d, K + T)), np.zeros((n, d))
+        total, pull = np.zeros((K + T, K + T)), np.zeros(K + T)
+        step = max(_AT_ONCE // T**2, 1)
+        for rows in (slice(begin, begin + step) for begin in range(0, n, step)):
+            own, controls = self.own[rows], self.controls[rows]
+            values = np.concatenate([own, controls, self.response[rows][..., None]], axis=2)
+            noise = self._noise(rows)
+            of_own, of_controls, of_response = np.split(noise.precision_times(values), [d, d + K], axis=2)
+            inverse[rows] = np.linalg.inv(np.swapaxes(own, 1, 2) @ of_own + np.diag(self.own_precision))
+            border[rows, :, :K] = np.swapaxes(own, 1, 2) @ of_controls
+            border[rows, :, K:] = np.swapaxes(of_own, 1, 2)
+            own_pull[rows] = np.einsum("ntd,nt->nd", own, of_response[..., 0])
+            with_controls = of_controls.sum(axis=0)
+            total[:K, :K] += np.einsum("nta,ntb->ab", controls, of_controls, optimize=True)
+            total[K:, :K] += with_controls
+            total[:K, K:] += with_controls.T
+            total[K:, K:] += noise.total_precision()
+            pull[:K] += np.einsum("nta,nt->a", controls, of_response[..., 0])
+            pull[K:] += of_response[..., 0].sum(axis=0)
+        return _Sums(inverse, border, own_pull, total, pull)
 
     def strength(self, number: int) -> tuple[float, float]:
         """Shares that one of the added controls explains of what the rest leaves of sales and of prices.
@@ -262,6 +276,26 @@ class WorkingModel:
     def _noise(self, rows: slice) -> "_Noise":
         var = self.innovation_var[rows] if len(self.innovation_var) else None
         return _Noise(self.precision[rows], var, self.persistence)
+
+
+class _Sums(NamedTuple):
+    """Sums over cells under their precision M, of products' regressors, and of controls and period effects.
+
+    Attributes
+    ----------
+    inverse : float array, shape (n, d, d)
+        Of the products' blocks, their prior included.
+    border : float array, shape (n, d, K + m + T)
+    own_pull : float array, shape (n, d)
+    total : float array, shape (K + m + T, K + m + T)
+    pull : float array, shape (K + m + T,)
+    """
+
+    inverse: np.ndarray
+    border: np.ndarray
+    own_pull: np.ndarray
+    total: np.ndarray
+    pull: np.ndarray
 
 
 class _Noise:

@@ -35,6 +35,7 @@ from elasticity_assets.ingestion.initial_settings.delivered_files import (
 from elasticity_assets.ingestion.initial_settings.joined_tables import JoinedTable, join_tables
 from elasticity_assets.ingestion.initial_settings.number_marks import decide_decimal
 from elasticity_assets.ingestion.initial_settings.periods import find_period
+from elasticity_assets.ingestion.initial_settings.price_tests import find_randomized
 from elasticity_assets.ingestion.initial_settings.prices import find_price
 from elasticity_assets.ingestion.initial_settings.products import find_not_products, find_products
 from elasticity_assets.ingestion.initial_settings.settings_text import settings_text
@@ -242,6 +243,10 @@ def _of_columns(
     if decimal is not None:
         decisions.append(decimal)
     taken |= {d.value for d in money if isinstance(d.value, str)}
+    randomized = find_randomized({name: p for name, p in left.items() if name not in taken})
+    if randomized is not None:
+        decisions.append(randomized)
+        taken.add(randomized.value)
     controls, notes = find_controls({name: p for name, p in left.items() if name not in taken}, n_rows)
     remarks += notes
     if controls is not None:
