@@ -6,8 +6,8 @@ Simulated categories of 40 products and 104 weeks, through the pipeline's own pa
 `placebo`: share of markets whose prices are found to follow demand, of twins and of other departures. `sensitivity`:
 bias that a confounder as strong as the true one has by `bias_per_confounding`, and the one measured. `instrument`: bias
 and coverage of the plain and the instrumented elasticities, with strong and weak costs. `randomized`: the same where
-prices are drawn at random in a tenth of the weeks, and how often the gap is beyond chance. CPU seconds of the tests over
-those of the fit are of each.
+prices are drawn at random in a tenth of the weeks, and how often the gap is beyond chance. CPU seconds of the tests
+over those of the fit are of each.
 """
 
 import argparse
@@ -148,7 +148,12 @@ def randomized(seeds: range) -> None:
             used = engines.fit(with_price_not_random(panel), PRIORS, OPTIONS)
             truth = twin.market.elasticity
             gap = abs(found.randomized_gap_z)
-            row = [gap_beyond_chance(gap), follow_demand(found.lead_z), found.prices_follow_demand, own / seconds]
+            row = [
+                gap_beyond_chance(gap),
+                follow_demand(found.lead_z),
+                found.prices_follow_demand,
+                own / seconds,
+            ]
             for fit in (posterior, used):
                 said = product_summary(fit)
                 row += [np.mean(said.mean - truth), np.mean((said.q05 < truth) & (truth < said.q95))]

@@ -178,7 +178,7 @@ def confounding_tests(
     array_store: dg.ResourceParam[ArrayStore],
     warehouse: Warehouse,  # for its lock
 ) -> dg.MaterializeResult:
-    """Test whether prices follow demand: by prices of periods to come, by costs and random prices where files give them.
+    """Test whether prices follow demand: by prices to come, and by costs and random prices where there are any.
 
     A category whose fit has not changed keeps its tests.
     """

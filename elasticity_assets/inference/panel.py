@@ -293,15 +293,13 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         known = np.asarray(sales.regular_price, dtype=np.float64)[counts]
         known = np.where(np.isfinite(known), np.maximum(known, price), price)
         log_regular_price[row, column] = np.log(known)
-    log_cost = np.full(shape if sales.cost is not None else (0, 0), np.nan)
-    if sales.cost is not None:
-        cost = np.asarray(sales.cost, dtype=np.float64)[counts]
-        log_cost[row, column] = np.log(np.where(cost > 0, cost, np.nan))
     randomized = np.zeros(shape if sales.randomized is not None else (0, 0), dtype=bool)
     if sales.randomized is not None:
-        randomized[row, column] = np.asarray(sales.randomized, dtype=bool)[counts]
-    observed[row, column] = True
-    weight[row, column] = share
+        randomized[row, column] = sales.randomized[counts]
+    log_cost = np.full(shape if sales.cost is not None else (0, 0), np.nan)
+    if sales.cost is not None:
+        log_cost[row, column] = np.log(np.where(sales.cost > 0, sales.cost, np.nan)[counts])
+    observed[row, column], weight[row, column] = True, share
     for k, name in enumerate(controls):
         values[row, column, k] = np.nan_to_num(np.asarray(controls[name], dtype=np.float64)[counts])
     if missing_periods == "zero":

@@ -125,7 +125,9 @@ def column_parts(
         "discount": discount,
         "regular_price": regular_price,
         "cost": number("cost"),
-        "randomized": columns["randomized"].number_or_flag if "randomized" in columns else "CAST(NULL AS DOUBLE)",
+        "randomized": columns["randomized"].number_or_flag
+        if "randomized" in columns
+        else "CAST(NULL AS DOUBLE)",
         "randomized_given": columns["randomized"].given if "randomized" in columns else "false",
         "description": text("description"),
         "substitutes": text("substitutes"),

@@ -13,6 +13,15 @@ def verdict(tests: ConfoundingTests) -> str:
     """Say what the tests come to, and what would settle what they leave open."""
     if tests.prices_follow_demand:
         return f"{FOLLOW}: treat {_number(tests.elasticity)} as {_bound(tests)}; {_to_settle(tests)}"
+    if support := _support(tests):
+        return support
+    if tests.lead_z != tests.lead_z:
+        return "nothing to go by: prices never moved, or there are too few periods"
+    return f"{NO_SIGN}: prices to come say nothing of sales{_weak(tests)}"
+
+
+def _support(tests: ConfoundingTests) -> str:
+    """Say what supports the number, random prices before costs; empty where nothing does."""
     if tests.randomized_used:
         return f"{SUPPORTED_AT_RANDOM}: the elasticity rests on what prices drawn at random did{_gap(tests)}"
     if tests.randomized_elasticity_sd <= VAGUE_SD:
@@ -27,9 +36,7 @@ def verdict(tests: ConfoundingTests) -> str:
             f"{SUPPORTED}: what costs did to prices gives {_number(tests.instrumented_elasticity)} "
             f"(sd {tests.instrumented_elasticity_sd:.2f}), no further from {_number(tests.elasticity)} than chance"
         )
-    if tests.lead_z != tests.lead_z:
-        return "nothing to go by: prices never moved, or there are too few periods"
-    return f"{NO_SIGN}: prices to come say nothing of sales{_weak(tests)}"
+    return ""
 
 
 def _bound(tests: ConfoundingTests) -> str:

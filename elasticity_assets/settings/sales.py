@@ -200,7 +200,9 @@ class SalesSettings(Strict):
         # Whatever else bore these names would be published as what they are.
         _without(controls, "every fit", lambda name: name == CATEGORY_PRICE_INDEX)
         _without(controls, "sales.columns.substitutes", lambda name: name == SUBSTITUTE_PRICES)
-        _without(controls, "fit.instrument", lambda name: is_price_residual(name) or is_price_not_random(name))
+        _without(
+            controls, "fit.instrument", lambda name: is_price_residual(name) or is_price_not_random(name)
+        )
         return _without(controls, "fit.lags", is_lag)
 
     @field_validator("category_price_index")

@@ -10,9 +10,7 @@ from elasticity_assets.published.verdict import verdict
 
 pytestmark = pytest.mark.quick
 
-QUIET = ConfoundingTests(
-    "c", -1.5, 0.05, 0.8, np.nan, "", False, np.nan, np.nan, np.nan, "", False, np.nan, np.nan, np.nan
-)
+QUIET = ConfoundingTests("c", -1.5, 0.05, 0.8, np.nan, "", False, np.nan, np.nan, np.nan)
 WITH_COSTS = replace(
     QUIET,
     instrument_strength=300.0,

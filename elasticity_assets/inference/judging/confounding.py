@@ -76,11 +76,11 @@ class ConfoundingTests:
     instrumented_elasticity: float
     instrumented_elasticity_sd: float
     hausman_z: float
-    randomized_doubt: str
-    randomized_used: bool
-    randomized_elasticity: float
-    randomized_elasticity_sd: float
-    randomized_gap_z: float
+    randomized_doubt: str = ""
+    randomized_used: bool = False
+    randomized_elasticity: float = np.nan
+    randomized_elasticity_sd: float = np.nan
+    randomized_gap_z: float = np.nan
 
     @property
     def prices_follow_demand(self) -> bool:
@@ -147,7 +147,11 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
 
 
 def _by_random_prices(
-    panel: Panel, posterior: CategoryPosterior, drawn: RandomizedPrices | None, model: WorkingModel, n_rest: int
+    panel: Panel,
+    posterior: CategoryPosterior,
+    drawn: RandomizedPrices | None,
+    model: WorkingModel,
+    n_rest: int,
 ) -> dict[str, Any]:
     """Say what prices drawn at random tell; what of the others might be added comes last in the model."""
     used = PRICE_NOT_RANDOM in panel.control

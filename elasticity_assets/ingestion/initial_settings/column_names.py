@@ -63,8 +63,8 @@ IDEAS = {
     "promocao promozione promozioni offerta oferta actie aanbieding display feature featured mailer "
     "flyer leaflet prospekt advert advertised advertising ad ads coupon coupons campaign tpr deal "
     "folder flyers sonderangebot aktionswoche werbeaktion onpromo",
-    "random": "random randomized randomised randomly randomisiert randomisierter zufall zufallig zufallspreis aleatoire "
-    "aleatorio aleatoria aleatorizado casuale willekeurig",
+    "random": "random randomized randomised randomly randomisiert randomisierter zufall zufallig zufallspreis "
+    "aleatoire aleatorio aleatoria aleatorizado casuale willekeurig",
     "holiday": "holiday holidays feiertag feiertage ferie ferien ferias festivo festivos feriado feriados "
     "festivita event events feestdag vacances vakantie isholiday",
     "date": "kalender date dates datum fecha data dt timestamp datetime time zeit calendar ds datetimestamp "

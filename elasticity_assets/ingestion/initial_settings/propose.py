@@ -227,6 +227,9 @@ def _of_columns(
     profiles = profile_columns(connection, kinds)
     period = find_period(connection, profiles, today)
     left = {name: p for name, p in profiles.items() if name not in period.columns and not calendar_part(name)}
+    randomized = find_randomized(left)
+    if randomized is not None:
+        del left[randomized.value]
     decimal = decide_decimal([p for p in left.values() if p.is_number and _is_amount(p)])
     mark = decimal.value if decimal is not None and decimal.value else "."
     _read_rows(connection, profiles, mark, period.day)
@@ -240,13 +243,8 @@ def _of_columns(
     money = [_in_one_currency(connection, decision, kinds) for decision in money]
     decisions = [*things.decisions, *period.decisions, *money]
     remarks = [*things.remarks, *notes]
-    if decimal is not None:
-        decisions.append(decimal)
+    decisions += [decision for decision in (randomized, decimal) if decision is not None]
     taken |= {d.value for d in money if isinstance(d.value, str)}
-    randomized = find_randomized({name: p for name, p in left.items() if name not in taken})
-    if randomized is not None:
-        decisions.append(randomized)
-        taken.add(randomized.value)
     controls, notes = find_controls({name: p for name, p in left.items() if name not in taken}, n_rows)
     remarks += notes
     if controls is not None:

@@ -15,6 +15,7 @@ from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_s
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.price_lags import with_price_lags
 from elasticity_assets.inference.priors import DEFAULT, SlowDemand
+from elasticity_assets.inference.randomized_prices import with_price_not_random
 from elasticity_assets.inference.simulate import FIRST_PERIOD
 from elasticity_assets.inference.twins import Confounding, Twin, twins
 from elasticity_assets_tests.published.test_rows import posterior
@@ -34,6 +35,7 @@ def laid_out(twin: Twin) -> Panel:
         twin.market.units().ravel(),
         np.exp(twin.market.log_price).ravel(),
         cost=np.exp(twin.log_cost).ravel(),
+        randomized=twin.randomized[week],
     )
     return with_price_lags(with_category_price_index(panel_from_sales(sales)), LAGS)
 
@@ -151,6 +153,33 @@ def test_of_a_fit_that_has_the_instrument_the_plain_one_is_not_made_again(
     expected = -ndtri_exp(chi2.logsf(added * 0.3**2 / 0.01, added) + np.log(0.5))
     assert tests.hausman_z == pytest.approx(-expected, rel=1e-6)
     assert tests.instrumented_elasticity == tests.elasticity
+
+
+def test_random_prices_tell_the_elasticity_and_the_bias_of_the_others() -> None:
+    both = twins(4, N, T, Confounding(randomized=0.2, width=2.0))
+    for twin, follows in zip(both, (True, False), strict=True):
+        panel = laid_out(twin)
+        tests = look_for_confounding(panel, at_truth(twin, panel), PRIORS)
+        off = tests.randomized_elasticity - twin.market.elasticity.mean()
+        assert abs(off) < 2.0 * tests.randomized_elasticity_sd < 0.5
+        assert (tests.randomized_gap_z > 3.0) is follows
+        assert tests.prices_follow_demand is follows
+        assert tests.randomized_doubt == ""
+
+
+def test_a_fit_that_rests_on_random_prices_is_tested_by_nothing_else() -> None:
+    twin = twins(3, N, T, Confounding(randomized=0.2))[0]
+    used = with_price_not_random(laid_out(twin))
+    fit = at_truth(twin, used)
+    effect = np.zeros((1, len(used.control)))
+    effect[0, used.control.index("price_not_random")] = 0.5
+    tests = look_for_confounding(used, replace(fit, control_mean=effect), PRIORS)
+    assert tests.randomized_used
+    assert tests.randomized_elasticity == tests.elasticity
+    assert tests.randomized_gap_z == pytest.approx(5.0)
+    assert np.isfinite(tests.instrument_strength)
+    assert np.isnan(tests.instrumented_elasticity)
+    assert not tests.prices_follow_demand
 
 
 def test_prices_that_never_move_leave_nothing_to_test_by(
