@@ -10,6 +10,7 @@ from threading import Lock
 import duckdb
 
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY, Settings, database_name, load_settings
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.damage import damage_told
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.warehouse.tables import (
@@ -110,7 +111,7 @@ class PublishedFile:
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         # Attached, since DuckDB gives who connects to a path the file that the process has open there, old or new.
-        connection = duckdb.connect(":memory:", config={"memory_limit": f"{self.memory_bytes}B"})
+        connection = connect(memory_limit=f"{self.memory_bytes}B")
         attach = statement(
             "attach_read_only",
             file=quoted(str(self.path), "'"),

@@ -18,6 +18,7 @@ from elasticity_assets.fitting.stored_fits import fit_record
 from elasticity_assets.published.publish import Refit, TablesDisagreeError, last_categories, publish
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.check_results import forget_other_checks, record, results_of_run
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import utc_now
@@ -117,6 +118,6 @@ def every_category_is_recent(
         return dg.AssetCheckResult(
             passed=False, severity=dg.AssetCheckSeverity.WARN, description="nothing is published yet"
         )
-    with duckdb.connect(str(settings.published), read_only=True) as connection:
+    with connect(settings.published, read_only=True) as connection:
         ages = connection.execute(statement("published_ages"), {"now": utc_now()}).fetchall()
     return checks.every_category_is_recent(ages, settings.schedule.max_age_days)

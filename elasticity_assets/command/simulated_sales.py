@@ -12,6 +12,7 @@ from elasticity_assets.atomic_write import atomic_write
 from elasticity_assets.inference.departures import simulate_departure
 from elasticity_assets.inference.simulate import Simulation, Truth, simulate_categories
 from elasticity_assets.inference.twins import Confounding, simulate_twins
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.sql import quoted, statement
 
 SUFFIXES = (".csv", ".parquet")
@@ -121,7 +122,7 @@ def _writer(file: Path) -> Iterator[_Writer]:
     with (
         TemporaryDirectory(prefix="elasticity_simulation.") as folder,
         atomic_write(file) as beside,
-        duckdb.connect(str(Path(folder) / "rows.duckdb")) as connection,
+        connect(Path(folder) / "rows.duckdb") as connection,
     ):
         writer = _Writer(connection)
         yield writer

@@ -16,6 +16,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from elasticity_assets.command.past_runs import Run, state_of
 from elasticity_assets.published.integrity import reading_published
 from elasticity_assets.settings import Settings
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.damage import (
     NOT_THERE,
     DamagedFileError,
@@ -238,7 +239,7 @@ def reading(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection | None]:
     file = settings.warehouse_file
     with damage_told(partial(way_back, file)):
         try:
-            opened = tries(duckdb.connect, str(file), read_only=True)
+            opened = tries(connect, file, read_only=True)
         except duckdb.IOException as error:
             if is_held(error):
                 raise BeingWrittenError(
@@ -265,7 +266,7 @@ def kept_refits(settings: Settings) -> list[str]:
         if (
             file.stem not in numbers
         ):  # newer, and an earlier one was published again; or of an earlier warehouse
-            with suppress(duckdb.Error), duckdb.connect(str(file), read_only=True) as connection:
+            with suppress(duckdb.Error), connect(file, read_only=True) as connection:
                 own = refit_numbers(connection)
                 numbers |= own if shown in own else {}
     return [file.stem for file in kept_files(settings.published, numbers)]

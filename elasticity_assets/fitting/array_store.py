@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import re
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -27,9 +26,6 @@ from elasticity_assets.fitting.packing import content_hash
 from elasticity_assets.words import in_one_line, reason
 
 Arrays = Mapping[str, np.ndarray]
-
-STALE_SECONDS = 3600
-"""Age at which another process's unfinished file counts as left behind."""
 
 
 class UnreadableArraysError(ValueError):
@@ -290,9 +286,6 @@ def _told(file: UPath, error: Exception) -> UnreadableArraysError:
 def _write_beside_and_move(file: Path, arrays: Arrays) -> None:
     file.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds sales
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    for left in file.parent.glob(f".{file.name}.*.tmp"):  # by a killed run
-        if left.stat().st_mtime < time.time() - STALE_SECONDS:
-            left.unlink(missing_ok=True)
     with atomic_write(file) as beside, beside.open("wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
 

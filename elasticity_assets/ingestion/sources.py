@@ -13,6 +13,7 @@ from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.ingestion.files import check_roots, content_hash
 from elasticity_assets.ingestion.layout import FileFormat, examine
 from elasticity_assets.settings import SalesSettings, SalesTable, SettingsError, is_database_file
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.extensions import load_extensions
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
@@ -144,7 +145,7 @@ def attached(
     options = "READ_ONLY" + (f", TYPE {kind}" if kind else "")
     with (
         TemporaryDirectory(prefix="elasticity_sales.") as folder,
-        duckdb.connect(config=_config(connection, folder)) as reader,
+        connect(memory_limit=_memory_limit(connection), temp_directory=folder) as reader,
     ):
         if kind in ("sqlite", "postgres"):
             load_extensions(reader, [f"{kind}_scanner"], _REMEDY)
@@ -161,16 +162,9 @@ def attached(
         yield [_table(reader, table, Path(folder))]
 
 
-def _config(
-    connection: duckdb.DuckDBPyConnection, folder: str
-) -> dict[str, str | bool | int | float | list[str]]:
+def _memory_limit(connection: duckdb.DuckDBPyConnection) -> str:
     (memory,) = connection.execute(statement("memory_limit")).fetchall()[0]
-    return {
-        "autoinstall_known_extensions": False,
-        "allow_community_extensions": False,
-        "memory_limit": memory,
-        "temp_directory": folder,
-    }
+    return str(memory)
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, places: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.damage import damage_told
 from elasticity_assets.warehouse.kept import file_hash
 from elasticity_assets.warehouse.sql import statement
@@ -22,7 +23,7 @@ def reading_published(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     with (
         damage_told(lambda why: f"{published} is damaged: {why}; `elasticity refit` publishes it anew"),
-        duckdb.connect(str(published), read_only=True) as connection,
+        connect(published, read_only=True) as connection,
     ):
         yield connection
 

@@ -21,6 +21,7 @@ from elasticity_assets.published.integrity import write_ahead_log
 from elasticity_assets.published.price_scenarios import select_scenarios
 from elasticity_assets.published.tables import MACRO_COMMENT, published_tables
 from elasticity_assets.settings import database_name
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.file import Say, Warehouse
 from elasticity_assets.warehouse.kept import DamagedCopyError, archive, file_hash, refit_numbers
 from elasticity_assets.warehouse.sales_tables import PRODUCTS, weekly_sales
@@ -212,7 +213,7 @@ def publish_again(
             _build(new, database_name(published), connection, _controls(connection))
 
         warehouse.restore_refit(refit_id, published, new, build)
-        with duckdb.connect(str(new), read_only=True) as connection:
+        with connect(new, read_only=True) as connection:
             refit_numbers(connection)  # or it is no file of ours
         values = {"refit_id": refit_id, "file_hash": file_hash(new)}
         warehouse.in_transaction(lambda connection: connection.execute(statement("set_file_hash"), values))
@@ -339,7 +340,7 @@ def _problems(new: Path, database: str, refit: Refit, memory_bytes: int) -> list
     """Reasons not to publish the new file, as it stands on disk."""
     with (
         TemporaryDirectory(prefix="elasticity_checks.") as spills,
-        duckdb.connect(config={"memory_limit": f"{memory_bytes}B", "temp_directory": spills}) as connection,
+        connect(memory_limit=f"{memory_bytes}B", temp_directory=spills) as connection,
     ):
         connection.execute(
             statement("attach_read_only", file=quoted(str(new), "'"), database=quoted(database))

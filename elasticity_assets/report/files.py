@@ -32,8 +32,6 @@ def write_report(page: str, folder: Path, refit_ids: Sequence[str], keep: int, m
         The refit's page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".*.html.*.tmp"):  # by a killed run
-        left.unlink(missing_ok=True)
     file = folder / f"{refit_ids[-1]}.html"
     for target in (file, folder / LATEST):
         write(page, target, mode)

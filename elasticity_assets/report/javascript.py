@@ -6,8 +6,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from elasticity_assets.report.files import write
-
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 # Neither may stand inside a script element; within a string of JavaScript the backslash changes nothing.
 _ENDS_SCRIPT, _ESCAPED = r"<(/script|!--)", r"<\\\1"
@@ -27,7 +25,8 @@ def vega(folder: Path) -> str:
     if script is None:
         script = _bundle()
         folder.mkdir(parents=True, exist_ok=True)
-        write(f"// {_hash(script)}\n{script}", file, 0o644)
+        # Who reads half of it sees that by its hash.
+        file.write_text(f"// {_hash(script)}\n{script}", encoding="utf-8")
         for old in folder.glob("report-vega-*.js"):
             if old != file:
                 old.unlink(missing_ok=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.schema import Table, qualified
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.warehouse.tables import (
@@ -74,7 +74,7 @@ class PublishedTables:
 
 def read_published(published: Path) -> PublishedTables:
     """Read the published file."""
-    with duckdb.connect(str(published), read_only=True) as connection:
+    with connect(published, read_only=True) as connection:
 
         def rows(table: Table) -> pd.DataFrame:
             return connection.execute(statement("published_rows", table=qualified(table))).df()

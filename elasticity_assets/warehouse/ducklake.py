@@ -27,6 +27,7 @@ from tenacity import (
 
 from elasticity_assets.processes import has_gone
 from elasticity_assets.settings import DUCKLAKE
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.extensions import load_extensions
 from elasticity_assets.warehouse.file import Build, Result, Say, Warehouse, WarehouseError
 from elasticity_assets.warehouse.migration import show_as_present
@@ -62,6 +63,7 @@ class DuckLakeWarehouse(Warehouse):
         How long transactions are tried again that meet others' changes.
     memory_bytes : int
         Memory that DuckDB may use; what needs more goes to a folder among this machine's temporary files.
+    own_folders : list of str
     locks_runs : bool
         As of `Warehouse`.
     """
@@ -76,6 +78,10 @@ class DuckLakeWarehouse(Warehouse):
     def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
         """Keep others, on whatever machine, from runs on this warehouse; see `postgres_lock`."""
         return postgres_lock(self.path.removeprefix(DUCKLAKE), say=say)
+
+    def remove_unfinished(self) -> None:
+        """Remove what a killed run left half written in the folders that are this warehouse's alone."""
+        self._remove_unfinished_of_own()
 
     def check(self) -> None:
         """Read nothing: what guards a DuckLake are PostgreSQL, and backups of its files."""
@@ -185,9 +191,7 @@ class DuckLakeWarehouse(Warehouse):
         _remove_spills()
         # A folder of its own: DuckDB names its files there alike in each instance.
         with TemporaryDirectory(prefix=f"{_SPILLS}{os.getpid()}.", ignore_cleanup_errors=True) as spills:
-            connection = duckdb.connect(
-                config={"memory_limit": f"{self.memory_bytes}B", "temp_directory": spills}
-            )
+            connection = connect(memory_limit=f"{self.memory_bytes}B", temp_directory=spills)
             try:
                 self._attach(connection, *options)
                 yield connection

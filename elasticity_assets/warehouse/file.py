@@ -17,10 +17,13 @@ from typing import TypeVar
 
 import dagster as dg
 import duckdb
+from pydantic import Field
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from elasticity_assets.atomic_write import remove_unfinished
 from elasticity_assets.settings import DEFAULT_WAREHOUSE_MEMORY
 from elasticity_assets.warehouse.check_results import record, results_of_run
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.damage import (
     NOT_THERE,
     DamagedFileError,
@@ -125,6 +128,8 @@ class Warehouse(dg.ConfigurableResource):
         How long another process's hold on the file is waited for.
     memory_bytes : int
         Memory that DuckDB may use; what needs more goes to temporary files beside the warehouse.
+    own_folders : list of str
+        Folders that runs on it alone write to: what a killed one left unfinished there goes when the next begins.
     locks_runs : bool
         Whether a run that uses it holds the `run_lock`. One that only makes a check of what is published need not.
     """
@@ -132,6 +137,7 @@ class Warehouse(dg.ConfigurableResource):
     path: str
     wait_seconds: float = 300.0
     memory_bytes: int = DEFAULT_WAREHOUSE_MEMORY
+    own_folders: list[str] = Field(default_factory=list)
     locks_runs: bool = True
 
     @property
@@ -147,6 +153,8 @@ class Warehouse(dg.ConfigurableResource):
         """
         say = (context.log or dg.get_dagster_logger()).info
         with self.run_lock(say) if self.locks_runs else nullcontext():
+            if self.locks_runs:
+                self.remove_unfinished()
             self.check()
             try:
                 yield self
@@ -167,6 +175,17 @@ class Warehouse(dg.ConfigurableResource):
     def run_lock(self, say: Say = lambda line: None) -> AbstractContextManager[None]:
         """Keep others from runs on this warehouse; see `run_lock.run_lock`."""
         return run_lock(Path(self.path), say=say)
+
+    def remove_unfinished(self) -> None:
+        """Remove files that a killed run left half written; with the `run_lock` in hand."""
+        copy = last_copy(Path(self.path))
+        remove_unfinished(copy.parent, glob.escape(copy.name))
+        self._remove_unfinished_of_own()
+
+    def _remove_unfinished_of_own(self) -> None:
+        for own in map(Path, self.own_folders):
+            for folder in (own, *own.glob("*/")):
+                remove_unfinished(folder)
 
     def check(self) -> None:
         """Read all that is there, if there is a file and nobody else has it.
@@ -325,9 +344,7 @@ class Warehouse(dg.ConfigurableResource):
 
     def _open(self, path: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Open the file, waiting with backoff while another process holds it."""
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "autoinstall_known_extensions": False,
-            "allow_community_extensions": False,
+        config = {
             "memory_limit": f"{self.memory_bytes}B",
             # Readers in several processes must not share it.
             "temp_directory": f"{path}.{os.getpid()}.tmp",
@@ -342,7 +359,7 @@ class Warehouse(dg.ConfigurableResource):
             reraise=True,
         )
         try:
-            return tries(duckdb.connect, path, read_only=read_only, config=config)
+            return tries(connect, path, read_only=read_only, **config)
         except duckdb.Error as error:
             if is_held(error):
                 held = f"{path} is held by {holder(error)}; waited {self.wait_seconds:g} s, try again"

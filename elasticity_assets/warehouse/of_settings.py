@@ -14,12 +14,18 @@ def warehouse_of(settings: Settings, *, locks_runs: bool = True) -> Warehouse:
     locks_runs : bool
         As of `Warehouse`.
     """
+    arrays = settings.arrays_folder.removeprefix("file://")
+    folders = [
+        str(settings.reports),
+        *([] if "://" in arrays else [arrays]),
+    ]  # an object store has whole objects
     memory = int(settings.warehouse_memory)
     if settings.on_ducklake:
         return DuckLakeWarehouse(
             path=settings.warehouse,
             files=settings.ducklake_files,
             memory_bytes=memory,
+            own_folders=folders,
             locks_runs=locks_runs,
         )
-    return Warehouse(path=settings.warehouse, memory_bytes=memory, locks_runs=locks_runs)
+    return Warehouse(path=settings.warehouse, memory_bytes=memory, own_folders=folders, locks_runs=locks_runs)

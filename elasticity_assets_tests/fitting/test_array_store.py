@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,18 +99,6 @@ def test_a_write_that_fails_midway_leaves_the_old_file_alone(
         store.write(ASSET, {"n": np.arange(4)}, "a")
     assert (store.read(ASSET, "a") or {})["n"].tolist() == [0, 1, 2]
     assert names(file.parent) == [file.name]
-
-
-def test_files_that_a_killed_run_left_are_removed_once_stale(tmp_path: Path) -> None:
-    store = ArrayStore(folder=str(tmp_path))
-    file = store.write(ASSET, {"n": np.arange(3)}, "a")
-    fresh, stale = (file.with_name(f".{file.name}.{number}.tmp") for number in (1, 2))
-    for left in (fresh, stale):
-        left.write_bytes(b"half")
-    os.utime(stale, (time.time() - 7200,) * 2)
-    store.write(ASSET, {"n": np.arange(3)}, "a")
-    assert fresh.exists()
-    assert not stale.exists()
 
 
 def test_assets_hand_down_one_partition_many_or_none(store: ArrayStore, tmp_path) -> None:

@@ -2,6 +2,8 @@ import logging
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,10 +13,13 @@ import duckdb
 import pytest
 
 from elasticity_assets.command.runs import what_failed
+from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse import file as module
 from elasticity_assets.warehouse.damage import DamagedFileError, last_copy
 from elasticity_assets.warehouse.file import Warehouse, WarehouseError
 from elasticity_assets.warehouse.migration import SCHEMA_VERSION
+from elasticity_assets.warehouse.of_settings import warehouse_of
+from elasticity_assets_tests.support.projects import settings_dict
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -145,6 +150,66 @@ def test_memory_is_bounded_and_a_killed_processes_temporary_files_go(
         assert left.exists(), "another process may be using it"
     with small.write():
         assert not left.exists()
+
+
+BEGINS_FILES = r"""
+import os, shutil, sys, time
+from pathlib import Path
+from threading import Thread
+import dagster as dg
+import numpy as np
+from elasticity_assets.atomic_write import atomic_write
+from elasticity_assets.fitting.array_store import ArrayStore
+from elasticity_assets.report.files import write_report
+from elasticity_assets.warehouse.damage import keep_copy
+
+def half(target, *_, **__):
+    (target if hasattr(target, "write") else Path(target).open("wb")).write(b"half")
+    os.write(1, b"begun\n")  # whole, beside another thread's
+    time.sleep(300)
+
+shutil.copyfile = lambda source, target: half(target)
+Path.write_text = np.savez = half
+data = Path(sys.argv[1])
+store = ArrayStore(folder=str(data / "warehouse.arrays"))
+for begin in (
+    lambda: keep_copy(data / "warehouse.duckdb"),
+    lambda: store.write(dg.AssetKey("category_posterior"), {"n": np.arange(3)}, "a category that has gone since"),
+    lambda: store.write(dg.AssetKey("global_posterior"), {"n": np.arange(3)}),
+    lambda: write_report("page", data / "reports", ["1"], keep=1),
+):
+    Thread(target=begin, daemon=True).start()
+time.sleep(300)
+"""
+
+
+def test_what_a_killed_run_left_half_written_goes_when_the_next_begins(tmp_path: Path) -> None:
+    def unfinished() -> set[str]:
+        return {file.parent.name for file in tmp_path.rglob("*.tmp")}
+
+    begun = [sys.executable, "-c", BEGINS_FILES, str(tmp_path)]
+    with subprocess.Popen(begun, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(4)] == ["begun\n"] * 4
+        process.kill()
+    assert unfinished() == {tmp_path.name, "category_posterior", "warehouse.arrays", "reports"}
+    somebodys = tmp_path / ".notes.tmp"
+    somebodys.touch()
+
+    @dg.op
+    def begin(warehouse: Warehouse) -> None:
+        pass
+
+    files = {"warehouse": str(tmp_path / "warehouse.duckdb"), "published": tmp_path / "elasticity.duckdb"}
+    settings = Settings(**{**settings_dict(), **files})
+
+    @dg.job(resource_defs={"warehouse": warehouse_of(settings)})
+    def of_a_run() -> None:
+        begin()
+
+    assert of_a_run.execute_in_process().success
+    assert unfinished() == {tmp_path.name}
+    assert somebodys.exists()
 
 
 def test_a_killed_writer_leaves_a_file_that_opens(warehouse_file: Warehouse, holder) -> None:

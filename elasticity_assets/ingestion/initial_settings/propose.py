@@ -42,6 +42,7 @@ from elasticity_assets.ingestion.initial_settings.settings_text import settings_
 from elasticity_assets.ingestion.initial_settings.trial import try_settings
 from elasticity_assets.ingestion.initial_settings.units import find_units
 from elasticity_assets.ingestion.initial_settings.wide_files import find_wide, unpivoted
+from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
 
@@ -109,7 +110,7 @@ def propose_settings(arguments: Sequence[str], folder: Path, today: date | None 
     SalesFileError
         If no file can be read.
     """
-    with duckdb.connect() as connection, TemporaryDirectory() as scratch:
+    with connect() as connection, TemporaryDirectory() as scratch:
         create_reading_macros(connection)
         files = sort_out(connection, named_files(arguments), Path(scratch))
         wide = find_wide(files.sales[0].layout.columns)
