@@ -195,8 +195,10 @@ CREATE OR REPLACE TEMP MACRO number_or_flag(x, point, thousands) AS
     coalesce(
         summable(plain_number(x, point)),
         yes_or_no(x),
-        CASE WHEN contains(x, '%') THEN percentage(x, point, thousands)
-        ELSE written_number(x, point, thousands) END
+        summable(
+            CASE WHEN contains(x, '%') THEN percentage(x, point, thousands)
+            ELSE written_number(x, point, thousands) END
+        )
     );
 
 -- Dates: as delivered, or the first day of the period that a label or a number names.

@@ -16,16 +16,28 @@ import yaml
 
 from elasticity_assets_tests.support.projects import CATEGORIES, settings_dict, simulated_sales
 
+UNUSABLE: list[tuple[str, object]] = [
+    ("week", "2199-12-01"),
+    ("price", 1e-7),
+    ("price", 1e308),
+    ("units", 1e308),
+]
+"""Columns, and values that no row can have."""
 COMMAND = [sys.executable, "-W", "error", "-c", "from elasticity_assets.command.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that was refitted once."""
+    """A project that was refitted once, with rows among its sales that cannot be used."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings_dict(engine="natural_gradient")))
+    settings = settings_dict(engine="natural_gradient")
+    settings["sales"]["max_rejected"] = 1.0
+    (folder / "elasticity.yaml").write_text(yaml.safe_dump(settings))
     (folder / "sales").mkdir()
-    simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
+    sales = simulated_sales()
+    bad = [sales.iloc[[0]].assign(**{column: value}) for column, value in UNUSABLE]
+    half = len(sales) // 2
+    pd.concat([sales[:half], *bad, sales[half:]]).to_csv(folder / "sales/sales.csv", index=False)
     done = elasticity(folder, "refit")
     assert done.returncode == 0, done.stderr
     for category in CATEGORIES:
@@ -85,6 +97,17 @@ def published(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
             if table not in ("elasticity_history", "refits", "check_results"):
                 rows = connection.sql(f'FROM "{table}" ORDER BY ALL').df()
                 yield table, rows.drop(columns=names, errors="ignore")
+
+
+def test_a_row_that_cannot_be_used_stops_nothing_and_is_named(folder: Path) -> None:
+    first_bad = 2 + len(simulated_sales()) // 2  # line 1 is the header
+    with duckdb.connect(str(folder / "data/elasticity.duckdb"), read_only=True) as connection:
+        found = connection.execute("SELECT line, reason FROM rejected_sales ORDER BY line").fetchall()
+        used = connection.execute("SELECT rows_used FROM refits").fetchall()
+    assert [line for line, _ in found] == list(range(first_bad, first_bad + len(UNUSABLE)))
+    assert used == [(len(simulated_sales()),)]
+    for (_, reason), (column, _) in zip(found, UNUSABLE, strict=True):
+        assert column.replace("week", "period") in reason
 
 
 def test_twice_gives_the_same_tables_also_with_full(folder: Path) -> None:

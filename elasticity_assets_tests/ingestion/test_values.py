@@ -508,6 +508,23 @@ def test_a_flag_is_a_control(connection, tmp_path: Path, yes: str, no: str) -> N
     assert weekly_sales(connection, "Promo") == [(1.0,), (None if no == "" else 0.0,)]
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1" + 14 * "0", 1e14), ("1" + 15 * "0", None), (16 * "9", None), (60 * "9", None), ("-" + 20 * "9", None),
+        ("999,999,999,999,999", 1e15 - 1), ("1,000,000,000,000,000", None), ("$" + 16 * "9", None),
+        (18 * "9" + "%", None), ("1e15", None),
+    ],
+)  # fmt: skip
+def test_a_control_is_a_number_that_can_be_added_up_or_not_given(
+    macros, text: str, number: float | None
+) -> None:
+    macros.execute("DELETE FROM t")
+    macros.execute("INSERT INTO t VALUES (?)", [text])
+    column = DeliveredColumn("t.x", "VARCHAR", ".", None)
+    assert macros.execute(f"SELECT {column.number_or_flag} FROM t").fetchall() == [(number,)]
+
+
 def test_a_text_makes_controls(connection, tmp_path: Path) -> None:
     kinds = {"A": "Coupon", "B": "None", "C": "", "D": " COUPON ", "E": "BOGO"}
     lines = [f"{product},2024-01-01,1,1,{kind}" for product, kind in kinds.items()]
