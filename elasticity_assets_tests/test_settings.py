@@ -183,6 +183,10 @@ MISTAKES = {
         {**MINIMAL, "fit": {"engine": "svi", "slow_demand": True}},
         "fit: slow_demand is not for the engine svi; set slow_demand: false, or engine: natural_gradient",
     ),
+    "an instrument with the preset of the article": (
+        {**MINIMAL, "fit": {"preset": "article", "instrument": "use"}},
+        "fit: instrument: use is not for the preset article; set instrument: report, or preset: default",
+    ),
     "season with svi": (
         {**MINIMAL, "fit": {"engine": "svi", "season": True}},
         "fit: season is not for the engine svi; set season: false, or engine: natural_gradient",

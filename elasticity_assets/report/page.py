@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from elasticity_assets.inference.demand_curve import is_fitted_to
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
+from elasticity_assets.inference.judging.observed_controls import ObservedControl
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.panel import Panel
@@ -202,10 +203,8 @@ def category_section(
         said = verdict(confounding)
         notes.append(f"{said[:1].upper()}{said[1:]}.")
     if products["robustness"].notna().any():
-        notes.append(
-            f"Something unseen would have to explain {products['robustness'].median():.0%} of what the model leaves of "
-            "both prices and sales to move the interval of half the products to −1 or 0."
-        )
+        known = ObservedControl() if confounding is None else confounding.strongest_control
+        notes.append(f"{sensitivity(products['robustness'].median(), known)}.")
     notes += ["No held-out evaluation of this fit."] * (heldout is None)
     notes += ["No comparison of split samples of this fit."] * (samples is None)
     own = dict(zip(map(str, posterior.product), own_data_estimates(posterior)[0].tolist(), strict=True))
@@ -219,6 +218,24 @@ def category_section(
     )
     lines = product_lines(products, own)
     return Section(posterior.category, list(pictures), lines, len(products) - len(lines), notes)
+
+
+def sensitivity(robustness: float, known: ObservedControl) -> str:
+    """Say how strong something unseen would have to be, beside a control that is known.
+
+    Parameters
+    ----------
+    robustness : float
+        Of half of the products.
+    known : ObservedControl
+    """
+    said = (
+        f"Something unseen would have to explain {robustness:.0%} of what the model leaves of both prices and sales to "
+        "move the interval of half the products to −1 or 0"
+    )
+    if not known.name:
+        return said
+    return f"{said}; {known.name} explains {known.of_prices:.0%} of prices and {known.of_sales:.0%} of sales"
 
 
 def facts(refit: Mapping[str, object]) -> dict[str, str]:

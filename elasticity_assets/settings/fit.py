@@ -29,6 +29,14 @@ class FitSettings(Strict):
     nuts: NutsOptions = NutsOptions()
 
     @model_validator(mode="after")
+    def _the_article_knows_no_instrument(self) -> "FitSettings":
+        if self.preset == "article" and self.instrument == "use":
+            raise ValueError(
+                "instrument: use is not for the preset article; set instrument: report, or preset: default"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _svi_knows_neither_slow_demand_nor_season(self) -> "FitSettings":
         asked = self.model_fields_set if self.engine == "svi" else set()
         for name in ("slow_demand", "season"):

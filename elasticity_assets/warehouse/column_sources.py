@@ -95,6 +95,7 @@ _SOURCES: dict[str, dict[str, str]] = {
     "causal_evidence": {
         "category": "weekly_sales.category",
         "lead_effect lead_z": _SEEN_BY_FITS,
+        "strongest_control strongest_control_of_sales strongest_control_of_prices": _SEEN_BY_FITS,
         "instrument_strength": f"weekly_sales.price weekly_sales.cost {_CONTROLS}",
         "instrumented_elasticity instrumented_elasticity_sd hausman_z prices_follow_demand verdict": (
             f"{_SEEN_BY_FITS} weekly_sales.cost weekly_sales.randomized"

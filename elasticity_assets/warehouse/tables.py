@@ -376,6 +376,28 @@ CAUSAL_EVIDENCE = Table(
             True,
         ),
         Column(
+            "strongest_control",
+            "VARCHAR",
+            "text",
+            "The control of the files that would bias the elasticity most, were it not known: what robustness is held "
+            f"against; NULL where the files give none; {_BEFORE}",
+            True,
+        ),
+        Column(
+            "strongest_control_of_sales",
+            "DOUBLE",
+            "fraction",
+            "Share that it explains of what all else in the model leaves of sales; NULL where strongest_control is",
+            True,
+        ),
+        Column(
+            "strongest_control_of_prices",
+            "DOUBLE",
+            "fraction",
+            "Share that it explains of what all else leaves of prices; NULL where strongest_control is",
+            True,
+        ),
+        Column(
             "prices_follow_demand",
             "BOOLEAN",
             "true or false",

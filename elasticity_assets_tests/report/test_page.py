@@ -7,6 +7,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
+from elasticity_assets.inference.judging.observed_controls import ObservedControl
 from elasticity_assets.report import product_table
 from elasticity_assets.report.charts import Chart
 from elasticity_assets.report.page import (
@@ -17,6 +18,7 @@ from elasticity_assets.report.page import (
     product_lines,
     product_names,
     render,
+    sensitivity,
 )
 from elasticity_assets.report.pictures import Picture
 from elasticity_assets.report.vega_lite import specification
@@ -102,6 +104,17 @@ def test_without_a_recommendation_it_says_why() -> None:
     assert any("the sales have no cost" in text for text in page.texts)
     assert "Why no price changes" in page.texts
     assert "What to change" not in page.texts
+
+
+def test_what_something_unseen_would_have_to_explain_stands_beside_what_a_known_control_does() -> None:
+    alone = sensitivity(0.12, ObservedControl())
+    assert alone.startswith(
+        "Something unseen would have to explain 12% of what the model leaves of both prices"
+    )
+    assert (
+        sensitivity(0.12, ObservedControl("display", 0.04, 0.09))
+        == f"{alone}; display explains 9% of prices and 4% of sales"
+    )
 
 
 def test_the_first_refit_and_a_clean_one_say_so() -> None:

@@ -7,7 +7,7 @@ slope is the elasticity, and the gap to that of the other prices the bias. None 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.stats import chi2
 
 from elasticity_assets.inference.instrument import PRICE_RESIDUAL, first_stage, is_price_residual
 from elasticity_assets.inference.judging.limits import follow_demand, gap_beyond_chance
+from elasticity_assets.inference.judging.observed_controls import ObservedControl, strongest_control
 from elasticity_assets.inference.judging.working_model import WorkingModel
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -64,6 +65,8 @@ class ConfoundingTests:
     randomized_gap_z : float
         Slope of the other prices less that of random ones, in standard errors. Above 0 where observed prices make sales
         look less elastic than they are; 0 but for chance if prices do not follow demand.
+    strongest_control : ObservedControl
+        The control of the files that would confound most, were it not observed.
     """
 
     category: str
@@ -81,6 +84,7 @@ class ConfoundingTests:
     randomized_elasticity: float = np.nan
     randomized_elasticity_sd: float = np.nan
     randomized_gap_z: float = np.nan
+    strongest_control: ObservedControl = field(default_factory=ObservedControl)
 
     @property
     def prices_follow_demand(self) -> bool:
@@ -143,6 +147,7 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
         instrumented_sd,
         hausman_z,
         **_by_random_prices(panel, posterior, drawn, model, len(rest)),
+        strongest_control=strongest_control(model, posterior),
     )
 
 

@@ -1,0 +1,80 @@
+"""What the controls that files give explain of prices and of sales: a measure for what something unseen would have to.
+
+A share that would overturn an elasticity says little by itself; that the display, which everybody knows to matter,
+explains less does (Cinelli and Hazlett 2020, 4.4).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
+from elasticity_assets.inference.instrument import is_price_residual
+from elasticity_assets.inference.judging.working_model import WorkingModel
+from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.price_lags import is_lag
+from elasticity_assets.inference.randomized_prices import is_price_not_random
+from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
+
+_MOST = 3  # controls that are looked at: those whose effects on sales are surest
+
+
+@dataclass(frozen=True)
+class ObservedControl:
+    """One control of the files.
+
+    Attributes
+    ----------
+    name : str
+        Empty where the files give none.
+    of_sales, of_prices : float
+        Shares that it explains of what all else in the model leaves of sales, and of prices.
+    """
+
+    name: str = ""
+    of_sales: float = np.nan
+    of_prices: float = np.nan
+
+    @property
+    def confounding(self) -> float:
+        """How much it would confound, were it not observed: `bias_per_confounding` times this is the bias."""
+        return float(np.sqrt(self.of_sales * self.of_prices / (1.0 - self.of_prices)))
+
+
+def strongest_control(model: WorkingModel, posterior: CategoryPosterior) -> ObservedControl:
+    """Find the control that would confound most, were it not observed.
+
+    Parameters
+    ----------
+    model : WorkingModel
+        Of the fit.
+    posterior : CategoryPosterior
+    """
+    mean = posterior.weight @ posterior.control_mean
+    var = posterior.weight @ posterior.control_var
+    given = [k for k, name in enumerate(posterior.control) if not _is_made(name)]
+    surest = sorted(given, key=lambda k: -(mean[k] ** 2) / var[k])[:_MOST]
+    found = [ObservedControl(posterior.control[k], *as_added(model, k).strength(0)) for k in surest]
+    found = [control for control in found if np.isfinite(control.confounding)]
+    return max(found, key=lambda control: control.confounding, default=ObservedControl())
+
+
+def as_added(model: WorkingModel, control: int) -> WorkingModel:
+    """Take one of a fit's own controls for one that might be added to the others."""
+    K = model.controls.shape[2] - model.n_added
+    order = [*(k for k in range(K) if k != control), control]
+    periods = range(2 + model.controls.shape[2], len(model.shared_precision))
+    shared = [0, 1, *(2 + k for k in order), *periods]
+    return replace(
+        model,
+        controls=model.controls[:, :, order],
+        n_added=1,
+        shared_precision=model.shared_precision[shared],
+        shared_mean=model.shared_mean[shared],
+    )
+
+
+def _is_made(control: str) -> bool:
+    """Whether the model made a control from prices."""
+    named = (CATEGORY_PRICE_INDEX, SUBSTITUTE_PRICES)
+    return control in named or is_lag(control) or is_price_residual(control) or is_price_not_random(control)
