@@ -38,7 +38,7 @@ COLUMNS = {
     "heldout_scores": "category cells model log_score log_score_lead log_score_lead_se wape n_cells fit_id",
     "causal_evidence": """category lead_effect lead_z instrument_strength instrumented_elasticity
         instrumented_elasticity_sd hausman_z randomized_elasticity randomized_elasticity_sd randomized_gap_z
-        instrumented_elasticity_sd hausman_z strongest_control strongest_control_of_sales strongest_control_of_prices
+        strongest_control strongest_control_of_sales strongest_control_of_prices
         prices_follow_demand verdict fit_id""",
     "nuts_cross_check": """category checked_at n_products mean_difference_rms mean_difference_max sd_ratio_median
         sd_ratio_min sd_ratio_max r_hat effective_sample_size divergences fit_id""",
