@@ -110,6 +110,21 @@ def test_what_cannot_be_told_fails_without_the_url(chat_tool, monkeypatch, caplo
     assert "secret-token" not in "".join([*said, caplog.text, *capfd.readouterr()])
 
 
+def test_a_category_whose_name_is_a_mention_a_link_or_an_image_is_only_text(chat_tool) -> None:
+    hostile = (
+        "@everyone @here <!channel> <@U1> <http://127.0.0.1:9|x> ![x](http://127.0.0.1:9/i.png) <b>x</b>"
+    )
+    send(
+        chat_tool.url,
+        "title",
+        module.shortened([f"category {part!r} was not refitted" for part in hostile.split()]),
+    )
+    (message,) = chat_tool.messages
+    assert "everyone" in message["message"], "it can be read"
+    for acted_on in ("@everyone", "@here", "@U1", "<", ">", "://", "]("):
+        assert acted_on not in message["message"]
+
+
 def test_long_messages_are_cut() -> None:
     assert module.shortened(["a"] * 12).splitlines() == ["a"] * 10 + ["and 2 more"]
     assert len(module.shortened(["many words " * 100] * 20)) < 2000  # Discord's limit
