@@ -34,6 +34,7 @@ def dagster_home() -> Path:
     if not (folder / "dagster.yaml").exists():
         template = files("elasticity_assets") / "dagster.yaml"
         with as_file(template) as source, atomic_write(folder / "dagster.yaml") as beside:
+            beside.touch(mode=0o600)
             shutil.copyfile(source, beside)
     return folder
 

@@ -31,7 +31,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from elasticity_assets.automation.jobs import NO_FOLLOW_UP, all_categories, refit_config
 from elasticity_assets.automation.partitions import category_of, partition_keys
 from elasticity_assets.automation.run_failures import failures, settings_mistakes
-from elasticity_assets.command.event_log import with_files_kept_open
+from elasticity_assets.command.event_log import close_to_others, with_files_kept_open
 from elasticity_assets.command.past_runs import PROCESS, this_process
 from elasticity_assets.command.run_history import told_in_one_line
 from elasticity_assets.definitions import build_definitions
@@ -85,7 +85,11 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         "class": "NoOpComputeLogManager",
     }
     here = InstanceRef.from_dir(str(home), overrides={"compute_logs": uncaptured})
-    return dg.DagsterInstance.from_ref(with_files_kept_open(here))
+    instance = dg.DagsterInstance.from_ref(with_files_kept_open(here))
+    close_to_others(
+        *home.glob("history/*.db*"), *home.glob("schedules/*.db*"), *home.glob("history/runs/index.db*")
+    )
+    return instance
 
 
 def end_dead_runs(settings: Settings, instance: dg.DagsterInstance) -> None:

@@ -286,8 +286,10 @@ def _told(file: UPath, error: Exception) -> UnreadableArraysError:
 def _write_beside_and_move(file: Path, arrays: Arrays) -> None:
     file.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds sales
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    with atomic_write(file) as beside, beside.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    with atomic_write(file) as beside:
+        beside.touch(mode=0o600)
+        with beside.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 def _fetch(file: UPath) -> io.BytesIO:

@@ -38,7 +38,7 @@ def keep_compiled(folder: str) -> None:
         return
     ours_to_limit = "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         if ours_to_limit:  # by any other limit, an entry without a time of use may be whole
             forget_unfinished(Path(folder))
             forget_damaged(Path(folder))

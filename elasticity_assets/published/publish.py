@@ -24,6 +24,7 @@ from elasticity_assets.settings import database_name
 from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.file import Say, Warehouse
 from elasticity_assets.warehouse.kept import DamagedCopyError, archive, file_hash, refit_numbers
+from elasticity_assets.warehouse.private import PRIVATE
 from elasticity_assets.warehouse.sales_tables import PRODUCTS, weekly_sales
 from elasticity_assets.warehouse.schema import (
     Table,
@@ -164,7 +165,7 @@ def publish(
         _remove_leftovers(published)
         with _stays_as_it_was(published):
             values = _refit_values(refit)
-            with warehouse.read() as connection:
+            with warehouse.read() as connection, PRIVATE:  # until it is published
                 connection.execute(statement("this_refit", row=statement("row_of_refit")), values)
                 row_counts = _build(new, database_name(published), connection, controls)
             if problems := _problems(new, database_name(published), refit, warehouse.memory_bytes):
@@ -210,7 +211,8 @@ def publish_again(
 
         def build(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement("this_refit", row=statement("refit")), {"refit_id": refit_id})
-            _build(new, database_name(published), connection, _controls(connection))
+            with PRIVATE:
+                _build(new, database_name(published), connection, _controls(connection))
 
         warehouse.restore_refit(refit_id, published, new, build)
         with connect(new, read_only=True) as connection:

@@ -25,6 +25,7 @@ def vega(folder: Path) -> str:
     if script is None:
         script = _bundle()
         folder.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
         # Who reads half of it sees that by its hash.
         file.write_text(f"// {_hash(script)}\n{script}", encoding="utf-8")
         for old in folder.glob("report-vega-*.js"):

@@ -201,7 +201,7 @@ class DuckLakeWarehouse(Warehouse):
     def _attach(self, connection: duckdb.DuckDBPyConnection, *options: str) -> None:
         in_object_store = "://" in self.files
         if not in_object_store:
-            Path(self.files).mkdir(parents=True, exist_ok=True)
+            Path(self.files).mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds sales
         load_extensions(connection, [*_EXTENSIONS, *(_OF_OBJECT_STORE if in_object_store else [])], _REMEDY)
         if in_object_store and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
             server = urlsplit(endpoint)

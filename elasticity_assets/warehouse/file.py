@@ -44,6 +44,7 @@ from elasticity_assets.warehouse.kept import (
     refit_numbers,
 )
 from elasticity_assets.warehouse.migration import SCHEMA_VERSION, migrate, version_of_tables
+from elasticity_assets.warehouse.private import PRIVATE
 from elasticity_assets.warehouse.run_lock import run_lock
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import in_one_line, reason
@@ -326,14 +327,12 @@ class Warehouse(dg.ConfigurableResource):
             turns = _turns.setdefault(path, _Turns())
         with (
             turns.take(writing=not read_only, wait_seconds=self.wait_seconds, path=path),
+            PRIVATE,  # it holds sales
             damage_told(partial(way_back, Path(path))),
         ):
-            is_new = not Path(path).exists()
-            if is_new and last_copy(Path(path)).exists():
+            if not Path(path).exists() and last_copy(Path(path)).exists():
                 raise DamagedFileError(way_back(Path(path), NOT_THERE))
             connection = self._open(path, read_only=read_only)
-            if is_new:  # it holds sales
-                Path(path).chmod(0o600)
             try:
                 if not read_only:
                     _remove_temporary(path)

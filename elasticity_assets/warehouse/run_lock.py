@@ -47,7 +47,7 @@ def run_lock(
     warehouse = warehouse.resolve()
     warehouse.parent.mkdir(parents=True, exist_ok=True)
     # A singleton, so that whoever holds the lock may call something that takes it too.
-    lock = FileLock(warehouse.with_name(f".{warehouse.name}.lock"), is_singleton=True)
+    lock = FileLock(warehouse.with_name(f".{warehouse.name}.lock"), mode=0o600, is_singleton=True)
     holder = warehouse.with_name(f".{warehouse.name}.holder")  # some versions of filelock empty the lock file
     try:
         _acquire(lock, 0.0)
@@ -66,6 +66,7 @@ def run_lock(
                 f"{warehouse}: {_name(holder)} is at work on it; waited {wait_seconds:g} s, {remedy}"
             ) from None
     try:
+        holder.touch(mode=0o600)
         holder.write_text(f"{_PROCESS}{os.getpid()}{_ON}{socket.gethostname()}")
         yield
     finally:

@@ -38,7 +38,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bad = [sales.iloc[[0]].assign(**{column: value}) for column, value in UNUSABLE]
     half = len(sales) // 2
     pd.concat([sales[:half], *bad, sales[half:]]).to_csv(folder / "sales/sales.csv", index=False)
-    done = elasticity(folder, "refit")
+    umask = os.umask(0o022)
+    try:
+        done = elasticity(folder, "refit")
+    finally:
+        os.umask(umask)
     assert done.returncode == 0, done.stderr
     for category in CATEGORIES:
         assert category in done.stdout
@@ -108,6 +112,28 @@ def test_a_row_that_cannot_be_used_stops_nothing_and_is_named(folder: Path) -> N
     assert used == [(len(simulated_sales()),)]
     for (_, reason), (column, _) in zip(found, UNUSABLE, strict=True):
         assert column.replace("week", "period") in reason
+
+
+def readable_by_others(folder: Path) -> set[str]:
+    """Files of a project that somebody else may read, but for those that its user made."""
+    own = {"elasticity.yaml", "sales/sales.csv"}
+    found = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
+    compiled = folder / "data/compiled"
+    if compiled.exists():  # jax's own files; nothing of sales is in them
+        assert compiled.stat().st_mode & 0o077 == 0
+    return {
+        name
+        for name, file in found.items()
+        if name not in own and compiled not in file.parents and file.stat().st_mode & 0o077
+    }
+
+
+def test_only_what_is_published_is_others_to_read(folder: Path) -> None:
+    found = readable_by_others(folder)
+    (refit_id,) = (file.stem for file in (folder / "data/elasticity.refits").iterdir())
+    assert found == {"data/elasticity.duckdb", f"data/reports/{refit_id}.html", "data/reports/latest.html"}
+    for opened in (folder / "data", folder / "data/reports"):
+        assert opened.stat().st_mode & 0o055 == 0o055, "or nobody reaches them"
 
 
 def test_twice_gives_the_same_tables_also_with_full(folder: Path) -> None:
