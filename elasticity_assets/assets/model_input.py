@@ -41,7 +41,9 @@ def model_input(
     categories = [category_of(key) for key in context.partition_keys]
     with (
         warehouse.read() as connection,
-        closing(category_panels(connection, settings.sales, settings.fit, categories)) as panels,
+        closing(
+            category_panels(connection, settings.sales, settings.fit, categories, settings.experiments)
+        ) as panels,
     ):
         for key, panel in zip(context.partition_keys, panels, strict=True):
             file = array_store.write(context.asset_key, pack_panel(panel), key)
@@ -54,6 +56,7 @@ def model_input(
                     "controls": ", ".join(panel.control) or "none",
                     "zero-truncated": panel.zero_truncated,
                     "regular prices": panel.has_regular_price,
+                    "products with results from elsewhere": int((panel.experiments()[:, 1] > 0).sum()),
                     "file": dg.MetadataValue.path(str(file)),
                 },
                 partition_key=key,

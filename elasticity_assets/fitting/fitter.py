@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from elasticity_assets.fitting.stored_fits import FitRecord, check_finite, check_finite_slopes
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
+from elasticity_assets.inference.experiments import without_experiments
 from elasticity_assets.inference.judging.confounding import ConfoundingTests, look_for_confounding
 from elasticity_assets.inference.options import ARTICLE, FitOptions, Likelihood
 from elasticity_assets.inference.panel import Panel, some_products
@@ -235,6 +236,8 @@ class Fitter:
                 start=posterior,
             )
 
+        # What was found elsewhere is not found twice.
+        panel = without_experiments(panel)
         return split_samples.compare(weighed(panel, CellWeights.of(posterior)), fit)
 
     def look_for_confounding(self, panel: Panel, posterior: CategoryPosterior) -> ConfoundingTests:

@@ -159,7 +159,8 @@ def sample(
             f"{options.max_products} of NUTS; use engine natural_gradient, or raise it and wait for hours"
         )
     priors = priors.over(season.length(panel.period))
-    model = Model(priors, likelihood, zero_truncated=panel.zero_truncated)
+    experiments = panel.experiment.size > 0
+    model = Model(priors, likelihood, zero_truncated=panel.zero_truncated, experiments=experiments)
     sales = stack_panels([panel], centred_price=priors.centred_price)
     rows, columns = places([panel], sales, 0)
     mean, sd = jax.device_get(jax.jit(starting_values, static_argnames="model")(model, sales))

@@ -49,6 +49,11 @@ class Panel:
         Natural log of the cost a unit; NaN where it is not known. Shape (0, 0) where the files give none at all.
     randomized : bool array, shape (N, W)
         Whether the price was drawn at random. Shape (0, 0) where the files mark no such sales.
+    experiment : float64 array, shape (N, 2)
+        What price tests elsewhere found of each product's elasticity, and its precision, 0 where nothing. Shape (0, 2)
+        where there are no such results (`experiments`).
+    category_experiment : float64 array, shape (2,)
+        The same of the category's elasticity.
     """
 
     category: str
@@ -65,6 +70,8 @@ class Panel:
     log_regular_price: np.ndarray
     log_cost: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     randomized: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+    experiment: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    category_experiment: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     @property
     def n_products(self) -> int:
@@ -95,6 +102,10 @@ class Panel:
     def has_randomized(self) -> bool:
         """Whether the files mark sales at prices drawn at random."""
         return self.randomized.size > 0
+
+    def experiments(self) -> np.ndarray:
+        """Give what price tests elsewhere found of each row's elasticity, and its precision, float64, shape (N, 2)."""
+        return self.experiment if self.experiment.size else np.zeros((len(self.units), 2))
 
     def log_discount(self) -> np.ndarray:
         """Log price paid minus log regular price, float32, shape (N, W): below 0 in a promotion, else 0."""
@@ -355,6 +366,7 @@ def take_products(panel: Panel, chosen: np.ndarray) -> Panel:
         else panel.log_regular_price,
         log_cost=take(panel.log_cost) if panel.has_cost else panel.log_cost,
         randomized=take(panel.randomized) if panel.has_randomized else panel.randomized,
+        experiment=take(panel.experiment) if panel.experiment.size else panel.experiment,
         controls=take(panel.controls),
         observed=take(panel.observed),
         weight=take(panel.weight),

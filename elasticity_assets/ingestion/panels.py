@@ -2,12 +2,14 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import numpy as np
 
 from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
 from elasticity_assets.inference.category_price_index import with_category_price_index
+from elasticity_assets.inference.experiments import with_experiments
 from elasticity_assets.inference.instrument import with_price_residual
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
@@ -19,11 +21,16 @@ from elasticity_assets.ingestion.category import (
     read_category,
     substitute_groups,
 )
+from elasticity_assets.ingestion.experiments import read_experiments
 from elasticity_assets.settings import FitSettings, SalesSettings
 
 
 def category_panels(
-    connection: duckdb.DuckDBPyConnection, sales: SalesSettings, fit: FitSettings, categories: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    sales: SalesSettings,
+    fit: FitSettings,
+    categories: Sequence[str],
+    experiments: Path | None = None,
 ) -> Generator[Panel, None, None]:
     """Lay out one category after the other, with the controls that the settings ask for.
 
@@ -34,10 +41,13 @@ def category_panels(
     sales : SalesSettings
     fit : FitSettings
     categories : sequence of str
+    experiments : Path, optional
+        File of what price tests elsewhere found.
     """
     # Poisson has no dispersion that could make up for what is counted.
     unit = 1.0 if fit.likelihood == "poisson" or fit.preset == "article" else None
     periods, absent = all_periods(connection), missing_periods(connection, sales)
+    results = {} if experiments is None else read_experiments(connection, experiments, sales)
     holidays = None
     if sales.holidays is not None:
         holidays = holidays_in_periods(sales.holidays, periods, sales.period)
@@ -62,4 +72,4 @@ def category_panels(
                 # Prices drawn at random say more than costs.
                 by_random_prices = with_price_not_random(panel)
                 panel = by_random_prices if by_random_prices is not panel else with_price_residual(panel)
-        yield panel
+        yield with_experiments(panel, results.get(category, ()))

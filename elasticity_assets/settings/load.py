@@ -85,6 +85,7 @@ def settings_of(content: object, folder: Path, source: str) -> Settings:
             "warehouse": settings.warehouse if settings.on_ducklake else str(folder / settings.warehouse),
             "ducklake_files": lake_files if is_url(lake_files) else str(folder / lake_files),
             "published": folder / settings.published,
+            "experiments": None if settings.experiments is None else folder / settings.experiments,
         }
     )
     if mistake := _misplaced(placed):

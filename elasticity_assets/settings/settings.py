@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
     cross_check: CrossCheckSettings = CrossCheckSettings()
     pricing: PricingSettings = PricingSettings()
+    experiments: Path | None = None
     executor: Literal["in_process", "ray"] = "in_process"
     ray: RaySettings = RaySettings()
     warehouse: Annotated[str, AfterValidator(check_warehouse)] = "data/warehouse.duckdb"
@@ -72,6 +73,15 @@ class Settings(BaseSettings):
         if executor == "ray" and find_spec("ray") is None:
             raise ValueError("Ray is not installed; pip install 'elasticity_assets[ray]'")
         return executor
+
+    @model_validator(mode="after")
+    def _engine_takes_experiments(self) -> "Settings":
+        if self.experiments is not None and (self.fit.engine == "svi" or self.fit.preset == "article"):
+            raise ValueError(
+                "experiments: the engine svi takes no results from elsewhere; set fit.engine: natural_gradient and no "
+                "fit.preset, or remove experiments"
+            )
+        return self
 
     @model_validator(mode="after")
     def _databases_differ(self) -> "Settings":

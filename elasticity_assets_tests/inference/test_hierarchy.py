@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from elasticity_assets.inference import engines
+from elasticity_assets.inference.experiments import Experiment, with_experiments
 from elasticity_assets.inference.hierarchy import message, pool, pooled
 from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import FitOptions
@@ -230,6 +231,9 @@ def test_partitions_and_pooling_equal_one_joint_fit(control_effects: tuple[float
         level_mean=2.5,
     )
     panels, _ = simulated_panels(simulation, seed=4)
+    # Results from elsewhere, of one product and of two categories, are part of it.
+    panels[0] = with_experiments(panels[0], [Experiment(str(panels[0].product[2]), -0.5, 0.3)])
+    panels[1] = with_experiments(panels[1], [Experiment("", -1.0, 0.2)])
     alone = [engines.fit(panel, priors, FitOptions("natural_gradient", "poisson")) for panel in panels]
     hierarchy = pool([message(p) for p in alone], priors)
     together = [pooled(p, hierarchy) for p in alone]

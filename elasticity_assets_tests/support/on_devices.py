@@ -26,6 +26,7 @@ from jax.sharding import PartitionSpec as P
 
 from elasticity_assets.inference import natural_gradient, svi
 from elasticity_assets.inference.devices import AXIS
+from elasticity_assets.inference.experiments import Experiment, with_experiments
 from elasticity_assets.inference.natural_gradient import blocks, engine
 from elasticity_assets.inference.options import NaturalGradientOptions, SviOptions
 from elasticity_assets.inference.panel import Panel
@@ -48,7 +49,10 @@ EXACT = SviOptions(loss="closed_form")
 FEW_STEPS = SviOptions(max_steps=200, num_particles=1, batch_products=32)
 CASES: dict[str, Callable[[Panel], CategoryPosterior]] = {
     "natural_gradient": lambda panel: natural_gradient.fit(
-        panel, DEFAULT, "negative_binomial", NaturalGradientOptions()
+        with_experiments(panel, [Experiment("p07", -5.0, 0.2), Experiment("", -1.0, 0.3)]),
+        DEFAULT,
+        "negative_binomial",
+        NaturalGradientOptions(),
     ),
     "natural_gradient, slow demand": lambda panel: natural_gradient.fit(
         panel,

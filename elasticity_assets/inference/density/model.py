@@ -28,7 +28,7 @@ from elasticity_assets.inference.season import sine_and_cosine
 PRODUCT_SITES = ("beta", "delta", "log_r")  # one value a row
 SCALE_SITES = ("tau", "tau_c", "sigma_delta", "sigma_gamma", "s_r", "s_u", "sigma_w")  # positive
 
-OF_PERIODS = ("period", "season")  # of `Sales`, without rows
+SHARED = ("period", "season", "category_experiment")  # of `Sales`, without rows
 
 Array = Any  # of jax or NumPy
 
@@ -51,6 +51,10 @@ class Sales(NamedTuple):
         Whether the category has the period.
     season : float array, shape (2, W)
         Sine and cosine of the year.
+    experiment : float array, shape (N, 2)
+        What was found elsewhere of the row's elasticity, and its precision, 0 where nothing.
+    category_experiment : float array, shape (C, 2)
+        The same of the categories'.
     """
 
     units: Array
@@ -61,6 +65,8 @@ class Sales(NamedTuple):
     member: Array
     period: Array
     season: Array
+    experiment: Array
+    category_experiment: Array
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,8 @@ class Model:
         By how much the rows at hand stand for all (mini-batches).
     mesh : Mesh or None
         Devices that the rows are spread over; None for one.
+    experiments : bool
+        Whether results from elsewhere count; then all rows have to be at hand.
     """
 
     priors: Priors
@@ -89,6 +97,7 @@ class Model:
     eta_bounds: tuple[float, float] | None = None
     rows_scale: float = 1.0
     mesh: Mesh | None = None
+    experiments: bool = False
 
     def __call__(self, sales: Sales) -> None:
         """Declare the joint density of all latent variables and `sales`, as NumPyro sites."""
@@ -131,6 +140,9 @@ class Model:
             if priors.season is not None:
                 own = _season(priors.season, sales, real) + (0.0 if own is None else own)
             numpyro.factor("units", self.log_likelihood(sales, beta, delta, log_r, gamma, alpha, own))
+        if self.experiments:
+            results = _found(beta, sales.experiment) + _found(beta_c, sales.category_experiment)
+            numpyro.factor("experiments", results)
 
     def log_likelihood(
         self,
@@ -232,6 +244,11 @@ class Model:
         return tuple(
             sorted(names + [name for name, prior in scales.items() if isinstance(prior, HalfNormal)])
         )
+
+
+def _found(elasticity: jax.Array, experiment: jax.Array) -> jax.Array:
+    """Log density of what was found elsewhere, less its parameter-free part, a scalar."""
+    return -0.5 * jnp.sum(experiment[:, 1] * (experiment[:, 0] - elasticity) ** 2)
 
 
 def _slow_demand(prior: SlowDemand, sales: Sales, real: jax.Array) -> jax.Array:
@@ -340,6 +357,7 @@ def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: 
     controls = np.zeros((*shape, len(panels[0].control)), dtype)
     weight = np.zeros(shape, dtype)
     member = np.zeros((shape[0], len(panels)), dtype)
+    experiment = np.zeros((shape[0], 2), dtype)
     period = np.zeros((len(panels), shape[1]), bool)
     first = 0
     for c, panel in enumerate(panels):
@@ -354,11 +372,13 @@ def stack_panels(panels: Sequence[Panel], *, centred_price: bool, row_multiple: 
         ):
             whole[rows, columns] = part[:, : panel.n_periods]
         member[rows.start : rows.start + panel.n_products, c] = 1.0
+        experiment[rows] = panel.experiments()
         period[c, columns] = True
     base = np.where(weight > 0, weight * density.log_base(jnp.asarray(units)), 0.0).sum(axis=1).astype(dtype)
     season = np.zeros((2, shape[1]), dtype)
     season[:, : len(periods)] = sine_and_cosine(periods)
-    return Sales(units, log_price, controls, weight, base, member, period, season)
+    of_categories = np.stack([panel.category_experiment for panel in panels]).astype(dtype)
+    return Sales(units, log_price, controls, weight, base, member, period, season, experiment, of_categories)
 
 
 def places(panels: Sequence[Panel], sales: Sales, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -374,7 +394,7 @@ def _all_periods(panels: Sequence[Panel]) -> np.ndarray:
 def sales_specs(lead: int = 0) -> Sales:
     """How `Sales` is spread over the devices: by rows, after `lead` further axes in front."""
     rows = P(*[None] * lead, AXIS)
-    return Sales(rows, rows, rows, rows, rows, rows, P(), P())
+    return Sales(rows, rows, rows, rows, rows, rows, P(), P(), rows, P())
 
 
 def of_rows(sales: Sales, of_category: jax.Array) -> jax.Array:

@@ -61,7 +61,7 @@ def joint_poisson_fit(panels: Sequence[Panel], priors: Priors, passes: int = 60)
         If the last step still moved a mean by 1e-8 or more.
     """
     names = _parameters(panels)
-    precision, prior_mean = _prior(panels, priors, names)
+    precision, prior_mean = _with_experiments(panels, names, *_prior(panels, priors, names))
     design, units = _cells(panels, priors, names)
     mean, covariance = prior_mean.copy(), np.zeros_like(precision)
     for name, index in names.items():  # start where the data are
@@ -125,6 +125,20 @@ def _prior(panels: Sequence[Panel], priors: Priors, names: dict[Name, int]) -> t
         elif name[0] == "level":
             mean[index] = priors.level_mean
     return precision, mean
+
+
+def _with_experiments(
+    panels: Sequence[Panel], names: dict[Name, int], precision: np.ndarray, mean: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Multiply the prior by the Gaussians of what was found elsewhere."""
+    pull = precision @ mean
+    for c, panel in enumerate(panels):
+        places = [names["beta", c], *(names["beta", c, i] for i in range(panel.n_products))]
+        results = [panel.category_experiment, *panel.experiments()[: panel.n_products]]
+        for place, (found, known) in zip(places, results, strict=True):
+            precision[place, place] += known
+            pull[place] += known * found
+    return precision, np.linalg.solve(precision, pull)
 
 
 def _cells(panels: Sequence[Panel], priors: Priors, names: dict[Name, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -91,6 +91,10 @@ class WorkingModel:
         Prior precisions of theta_i, the first and the last around the category's elasticity and the mean level.
     shared_precision, shared_mean : float arrays, shape (S,)
         Prior of s.
+    experiment : float array, shape (n, 2)
+        What was found elsewhere of the products' elasticities, and its precision.
+    category_experiment : float array, shape (2,)
+        The same of the category's.
     """
 
     response: np.ndarray
@@ -103,6 +107,8 @@ class WorkingModel:
     own_precision: np.ndarray
     shared_precision: np.ndarray
     shared_mean: np.ndarray
+    experiment: np.ndarray
+    category_experiment: np.ndarray
 
     @classmethod
     def of(
@@ -164,6 +170,8 @@ class WorkingModel:
             np.maximum(spread, _SMALLEST_SD) ** -2,
             1.0 / var,
             mean,
+            panel.experiments()[:n],
+            panel.category_experiment,
         )
 
     def solve(self, chosen: Sequence[int] = ()) -> Solution:
@@ -180,7 +188,9 @@ class WorkingModel:
         total, pull = np.diag(prior), prior * self.shared_mean[shared]
         total[2:, 2:] += sums.total[np.ix_(taken, taken)]
         pull[2:] += sums.pull[taken]
-        total[0, 0] += n * self.own_precision[0]
+        found, precision = self.category_experiment
+        total[0, 0] += n * self.own_precision[0] + precision
+        pull[0] += precision * found
         total[1, 1] += n * self.own_precision[-1]
         border = np.zeros((n, d, size))
         border[:, :, 2:] = sums.border[:, :, taken]
@@ -220,10 +230,14 @@ class WorkingModel:
             values = np.concatenate([own, controls, self.response[rows][..., None]], axis=2)
             noise = self._noise(rows)
             of_own, of_controls, of_response = np.split(noise.precision_times(values), [d, d + K], axis=2)
-            inverse[rows] = np.linalg.inv(np.swapaxes(own, 1, 2) @ of_own + np.diag(self.own_precision))
+            found, precision = self.experiment[rows].T
+            block = np.swapaxes(own, 1, 2) @ of_own + np.diag(self.own_precision)
+            block[:, 0, 0] += precision
+            inverse[rows] = np.linalg.inv(block)
             border[rows, :, :K] = np.swapaxes(own, 1, 2) @ of_controls
             border[rows, :, K:] = np.swapaxes(of_own, 1, 2)
             own_pull[rows] = np.einsum("ntd,nt->nd", own, of_response[..., 0])
+            own_pull[rows, 0] += precision * found
             with_controls = of_controls.sum(axis=0)
             total[:K, :K] += np.einsum("nta,ntb->ab", controls, of_controls, optimize=True)
             total[K:, :K] += with_controls
@@ -247,7 +261,13 @@ class WorkingModel:
         solved = self.solve([number])
         t_squared = float(solved.effect[0] ** 2 / solved.cov[0, 0])
         of_sales = t_squared / (t_squared + np.count_nonzero(self.precision))
-        same = replace(self, own_precision=np.concatenate([[_SMALLEST_SD**-2], self.own_precision[1:]]))
+        # By the sales alone.
+        same = replace(
+            self,
+            own_precision=np.concatenate([[_SMALLEST_SD**-2], self.own_precision[1:]]),
+            experiment=np.zeros_like(self.experiment),
+            category_experiment=np.zeros(2),
+        )
         alone, beside = same.solve(), same.solve([number])
         of_prices = 1.0 - (alone.category_sd / beside.category_sd) ** 2
         return of_sales, of_prices

@@ -61,6 +61,8 @@ class Rows(NamedTuple):
         1, or 0 for padding.
     season : float array, shape (d - m, W, 1)
         Regressors with a coefficient a product whose mean over products is 0.
+    experiment : float array, shape (2, n)
+        What was found elsewhere of the first slope, and its precision, 0 where nothing: a Gaussian factor.
     """
 
     units: Leaf
@@ -71,6 +73,7 @@ class Rows(NamedTuple):
     control_mean: Leaf
     real: Leaf
     season: Leaf
+    experiment: Leaf
 
 
 class Factor(NamedTuple):
@@ -222,8 +225,7 @@ def eliminate(
     """
     R, E = uncentre(rows)
     d, K, lead = len(theta), len(rows.controls), E.shape[1]
-    m, own = lead - K, of_products(rows)
-    eliminated = None
+    m, own, eliminated = lead - K, of_products(rows), None
     if slow is None:
         hz, h_controls = [curvature * z for z in own] + [curvature], [*(curvature * rows.controls)]
     else:
@@ -231,7 +233,13 @@ def eliminate(
         gradient = gradient - curvature * eliminated.step
         left = _each(curvature * eliminated.regressors)
         hz, h_controls = left[:d], left[d:]
-    H = _symmetric([[over_periods(hz[a], own, b) for b in range(a + 1)] for a in range(d)])
+    # What was found elsewhere is as one more cell, whose eta is the first slope alone.
+    found, known = rows.experiment[0], rows.experiment[1]
+    H = (
+        _symmetric([[over_periods(hz[a], own, b) for b in range(a + 1)] for a in range(d)])
+        .at[0, 0]
+        .add(known)
+    )
     weighted = transpose(R) * precision[None, :, None]  # R' Lambda
     L = cholesky(H + times(weighted, R))
     to_prior = times(weighted, E)
@@ -242,7 +250,9 @@ def eliminate(
         )
 
     e = deviation(rows, theta, shared)
-    score = jnp.stack([over_periods(gradient, own, a) for a in range(d)])
+    score = (
+        jnp.stack([over_periods(gradient, own, a) for a in range(d)]).at[0].add(known * (found - theta[0]))
+    )
     full_score = score - apply(weighted, e)
     periods: list[jax.Array] = []
     for a in range(d):

@@ -76,6 +76,7 @@ class Blocks:
                 control_mean=in_blocks(control_mean),
                 real=in_blocks(np.arange(len(seen)) < panel.n_products),
                 season=np.tile(season, (blocks, 1, 1, 1)),
+                experiment=in_blocks(panel.experiments()),
             ),
         )
 

@@ -79,12 +79,15 @@ class Moved(NamedTuple):
         Sum of E e_i^2 after and before the step.
     freedom : array, shape (d + 1,)
         Sum of (1 - Var(e_i)/prior variance)^2.
+    experiments : array, shape ()
+        E log of what was found elsewhere, before the step, less terms that hold no parameter.
     slow : slow_demand.Moved
     """
 
     squares: jax.Array
     squares_before: jax.Array
     freedom: jax.Array
+    experiments: jax.Array
     slow: slow_demand.Moved
 
 
@@ -227,6 +230,7 @@ def move(
             (_append_row(after, new_size - mu - solved.centre_step) ** 2 + deviation_var) @ data.real,
             (_append_row(before, log_size - mu) ** 2 + deviation_var) @ data.real,
             (1.0 - shrunk) ** 2 @ data.real,
+            -0.5 * data.experiment[1] @ ((theta[0] - data.experiment[0]) ** 2 + covariance.theta[0, 0]),
             slow_moved,
         )
         longest = jnp.stack([theta_move, r.move, slow_move])
@@ -252,7 +256,7 @@ def move(
 def nothing_moved(d: int) -> Moved:
     """Begin with sums over no rows of d numbers a product."""
     zeros = jnp.zeros(d + 1)
-    return Moved(zeros, zeros, zeros, slow_demand.nothing_moved())
+    return Moved(zeros, zeros, zeros, jnp.zeros(()), slow_demand.nothing_moved())
 
 
 def settle(
@@ -306,7 +310,7 @@ def settle(
     objective = seen.log_lik + _log_prior(hyper, state, shared, prior_var, squares, counts, lead)
     objective = objective + _entropy(hyper, state, seen.corner, shared, counts, lead)
     objective = objective + 0.5 * nb * (seen.products - seen.centre.log_det)
-    objective = objective - 0.5 * moved.slow.energy
+    objective = objective - 0.5 * moved.slow.energy + moved.experiments
     slow_common, slow_move = slow_demand.settle(
         hyper.slow, state.slow_common, moved.slow, seen.products, damping.share[d + 2 :], learning
     )

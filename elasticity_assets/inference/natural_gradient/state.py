@@ -23,7 +23,8 @@ class Hyper(NamedTuple):
     Attributes
     ----------
     shared_mean, shared_var : float arrays, shape (S,)
-        Prior of s = (c, alpha, gamma), without what sigma_gamma adds.
+        Prior of s = (c, alpha, gamma), without what sigma_gamma adds; what was found elsewhere of the category's
+        elasticity, the first of c, is part of it.
     is_period, is_level : float arrays, shape (S,)
         1 for the category's own periods, and for the level's mean.
     scale : ScalePriors
@@ -54,6 +55,9 @@ class Hyper(NamedTuple):
         mean[:slopes], mean[slopes] = priors.category_mean, priors.level_mean
         var = np.full(lead + W, priors.control_sd**2, np.float32)
         var[:slopes], var[slopes] = priors.category_var, priors.level_sd**2
+        found, precision = panel.category_experiment
+        var[0] = 1.0 / (1.0 / priors.category_var + precision)
+        mean[0] = var[0] * (priors.category_mean / priors.category_var + precision * found)
         is_period, is_level = np.zeros((2, lead + W), np.float32)
         is_period[lead : lead + panel.n_periods] = is_level[slopes] = 1.0
         season = [] if priors.season is None else [priors.season.spread] * 2

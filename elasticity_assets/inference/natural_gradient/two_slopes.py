@@ -13,6 +13,7 @@ import numpy as np
 
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.devices import from_devices
+from elasticity_assets.inference.experiments import without_experiments
 from elasticity_assets.inference.natural_gradient.engine import Problem
 from elasticity_assets.inference.natural_gradient.result import reasons_for_doubt
 from elasticity_assets.inference.natural_gradient.state import Run, State
@@ -55,7 +56,8 @@ def fit(
     """
     if not panel.has_regular_price:
         raise ValueError(f"category {panel.category!r} has no regular prices")
-    counted = weighed(panel, CellWeights.of(posterior))
+    # What was found elsewhere is of one slope.
+    counted = weighed(without_experiments(panel), CellWeights.of(posterior))
     regressors = panel.log_regular_price, panel.log_discount()
     problem = Problem(counted, priors, likelihood, options.max_passes, regressors)
     mode = problem.run(problem.start(posterior), 1.0, options.tolerance)

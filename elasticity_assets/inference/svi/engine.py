@@ -155,6 +155,8 @@ def _fit(
     rows = sum(len(panel.units) for panel in panels)
     n_blocks = -(-rows // options.batch_products) if options.batch_products else 1
     sales = stack_panels(panels, centred_price=priors.centred_price, row_multiple=mesh.size * n_blocks)
+    if any(panel.experiment.size for panel in panels):
+        raise ValueError("the engine svi takes no results from elsewhere; use natural_gradient")
     plain = Model(priors, likelihood, panels[0].zero_truncated, joint, options.eta_bounds)
     mean, sd = jax.device_get(_starting_values(plain, sales))
     if start is not None:

@@ -20,7 +20,7 @@ from numpyro.infer import SVI, RenyiELBO, Trace_ELBO
 from numpyro.infer.svi import SVIState
 from numpyro.optim import optax_to_numpyro
 
-from elasticity_assets.inference.density.model import OF_PERIODS, Model, Sales, sales_specs
+from elasticity_assets.inference.density.model import SHARED, Model, Sales, sales_specs
 from elasticity_assets.inference.devices import AXIS
 from elasticity_assets.inference.options import SviOptions
 from elasticity_assets.inference.priors import HalfNormal
@@ -173,7 +173,7 @@ def optimize(
 def to_devices(sales: Sales, objective: Objective) -> Sales:
     """Cut `sales` into blocks and spread each block's rows over the devices."""
     n_blocks = int(objective.model.rows_scale)
-    rows = {name: _cut(value, n_blocks) for name, value in sales._asdict().items() if name not in OF_PERIODS}
+    rows = {name: _cut(value, n_blocks) for name, value in sales._asdict().items() if name not in SHARED}
     return jax.tree.map(
         lambda array, spec: jax.device_put(array, NamedSharding(objective.mesh, spec)),
         sales._replace(**rows),
@@ -302,5 +302,5 @@ def _cut(array: Any, n_blocks: int) -> Any:
 
 
 def _block(blocks: Sales, k: jax.Array | int) -> Sales:
-    rows = {name: value[k] for name, value in blocks._asdict().items() if name not in OF_PERIODS}
+    rows = {name: value[k] for name, value in blocks._asdict().items() if name not in SHARED}
     return blocks._replace(**rows)

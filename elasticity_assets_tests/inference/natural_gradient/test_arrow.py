@@ -55,6 +55,7 @@ class Problem:
             control_mean=z_mean * real,
             real=real,
             season=self.season[:, :, None],
+            experiment=np.stack([rng.normal(-1.0, 1.0, n), rng.gamma(2.0, 2.0, n)]) * real * (m > 1),
         )
         self.rows = Rows(*(np.asarray(part, np.float32) for part in self.rows))
         self.h = rng.gamma(2.0, scale, (W, n)) * observed
@@ -105,6 +106,9 @@ class Problem:
                 precision += self.precision[a] * np.outer(contrast, contrast)
                 away = theta[a] - (0.0 if mean is None else self.shared[mean])
                 pull -= self.precision[a] * contrast * away
+            found, known = self.rows.experiment[:, i]
+            precision[own[0], own[0]] += known
+            pull[own[0]] += known * (found - theta[0])
             for t in np.flatnonzero(self.rows.weight[:, i]):
                 row = np.zeros(size)
                 row[own] = np.r_[self.x[:, t, i], self.season[:, t], 1.0]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from elasticity_assets.inference import natural_gradient
+from elasticity_assets.inference.experiments import Experiment, with_experiments
 from elasticity_assets.inference.natural_gradient import streaming
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel, take_products
@@ -21,6 +22,7 @@ from elasticity_assets.inference.simulate import Simulation, simulated_panels
 
 OPTIONS = NaturalGradientOptions(tolerance=1e-3)
 NEGATIVE_BINOMIAL: Likelihood = "negative_binomial"
+RESULTS = [Experiment("p03", -4.0, 0.3), Experiment("p17", -1.0, 0.2), Experiment("", -1.0, 0.3)]
 DRIFTING = replace(DEFAULT, slow_demand=SlowDemand(), season=Season(least_days=0))
 
 
@@ -65,7 +67,7 @@ def whole_of(parts: list[CategoryPosterior]) -> CategoryPosterior:
 def test_parts_give_the_posterior_of_the_whole(
     tmp_path: Path, likelihood: Likelihood, controls: tuple[float, ...], priors: Priors
 ) -> None:
-    panel = category(likelihood=likelihood, control_effects=controls)
+    panel = with_experiments(category(likelihood=likelihood, control_effects=controls), RESULTS)
     seen: list[tuple[int, float]] = []
     parts = list(
         streaming.fit(
