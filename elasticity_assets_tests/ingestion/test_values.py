@@ -496,6 +496,17 @@ def test_a_product_period_is_randomized_where_all_its_sales_are(connection, tmp_
     assert weekly.examples == {"randomized neither yes nor no": "column 'test', such as 'maybe'"}
 
 
+def test_a_price_test_may_stand_in_a_table_beside_the_sales(connection, tmp_path: Path) -> None:
+    lines = [f"{product},2024-01-{day:02},3,2" for product in "AB" for day in (1, 8)]
+    path = write_lines(tmp_path / "sales.csv", *lines)
+    beside = write_lines(tmp_path / "test.csv", "A,2024-01-08,yes", header="product,date,randomized")
+    join = [{"path": str(beside), "on": ["product", "date"]}]
+    settings = sales_settings(path, {"randomized": "randomized"}, join=join, incomplete_periods="keep")
+    _, weekly = ingest(connection, settings)
+    assert weekly_sales(connection, "randomized") == [(False,), (True,), (False,), (False,)]
+    assert weekly.rejected == {}
+
+
 @pytest.mark.parametrize(
     ("yes", "no"),
     [("Yes", "No"), ("1", "0"), ("TRUE", "false"), ("ja", "nein"), ("ja", "nee"), ("oui", "non"), ("sí", "no"),
