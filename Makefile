@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PORT ?= 3000
 
-.PHONY: demo example quick test test-slow test-all torture soak app dev lint bench install install-app install-ui install-dev clean
+.PHONY: demo example quick test test-slow test-all torture soak app dev lint audit bench install install-app install-ui install-dev clean
 
 # Bytecode is written when a module is first imported: most modules of most packages never are.
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e
@@ -62,8 +62,8 @@ test-all: install-dev
 	$(PYTEST)
 
 # A hundred refits killed at random moments, three hundred harms of all kinds drawn at random, eight processes refitting
-# at once for five minutes, 200 categories on a Ray cluster that loses a machine: two hours. Root may fill disks; the
-# clock jumps where Debian's `faketime` is installed.
+# at once for five minutes, 200 categories on a Ray cluster that loses a machine: two hours. Wants to be root, to fill
+# disks, and Debian's package `faketime`, to let the clock jump.
 torture: install-dev
 	$(BIN)/python -m pytest -s --at-length elasticity_assets_tests/torture elasticity_assets_tests/production elasticity_assets_tests/end_to_end/test_ray.py \
 		elasticity_assets_tests/ingestion/test_bad_rows.py
@@ -87,6 +87,11 @@ lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Known faults of the versions in constraints.txt; needs a network.
+audit: install
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt pip-audit
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 # The figures of docs/benchmarks.md that take minutes.
 bench: install
