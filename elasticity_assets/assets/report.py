@@ -36,6 +36,7 @@ from elasticity_assets.report.page import (
     render,
 )
 from elasticity_assets.report.pictures import forest
+from elasticity_assets.report.price_tests import price_tests
 from elasticity_assets.report.product_table import product_rows
 from elasticity_assets.report.published_rows import PublishedTables, read_published
 from elasticity_assets.report.since_last import compared, since_last
@@ -146,6 +147,7 @@ def report_of(
         period=settings.sales.period,
         failed=failed,
         answer=answer(products, settings.sales.period, warned),
+        tests=price_tests(tables.tests),
         warnings=check_warnings(found, products, tables.suspects, both[both["moved"]]),
         since_last=None
         if tables.last_refit is None

@@ -25,6 +25,7 @@ from elasticity_assets.report.charts import Chart
 from elasticity_assets.report.check_warnings import CheckWarning
 from elasticity_assets.report.numbers import number, percent
 from elasticity_assets.report.pictures import Picture, category_pictures
+from elasticity_assets.report.price_tests import PriceTest
 from elasticity_assets.report.published_rows import records, text
 from elasticity_assets.report.since_last import SinceLast
 
@@ -96,6 +97,8 @@ class Report:
     failed : mapping of str to str
         Why, by category whose fit failed.
     answer : Answer
+    tests : sequence of PriceTest
+        The price tests to run first.
     warnings : sequence of CheckWarning
     since_last : SinceLast or None
         None where there was no refit before.
@@ -120,6 +123,7 @@ class Report:
     period: str
     failed: Mapping[str, str]
     answer: Answer
+    tests: Sequence[PriceTest]
     warnings: Sequence[CheckWarning]
     since_last: SinceLast | None
     everything: str

@@ -22,6 +22,9 @@ from elasticity_assets.warehouse.tables import (
     REFITS,
 )
 
+MOST_TESTS = 5
+"""Price tests that are shown."""
+
 
 @dataclass(frozen=True)
 class PublishedTables:
@@ -36,6 +39,8 @@ class PublishedTables:
     categories, products, diagnostics, scores, recommended, check_results : DataFrame
         Rows of category_elasticity, product_elasticity, fit_diagnostics, heldout_scores, recommended_prices and
         check_results.
+    tests : DataFrame
+        Rows of recommended_tests, some, with their products' descriptions, best first.
     before : DataFrame
         Rows of elasticity_history of the refit before this one; none where this is the first.
     verdicts : mapping of str to str
@@ -51,6 +56,7 @@ class PublishedTables:
     diagnostics: pd.DataFrame
     scores: pd.DataFrame
     recommended: pd.DataFrame
+    tests: pd.DataFrame
     check_results: pd.DataFrame
     before: pd.DataFrame
     verdicts: Mapping[str, str]
@@ -89,6 +95,7 @@ def read_published(published: Path) -> PublishedTables:
             diagnostics=rows(FIT_DIAGNOSTICS),
             scores=rows(HELDOUT_SCORES),
             recommended=rows(RECOMMENDED_PRICES),
+            tests=connection.execute(statement("first_tests"), {"most": MOST_TESTS}).df(),
             check_results=rows(CHECK_RESULTS),
             before=connection.execute(statement("elasticities_of_refit"), {"refit_id": last}).df(),
             verdicts={str(row["category"]): text(row["verdict"]) for row in records(rows(CAUSAL_EVIDENCE))},

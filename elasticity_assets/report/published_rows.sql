@@ -11,6 +11,14 @@ FROM elasticity_history
 WHERE refit_id = $refit_id
 ORDER BY ALL
 
+-- name: first_tests
+-- The tests to run first.
+SELECT t.*, e.product_description
+FROM recommended_tests AS t
+INNER JOIN product_elasticity AS e ON e.category = t.category AND e.product = t.product
+ORDER BY t.rank
+LIMIT $most
+
 -- name: suspect_products
 -- Products with suspect sales, and what is suspect.
 SELECT DISTINCT category, product, what

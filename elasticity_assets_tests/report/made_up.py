@@ -12,7 +12,9 @@ from elasticity_assets.report.category_table import Cell
 from elasticity_assets.report.check_warnings import check_warnings, warned_categories
 from elasticity_assets.report.page import MOST_SECTIONS, Report, Section, category_rows, facts, product_lines
 from elasticity_assets.report.pictures import Picture
+from elasticity_assets.report.price_tests import price_tests
 from elasticity_assets.report.product_table import product_rows
+from elasticity_assets.report.published_rows import MOST_TESTS
 from elasticity_assets.report.since_last import compared, since_last
 from elasticity_assets_tests.report.test_charts import summary_of
 from elasticity_assets_tests.support import small_warehouse
@@ -78,6 +80,21 @@ def recommended(products: pd.DataFrame) -> pd.DataFrame:
             "binding_rule": np.where(raised, "max_change", "cost"),
             "reason": np.where(raised, "revenue +1.00 a period expected", f"0.9 would bring more {SCRIPT}"),
         }
+    )
+
+
+def recommended_tests(products: pd.DataFrame) -> pd.DataFrame:
+    """Rows of recommended_tests: one of each product, with its description."""
+    return products[["category", "product", "product_description", "elasticity"]].assign(
+        zone=None,
+        price_now=1.0,
+        price_low=0.9,
+        price_high=1.1,
+        periods=12,
+        elasticity_sd=0.8,
+        sd_after=0.4,
+        gain_per_period=3.456,
+        reason=f"its own price never changed {SCRIPT}",
     )
 
 
@@ -206,6 +223,7 @@ def report(
         period="week",
         failed={},
         answer=answer(rows, "week", warned),
+        tests=price_tests(recommended_tests(products.head(MOST_TESTS))),
         warnings=check_warnings(results, rows, suspects, both[both["moved"]]),
         since_last=since_last(refits_row(1, rows_used=12000), refits_row(2), before, products),
         everything="−1.5 (−2 to −1)",

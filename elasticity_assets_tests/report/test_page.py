@@ -117,6 +117,15 @@ def test_what_something_unseen_would_have_to_explain_stands_beside_what_a_known_
     )
 
 
+def test_the_prices_to_test_next_are_told() -> None:
+    page = page_of(report(categories=["soup"]))
+    assert "Which prices to test next" in page
+    assert "0.90 and 1.10" in page
+    assert "−1.50 ± 0.80 → ± 0.40" in page
+    assert "+3.46" in page
+    assert "Which prices to test next" not in page_of(replace(report(), tests=[]))
+
+
 def test_the_first_refit_and_a_clean_one_say_so() -> None:
     texts = read(replace(report(), since_last=None, warnings=[], n_flagged=0)).texts
     assert "This is the first refit: there is none to compare it with." in texts
