@@ -57,7 +57,7 @@ def features(stage: str, size: Size) -> dict[str, float]:
         return {"fixed": 1.0, "section": min(size.categories, MOST_SECTIONS), "category": size.categories}
     if stage == "heldout_evaluation":
         effort = Effort.for_each_of(size.categories)
-        judged = min(effort.products, size.products / size.categories)
+        judged = min(effort.products(size.weeks), size.products / size.categories)
         fits = size.categories * FITS_A_FOLD * (effort.folds + 2)  # a forecast, and a fit of all cells
         return {"fixed": 1.0, "fit": fits, "product in a fit": fits * judged * size.weeks / 156}
     return {"fixed": 1.0, "category": size.categories, "product-period": size.cells}

@@ -23,10 +23,9 @@ def compile_ahead(
     rivals: bool,
     two_slopes: bool,
 ) -> None:
-    """Begin to compile, in a thread, programs for a panel's shape; once a process, and on one device only.
+    """Begin to compile, in a thread, programs that follow a panel's fit; once a process, and on one device only.
 
-    Not for panels of more products than held-out evaluation takes: its rivals have another shape then, and the one pass
-    that compiles takes the memory of a fit.
+    Held-out evaluation takes a sample of a large category's products, of another shape.
 
     Parameters
     ----------
@@ -44,20 +43,23 @@ def compile_ahead(
     from elasticity_assets.inference.judging.heldout import MOST, rival_priors  # noqa: PLC0415
     from elasticity_assets.inference.natural_gradient.engine import Problem  # noqa: PLC0415
 
-    if panel.n_products > MOST.products or jax.device_count() > 1 or not _begun.acquire(blocking=False):
+    if jax.device_count() > 1 or not _begun.acquire(blocking=False):
         return
-    problems: list[tuple[Priors, Sequence[np.ndarray] | None]] = []
+    problems: list[tuple[Panel, Priors, Sequence[np.ndarray] | None]] = []
     if rivals:
-        problems.append((rival_priors(priors)[0], None))
+        judged = MOST.judged(panel)
+        problems.append((judged, rival_priors(priors)[0], None))
+        if judged.units.shape != panel.units.shape:
+            problems.append((judged, priors, None))
     if two_slopes and panel.has_regular_price:
-        problems.append((priors, (panel.log_regular_price, panel.log_discount())))
+        problems.append((panel, priors, (panel.log_regular_price, panel.log_discount())))
 
     def compile_all() -> None:
-        for of_problem, regressors in problems:
+        for of_problem, own, regressors in problems:
             # Who needs the program meets the same error, and says so.
             with suppress(ArithmeticError, ValueError, MemoryError, jax.errors.JaxRuntimeError):
-                problem = Problem(panel, of_problem, likelihood, options.max_passes, regressors)
-                problem.run(problem.start(None), 1.0, float("inf"))  # one pass
+                problem = Problem(of_problem, own, likelihood, options.max_passes, regressors)
+                problem.run(problem.start(None), 1.0, float("inf"))  # compiled, and no pass made
 
     if problems:
         threading.Thread(target=compile_all, name="compile ahead").start()

@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # they import jax
 CROSS_CHECK_PRODUCTS = 30
 """NUTS takes minutes for so many products, and hours for many more."""
 
+SPLIT_GRID_POINTS = 3
+"""Of tau, where samples are split: they say whether parts agree, and are not published themselves."""
+
 LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
 
 
@@ -223,17 +226,20 @@ class Fitter:
         )
 
     def compare_samples(self, panel: Panel, posterior: CategoryPosterior) -> "SplitSamples":
-        """Compare elasticities from parts of the category's periods, fitted as `evaluate` does."""
+        """Compare elasticities from parts of the category's periods, fitted as `evaluate` does.
+
+        A few points of tau's grid are enough: differences move by some 0.05 of their sds.
+        """
         from elasticity_assets.inference import natural_gradient  # noqa: PLC0415
         from elasticity_assets.inference.judging import split_samples  # noqa: PLC0415
 
+        options = self.options.natural_gradient
+        points = min(options.grid_points or SPLIT_GRID_POINTS, SPLIT_GRID_POINTS)
+        options = dataclasses.replace(options, grid_points=points)
+
         def fit(part: Panel) -> CategoryPosterior:
             return natural_gradient.fit(
-                part,
-                self.priors,
-                posterior.diagnostics.likelihood,
-                self.options.natural_gradient,
-                start=posterior,
+                part, self.priors, posterior.diagnostics.likelihood, options, start=posterior
             )
 
         # What was found elsewhere is not found twice.

@@ -1,6 +1,5 @@
 import threading
 from collections import Counter
-from dataclasses import replace
 
 import jax
 import pytest
@@ -53,12 +52,13 @@ def test_nothing_is_compiled_that_the_run_does_not_need_nor_twice_a_process(comp
     assert not compiled["jit(_run)"]
 
 
-def test_nothing_is_compiled_ahead_for_very_many_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    panel = simulated_panels(Simulation(products=3, weeks=18, categories=1, likelihood="poisson"))[0][0]
-    panel = replace(panel, log_regular_price=panel.log_price)
-    assert panel.has_regular_price
-    monkeypatch.setattr(heldout, "MOST", heldout.Effort(products=2))
-    begun = threading.Lock()
-    monkeypatch.setattr(compile_ahead, "_begun", begun)
+def test_a_sample_of_a_large_category_has_its_own_programs(
+    compiled: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heldout, "_FEWEST_PRODUCTS", 8)
+    monkeypatch.setattr(heldout, "MOST", heldout.Effort(cells=1))
+    panel = simulated_panels(Simulation(products=9, weeks=27, categories=1, likelihood="poisson"))[0][0]
     begin(panel, rivals=True)
-    assert not begun.locked()  # a smaller panel may begin
+    assert compiled["jit(_run)"] == 1  # without slow demand the rivals' is the model's
+    heldout.evaluate(panel, DEFAULT, "poisson", effort=heldout.MOST)
+    assert compiled["jit(_run)"] == 1

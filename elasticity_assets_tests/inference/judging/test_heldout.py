@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from elasticity_assets.inference.judging import heldout
 from elasticity_assets.inference.judging.heldout import BLOCK_PERIODS, Effort, choose_likelihood, evaluate
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.panel import Panel
@@ -67,8 +68,9 @@ def test_a_wrong_likelihood_is_found_out(panel: Panel) -> None:
     assert log_score["negative_binomial"] > log_score["poisson"]
 
 
-def test_large_categories_are_judged_by_a_sample(panel: Panel) -> None:
-    part = evaluate(panel, DEFAULT, "negative_binomial", rivals=False, effort=Effort(8, 5))
+def test_large_categories_are_judged_by_a_sample(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heldout, "_FEWEST_PRODUCTS", 8)
+    part = evaluate(panel, DEFAULT, "negative_binomial", rivals=False, effort=Effort(1, 5))
     assert len(part.product) == 8
     assert set(part.folds().fold) == set(range(5))
     assert set(part.product) <= set(panel.product)
@@ -77,11 +79,16 @@ def test_large_categories_are_judged_by_a_sample(panel: Panel) -> None:
     assert part.model == ("this model",)
 
 
-@pytest.mark.parametrize(
-    ("categories", "effort"), [(1, (256, 10)), (100, (256, 10)), (200, (128, 5)), (5_000, (32, 5))]
-)
+@pytest.mark.parametrize(("categories", "effort"), [(1, (3_000, 10)), (100, (3_000, 10)), (101, (1_500, 5))])
 def test_each_of_many_categories_is_judged_less_closely(categories: int, effort: tuple[int, int]) -> None:
     assert Effort.for_each_of(categories) == effort
+
+
+@pytest.mark.parametrize(
+    ("cells", "periods", "products"), [(3_000, 53, 64), (3_000, 156, 32), (1_500, 53, 32), (3_000, 8, 512)]
+)
+def test_a_sample_has_the_cells_that_the_precision_takes(cells: int, periods: int, products: int) -> None:
+    assert Effort(cells).products(periods) == products
 
 
 def test_short_histories_have_no_forecast(panel: Panel) -> None:
