@@ -15,6 +15,7 @@ _STORAGES = ("storage", "run_storage", "event_log_storage", "schedule_storage")
 _SPACE = 2**20
 """Bytes: with less, SQLite fails in several ways."""
 
+_TABLE_MISSING = "a table of Dagster's record of the runs is missing"
 _REMOVE = "remove it, and it is written anew"
 
 
@@ -67,6 +68,10 @@ def told_in_one_line(home: Path) -> Iterator[None]:
     except dg.DagsterInvalidConfigError as error:
         found = cut(in_one_line(error.errors[0].message if error.errors else error), 200)
         raise RunHistoryError(f"{home / 'dagster.yaml'}: {found}; mend it, or {_REMOVE}") from error
+    except dg.DagsterInvalidInvocationError as error:
+        if "dagster instance migrate" not in str(error):
+            raise
+        raise RunHistoryError(f"{home}: {_TABLE_MISSING}; {_move_away(home)}") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         why = in_one_line(getattr(error, "orig", None) or error)
         if not usual and next(_failing(home), None) is None:
@@ -83,7 +88,7 @@ def check_files(home: Path) -> None:
     ------
     RunHistoryError
     """
-    for file in sorted(home.rglob("*.db")):
+    for file in _files(home):
         try:
             with closing(
                 sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
@@ -100,6 +105,15 @@ def file_told(file: Path, error: sqlite3.Error) -> str:
     return f"{file}: {in_one_line(error)}; {_remedy(file.parents[1], file, str(error))}"
 
 
+def _files(home: Path) -> list[Path]:
+    """SQLite files of the history; first those without which all of it is lost, then those of single runs."""
+    return sorted(home.rglob("*.db"), key=lambda file: (_is_of_a_run(home, file), file))
+
+
+def _is_of_a_run(home: Path, file: Path) -> bool:
+    return file.parent == home / "history" / "runs" and file.stem != "index"
+
+
 def _told(home: Path, why: str) -> str:
     if shutil.disk_usage(home).free < _SPACE:
         return f"{home}: the disk is full; free some of it, and run again"
@@ -109,7 +123,7 @@ def _told(home: Path, why: str) -> str:
 
 def _failing(home: Path) -> Iterator[tuple[Path, str]]:
     """SQLite files of the history that cannot be read or written, and why."""
-    for file in sorted(home.rglob("*.db")):
+    for file in _files(home):
         try:
             with closing(
                 sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=1)
@@ -132,6 +146,10 @@ def _remedy(home: Path, file: Path, why: str) -> str:
             "another process has it; try again; or its file system has no locks: set DAGSTER_HOME to a folder on one "
             "that has, such as a local disk"
         )
-    if file.parent == home / "history" / "runs" and file.stem != "index":
+    if _is_of_a_run(home, file):
         return "remove it: only the events of that run are lost"
+    return _move_away(home)
+
+
+def _move_away(home: Path) -> str:
     return f"move {home} away: only the runs' history is lost, and which schedules are on"

@@ -3,10 +3,11 @@
 import errno
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -319,7 +320,8 @@ def mounted(folder: Path, size: str) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", "--recursive", str(folder)], check=True)
+        while os.path.ismount(folder):  # one may lie on the other
+            subprocess.run(["umount", "--lazy", "--recursive", str(folder)], check=True)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts a file system; whoever is root may write to any other")
@@ -489,10 +491,16 @@ def a_folder(home: Path) -> None:
     (home / "history/runs.db").mkdir(parents=True)
 
 
+def of_two_files(home: Path) -> None:
+    of_garbage("history/runs/0a1b.db")(home)
+    of_garbage("history/runs/index.db")(home)
+
+
 @pytest.mark.parametrize("command", ["refit", "status"])
 @pytest.mark.parametrize(
     ("harm", "file", "remedy"),
     [
+        (of_two_files, "history/runs/index.db", "move {home} away: only the runs' history is lost"),
         (
             of_garbage("history/runs.db"),
             "history/runs.db",
@@ -519,6 +527,25 @@ def test_a_damaged_record_of_runs_is_named_in_one_line(
     assert result.stderr.count("\n") == 1
     assert str(home / file) in result.stderr
     assert remedy.format(home=home) in result.stderr
+
+
+def test_a_table_that_the_record_of_runs_lacks_is_told_in_one_line(run: Run, folder: Path) -> None:
+    write_settings(folder)
+    file = folder / ".dagster/history/runs/index.db"
+    file.parent.mkdir(parents=True)
+    with closing(
+        sqlite3.connect(file)
+    ) as opened:  # what a process left that was killed while it made the file
+        opened.execute("CREATE TABLE event_logs (id INTEGER)")
+        opened.execute("CREATE TABLE alembic_version (version_num VARCHAR)")
+        opened.execute("INSERT INTO alembic_version VALUES ('7e2f3204cf8e')")
+        opened.commit()
+    result = run("refit")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{folder / '.dagster'}: a table of Dagster's record of the runs is missing; move {folder / '.dagster'} away: "
+        "only the runs' history is lost, and which schedules are on\n"
+    )
 
 
 def test_damaged_events_of_one_run_cost_that_runs_alone(run: Run, folder: Path) -> None:
