@@ -1,5 +1,6 @@
 """Which price test to run next: the table recommended_tests."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import duckdb
@@ -56,7 +57,9 @@ def read_decided(connection: duckdb.DuckDBPyConnection) -> Decided:
     )
 
 
-def recommended_tests_of(decided: Decided, rules: PricingSettings, refit_id: str) -> pd.DataFrame:
+def recommended_tests_of(
+    decided: Decided, rules: PricingSettings, refit_id: str, tested: Collection[str] = ()
+) -> pd.DataFrame:
     """Give the rows of recommended_tests: the tests that are worth something, best first.
 
     Parameters
@@ -64,6 +67,8 @@ def recommended_tests_of(decided: Decided, rules: PricingSettings, refit_id: str
     decided : Decided
     rules : PricingSettings
     refit_id : str
+    tested : collection of str
+        Products that have been tested already: their results are known.
     """
     products = decided.priced.products
     sd = believed_sd(products, decided.bias_per_confounding)
@@ -71,7 +76,8 @@ def recommended_tests_of(decided: Decided, rules: PricingSettings, refit_id: str
         products, decided.price, decided.rule, decided.log_units_sd, sd, rules, decided.priced.cross
     )
     counted = products.units * (1.0 if rules.objective == "units" else products.price)
-    (worth_it,) = np.nonzero(tests.gain > _LEAST * counted)
+    is_tested = np.isin(products.product.astype(str), list(tested))
+    (worth_it,) = np.nonzero((tests.gain > _LEAST * counted) & ~is_tested)
     best_first = worth_it[np.argsort(-tests.gain_per_period_of_testing[worth_it], kind="stable")]
     rows = pd.DataFrame(
         {

@@ -1,5 +1,7 @@
 """Rows of recommended_tests: what the warehouse knows in, the tests to run first out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,12 +21,12 @@ pytestmark = pytest.mark.quick
 RULES = PricingSettings(objective="revenue")
 
 
-def rows_of(products: Products, bias: float = 2.0) -> pd.DataFrame:
+def rows_of(products: Products, bias: float = 2.0, tested: Sequence[str] = ()) -> pd.DataFrame:
     n = len(products)
     choice, _ = choose(products, RULES)
     priced = Priced(np.full(n, "soup", dtype=object), products, CrossEffects.none())
     decided = Decided(priced, choice.price, choice.rule, np.full(n, 0.3), np.full(n, bias))
-    rows = recommended_tests_of(decided, RULES, "refit-1")
+    rows = recommended_tests_of(decided, RULES, "refit-1", tested)
     assert_fits(rows, RECOMMENDED_TESTS)
     return rows
 
@@ -53,6 +55,12 @@ def test_the_best_test_comes_first_and_each_says_why() -> None:
     sds = rows.set_index("product")[["elasticity_sd", "sd_after"]]
     assert (sds["sd_after"] < sds["elasticity_sd"]).all()
     assert sds.loc["p1", "elasticity_sd"] == pytest.approx(np.hypot(0.2, 1.0))
+
+
+def test_products_that_were_tested_are_not_named_again() -> None:
+    products = market(2, elasticity=-1.2, elasticity_sd=0.9)
+    assert rows_of(products)["product"].tolist() == ["p0", "p1"]
+    assert rows_of(products, tested=["p0"])["product"].tolist() == ["p1"]
 
 
 def test_without_tests_that_are_worth_something_the_table_is_empty() -> None:

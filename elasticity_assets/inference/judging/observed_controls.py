@@ -16,7 +16,7 @@ from elasticity_assets.inference.price_lags import is_lag
 from elasticity_assets.inference.randomized_prices import is_price_not_random
 from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
 
-_MOST = 3  # controls that are looked at: those whose effects on sales are surest
+_MOST = 2  # controls that are looked at, as each costs a solve: those whose effects on sales are surest
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class ObservedControl:
     name : str
         Empty where the files give none.
     of_sales, of_prices : float
-        Shares that it explains of what all else in the model leaves of sales, and of prices.
+        Shares that it explains of what all else in the model leaves of sales, and of prices: partial R^2, as of
+        `WorkingModel.strength`.
     """
 
     name: str = ""
@@ -50,13 +51,18 @@ def strongest_control(model: WorkingModel, posterior: CategoryPosterior) -> Obse
         Of the fit.
     posterior : CategoryPosterior
     """
-    mean = posterior.weight @ posterior.control_mean
-    var = posterior.weight @ posterior.control_var
     given = [k for k, name in enumerate(posterior.control) if not _is_made(name)]
-    surest = sorted(given, key=lambda k: -(mean[k] ** 2) / var[k])[:_MOST]
-    found = [ObservedControl(posterior.control[k], *as_added(model, k).strength(0)) for k in surest]
-    found = [control for control in found if np.isfinite(control.confounding)]
-    return max(found, key=lambda control: control.confounding, default=ObservedControl())
+    if not given:
+        return ObservedControl()
+    mean = posterior.weight @ posterior.control_mean
+    t_squared = mean**2 / (posterior.weight @ posterior.control_var)
+    of_sales = t_squared / (t_squared + np.count_nonzero(model.precision))
+    same, found = model.with_one_slope(), []
+    beside = same.solve().category_sd
+    for k in sorted(given, key=lambda k: -t_squared[k])[:_MOST]:
+        of_prices = 1.0 - (as_added(same, k).solve().category_sd / beside) ** 2
+        found.append(ObservedControl(posterior.control[k], float(of_sales[k]), max(of_prices, 0.0)))
+    return max(found, key=lambda control: control.confounding)
 
 
 def as_added(model: WorkingModel, control: int) -> WorkingModel:

@@ -261,16 +261,19 @@ class WorkingModel:
         solved = self.solve([number])
         t_squared = float(solved.effect[0] ** 2 / solved.cov[0, 0])
         of_sales = t_squared / (t_squared + np.count_nonzero(self.precision))
-        # By the sales alone.
-        same = replace(
+        same = self.with_one_slope()
+        alone, beside = same.solve(), same.solve([number])
+        of_prices = 1.0 - (alone.category_sd / beside.category_sd) ** 2
+        return of_sales, of_prices
+
+    def with_one_slope(self) -> "WorkingModel":
+        """Give the model of the sales alone in which all products have the category's elasticity."""
+        return replace(
             self,
             own_precision=np.concatenate([[_SMALLEST_SD**-2], self.own_precision[1:]]),
             experiment=np.zeros_like(self.experiment),
             category_experiment=np.zeros(2),
         )
-        alone, beside = same.solve(), same.solve([number])
-        of_prices = 1.0 - (alone.category_sd / beside.category_sd) ** 2
-        return of_sales, of_prices
 
     def _robust_cov(
         self,

@@ -26,7 +26,7 @@ def fitted() -> tuple[Panel, CategoryPosterior]:
     panel = with_control(panel, "moon", np.random.default_rng(0).normal(size=(N, T)))
     posterior = at_truth(twin, panel)
     # What display does is no part of slow demand.
-    seen = np.array([[float(name == "display") for name in panel.control]])
+    seen = np.array([[0.3 * (name == "display") for name in panel.control]])
     return panel, replace(posterior, control_mean=seen, slow_demand=0.0 * posterior.slow_demand)
 
 
@@ -49,7 +49,10 @@ def test_the_control_that_would_confound_most_is_found(fitted: tuple[Panel, Cate
     found = strongest_control(model, posterior)
     assert found.name == "display"
     assert 0.15 < found.of_prices < 0.4  # its correlation with prices is 0.6, of which lags of them know some
-    assert 0.05 < found.of_sales < 0.6
+    assert found.of_sales == pytest.approx(9 / (9 + N * T))  # its effect is 0.3 with an sd of 0.1
+    assert found.of_prices == pytest.approx(
+        as_added(model, panel.control.index("display")).strength(0)[1], abs=0.01
+    )
     # The files' controls alone count, not those that the model makes of prices.
     own = replace(panel, control=tuple(name for name in panel.control if name not in ("display", "moon")))
     K = len(own.control)
