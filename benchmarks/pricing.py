@@ -43,6 +43,8 @@ from elasticity_assets.pricing.ladder import candidate_prices
 from elasticity_assets.pricing.products import CrossEffects, Products
 from elasticity_assets.pricing.recommend import choose
 from elasticity_assets.published.recommended_prices import Priced, recommended
+from elasticity_assets.published.recommended_tests import Decided as DecidedPrices
+from elasticity_assets.published.recommended_tests import recommended_tests_of
 from elasticity_assets.settings import PricingSettings
 
 RECENT = 13  # weeks
@@ -228,7 +230,7 @@ def measure(departure: str, seeds: range, rules: PricingSettings) -> dict[str, f
 
 
 def of_many(n: int) -> None:
-    """Time recommendations for so many products, of categories of a thousand and groups of ten substitutes."""
+    """Time recommended prices and tests of so many products, of categories of a thousand and groups of ten."""
     rng = np.random.default_rng(0)
     price = np.round(np.exp(rng.normal(1.0, 1.0, n)), 2) + 0.05
     changed = np.repeat(np.arange(n), 9)
@@ -268,6 +270,15 @@ def of_many(n: int) -> None:
         f"{n:,} products, {inside.sum():,} effects, {len(pairs):,} rules: {cpu_seconds:.1f} CPU seconds, "
         f"{seconds:.1f} s, {peak:.1f} GB peak, {(found['action'] != 'keep').sum():,} changes"
     )
+    rule = found["binding_rule"].fillna("").to_numpy(dtype=object)
+    noise, bias = rng.uniform(0.2, 0.8, n), rng.uniform(1.0, 5.0, n)
+    before = time.process_time()
+    tests = recommended_tests_of(
+        DecidedPrices(priced, found["price_recommended"].to_numpy(), rule, noise, bias), rules, "benchmark"
+    )
+    cpu_seconds = time.process_time() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{len(tests):,} tests: {cpu_seconds:.1f} CPU seconds, {peak:.1f} GB peak")
 
 
 def main() -> None:
