@@ -96,14 +96,14 @@ def comparisons() -> Iterator[tuple[str, Panel, str]]:
         yield f"{name}, {simulation.likelihood}", panel, simulation.likelihood
 
 
-DEPARTED = {"slow_demand": 20, "season_promoted": 15, "substitutes_one": 16}
-"""Simulated markets to compare all terms on, and their numbers of products."""
+DEPARTED = {"slow_demand": (20, 60), "season_promoted": (15, 80), "substitutes_one": (16, 60)}
+"""Simulated markets to compare all terms on, and their numbers of products and of weeks."""
 
 
 def comparisons_of_all_terms() -> Iterator[tuple[str, Panel, str]]:
     """Yield the data sets to compare on with every term of the model: name, panel, likelihood."""
-    for number, (departure, products) in enumerate(DEPARTED.items()):
-        market = DEPARTURES[departure](np.random.default_rng(number), products, 104)
+    for number, (departure, (products, weeks)) in enumerate(DEPARTED.items()):
+        market = DEPARTURES[departure](np.random.default_rng(number), products, weeks)
         yield f"simulated {departure}, {products} products", sold(market), "negative_binomial"
     panels = sample_panels(("display", "mailer"))
     for name in REAL:
