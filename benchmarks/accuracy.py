@@ -44,7 +44,7 @@ from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_s
 from elasticity_assets.inference.posterior import CategoryPosterior, summarize
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
 from elasticity_assets.inference.priors import DEFAULT, Fixed, HalfNormal, Priors, Season, SlowDemand
-from elasticity_assets.inference.season import sine_and_cosine
+from elasticity_assets.inference.season import sine_and_cosine, with_price_season
 from elasticity_assets.inference.simulate import Simulation, simulated_panels, simulated_prices
 
 ROOT = Path(__file__).parents[1]
@@ -107,8 +107,9 @@ def comparisons_of_all_terms() -> Iterator[tuple[str, Panel, str]]:
         yield f"simulated {departure}, {products} products", sold(market), "negative_binomial"
     panels = sample_panels(("display", "mailer"))
     for name in REAL:
-        panel = with_category_price_index(panels[name])
-        yield name, with_price_lags(panel, bearable_lags(LAGS, panel.n_periods)), "negative_binomial"
+        lags = bearable_lags(LAGS, panels[name].n_periods)
+        panel = with_price_lags(with_category_price_index(panels[name], lags), lags)
+        yield name, panel, "negative_binomial"
 
 
 def reference(
@@ -251,7 +252,8 @@ def draw_from_priors(rng: np.random.Generator, priors: Priors, products: int, we
         )
     )
     if priors.slow_demand is not None:
-        panel = with_price_lags(with_category_price_index(panel), LAGS)
+        panel = with_price_lags(with_category_price_index(panel, LAGS), LAGS)
+        panel = with_price_season(panel, Season.least_days)
     x, z = (part[:products, :weeks].astype(float) for part in (panel.centred_log_price(), panel.controls))
     eta = delta[:, None] + beta[:, None] * x + gamma
     eta = eta + z @ rng.normal(0.0, priors.control_sd, z.shape[2])

@@ -24,6 +24,7 @@ from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_s
 from elasticity_assets.inference.posterior import Summary
 from elasticity_assets.inference.price_lags import with_price_lags
 from elasticity_assets.inference.priors import DEFAULT, Season, SlowDemand
+from elasticity_assets.inference.season import with_price_season
 from elasticity_assets.inference.simulate import FIRST_PERIOD
 from elasticity_assets.inference.substitute_prices import with_substitute_prices
 from elasticity_assets.inference.summaries import long_run_summary, product_summary
@@ -50,9 +51,10 @@ def sold(market: Market, without: Collection[str] = ()) -> Panel:
         market.units().ravel(),
         np.exp(market.log_price).ravel(),
     )
-    panel = with_category_price_index(panel_from_sales(sales))
-    if "lags" not in without:
-        panel = with_price_lags(panel, LAGS)
+    lags = 0 if "lags" in without else LAGS
+    panel = with_price_lags(with_category_price_index(panel_from_sales(sales), lags), lags)
+    if "season" not in without:
+        panel = with_price_season(panel, Season.least_days)
     return panel if "substitutes" in without else with_substitute_prices(panel, market.group)
 
 

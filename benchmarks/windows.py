@@ -26,6 +26,8 @@ from elasticity_assets.inference import engines
 from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
+from elasticity_assets.inference.priors import Season
+from elasticity_assets.inference.season import with_price_season
 from elasticity_assets.inference.summaries import own_data_estimates, product_summary
 
 
@@ -49,8 +51,10 @@ def laid_out(rows: pd.DataFrame, controls: Sequence[str], without: Collection[st
         rows["price"].to_numpy(),
         {name: rows[name].to_numpy() for name in controls},
     )
-    panel = with_category_price_index(panel_from_sales(found))
-    return panel if "lags" in without else with_price_lags(panel, bearable_lags(LAGS, panel.n_periods))
+    panel = panel_from_sales(found)
+    lags = 0 if "lags" in without else bearable_lags(LAGS, panel.n_periods)
+    panel = with_price_lags(with_category_price_index(panel, lags), lags)
+    return panel if "season" in without else with_price_season(panel, Season.least_days)
 
 
 def fitted(rows: pd.DataFrame, controls: Sequence[str], without: Collection[str]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_s
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.price_lags import with_price_lags
 from elasticity_assets.inference.priors import DEFAULT, Season, SlowDemand
-from elasticity_assets.inference.season import sine_and_cosine
+from elasticity_assets.inference.season import sine_and_cosine, with_price_season
 from elasticity_assets.inference.simulate import FIRST_PERIOD
 from elasticity_assets.inference.substitute_prices import with_substitute_prices
 from elasticity_assets.inference.summaries import long_run_summary, product_summary
@@ -43,7 +43,7 @@ WIDTH = 620
 
 
 def laid_out(market: Market, units: np.ndarray) -> Panel:
-    """Lay the category's sales out, with its price index."""
+    """Lay the category's sales out."""
     row, week = np.divmod(np.arange(units.size), WEEKS)
     sales = CategorySales(
         "category_1",
@@ -52,13 +52,15 @@ def laid_out(market: Market, units: np.ndarray) -> Panel:
         units.ravel(),
         np.exp(market.log_price).ravel(),
     )
-    return with_category_price_index(panel_from_sales(sales))
+    return panel_from_sales(sales)
 
 
 def fitted_without(without: set[str], panel: Panel, group: np.ndarray) -> tuple[Panel, CategoryPosterior]:
     """Fit the category as the default settings say, but for some terms; and what was fitted."""
-    if "lags" not in without:
-        panel = with_price_lags(panel, LAGS)
+    lags = 0 if "lags" in without else LAGS
+    panel = with_price_lags(with_category_price_index(panel, lags), lags)
+    if "season" not in without:
+        panel = with_price_season(panel, Season.least_days)
     if "substitutes" not in without:
         panel = with_substitute_prices(panel, group)
     terms = {"slow_demand": SlowDemand(), "season": Season()}

@@ -174,6 +174,10 @@ MISTAKES = {
         changed("sales.controls", ["category_price_index"]),
         "sales.controls: the control 'category_price_index' of the files has the name of one that every fit adds",
     ),
+    "a column with the name of the prices' season": (
+        changed("sales.controls", ["price_season"]),
+        "sales.controls: the control 'price_season' of the files has the name of one that fit.season adds",
+    ),
     "a column with a lag's name": (
         changed("sales.controls", ["Price_lag_1"]),
         "sales.controls: the control 'Price_lag_1' of the files has the name of one that fit.lags adds",

@@ -2,16 +2,21 @@
 
 The category's period effects stand for all that moves it in a period, so that an elasticity says what happens when
 one product's price moves against the others'. Their mean is the index times an effect kappa (Mundlak 1978): without it,
-what drifts together with the category's prices would leak into the elasticities where products are few. Elasticity plus
-effect is the elasticity to the whole category's prices moving together.
+what drifts together with the category's prices would leak into the elasticities where products are few. Where prices of
+the periods before are controls too, so is what the index is above its own mean in them: else that drift would leak into
+their effects, as it is better seen over some periods than in one. Elasticity plus both effects is the elasticity to the
+whole category's prices moving together; that of the index alone is for moves that last.
 """
 
 import numpy as np
 
 from elasticity_assets.inference.panel import Panel, with_control
+from elasticity_assets.inference.price_lags import lagged
 
 CATEGORY_PRICE_INDEX = "category_price_index"
 """Name of the control."""
+CATEGORY_PRICE_CHANGE = "category_price_change"
+"""Name of the control that is the index less its mean over the lags' periods: 0 again once a move has lasted."""
 
 
 def category_price_index(panel: Panel) -> np.ndarray:
@@ -28,7 +33,20 @@ def category_price_index(panel: Panel) -> np.ndarray:
     return np.where(count > 1, total / np.maximum(count, 1), 0.0)
 
 
-def with_category_price_index(panel: Panel) -> Panel:
-    """Add the index to a panel's controls, unless it never moves."""
+def with_category_price_index(panel: Panel, lags: int = 0) -> Panel:
+    """Add the index to a panel's controls, and its change where there are lags, unless it never moves.
+
+    Parameters
+    ----------
+    panel : Panel
+    lags : int
+        Periods before whose prices are controls; 0 for none.
+    """
     index = category_price_index(panel)
-    return with_control(panel, CATEGORY_PRICE_INDEX, index) if np.ptp(index) > 0 else panel
+    if not np.ptp(index) > 0:
+        return panel
+    panel = with_control(panel, CATEGORY_PRICE_INDEX, index)
+    if not lags:
+        return panel
+    before = np.mean([lagged(index[None], lag)[0] for lag in range(1, lags + 1)], axis=0)
+    return with_control(panel, CATEGORY_PRICE_CHANGE, index - before)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
+from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_CHANGE, CATEGORY_PRICE_INDEX
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
 from elasticity_assets.inference.price_lags import is_lag
 from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
@@ -26,8 +26,8 @@ def category_move_summary(
 ) -> Summary:
     """Summary of the products' elasticities to the prices of their whole category, shape (n,).
 
-    Those to their own prices, plus the effects of the category's price index and of substitutes' prices, as far as
-    these are among the controls: of a product alone, and in the article's model, none is.
+    Those to their own prices, plus the effects of the category's price index and its change and of substitutes' prices,
+    as far as these are among the controls: of a product alone, and in the article's model, none is.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def category_move_summary(
         Whether there are others in each product's group of substitutes.
     """
     index, substitutes = (
-        np.array([name == added for name in posterior.control], float)
-        for added in (CATEGORY_PRICE_INDEX, SUBSTITUTE_PRICES)
+        np.array([name in added for name in posterior.control], float)
+        for added in ((CATEGORY_PRICE_INDEX, CATEGORY_PRICE_CHANGE), (SUBSTITUTE_PRICES,))
     )
     grouped = np.broadcast_to(np.asarray(has_substitutes, float), len(posterior.product))
     return _with_effects(posterior, index + grouped[:, None] * substitutes)

@@ -13,7 +13,9 @@ from elasticity_assets.inference.experiments import with_experiments
 from elasticity_assets.inference.instrument import with_price_residual
 from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
+from elasticity_assets.inference.priors import Season
 from elasticity_assets.inference.randomized_prices import with_price_not_random
+from elasticity_assets.inference.season import with_price_season
 from elasticity_assets.inference.substitute_prices import with_substitute_prices
 from elasticity_assets.ingestion.category import (
     all_periods,
@@ -63,7 +65,10 @@ def category_panels(
         if holidays is not None:
             panel = with_control(panel, HOLIDAYS, holidays)
         if fit.preset != "article":
-            panel = with_price_lags(with_category_price_index(panel), bearable_lags(fit.lags, len(periods)))
+            lags = bearable_lags(fit.lags, len(periods))
+            panel = with_price_lags(with_category_price_index(panel, lags), lags)
+            if fit.season and fit.engine != "svi":
+                panel = with_price_season(panel, Season.least_days if fit.season == "auto" else 0)
             if sales.columns.substitutes is not None:
                 of_product = substitute_groups(connection, category)
                 group = np.array([of_product.get(product, "") for product in panel.product], dtype=str)

@@ -482,8 +482,8 @@ CONTROL_EFFECT = Table(
             "control",
             "VARCHAR",
             "text",
-            "Name of the control: a column of the sales files, holidays, category_price_index, substitute_prices, "
-            "or price_lag_1 and so on, the log price so many periods before",
+            "Name of the control: a column of the sales files, holidays, category_price_index, category_price_change, "
+            "price_season, substitute_prices, or price_lag_1 and so on, the log price so many periods before",
         ),
         Column("effect", "DOUBLE", _EFFECT_UNIT, "Posterior mean of the change of log units"),
         Column("effect_sd", "DOUBLE", _EFFECT_UNIT, "Posterior standard deviation of effect"),

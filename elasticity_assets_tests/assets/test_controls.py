@@ -43,6 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_the_effect_of_holidays_is_found_and_that_of_a_flag_without_one_is_none(project: Project) -> None:
     effects = project.published("control_effect")
     assert effects.groupby("control").size().to_dict() == {
+        "category_price_change": 2,
         "category_price_index": 2,
         "holidays": 2,
         "promoted": 2,
@@ -66,9 +67,8 @@ def test_both_questions_are_answered_for_every_product(project: Project) -> None
         grouped = of_category["product"].isin(project.published("cross_elasticity")["product"])
         assert grouped.sum() == 11
         of_others = effects[category, "substitute_prices"] * grouped
-        np.testing.assert_allclose(
-            difference - of_others, effects[category, "category_price_index"], atol=1e-9
-        )
+        of_index = effects[category, "category_price_index"] + effects[category, "category_price_change"]
+        np.testing.assert_allclose(difference - of_others, of_index, atol=1e-9)
     for category, of_category in products.groupby("category"):
         later = of_category["elasticity_long_run"] - of_category["elasticity"]
         lags = sum(effects[category, f"price_lag_{lag}"] for lag in range(1, 5))

@@ -63,7 +63,7 @@ def test_names_are_published_as_delivered(project: Project) -> None:
         assert set(zip(found["category"], found["product"], strict=True)) == expected, table
     products = project.published("product_elasticity")
     assert (products["product_description"] == "of " + products["product"]).all()
-    added = {"category_price_index", "price_lag_1", "price_lag_2"}
+    added = {"category_price_index", "category_price_change", "price_lag_1", "price_lag_2"}
     assert set(project.published("control_effect")["control"]) == {CONTROL} | added
     assert CONTROL in project.published("weekly_sales")
 

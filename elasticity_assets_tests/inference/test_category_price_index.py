@@ -7,6 +7,7 @@ import pytest
 
 from elasticity_assets.inference import nuts
 from elasticity_assets.inference.category_price_index import (
+    CATEGORY_PRICE_CHANGE,
     CATEGORY_PRICE_INDEX,
     category_price_index,
     with_category_price_index,
@@ -80,6 +81,16 @@ def test_a_control_of_periods_reaches_every_observed_cell_beside_those_of_the_fi
     both = with_control(with_category_price_index(panel), "holidays", np.arange(6.0))
     assert both.control == (CATEGORY_PRICE_INDEX, "holidays")
     np.testing.assert_array_equal(both.controls[:3, :6, 1], np.where(np.eye(3, 6) < 1, np.arange(6.0), 0.0))
+
+
+def test_its_change_is_what_it_is_above_its_mean_over_the_lags() -> None:
+    log_price = np.random.default_rng(0).normal(0, 0.1, (3, 12))
+    panel = panel_of(np.ones((3, 12)), log_price, np.ones((3, 12), bool))
+    index, both = category_price_index(panel), with_category_price_index(panel, 2)
+    assert both.control == (CATEGORY_PRICE_INDEX, CATEGORY_PRICE_CHANGE)
+    change = both.controls[0, :12, 1]
+    assert change[0] == 0.0
+    np.testing.assert_allclose(change[2:], index[2:] - 0.5 * (index[1:-1] + index[:-2]), atol=1e-6)
 
 
 def simulated(seed: int, n: int = 40, kappa: float | None = None) -> tuple[Panel, np.ndarray, np.ndarray]:
