@@ -535,7 +535,7 @@ def test_materializations_show_the_rows_they_made_rounded(new_project: Project) 
     for asset, n_rows in (
         ("category_elasticity", 2),
         ("global_elasticity", 1),
-        ("control_effect", 6),  # the index and two lags
+        ("control_effect", 8),  # the index, its change and two lags
         ("fit_diagnostics", 2),
         ("heldout_scores", len(new_project.published("heldout_scores"))),
         ("promotion_elasticity", 8),
