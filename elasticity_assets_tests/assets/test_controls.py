@@ -46,6 +46,7 @@ def test_the_effect_of_holidays_is_found_and_that_of_a_flag_without_one_is_none(
         "category_price_change": 2,
         "category_price_index": 2,
         "holidays": 2,
+        "price_season": 2,
         "promoted": 2,
         "substitute_prices": 2,
         **{f"price_lag_{lag}": 2 for lag in range(1, 5)},
