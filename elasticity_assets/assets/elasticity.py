@@ -1,6 +1,7 @@
 """Tables of products, of categories, and price_scenarios: pooled posteriors as tables in the warehouse."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -28,6 +29,7 @@ from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.ingestion.category import missing_periods
+from elasticity_assets.ingestion.experiments import tested_products
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.cross_elasticity import replace_cross_elasticities
 from elasticity_assets.published.price_scenarios import replace_scenarios
@@ -122,7 +124,7 @@ def product_tables(
     levels = unpack(Hierarchy, hierarchy)
     with warehouse.read() as connection:
         keys = _to_write(connection, category_posterior)
-        sales = product_sales(connection, keys, settings.sales)
+        sales = product_sales(connection, keys, settings.sales, settings.experiments)
     parts, moves, page = [], [], dg.MetadataValue.path(str(settings.reports / LATEST))
     for key in keys:
         posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
@@ -171,11 +173,14 @@ def product_tables(
 
 
 def product_sales(
-    connection: duckdb.DuckDBPyConnection, keys: Iterable[str], sales: SalesSettings
+    connection: duckdb.DuckDBPyConnection,
+    keys: Iterable[str],
+    sales: SalesSettings,
+    experiments: Path | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Read what the products of some categories sold, and at which prices: by partition key, one row a product.
 
-    The columns are those that `rows.product_rows` takes.
+    The columns are those that `rows.product_rows` takes; `tested` are products of which `experiments` has results.
     """
     keys = list(keys)
     select = statement("product_sales", counts=statement("counts"))
@@ -187,6 +192,7 @@ def product_sales(
         "zero": missing == "zero",
     }
     sold = connection.execute(select, values).df()
+    sold["tested"] = sold["product"].isin(tested_products(connection, experiments, sales))
     of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
     return {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
 
@@ -293,7 +299,7 @@ def category_tables(
     levels, pooling = unpack(Hierarchy, hierarchy), unpack(FitRecord, hierarchy)
     with warehouse.read() as connection:
         keys = _to_write(connection, category_posterior)
-        sales = product_sales(connection, keys, settings.sales)
+        sales = product_sales(connection, keys, settings.sales, settings.experiments)
     parts: dict[Table, list[pd.DataFrame]] = {
         CATEGORY_ELASTICITY: [],
         CONTROL_EFFECT: [],

@@ -6,7 +6,7 @@ from elasticity_assets.assets.column_lineage import own_column_lineage
 from elasticity_assets.assets.elasticity import GROUP
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, sample_rows
 from elasticity_assets.checks import pricing as checks
-from elasticity_assets.ingestion.experiments import read_experiments
+from elasticity_assets.ingestion.experiments import tested_products
 from elasticity_assets.published.recommended_prices import read_products, recommended
 from elasticity_assets.published.recommended_tests import read_decided, recommended_tests_of
 from elasticity_assets.settings import Settings
@@ -106,12 +106,7 @@ def recommended_tests(
     """Rank the price tests that would tell elasticities better by what the better decisions are expected to gain."""
     with warehouse.read() as connection:
         decided = read_decided(connection)
-        results = (
-            {}
-            if settings.experiments is None
-            else read_experiments(connection, settings.experiments, settings.sales)
-        )
-    tested = {result.product for of_category in results.values() for result in of_category if result.product}
+        tested = tested_products(connection, settings.experiments, settings.sales)
     rows = recommended_tests_of(decided, settings.pricing, context.run.run_id, tested)
     warehouse.in_transaction(lambda connection: replace_rows(connection, RECOMMENDED_TESTS, rows))
     return dg.MaterializeResult(

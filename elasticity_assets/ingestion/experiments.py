@@ -62,6 +62,14 @@ def read_experiments(
     return results
 
 
+def tested_products(
+    connection: duckdb.DuckDBPyConnection, file: Path | None, sales: SalesSettings
+) -> set[str]:
+    """Give the products that the file, if there is one, has results of; parameters as of `read_experiments`."""
+    found = {} if file is None else read_experiments(connection, file, sales)
+    return {result.product for results in found.values() for result in results if result.product}
+
+
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Read the lines that are not blank, with their numbers, by column."""
     try:

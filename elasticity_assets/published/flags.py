@@ -62,7 +62,7 @@ def _reasons(
     """Which rows each reason holds for, and its text, or one a row."""
     spread, shrinkage = rows["log_price_sd"].to_numpy(), rows["shrinkage"].to_numpy()
     one_price = spread < ONE_PRICE
-    yield one_price, "one price only: the elasticity is the category's"
+    yield one_price & ~rows["tested"].to_numpy(bool), "one price only: the elasticity is the category's"
     yield (
         ~one_price & (spread < LITTLE_VARIATION),
         [f"little price variation: {100 * value:.1f}%" for value in spread],

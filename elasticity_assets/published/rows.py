@@ -48,8 +48,8 @@ def product_rows(
         One row a product: product, product_description, n_periods, units, revenue; of the periods that count
         price_mean, price_min, price_max, log_price_sd, price_latest, price_latest_at and whether anything was sold;
         n_suspect, those that do not; n_fitted, those of the fit, among them periods without a row in which nothing was
-        sold; units_per_period and revenue_per_period of late; has_substitutes, whether others of its group of
-        substitutes sold anything.
+        sold; units_per_period and revenue_per_period of late; tested, whether a price test elsewhere has a result of
+        it; has_substitutes, whether others of its group of substitutes sold anything.
     min_periods : int
         Products with fewer periods are flagged.
     samples : SplitSamples, optional
@@ -75,18 +75,19 @@ def product_rows(
     ).merge(sales, on="product", how="inner", validate="one_to_one")
     rows["estimated"] = estimated(rows)
     rows["flag"] = flags(rows, posterior, min_periods, samples, confounding)
-    return rows.drop(columns=["sold", "n_suspect", "n_fitted", "has_substitutes"])
+    return rows.drop(columns=["sold", "n_suspect", "n_fitted", "has_substitutes", "tested"])
 
 
 def estimated(sales: pd.DataFrame) -> pd.Series:
-    """Say of each product whether its own sales have anything to say of its elasticity, bool.
+    """Say of each product whether its own sales, or a test elsewhere, tell anything of its elasticity, bool.
 
     Parameters
     ----------
     sales : DataFrame
         As of `product_rows`.
     """
-    return (sales["log_price_sd"] >= ONE_PRICE) & sales["sold"].astype(bool)
+    known = (sales["log_price_sd"] >= ONE_PRICE) | sales["tested"].astype(bool)
+    return known & sales["sold"].astype(bool)
 
 
 def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: pd.DataFrame) -> pd.DataFrame:

@@ -90,6 +90,7 @@ def sales(n: int = 2) -> pd.DataFrame:
             "n_fitted": 10,
             "units_per_period": 5.0,
             "has_substitutes": False,
+            "tested": False,
         }
     )
 
@@ -123,6 +124,14 @@ def test_what_no_price_and_no_sale_told_is_not_estimated(changes: dict[str, floa
     assert rows_of.category_row(posterior(), RECORD, one)["estimated"].tolist() == [True]
     assert rows_of.category_row(posterior(), RECORD, both)["estimated"].tolist() == [False]
     assert rows_of.category_row(posterior(), RECORD, sales().iloc[:0])["estimated"].tolist() == [False]
+
+
+def test_a_price_test_elsewhere_tells_what_no_price_told() -> None:
+    one_price = sales().assign(log_price_sd=1e-12, tested=[True, False])
+    rows = rows_of.product_rows(posterior(), RECORD, one_price, 8)
+    assert rows["estimated"].tolist() == [True, False]
+    assert rows["flag"].tolist() == [None, "one price only: the elasticity is the category's"]
+    assert rows_of.category_row(posterior(), RECORD, one_price)["estimated"].tolist() == [True]
 
 
 def test_two_slopes_rows_say_what_no_price_told_them() -> None:

@@ -121,8 +121,9 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
     if np.ptp(price) > 0 and panel.n_periods > LEADS:
         placebo = model.solve(range(LEADS))
         lead_effect, lead_z = float(placebo.effect.sum()), placebo.z(np.ones(LEADS))
+    of_sales = model.of_sales_alone()  # random prices and costs take no credit for what tests elsewhere found
     if strong:
-        with_costs = model.solve(range(LEADS, LEADS + len(residuals)))
+        with_costs = of_sales.solve(range(LEADS, LEADS + len(residuals)))
         instrumented, instrumented_sd = with_costs.category_mean, with_costs.category_sd
         covs = [with_costs.cov]
         if panel.n_products > len(residuals) + 1:  # of fewer products the robust one has not the rank
@@ -146,7 +147,7 @@ def look_for_confounding(panel: Panel, posterior: CategoryPosterior, priors: Pri
         instrumented,
         instrumented_sd,
         hausman_z,
-        **_by_random_prices(panel, posterior, drawn, model, len(rest)),
+        **_by_random_prices(panel, posterior, drawn, of_sales, len(rest)),
         strongest_control=strongest_control(model, posterior),
     )
 

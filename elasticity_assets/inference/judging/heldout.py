@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elasticity_assets.inference.experiments import without_experiments
 from elasticity_assets.inference.judging.prediction import Predictive, of_cells
 from elasticity_assets.inference.judging.scores import FORECAST, MODEL, RIVALS, HeldOut
 from elasticity_assets.inference.natural_gradient.engine import Problem
@@ -92,7 +93,9 @@ def evaluate(
     pit = np.zeros(len(row))
     rng = np.random.default_rng(_SEED)
     for m, own in enumerate(judged):
-        for cells, predictive in _predictions(panel, own, likelihood, posterior, fold, row, column):
+        # Results from elsewhere are the model's: to a rival's slopes they mean nothing.
+        known = panel if own is priors else without_experiments(panel)
+        for cells, predictive in _predictions(known, own, likelihood, posterior, fold, row, column):
             log_probability[m, cells] = predictive.log_probability(units[cells])
             median[m, cells] = predictive.median(whole=_mostly_whole(units))
             if own is priors:

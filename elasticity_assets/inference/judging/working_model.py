@@ -266,14 +266,16 @@ class WorkingModel:
         of_prices = 1.0 - (alone.category_sd / beside.category_sd) ** 2
         return of_sales, of_prices
 
+    def of_sales_alone(self) -> "WorkingModel":
+        """Give the model without what was found elsewhere; the model itself where nothing was."""
+        if not (self.experiment[:, 1].any() or self.category_experiment[1]):
+            return self
+        return replace(self, experiment=np.zeros_like(self.experiment), category_experiment=np.zeros(2))
+
     def with_one_slope(self) -> "WorkingModel":
         """Give the model of the sales alone in which all products have the category's elasticity."""
-        return replace(
-            self,
-            own_precision=np.concatenate([[_SMALLEST_SD**-2], self.own_precision[1:]]),
-            experiment=np.zeros_like(self.experiment),
-            category_experiment=np.zeros(2),
-        )
+        same = np.concatenate([[_SMALLEST_SD**-2], self.own_precision[1:]])
+        return replace(self.of_sales_alone(), own_precision=same)
 
     def _robust_cov(
         self,

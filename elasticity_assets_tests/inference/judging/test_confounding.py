@@ -167,6 +167,16 @@ def test_random_prices_tell_the_elasticity_and_the_bias_of_the_others() -> None:
         assert tests.randomized_doubt == ""
 
 
+def test_random_prices_take_no_credit_for_what_was_found_elsewhere() -> None:
+    twin = twins(4, N, T, Confounding(randomized=0.2, width=2.0))[1]
+    panel = laid_out(twin)
+    alone = look_for_confounding(panel, at_truth(twin, panel), PRIORS)
+    told = replace(panel, category_experiment=np.array([-5.0, 100.0]))
+    tests = look_for_confounding(told, at_truth(twin, told), PRIORS)
+    for name in ("randomized_elasticity", "randomized_elasticity_sd", "randomized_gap_z"):
+        assert getattr(tests, name) == pytest.approx(getattr(alone, name))
+
+
 def test_a_fit_that_rests_on_random_prices_is_tested_by_nothing_else() -> None:
     twin = twins(3, N, T, Confounding(randomized=0.2))[0]
     used = with_price_not_random(laid_out(twin))

@@ -89,6 +89,13 @@ def test_without_slow_demand_it_is_weighted_least_squares(model: WorkingModel) -
     np.testing.assert_allclose(none.solve([0]).effect, little.solve([0]).effect, rtol=1e-6)
 
 
+def test_of_sales_alone_nothing_found_elsewhere_counts(model: WorkingModel) -> None:
+    none = replace(model, experiment=np.zeros((N, 2)), category_experiment=np.zeros(2))
+    alone, expected = model.of_sales_alone().solve([0]), none.solve([0])
+    assert alone.category_sd == expected.category_sd > model.solve([0]).category_sd
+    assert none.of_sales_alone() is none
+
+
 def test_products_in_parts_give_the_same(model: WorkingModel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = model.solve([0, 1])
     monkeypatch.setattr("elasticity_assets.inference.judging.working_model._AT_ONCE", T**2)
