@@ -20,7 +20,7 @@ from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_s
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.price_lags import with_price_lags
 from elasticity_assets.inference.priors import DEFAULT, Season, SlowDemand
-from elasticity_assets.inference.season import sine_and_cosine, with_price_season
+from elasticity_assets.inference.season import PRICE_SEASON, sine_and_cosine, with_price_season
 from elasticity_assets.inference.simulate import FIRST_PERIOD
 from elasticity_assets.inference.substitute_prices import with_substitute_prices
 from elasticity_assets.inference.summaries import long_run_summary, product_summary
@@ -110,15 +110,21 @@ def spreadsheet_picture(sales: pd.DataFrame, season: np.ndarray) -> alt.LayerCha
     ).properties(width=WIDTH - 80, height=260)
 
 
+def season_of(panel: Panel, posterior: CategoryPosterior) -> np.ndarray:
+    """Log season of the product in each week, with what it shares with its prices' season."""
+    effect = posterior.weight @ posterior.control_mean[:, posterior.control.index(PRICE_SEASON)]
+    shared = panel.controls[PRODUCT, : panel.n_periods, panel.control.index(PRICE_SEASON)] * effect
+    return posterior.season[PRODUCT] @ sine_and_cosine(panel.period) + shared
+
+
 def demand_picture(panel: Panel, posterior: CategoryPosterior, market: Market) -> alt.VConcatChart:
     """Demand at the usual price, as found and as drawn; and the parts that are the product's own."""
     T = panel.n_periods
-    parts = {
-        "season": posterior.season[PRODUCT] @ sine_and_cosine(panel.period),
-        "slow demand": posterior.slow_demand[PRODUCT],
-    }
-    controls = panel.controls[PRODUCT, :T] @ (posterior.weight @ posterior.control_mean)
-    found = posterior.level[PRODUCT] + posterior.period_effect + controls + sum(parts.values())
+    season, slow = season_of(panel, posterior), posterior.slow_demand[PRODUCT]
+    parts = {"season": season, "slow demand": slow}
+    others = np.array([name != PRICE_SEASON for name in panel.control])
+    controls = panel.controls[PRODUCT, :T] @ (others * (posterior.weight @ posterior.control_mean))
+    found = posterior.level[PRODUCT] + posterior.period_effect + controls + season + slow
     both = pd.concat(
         pd.DataFrame({"week": panel.period, "units": np.exp(values), "which": which})
         for which, values in {"true": market.demand[PRODUCT], "found": found}.items()
@@ -210,7 +216,7 @@ def main() -> None:
             "price": np.exp(panel.log_price[PRODUCT, : panel.n_periods]),
         }
     )
-    season = posterior.season[PRODUCT] @ sine_and_cosine(panel.period)
+    season = season_of(panel, posterior)
     pictures = {
         "sales": sales_picture(sales),
         "spreadsheet": spreadsheet_picture(sales, season),
