@@ -11,6 +11,8 @@ FOLLOW = "prices follow demand"
 
 def verdict(tests: ConfoundingTests) -> str:
     """Say what the tests come to, and what would settle what they leave open."""
+    if tests.prices_follow_demand and tests.randomized_used:
+        return f"{FOLLOW}: {_too_vague(tests)}; more of them would settle it"
     if tests.prices_follow_demand:
         return f"{FOLLOW}: treat {_number(tests.elasticity)} as {_bound(tests)}; {_to_settle(tests)}"
     if support := _support(tests):
@@ -22,9 +24,9 @@ def verdict(tests: ConfoundingTests) -> str:
 
 def _support(tests: ConfoundingTests) -> str:
     """Say what supports the number, random prices before costs; empty where nothing does."""
-    if tests.randomized_used:
+    if tests.rests_on_random_prices:
         return f"{SUPPORTED_AT_RANDOM}: the elasticity rests on what prices drawn at random did{_gap(tests)}"
-    if tests.randomized_elasticity_sd <= VAGUE_SD:
+    if not tests.randomized_used and tests.randomized_elasticity_sd <= VAGUE_SD:
         return f"{SUPPORTED_AT_RANDOM}: they give {_at_random(tests)}"
     if tests.instrument_used:
         return (
@@ -83,6 +85,14 @@ def _at_random(tests: ConfoundingTests) -> str:
     )
 
 
+def _too_vague(tests: ConfoundingTests) -> str:
+    """Say that random prices give too little, whether the elasticity rests on them or not."""
+    if tests.randomized_used:
+        sd = f"sd {tests.randomized_elasticity_sd:.2f}"
+        return f"{_number(tests.elasticity)} rests on what prices drawn at random did, too vague to support it ({sd})"
+    return f"randomised prices give {_at_random(tests)}, too vague to support it"
+
+
 def _gap(tests: ConfoundingTests) -> str:
     """Say whether the other prices would have given another number."""
     if not gap_beyond_chance(tests.randomized_gap_z):
@@ -94,9 +104,8 @@ def _gap(tests: ConfoundingTests) -> str:
 def _weak(tests: ConfoundingTests) -> str:
     """Say that costs or random prices are there and not gone by."""
     doubts = [doubt for doubt in (tests.randomized_doubt, tests.instrument_doubt) if doubt]
-    vague = tests.randomized_elasticity_sd > VAGUE_SD
-    if vague:
-        doubts.insert(0, f"randomised prices give {_at_random(tests)}, too vague to support it")
+    if tests.randomized_elasticity_sd > VAGUE_SD:
+        doubts.insert(0, _too_vague(tests))
     return "".join(f"; {doubt}" for doubt in doubts)
 
 

@@ -126,6 +126,17 @@ def test_vague_random_prices_support_nothing() -> None:
     assert verdict(replace(vague, lead_z=5.0)).endswith("more of them would settle it")
 
 
+def test_a_fit_that_rests_on_vague_random_prices_is_not_supported_by_them() -> None:
+    vague = replace(TESTED, randomized_used=True, elasticity=-2.1, randomized_elasticity_sd=0.9)
+    told = "−2.10 rests on what prices drawn at random did, too vague to support it (sd 0.90)"
+    assert not vague.prices_follow_demand
+    assert verdict(vague) == f"no sign of trouble: prices to come say nothing of sales; {told}"
+    for signs in ({"lead_z": 5.0}, {"randomized_gap_z": 3.0}):
+        found = replace(vague, **signs)
+        assert found.prices_follow_demand
+        assert verdict(found) == f"prices follow demand: {told}; more of them would settle it"
+
+
 def test_too_few_random_prices_are_said() -> None:
     few = replace(QUIET, randomized_doubt="prices were drawn at random in 3 product-periods")
     assert verdict(few).endswith("of sales; prices were drawn at random in 3 product-periods")

@@ -15,7 +15,7 @@ from scipy.special import ndtri_exp
 from scipy.stats import chi2
 
 from elasticity_assets.inference.instrument import PRICE_RESIDUAL, first_stage, is_price_residual
-from elasticity_assets.inference.judging.limits import follow_demand, gap_beyond_chance
+from elasticity_assets.inference.judging.limits import VAGUE_SD, follow_demand, gap_beyond_chance
 from elasticity_assets.inference.judging.observed_controls import ObservedControl, strongest_control
 from elasticity_assets.inference.judging.working_model import WorkingModel
 from elasticity_assets.inference.panel import Panel
@@ -87,12 +87,18 @@ class ConfoundingTests:
     strongest_control: ObservedControl = field(default_factory=ObservedControl)
 
     @property
+    def rests_on_random_prices(self) -> bool:
+        """Whether the elasticity is that of prices drawn at random, which say enough."""
+        return self.randomized_used and self.randomized_elasticity_sd <= VAGUE_SD
+
+    @property
     def prices_follow_demand(self) -> bool:
         """Whether what is published of the category is biased, as far as any of the tests shows.
 
-        What rests on prices drawn at random is not, whatever the other prices follow.
+        What rests on prices drawn at random is not, whatever the other prices follow; where those say too little, the
+        other tests count.
         """
-        if self.randomized_used:
+        if self.rests_on_random_prices:
             return False
         by_costs = not self.instrument_used and follow_demand(self.hausman_z)
         return follow_demand(self.lead_z) or by_costs or gap_beyond_chance(self.randomized_gap_z)
