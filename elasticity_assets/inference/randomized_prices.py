@@ -18,7 +18,9 @@ PRICE_NOT_RANDOM = "price_not_random"
 """Name of the control; those of earlier periods have a number behind."""
 _FEWEST_PRODUCTS = 5  # errors of a product may go together: several tell how much
 _FEWEST_CELLS = 30
-_STILL = 1e-3  # log price: what moves less within a product's randomized periods is rounding
+_STILL = 1e-3  # log price: what moves less is rounding
+_LONG_GAP = 4.0  # over the usual one: there one test ends, and another begins
+_RARE_CHANGES = 0.25  # share of neighbouring periods: prices drawn of two change in half of them
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,27 @@ class RandomizedPrices:
     Attributes
     ----------
     products : int
-        Whose prices moved within their randomized periods.
+        Whose prices moved within a test.
     cells : int
-        Product-periods of those products whose price was drawn.
+        Product-periods of tests within which the price moved.
+    others : int
+        Product-periods that were not drawn, of products whose prices moved in them.
+    changing : float
+        Share of neighbouring randomized periods between which the price changed; NaN where there are too few.
     rest : float array, shape (1 + L, n, T)
         Centred log price less what was drawn of it, and its L lags.
     """
 
     products: int
     cells: int
+    others: int
+    changing: float
     rest: np.ndarray
+
+    @property
+    def comparable(self) -> bool:
+        """Whether other prices moved, that may say the same as random ones or not."""
+        return self.others >= _FEWEST_CELLS
 
     @property
     def doubt(self) -> str:
@@ -47,14 +60,19 @@ class RandomizedPrices:
                 f"prices were drawn at random in {self.cells} product-periods of {self.products} products: too few to "
                 "go by"
             )
+        if self.changing < _RARE_CHANGES / len(self.rest):  # with lags, prices may stay as many periods
+            return (
+                f"prices marked as drawn at random change between {self.changing:.0%} of neighbouring periods: too few "
+                "for a draw a period, and not gone by"
+            )
         return ""
 
 
 def randomized_prices(panel: Panel) -> RandomizedPrices | None:
     """Split log prices into what was drawn at random and the rest; None where the files mark no such sales.
 
-    Drawn is, in a product's randomized periods, the log price less its mean in them: how high prices are in a test, and
-    when it runs, was decided by somebody.
+    Drawn is, in the randomized periods of a product's test, the log price less its mean in them: how high prices are in
+    a test, and when it runs, was decided by somebody. A gap far longer than the usual one parts two tests.
 
     Parameters
     ----------
@@ -65,16 +83,44 @@ def randomized_prices(panel: Panel) -> RandomizedPrices | None:
         return None
     n, T = panel.n_products, panel.n_periods
     price = known_log_price(panel)
-    drawn = panel.randomized[:n, :T] & (panel.weight[:n, :T] > 0)
-    count = np.maximum(drawn.sum(axis=1), 1)[:, None]
-    mean = np.where(drawn, price, 0.0).sum(axis=1, keepdims=True) / count
-    random = np.where(drawn, price - mean, 0.0)
-    moves = np.ptp(random, axis=1) > _STILL
+    marked, counts = panel.randomized[:n, :T], panel.weight[:n, :T] > 0
+    drawn = marked & counts
+    test = _tests(marked)[drawn]
+    mean = np.bincount(test, price[drawn]) / np.maximum(np.bincount(test), 1)
+    random = np.zeros((n, T))
+    random[drawn] = price[drawn] - mean[test]
+    width = np.zeros(len(mean))
+    np.maximum.at(width, test, np.abs(random[drawn]))
+    moves = np.zeros((n, T), np.bool_)
+    moves[drawn] = (width > _STILL)[test]
+    other = counts & ~marked
+    other_moves = np.ptp(np.where(other, price, _first(price, other)), axis=1) > _STILL
+    changes = np.abs(np.diff(price, axis=1))[drawn[:, 1:] & drawn[:, :-1]] > _STILL
     rest = price - random
     lags = sum(is_lag(name) for name in panel.control)
     return RandomizedPrices(
-        int(moves.sum()), int(drawn[moves].sum()), np.stack([lagged(rest, lag) for lag in range(lags + 1)])
+        products=int(moves.any(axis=1).sum()),
+        cells=int(moves.sum()),
+        others=int(other[other_moves].sum()),
+        changing=float(changes.mean()) if len(changes) >= _FEWEST_CELLS else np.nan,
+        rest=np.stack([lagged(rest, lag) for lag in range(lags + 1)]),
     )
+
+
+def _tests(marked: np.ndarray) -> np.ndarray:
+    """Give the number of each marked period's test, shape (n, T); what gap is usual, all products tell."""
+    row, column = np.nonzero(marked)
+    gap, same = np.diff(column), np.diff(row) == 0
+    usual = float(np.median(gap[same])) if same.any() else 1.0
+    begins = ~same | (gap > _LONG_GAP * usual)
+    number = np.zeros(marked.shape, np.int64)
+    number[row[1:], column[1:]] = np.cumsum(begins)
+    return number
+
+
+def _first(values: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Value of each row's first column that is among some, shape (n, 1)."""
+    return np.take_along_axis(values, among.argmax(axis=1)[:, None], axis=1)
 
 
 def with_price_not_random(panel: Panel) -> Panel:

@@ -7,6 +7,8 @@ NO_SIGN = "no sign of trouble"
 SUPPORTED = "supported by cost"
 SUPPORTED_AT_RANDOM = "supported by randomised prices"
 FOLLOW = "prices follow demand"
+_NO_OTHERS = "and hardly any other price moves that could say something else"
+_CONTRADICTED = "are contradicted by prices to come: check the marks (sales.columns.randomized)"
 
 
 def verdict(tests: ConfoundingTests) -> str:
@@ -62,6 +64,8 @@ def _to_settle(tests: ConfoundingTests) -> str:
             f"randomised prices say {_number(tests.randomized_elasticity)} "
             f"(sd {tests.randomized_elasticity_sd:.2f}): fit.instrument: use publishes that"
         )
+    if not _others_move(tests) and follow_demand(tests.lead_z):
+        return f"prices marked as drawn at random, which leave no other price that moves, {_CONTRADICTED}"
     if tests.randomized_gap_z == tests.randomized_gap_z:
         return f"randomised prices say {_at_random(tests)}; more of them would settle it"
     if tests.instrument_used:
@@ -79,9 +83,17 @@ def _to_settle(tests: ConfoundingTests) -> str:
 
 def _at_random(tests: ConfoundingTests) -> str:
     """Say what random prices that do not disagree give."""
-    return (
-        f"{_number(tests.randomized_elasticity)} (sd {tests.randomized_elasticity_sd:.2f}), no further from "
-        f"{_number(tests.elasticity)} than chance"
+    found = f"{_number(tests.randomized_elasticity)} (sd {tests.randomized_elasticity_sd:.2f})"
+    if not _others_move(tests):
+        return f"{found}, {_NO_OTHERS}"
+    return f"{found}, no further from {_number(tests.elasticity)} than chance"
+
+
+def _others_move(tests: ConfoundingTests) -> bool:
+    """Whether there are other prices to hold against random ones."""
+    return not (
+        tests.randomized_elasticity == tests.randomized_elasticity
+        and tests.randomized_gap_z != tests.randomized_gap_z
     )
 
 
@@ -95,6 +107,8 @@ def _too_vague(tests: ConfoundingTests) -> str:
 
 def _gap(tests: ConfoundingTests) -> str:
     """Say whether the other prices would have given another number."""
+    if not _others_move(tests):
+        return f", {_NO_OTHERS}"
     if not gap_beyond_chance(tests.randomized_gap_z):
         return ", and the other prices do not contradict it"
     way = "nearer to" if tests.randomized_gap_z > 0 else "further from"

@@ -372,7 +372,8 @@ CAUSAL_EVIDENCE = Table(
             "DOUBLE",
             "standard errors",
             "Slope of the prices that were not drawn less that of those that were: the bias of observed prices, 0 but "
-            "for chance unless they follow demand; NULL as randomized_elasticity",
+            "for chance unless they follow demand; NULL as randomized_elasticity, and where hardly any other price "
+            "moves",
             True,
         ),
         Column(

@@ -76,6 +76,47 @@ def test_too_few_are_said_and_not_used(marked: np.ndarray, said: str) -> None:
     assert with_price_not_random(sales) is sales
 
 
+def moved(by: np.ndarray, marked: np.ndarray) -> Panel:
+    """Those sales at log prices of shape (N, T)."""
+    sales = panel(np.tile(marked, (N, 1)))
+    log_price = np.zeros_like(sales.log_price)
+    log_price[:N, :T] = by
+    return replace(sales, log_price=np.where(sales.observed, log_price, 0.0).astype(np.float32))
+
+
+def test_the_levels_of_two_tests_are_not_drawn() -> None:
+    draws = np.random.default_rng(1).choice([-0.1, 0.1], (N, T))
+    marked = (np.arange(T) < 8) | (np.arange(T) >= 30)
+    found = randomized_prices(moved(draws + (np.arange(T) >= 20), marked))
+    for test in (slice(0, 8), slice(30, T)):
+        assert np.ptp(found.rest[0][0, test]) < 1e-6
+    assert found.rest[0][0, 35] - found.rest[0][0, 3] == pytest.approx(1.0, abs=0.15)
+    # A lone period far from the others was set by somebody, as far as anybody knows.
+    lone = randomized_prices(moved(draws, (np.arange(T) < 8) | (np.arange(T) == 30)))
+    assert lone.cells == N * 8 - 1
+
+
+def test_prices_that_hardly_change_from_one_period_to_the_next_were_not_drawn() -> None:
+    blocks = np.repeat(np.random.default_rng(1).normal(0.0, 0.1, (N, T // 10)), 10, axis=1)
+    sales = moved(blocks, np.ones(T, np.bool_))
+    found = randomized_prices(sales)
+    assert found.changing < 0.1
+    assert found.doubt.startswith(f"prices marked as drawn at random change between {found.changing:.0%} of")
+    assert with_price_not_random(sales) is sales
+    # With lags, a price stays as many periods before it changes.
+    stays = np.repeat(np.random.default_rng(1).choice([-0.1, 0.1], (N, T // 4)), 4, axis=1)
+    sales = moved(stays, np.ones(T, np.bool_))
+    assert randomized_prices(sales).doubt
+    assert not randomized_prices(with_price_lags(sales, 3)).doubt
+
+
+def test_a_file_of_random_prices_alone_has_no_others_to_compare() -> None:
+    assert not randomized_prices(panel(np.ones((N, T), np.bool_))).comparable
+    draws = np.random.default_rng(1).normal(0.0, 0.1, (N, T))
+    assert not randomized_prices(moved(np.where(DRAWN, draws, 0.0), DRAWN)).comparable
+    assert randomized_prices(moved(draws, DRAWN)).comparable
+
+
 def test_files_that_mark_none_have_none() -> None:
     assert randomized_prices(panel(None)) is None
 

@@ -137,6 +137,14 @@ def test_a_fit_that_rests_on_vague_random_prices_is_not_supported_by_them() -> N
         assert verdict(found) == f"prices follow demand: {told}; more of them would settle it"
 
 
+def test_random_prices_without_others_agree_with_nothing() -> None:
+    alone = replace(TESTED, randomized_gap_z=np.nan)
+    told = "and hardly any other price moves that could say something else"
+    assert verdict(alone) == f"supported by randomised prices: they give −2.10 (sd 0.20), {told}"
+    assert verdict(replace(alone, randomized_used=True)).endswith(f"prices drawn at random did, {told}")
+    assert verdict(replace(alone, lead_z=5.0)).endswith("check the marks (sales.columns.randomized)")
+
+
 def test_too_few_random_prices_are_said() -> None:
     few = replace(QUIET, randomized_doubt="prices were drawn at random in 3 product-periods")
     assert verdict(few).endswith("of sales; prices were drawn at random in 3 product-periods")

@@ -64,7 +64,8 @@ class ConfoundingTests:
         The category's, from prices drawn at random; only where there are enough.
     randomized_gap_z : float
         Slope of the other prices less that of random ones, in standard errors. Above 0 where observed prices make sales
-        look less elastic than they are; 0 but for chance if prices do not follow demand.
+        look less elastic than they are; 0 but for chance if prices do not follow demand. NaN where hardly any other
+        price moves.
     strongest_control : ObservedControl
         The control of the files that would confound most, were it not observed.
     """
@@ -180,6 +181,8 @@ def _by_random_prices(
         solved = model.solve(last)
         mean, sd = solved.category_mean, solved.category_sd
         gap_z = solved.z(np.eye(n_rest)[0])
+    if drawn is not None and not drawn.comparable:
+        gap_z = np.nan
     return {
         "randomized_doubt": "" if drawn is None or used else drawn.doubt,
         "randomized_used": used,
