@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ COLUMNS = ("category", "product", "elasticity", "sd")
 _LARGEST = 100.0
 """Size of an elasticity, or of its sd, beyond which it is a mistake."""
 _SMALLEST_SD = 0.001
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_EXAMPLE = "soup,,-1.8,0.3"
 
 
 def read_experiments(
@@ -72,34 +75,44 @@ def tested_products(
 
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Read the lines that are not blank, with their numbers, by column."""
+    where = f"experiments: {file}"
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(
-            f"experiments: {file} cannot be read: {why}; name a CSV file with the columns {', '.join(COLUMNS)}"
+            f"{where} cannot be read: {why}; name a CSV file with the columns {', '.join(COLUMNS)}"
         ) from None
     head = text.partition("\n")[0]
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count))
-    names = [name.strip().casefold() for name in next(lines, [])]
+    lines = csv.reader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count), strict=True)
+    try:
+        numbered = [(lines.line_num, values) for values in lines]
+    except csv.Error as error:
+        raise SettingsError(
+            f"{where}, line {lines.line_num}: {error}; write a line such as {_EXAMPLE}, quotes in pairs"
+        ) from None
+    names = [name.strip().casefold() for name in numbered[0][1]] if numbered else []
     for name in COLUMNS:
         if names.count(name) != 1:
             raise SettingsError(
-                f"experiments: {file}, line 1: {'no' if name not in names else 'more than one'} column {name!r}; write "
-                f"the header {','.join(COLUMNS)} and lines such as soup,,-1.8,0.3"
+                f"{where}, line 1: {'no' if name not in names else 'more than one'} column {name!r}; write "
+                f"the header {','.join(COLUMNS)} and lines such as {_EXAMPLE}"
             )
-    for values in lines:
+    for line, values in numbered[1:]:
         if any(value.strip() for value in values):
+            if len(values) > len(names):
+                raise SettingsError(
+                    f"{where}, line {line}: {len(values)} fields under a header of {len(names)}, the last "
+                    f"{values[-1]!r}; write a line such as {_EXAMPLE}: with decimal commas, columns are set apart by ;"
+                )
             row = dict(zip(names, map(str.strip, values), strict=False))
-            yield lines.line_num, {name: row.get(name, "") for name in COLUMNS}
+            yield line, {name: row.get(name, "") for name in COLUMNS}
 
 
 def _number(row: Mapping[str, str], name: str, where: str, smallest: float, example: str) -> float:
     """Understand a number; a comma is a decimal mark where columns are set apart otherwise."""
-    try:
-        number = float(row[name].replace(",", ".").replace("\N{MINUS SIGN}", "-"))
-    except ValueError:
-        number = math.nan
+    text = row[name].replace("\N{MINUS SIGN}", "-")
+    number = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else math.nan
     if not smallest <= number <= _LARGEST:
         raise SettingsError(
             f"{where}: {name} {row[name]!r} is no number from {smallest:g} to {_LARGEST:g}; write one such as {example}"
