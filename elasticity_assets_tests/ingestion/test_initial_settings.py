@@ -244,7 +244,10 @@ def test_promotions_become_controls_and_texts_are_offered(connection, tmp_path: 
     read(connection, found, tmp_path)
 
 
-@pytest.mark.parametrize(("name", "taken"), [("Randomised price", True), ("Club member", False)])
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [("Randomised price", True), ("Club member", False), ("random_weight", False), ("Random Wt", False)],
+)
 def test_a_flag_whose_name_says_random_marks_a_price_test(
     connection, tmp_path: Path, name: str, taken: bool
 ) -> None:
@@ -256,6 +259,12 @@ def test_a_flag_whose_name_says_random_marks_a_price_test(
     assert (found.value("columns.randomized") == name) is taken
     assert found.value("controls") is None
     read(connection, found, tmp_path)
+
+
+def test_a_flag_of_products_marks_no_price_test(tmp_path: Path) -> None:
+    header = "date,sku,units,price,Random"
+    found = proposed(tmp_path, header, lambda p, d, u, e: (d, p, u, e, "yes" if p == PRODUCTS[0] else "no"))
+    assert found.value("columns.randomized") is None
 
 
 def test_totals_are_named_and_left_out(connection, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from elasticity_assets.ingestion.initial_settings.delivered_files import (
 from elasticity_assets.ingestion.initial_settings.joined_tables import JoinedTable, join_tables
 from elasticity_assets.ingestion.initial_settings.number_marks import decide_decimal
 from elasticity_assets.ingestion.initial_settings.periods import find_period
-from elasticity_assets.ingestion.initial_settings.price_tests import find_randomized
+from elasticity_assets.ingestion.initial_settings.price_tests import find_randomized, marks_some_of_a_product
 from elasticity_assets.ingestion.initial_settings.prices import find_price
 from elasticity_assets.ingestion.initial_settings.products import find_not_products, find_products
 from elasticity_assets.ingestion.initial_settings.settings_text import settings_text
@@ -236,6 +236,12 @@ def _of_columns(
     _read_rows(connection, profiles, mark, period.day)
     day = '"period of row"' if period.day is not None else None
     things = find_products(connection, left, n_rows, day)
+    if (
+        randomized is not None
+        and things.product is not None
+        and not marks_some_of_a_product(connection, profiles[randomized.value], profiles[things.product])
+    ):
+        left[randomized.value], randomized = profiles[randomized.value], None
     taken = {d.value for d in things.decisions}
     amounts = AmountColumns(
         connection, {name: p for name, p in left.items() if name not in taken}, mark, things.product
