@@ -90,6 +90,13 @@ def weekly_sales(
     rejected = checks.few_rows_are_rejected(report, settings.sales.max_rejected)
     if not rejected.passed:
         context.log.warning(f"{rejected.description}; see rejected_sales, and sales.max_rejected")
+    several_prices = {}
+    if report.randomized_at_several_prices:
+        several_prices = {
+            "marked as random, but not random": f"{report.randomized_at_several_prices:,} product-periods with several "
+            "prices; draw one a period, for all stores"
+        }
+        context.log.warning(f"sales.columns.randomized: {' '.join(*several_prices.items())}")
     return dg.MaterializeResult(
         metadata={
             **column_schema(table),
@@ -107,6 +114,7 @@ def weekly_sales(
             "periods": f"{report.n_periods}, {report.first_period} to {report.last_period}",
             "absent product-periods mean": report.missing_periods,
             SUSPECT_SALES.name: sum(report.suspects.n_cells.values()),
+            **several_prices,
             "new categories": ", ".join(added) or "none",
             "categories without sales any more": ", ".join(deleted) or "none",
         },

@@ -148,6 +148,8 @@ class WeeklyReport:
         What `weekly_sales` must never hold and does: the fault, how many rows have it, and one of them.
     suspects : SuspectsReport
         What of `weekly_sales` is in doubt.
+    randomized_at_several_prices : int
+        Product-periods whose sales are all marked as at random prices, but not at one price: they do not count as such.
     """
 
     rows_in: int
@@ -170,6 +172,7 @@ class WeeklyReport:
     missing_periods: str
     faults: tuple[tuple[str, int, str], ...]
     suspects: SuspectsReport
+    randomized_at_several_prices: int = 0
 
     @property
     def rows_rejected(self) -> int:

@@ -125,7 +125,15 @@ def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Week
         missing_periods=missing_periods(connection, sales),
         faults=tuple(connection.execute(statement("weekly_contract"), {"today": latest_today()}).fetchall()),
         suspects=find_suspects(connection, sales),
+        randomized_at_several_prices=_randomized_at_several_prices(connection, sales),
     )
+
+
+def _randomized_at_several_prices(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> int:
+    if sales.columns.randomized is None:
+        return 0
+    found = connection.execute(statement("randomized_at_several_prices"), {"period": sales.period})
+    return int(found.fetchall()[0][0])
 
 
 def _unusable(connection: duckdb.DuckDBPyConnection) -> Unusable:

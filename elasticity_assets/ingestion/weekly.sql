@@ -249,7 +249,7 @@ ORDER BY first_code
 -- name: weekly_sales
 -- Returns are netted in their period. Sums are rounded, so that the order of adding does not show.
 -- regular_price, cost and the controls are plain means over the rows of the product-period: a mean weighted by
--- units would follow demand, which they are to explain. Only where all sales are at random prices is the price one.
+-- units would follow demand, which they are to explain. A price is random only where all sales are at one that was drawn.
 -- Rows lie by their category's hash, since DuckDB knows of a block of texts only how they begin: so it reads no block
 -- of other categories.
 -- Codes get their spelling in use before the sums and their category after them: most need no other spelling.
@@ -284,7 +284,26 @@ JOIN ordered AS o ON o.product = s.product
 ORDER BY o.place, s.period_start
 
 -- name: all_randomized
-coalesce(bool_and(coalesce(randomized, false)) FILTER (WHERE units >= 0), false)
+-- Prices of several stores, or days, add up to a unit value, which buyers choose: that was drawn only where it is one
+-- price, but for rounding.
+coalesce(
+    bool_and(coalesce(randomized, false)) FILTER (WHERE units >= 0)
+    AND max(price) FILTER (WHERE units >= 0) <= 1.001 * min(price) FILTER (WHERE units >= 0),
+    false
+)
+
+-- name: randomized_at_several_prices
+-- Product-periods whose sales are all marked as random, but at several prices.
+SELECT count(*)
+FROM (
+    SELECT 1
+    FROM raw_sales AS r
+    JOIN product_codes AS c ON c.spelling = r.product
+    ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
+    WHERE r.reason IS NULL AND r.units >= 0
+    GROUP BY c.product, date_trunc($period, r.day)
+    HAVING bool_and(coalesce(r.randomized, false)) AND max(r.price) > 1.001 * min(r.price)
+)
 
 -- name: none_randomized
 CAST(NULL AS BOOLEAN)

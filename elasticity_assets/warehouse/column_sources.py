@@ -28,7 +28,7 @@ _SOURCES: dict[str, dict[str, str]] = {
         "revenue price": "raw_sales.units raw_sales.price",
         "regular_price": "raw_sales.regular_price",
         "cost": "raw_sales.cost",
-        "randomized": "raw_sales.randomized raw_sales.units",
+        "randomized": "raw_sales.randomized raw_sales.units raw_sales.price",
         "n_rows": "",
     },
     "product_elasticity": {

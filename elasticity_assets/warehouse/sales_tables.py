@@ -169,7 +169,7 @@ _WEEKLY_SALES = Table(
             "randomized",
             "BOOLEAN",
             "true or false",
-            "Whether all its sales were at prices drawn at random, for a test; NULL where the files mark none",
+            "Whether all its sales were at one price drawn at random, for a test; NULL where the files mark none",
             True,
         ),
         Column("n_rows", "BIGINT", "rows", "Rows of the files behind it", published=False),

@@ -496,6 +496,23 @@ def test_a_product_period_is_randomized_where_all_its_sales_are(connection, tmp_
     assert weekly.examples == {"randomized neither yes nor no": "column 'test', such as 'maybe'"}
 
 
+def test_prices_that_differ_between_stores_are_not_random(connection, tmp_path: Path) -> None:
+    lines = [
+        *(
+            "A,n,2024-01-01,1,2,1",
+            "A,s,2024-01-01,9,2.001,1",
+            "A,n,2024-01-08,1,2,1",
+            "A,s,2024-01-08,9,1.8,1",
+        ),
+        *("A,n,2024-01-15,1,2,1", "A,s,2024-01-15,9,1.8,0"),
+    ]
+    path = write_lines(tmp_path / "sales.csv", *lines, header="product,store,date,units,price,test")
+    columns = {"randomized": "test", "store": "store"}
+    _, weekly = ingest(connection, sales_settings(path, columns, incomplete_periods="keep"))
+    assert weekly_sales(connection, "randomized") == [(True,), (False,), (False,)]
+    assert weekly.randomized_at_several_prices == 1
+
+
 def test_a_price_test_may_stand_in_a_table_beside_the_sales(connection, tmp_path: Path) -> None:
     lines = [f"{product},2024-01-{day:02},3,2" for product in "AB" for day in (1, 8)]
     path = write_lines(tmp_path / "sales.csv", *lines)
