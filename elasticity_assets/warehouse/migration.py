@@ -2,6 +2,7 @@
 
 import duckdb
 
+from elasticity_assets.warehouse.sales_tables import RAW_SALES, weekly_sales
 from elasticity_assets.warehouse.schema import bring_up_to_date, columns_there, qualified
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.warehouse.tables import WAREHOUSE_TABLES
@@ -22,6 +23,7 @@ def version_of_tables(connection: duckdb.DuckDBPyConnection) -> int:
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Make a new warehouse's tables, or those and the columns that an older one lacks, in one transaction."""
     connection.begin()
+    _forget_controls_of_same_name(connection)
     bring_up_to_date(connection, WAREHOUSE_TABLES)
     connection.execute(statement("rejected_sales"))
     connection.execute(statement("hash_categories"))
@@ -29,6 +31,23 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(statement("create_schema_version"))
     connection.execute(statement("set_schema_version"), {"version": SCHEMA_VERSION})
     connection.commit()
+
+
+def _forget_controls_of_same_name(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop controls of an earlier version that are called like a column of another type that these tables have now.
+
+    Controls are DOUBLE. Their files are read anew, since settings cannot name such controls any more.
+    """
+    there = {
+        (table, column): kind
+        for table, column, kind in connection.execute(statement("types_there")).fetchall()
+    }
+    for table in (RAW_SALES, weekly_sales()):
+        for column in table.columns:
+            if column.type != "DOUBLE" and there.get((table.name, column.name)) == "DOUBLE":
+                connection.execute(
+                    statement("drop_column", table=qualified(table), column=quoted(column.name))
+                )
 
 
 def show_as_present(connection: duckdb.DuckDBPyConnection, database: str) -> None:

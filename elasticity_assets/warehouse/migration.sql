@@ -31,6 +31,12 @@ FROM unused_sales AS u
 JOIN raw_sales AS r ON r.file_id = u.file_id AND r.line = u.line
 JOIN sales_files AS f ON f.file_id = u.file_id
 
+-- name: types_there
+SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()
+
+-- name: drop_column
+ALTER TABLE {table} DROP COLUMN {column}
+
 -- name: hash_categories
 -- Tables of version 1 had no hash.
 UPDATE weekly_sales SET category_hash = md5_number_lower(category) WHERE category_hash IS NULL

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from elasticity_assets.settings.sales import Columns
 from elasticity_assets.warehouse.schema import Column, Table
 
 CATEGORY = Column("category", "VARCHAR", "text", "Product category, as in the sales files")
@@ -249,5 +250,8 @@ def check_controls(controls: Sequence[str]) -> None:
         if name in named:
             raise ValueError(f"{control!r} is named twice; columns match without regard to case")
         if name in taken:
-            raise ValueError(f"{control!r} is a column of {taken[name]}; rename it in the files")
+            role = (
+                f", or name it as sales.columns.{name} if it is that" if name in Columns.model_fields else ""
+            )
+            raise ValueError(f"{control!r} is a column of {taken[name]}; rename it in the files{role}")
         named.add(name)

@@ -143,6 +143,24 @@ def test_tables_of_version_1_gain_the_hash_by_which_categories_are_found(old: Wa
     assert found == [(category_hash("soup"),)]
 
 
+def test_a_control_of_version_5_that_is_called_randomized_gives_way_to_the_marks(
+    warehouse: Warehouse,
+) -> None:
+    with warehouse.write() as connection:
+        connection.execute("INSERT INTO raw_sales (file_id, line, units) VALUES (1, 2, 3)")
+        for table in ("raw_sales", "weekly_sales"):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN randomized")
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN randomized DOUBLE")
+        connection.execute("UPDATE raw_sales SET randomized = 0.5")
+        connection.execute("DELETE FROM schema_version")
+        connection.execute("INSERT INTO schema_version (version) VALUES (5)")
+    with warehouse.read() as connection:
+        for table in ("raw_sales", "weekly_sales"):
+            kinds = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()}
+            assert kinds["randomized"] == "BOOLEAN"
+        assert connection.execute("SELECT units, randomized FROM raw_sales").fetchall() == [(3.0, None)]
+
+
 def test_a_warehouse_that_is_up_to_date_is_opened_once_to_read(
     warehouse_file: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

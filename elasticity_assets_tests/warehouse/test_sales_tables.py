@@ -16,6 +16,7 @@ def test_controls_are_the_last_columns_of_weekly_sales() -> None:
         (["Units"], "'Units' is a column of weekly_sales"),
         (["category_hash"], "'category_hash' is a column of weekly_sales"),
         (["store"], "'store' is a column of raw_sales"),
+        (["randomized"], r"rename it in the files, or name it as sales\.columns\.randomized if it is that"),
         (["product_description"], "is a column of products"),
         (["display", "DISPLAY"], "'DISPLAY' is named twice"),
     ],
