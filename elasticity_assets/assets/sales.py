@@ -90,13 +90,12 @@ def weekly_sales(
     rejected = checks.few_rows_are_rejected(report, settings.sales.max_rejected)
     if not rejected.passed:
         context.log.warning(f"{rejected.description}; see rejected_sales, and sales.max_rejected")
-    several_prices = {}
-    if report.randomized_at_several_prices:
-        several_prices = {
-            "marked as random, but not random": f"{report.randomized_at_several_prices:,} product-periods with several "
-            "prices; draw one a period, for all stores"
-        }
-        context.log.warning(f"sales.columns.randomized: {' '.join(*several_prices.items())}")
+    several_prices = report.randomized_at_several_prices
+    if several_prices:
+        context.log.warning(
+            f"sales.columns.randomized: {several_prices:,} product-periods marked as random have several prices: "
+            "they count as not random; draw one price a period, for all stores"
+        )
     return dg.MaterializeResult(
         metadata={
             **column_schema(table),
@@ -114,7 +113,7 @@ def weekly_sales(
             "periods": f"{report.n_periods}, {report.first_period} to {report.last_period}",
             "absent product-periods mean": report.missing_periods,
             SUSPECT_SALES.name: sum(report.suspects.n_cells.values()),
-            **several_prices,
+            **({"marked as random at several prices": several_prices} if several_prices else {}),
             "new categories": ", ".join(added) or "none",
             "categories without sales any more": ", ".join(deleted) or "none",
         },
