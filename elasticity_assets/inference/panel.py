@@ -218,7 +218,7 @@ class CategorySales:
         Every period of the panel, ascending; None for those that occur in `period`.
     missing_periods : {'unobserved', 'truncated', 'zero'}
         What an absent product-period means. 'zero': nothing was sold, at the last price before it; filled from a
-        product's first to its last period.
+        product's first to its last period, but not between rows of random prices: what was drawn there is not known.
     regular_price : float64 array, shape (rows,), or None
         Price a unit without promotion, None where files have none. Where it is missing (NaN) or below the price
         paid, it counts as the price paid: no promotion is known there.
@@ -317,7 +317,7 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         # The last observed column at or before each cell; -1 before a product's first sale.
         last = np.maximum.accumulate(np.where(observed, np.arange(shape[1]), -1), axis=1)
         still_sold = np.flip(np.maximum.accumulate(np.flip(observed, 1), axis=1), 1)
-        absent = ~delivered & (last >= 0) & still_sold
+        absent = ~delivered & (last >= 0) & still_sold & ~_between(randomized, observed)
         for prices in (log_price, log_regular_price):
             if prices.size:
                 prices[absent] = np.take_along_axis(prices, np.maximum(last, 0), axis=1)[absent]
@@ -339,6 +339,18 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         log_cost=log_cost.astype(np.float32),
         randomized=randomized,
     )
+
+
+def _between(marked: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Whether the last observed cell at or before each, and the next, are both marked; bool, shape (N, W)."""
+    if not marked.size:
+        return np.zeros(observed.shape, np.bool_)
+
+    def last_marked(marked: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        last = np.maximum.accumulate(np.where(observed, np.arange(observed.shape[1]), -1), axis=1)
+        return np.take_along_axis(marked, np.maximum(last, 0), axis=1) & (last >= 0)
+
+    return last_marked(marked, observed) & np.flip(last_marked(np.flip(marked, 1), np.flip(observed, 1)), 1)
 
 
 def some_products(panel: Panel, most: int, seed: int) -> Panel:

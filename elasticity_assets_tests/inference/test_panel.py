@@ -47,6 +47,15 @@ def test_sales_are_laid_out_products_down_and_periods_across():
     assert not panel.zero_truncated
 
 
+def test_weeks_without_a_row_between_random_ones_are_not_filled():
+    for marked, filled in (([1, 0, 1, 0], False), ([1, 0, 0, 1], True), ([0, 0, 1, 1], True)):
+        randomized = np.array(marked, dtype=bool)
+        panel = panel_from_sales(CategorySales("c", **sales(), randomized=randomized, missing_periods="zero"))
+        # Of product b, week 1 has no row; weeks 0 and 2 are the third and first row.
+        assert panel.observed[1, :4].tolist() == [True, filled, True, True]
+        assert panel.weight[1, 1] == filled
+
+
 def test_prices_are_centred_by_product():
     panel = panel_from_sales(CategorySales("c", **sales()))
     centred = panel.centred_log_price()
