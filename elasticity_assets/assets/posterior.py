@@ -114,7 +114,7 @@ def category_posterior(
     next_ones = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     fit = partial(
         svi_fit.fit_category,
-        rivals="heldout_evaluation" in next_ones,
+        judged=len(keys) if "heldout_evaluation" in next_ones else 0,
         two_slopes="promotion_elasticity" in next_ones,
     )
     work_on_each(svi_fit, fit, to_fit(), keep, failed, in_threads=svi_fit.by_natural_gradient)

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import re
 import zipfile
 import zlib
@@ -260,13 +261,16 @@ def _unreadable(file: UPath, *passed: type[Exception]) -> Iterator[None]:
         yield
     except passed:
         raise
+    except MemoryError as error:
+        if not _is_larger_than_its_file(error, file):
+            raise  # nothing is wrong with the file
+        raise DamagedArraysError(f"{file} cannot be read ({reason(error)})") from None
     except (
         zipfile.BadZipFile,
         zlib.error,
         AttributeError,  # numpy's, of an array that is none
         EOFError,
         KeyError,
-        MemoryError,  # an array of absurd size
         NotImplementedError,
         OSError,
         OverflowError,
@@ -274,6 +278,14 @@ def _unreadable(file: UPath, *passed: type[Exception]) -> Iterator[None]:
         ValueError,
     ) as error:
         raise _told(file, error) from None
+
+
+def _is_larger_than_its_file(error: MemoryError, file: UPath) -> bool:
+    """Whether memory was asked for an array that cannot be in the file, which holds arrays as they are."""
+    shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)  # numpy's own say them
+    if shape is None or dtype is None:
+        return False
+    return math.prod(shape) * dtype.itemsize > file.stat().st_size
 
 
 def _told(file: UPath, error: Exception) -> UnreadableArraysError:

@@ -10,6 +10,8 @@ from elasticity_assets.inference.options import Likelihood, NaturalGradientOptio
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.priors import Priors
 
+_MOST_CELLS = 200_000
+"""Of a panel fitted as a whole: a larger one's program would take as much memory again beside its fit."""
 _begun = threading.Lock()
 """Held for good by the first who compiles ahead: later shapes' programs are compiled beside other categories' fits."""
 
@@ -20,7 +22,7 @@ def compile_ahead(
     likelihood: Likelihood,
     options: NaturalGradientOptions,
     *,
-    rivals: bool,
+    judged: int,
     two_slopes: bool,
 ) -> None:
     """Begin to compile, in a thread, programs that follow a panel's fit; once a process, and on one device only.
@@ -33,25 +35,25 @@ def compile_ahead(
     priors : Priors
     likelihood : {'negative_binomial', 'poisson'}
     options : NaturalGradientOptions
-    rivals : bool
-        Whether held-out evaluation will follow, whose rivals have no slow demand.
+    judged : int
+        How many categories held-out evaluation will judge next; its rivals have no slow demand.
     two_slopes : bool
         Whether both slopes of categories with regular prices will be fitted.
     """
     import jax  # noqa: PLC0415
 
-    from elasticity_assets.inference.judging.heldout import MOST, rival_priors  # noqa: PLC0415
+    from elasticity_assets.inference.judging.heldout import Effort, rival_priors  # noqa: PLC0415
     from elasticity_assets.inference.natural_gradient.engine import Problem  # noqa: PLC0415
 
     if jax.device_count() > 1 or not _begun.acquire(blocking=False):
         return
     problems: list[tuple[Panel, Priors, Sequence[np.ndarray] | None]] = []
-    if rivals:
-        judged = MOST.judged(panel)
-        problems.append((judged, rival_priors(priors)[0], None))
-        if judged.units.shape != panel.units.shape:
-            problems.append((judged, priors, None))
-    if two_slopes and panel.has_regular_price:
+    if judged:
+        part = Effort.for_each_of(judged).judged(panel)
+        problems.append((part, rival_priors(priors)[0], None))
+        if part.units.shape != panel.units.shape:
+            problems.append((part, priors, None))
+    if two_slopes and panel.has_regular_price and panel.units.size <= _MOST_CELLS:
         problems.append((panel, priors, (panel.log_regular_price, panel.log_discount())))
 
     def compile_all() -> None:

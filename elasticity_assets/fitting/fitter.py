@@ -156,15 +156,16 @@ class Fitter:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def fit_category(
-        self, task: CategoryToFit, *, rivals: bool = False, two_slopes: bool = False
+        self, task: CategoryToFit, *, judged: int = 0, two_slopes: bool = False
     ) -> CategoryPosterior:
         """Fit one category.
 
         Parameters
         ----------
         task : CategoryToFit
-        rivals, two_slopes : bool
-            What the run will do with it next, whose programs are compiled meanwhile; see `compile_ahead`.
+        judged : int
+        two_slopes : bool
+            What the run will do next, whose programs are compiled meanwhile; see `compile_ahead`.
 
         Raises
         ------
@@ -180,7 +181,7 @@ class Fitter:
                 self.priors,
                 self.options.likelihood,
                 options,
-                rivals=rivals,
+                judged=judged,
                 two_slopes=two_slopes,
             )
         return check_finite(self.fit(task.panel, task.start))

@@ -234,6 +234,19 @@ def test_a_damaged_file_is_told_in_one_line_when_it_is_opened_or_read(
         assert "\n" not in str(told.value)
 
 
+def test_memory_that_runs_out_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ArrayStore(folder=str(tmp_path))
+    file = store.write(ASSET, {"n": np.arange(1000)}, "a")
+
+    def run_out(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("numpy.lib._npyio_impl.format.read_array", run_out)
+    with pytest.raises(MemoryError):
+        store.read_whole(ASSET, "a", print)
+    assert file.exists()
+
+
 def test_a_file_that_is_empty_gone_or_no_file_is_told(tmp_path: Path) -> None:
     store = ArrayStore(folder=str(tmp_path))
     file = store.write(ASSET, {"n": np.arange(3)}, "a")

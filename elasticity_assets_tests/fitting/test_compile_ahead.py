@@ -26,9 +26,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return programs
 
 
-def begin(panel: Panel, *, rivals: bool) -> None:
+def begin(panel: Panel, *, judged: int) -> None:
     options = NaturalGradientOptions()
-    compile_ahead.compile_ahead(panel, DEFAULT, "poisson", options, rivals=rivals, two_slopes=True)
+    compile_ahead.compile_ahead(panel, DEFAULT, "poisson", options, judged=judged, two_slopes=True)
     for thread in threading.enumerate():
         if thread.name == "compile ahead":
             thread.join()
@@ -37,7 +37,7 @@ def begin(panel: Panel, *, rivals: bool) -> None:
 def test_what_was_compiled_ahead_is_not_compiled_again(compiled: Counter[str]) -> None:
     # A shape that no other test has.
     panel = simulated_panels(Simulation(products=3, weeks=19, categories=1, likelihood="poisson"))[0][0]
-    begin(panel, rivals=True)
+    begin(panel, judged=1)
     ahead = compiled["jit(_run)"]
     assert ahead == 1  # no regular prices: no two slopes
     heldout.evaluate(panel, DEFAULT, "poisson")  # without slow demand, its rivals' program is its own
@@ -46,19 +46,20 @@ def test_what_was_compiled_ahead_is_not_compiled_again(compiled: Counter[str]) -
 
 def test_nothing_is_compiled_that_the_run_does_not_need_nor_twice_a_process(compiled: Counter[str]) -> None:
     panel = simulated_panels(Simulation(products=3, weeks=18, categories=1, likelihood="poisson"))[0][0]
-    begin(panel, rivals=False)
+    begin(panel, judged=0)
     assert not compiled["jit(_run)"]
-    begin(panel, rivals=True)
+    begin(panel, judged=1)
     assert not compiled["jit(_run)"]
 
 
 def test_a_sample_of_a_large_category_has_its_own_programs(
     compiled: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    few = heldout.Effort(cells=1, folds=5)
     monkeypatch.setattr(heldout, "_FEWEST_PRODUCTS", 8)
-    monkeypatch.setattr(heldout, "MOST", heldout.Effort(cells=1))
+    monkeypatch.setattr(heldout.Effort, "for_each_of", lambda _: few)
     panel = simulated_panels(Simulation(products=9, weeks=27, categories=1, likelihood="poisson"))[0][0]
-    begin(panel, rivals=True)
+    begin(panel, judged=101)
     assert compiled["jit(_run)"] == 1  # without slow demand the rivals' is the model's
-    heldout.evaluate(panel, DEFAULT, "poisson", effort=heldout.MOST)
+    heldout.evaluate(panel, DEFAULT, "poisson", effort=few)
     assert compiled["jit(_run)"] == 1

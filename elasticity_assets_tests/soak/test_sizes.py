@@ -41,6 +41,8 @@ MOST_GROWTH = {
 }
 """Megabytes over all weeks: those of DuckDB's blocks that a kilobyte of sales a week and some history fill."""
 
+MOST_EVENTS = 1.02
+"""Rows of Dagster's tables, over those of the first weeks whose old runs are deleted."""
 MOST_IN_ONE_PROCESS = 10.0
 """Megabytes, over fifteen refits: their events, kept in memory, would be 20."""
 
@@ -103,7 +105,9 @@ def test_what_is_kept_stands_still(tmp_path: Path, at_length: bool) -> None:
         print(week, {name: round(size, 2) for name, size in sizes[-1].items()}, flush=True)
     print(dict(rows[-1]))
     settled = KEEP_DAYS // 7 + 2
-    assert all(found == rows[settled] for found in rows[settled:]), (rows[settled], rows[-1])
+    # A run has an event more or less, as what it did took longer or not.
+    most = {table: max(found[table] for found in rows[settled:][:3]) for table in rows[-1]}
+    assert all(found <= MOST_EVENTS * most[table] for table, found in rows[-1].items()), (most, rows[-1])
     for name, most in MOST_GROWTH.items():
         # The least of three: now and then a run compiles, or a file has a block more.
         first, last = (min(size[name] for size in of) for of in (sizes[settled:][:3], sizes[-3:]))
@@ -118,7 +122,8 @@ def megabytes_in_use() -> float:
 
 def test_a_process_that_refits_again_and_again_needs_no_more_memory(tmp_path: Path, at_length: bool) -> None:
     """As tests and notebooks do; a run of the command, or of the code server, has a process of its own."""
-    refits, warmed_up = (20, 5) if at_length else (6, 3)
+    # Memory grows by some 15 MB over the first dozen, while allocators settle, and stays.
+    refits, warmed_up = (28, 13) if at_length else (6, 3)
     sales = pd.concat(sales_by_week(FIRST_WEEKS))
     project = make_project(tmp_path / "project", sales)
     home = tmp_path / "home"
