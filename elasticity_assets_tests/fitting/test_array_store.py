@@ -238,7 +238,7 @@ def test_memory_that_runs_out_is_no_damage(tmp_path: Path, monkeypatch: pytest.M
     store = ArrayStore(folder=str(tmp_path))
     file = store.write(ASSET, {"n": np.arange(1000)}, "a")
 
-    def run_out(*_: object) -> None:
+    def run_out(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("numpy.lib._npyio_impl.format.read_array", run_out)
