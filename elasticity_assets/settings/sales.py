@@ -15,12 +15,7 @@ from pydantic import (
 )
 
 from elasticity_assets.holiday_control import HOLIDAYS, check_region
-from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_CHANGE, CATEGORY_PRICE_INDEX
-from elasticity_assets.inference.instrument import is_price_residual
-from elasticity_assets.inference.price_lags import is_lag
-from elasticity_assets.inference.randomized_prices import is_price_not_random
-from elasticity_assets.inference.season import PRICE_SEASON
-from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
+from elasticity_assets.inference.made_controls import MADE_BY
 from elasticity_assets.settings.addresses import without_password
 from elasticity_assets.settings.section import Strict, StringList, TimeZone, as_list
 
@@ -199,13 +194,9 @@ class SalesSettings(Strict):
     @classmethod
     def _are_not_added(cls, controls: list[str]) -> list[str]:
         # Whatever else bore these names would be published as what they are.
-        _without(controls, "every fit", lambda name: name in (CATEGORY_PRICE_INDEX, CATEGORY_PRICE_CHANGE))
-        _without(controls, "fit.season", lambda name: name == PRICE_SEASON)
-        _without(controls, "sales.columns.substitutes", lambda name: name == SUBSTITUTE_PRICES)
-        _without(
-            controls, "fit.instrument", lambda name: is_price_residual(name) or is_price_not_random(name)
-        )
-        return _without(controls, "fit.lags", is_lag)
+        for adds, is_added in MADE_BY.items():
+            _without(controls, adds, is_added)
+        return controls
 
     @field_validator("category_price_index")
     @classmethod

@@ -8,13 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
-from elasticity_assets.inference.instrument import is_price_residual
 from elasticity_assets.inference.judging.working_model import WorkingModel
+from elasticity_assets.inference.made_controls import is_made
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.price_lags import is_lag
-from elasticity_assets.inference.randomized_prices import is_price_not_random
-from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
 
 _MOST = 2  # controls that are looked at, as each costs a solve: those whose effects on sales are surest
 
@@ -51,7 +47,7 @@ def strongest_control(model: WorkingModel, posterior: CategoryPosterior) -> Obse
         Of the fit.
     posterior : CategoryPosterior
     """
-    given = [k for k, name in enumerate(posterior.control) if not _is_made(name)]
+    given = [k for k, name in enumerate(posterior.control) if not is_made(name)]
     if not given:
         return ObservedControl()
     mean = posterior.weight @ posterior.control_mean
@@ -78,9 +74,3 @@ def as_added(model: WorkingModel, control: int) -> WorkingModel:
         shared_precision=model.shared_precision[shared],
         shared_mean=model.shared_mean[shared],
     )
-
-
-def _is_made(control: str) -> bool:
-    """Whether the model made a control from prices."""
-    named = (CATEGORY_PRICE_INDEX, SUBSTITUTE_PRICES)
-    return control in named or is_lag(control) or is_price_residual(control) or is_price_not_random(control)
