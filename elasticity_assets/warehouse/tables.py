@@ -404,7 +404,7 @@ CAUSAL_EVIDENCE = Table(
             "true or false",
             "True where lead_z, or hausman_z unless fit.instrument is use, is beyond 3, or randomized_gap_z beyond 2: "
             "the category's elasticities are biased, and no price of it is recommended; false where fit.instrument is "
-            "use and they rest on random prices",
+            "use and they rest on random prices, with an sd of 0.5 at most",
         ),
         Column(
             "verdict",
@@ -649,7 +649,8 @@ HELDOUT_SCORES = Table(
             "cells",
             "VARCHAR",
             "text",
-            "folds: every product-period left out once, at random; forecast: the last 8 periods left out",
+            "folds: every product-period (of a large category, of a sample of its products) left out once, at random; "
+            "forecast: the last 8 periods left out",
         ),
         Column(
             "model",
