@@ -8,7 +8,7 @@ from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, 
 from elasticity_assets.checks import pricing as checks
 from elasticity_assets.ingestion.experiments import tested_products
 from elasticity_assets.published.recommended_prices import read_products, recommended
-from elasticity_assets.published.recommended_tests import read_decided, recommended_tests_of
+from elasticity_assets.published.recommended_tests import NotPricedError, read_decided, recommended_tests_of
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
@@ -105,7 +105,10 @@ def recommended_tests(
 ) -> dg.MaterializeResult:
     """Rank the price tests that would tell elasticities better by what the better decisions are expected to gain."""
     with warehouse.read() as connection:
-        decided = read_decided(connection)
+        try:
+            decided = read_decided(connection)
+        except NotPricedError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
         tested = tested_products(connection, settings.experiments, settings.sales)
     rows = recommended_tests_of(decided, settings.pricing, context.run.run_id, tested)
     warehouse.in_transaction(lambda connection: replace_rows(connection, RECOMMENDED_TESTS, rows))

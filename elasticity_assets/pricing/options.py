@@ -76,9 +76,11 @@ class Ladders:
     units: np.ndarray
 
     def some(self, rungs: np.ndarray) -> "Ladders":
-        """Take some rungs of each ladder; the last has to be today's."""
+        """Take some rungs of each ladder, columns (n, k); the last has to be today's."""
         of_rungs = {
-            field.name: getattr(self, field.name)[:, rungs] for field in fields(self) if field.name != "units"
+            field.name: np.take_along_axis(getattr(self, field.name), rungs, axis=1)
+            for field in fields(self)
+            if field.name != "units"
         }
         return Ladders(**of_rungs, units=self.units)
 

@@ -2,9 +2,10 @@
 
 A test's outcome is not known beforehand, but how it is distributed is: where an elasticity is believed to be normal
 with sd s, its mean after a test that leaves an sd of v is normal around today's, with variance s^2 - v^2. Each such
-mean has a best price; what that is expected to gain, on average, over what today's decision does, is the test's worth
-(preposterior analysis; Raiffa and Schlaifer 1961). The sd that is believed has a part for what the posterior does not
-know: that something unseen moves prices and sales.
+mean has a best price; what that is expected to gain, on average, over the best price by what is believed today, is the
+test's worth (preposterior analysis; Raiffa and Schlaifer 1961). The sd that is believed has a part for what the
+posterior does not know: that something unseen moves prices and sales. That prices are kept where they follow demand is
+not held against today: what leaving that rule out gains is nothing that a test tells.
 """
 
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ DOUBT, NO_SIGN = 0.5, 0.1
 tested, and where there is no sign of it. `bias_per_confounding` times it is the doubt in the elasticity."""
 _NODES = np.linspace(-3.0, 3.0, 21)  # of the mean after a test, in sds
 _WEIGHTS = np.exp(-0.5 * _NODES**2) / np.exp(-0.5 * _NODES**2).sum()
-_RUNGS = np.r_[0:RUNGS:4, 2 * RUNGS - 1 : RUNGS - 1 : -4, 2 * RUNGS]
-"""Of the ladder, ends and today's price among them: gains bend little in between."""
+_RUNGS = RUNGS // 2
+"""So many of each ladder's are looked at, beside today's price: gains bend little in between."""
 _OTHER_RULES = (
     rule_names.LOCKED,
     rule_names.NOT_SOLD,
@@ -56,7 +57,8 @@ class PriceTests:
     sd_now, sd_after : float array
         Of the elasticity, as it is believed today, and once tested.
     gain : float array
-        Expected of the better decision, in what the objective counts, a period; 0 where there is none.
+        Expected of deciding after the test and not before it, in what the objective counts, a period; 0 where there is
+        no test.
     """
 
     price_low: np.ndarray
@@ -79,15 +81,17 @@ def believed_sd(products: Products, bias_per_confounding: np.ndarray) -> np.ndar
     ----------
     products : Products
     bias_per_confounding : float array, shape (n,)
-        By how much a confounder of strength 1 moves the elasticity; NaN where that is not known.
+        By how much a confounder of strength 1 moves the elasticity; NaN where that is not known: the median of those
+        that are known stands for it, and no doubt where none is.
     """
+    known = np.isfinite(bias_per_confounding)
+    usual = np.median(bias_per_confounding[known]) if known.any() else 0.0
     strength = np.where(products.confounded | ~products.tested, DOUBT, NO_SIGN)
-    return np.hypot(products.elasticity_sd, strength * np.nan_to_num(bias_per_confounding))
+    return np.hypot(products.elasticity_sd, strength * np.where(known, bias_per_confounding, usual))
 
 
 def price_tests(
     products: Products,
-    decided: np.ndarray,
     rule: np.ndarray,
     log_units_sd: np.ndarray,
     sd: np.ndarray,
@@ -100,8 +104,6 @@ def price_tests(
     ----------
     products : Products
         All of them.
-    decided : float array, shape (n,)
-        Today's decision: the price recommended.
     rule : object array of str, shape (n,)
         The rule that keeps it from a better one, as of `Choice`.
     log_units_sd : float array, shape (n,)
@@ -134,36 +136,41 @@ def price_tests(
         after = (sd[part] ** -2 + length * informs) ** -0.5
         found.price_low[part], found.price_high[part] = low, high
         found.periods[part], found.sd_after[part] = length, after
-        found.gain[part] = _worth(rungs, of_part, decided[part], sd[part], after, rules) * (length > 0)
+        found.gain[part] = _worth(rungs, of_part, sd[part], after, rules) * (length > 0)
     return found
 
 
 def _ends(rungs: Ladders, products: Products) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest price to test: of the ladder, and with the margin asked for where the cost is known."""
-    may_be = rungs.has_margin | ~np.isfinite(products.cost)[:, None]
-    may_be[:, -1] = True
-    price = np.where(may_be & np.isfinite(rungs.price), rungs.price, products.price[:, None])
+    """Lowest and highest price to test: with the margin asked for, and not below cost, but for today's."""
+    may_be = rungs.has_margin & np.isfinite(rungs.price) & ~(rungs.price < products.cost[:, None])
+    price = np.where(may_be, rungs.price, products.price[:, None])
     return price.min(axis=1), price.max(axis=1)
 
 
 def _worth(
-    rungs: Ladders,
-    products: Products,
-    decided: np.ndarray,
-    sd: np.ndarray,
-    after: np.ndarray,
-    rules: PricingSettings,
+    rungs: Ladders, products: Products, sd: np.ndarray, after: np.ndarray, rules: PricingSettings
 ) -> np.ndarray:
-    """Expect what the price chosen after the test gains over the one decided today, shape (n,); never below 0."""
-    is_decided = rungs.price == decided[:, None]
-    is_decided[:, -1] |= ~is_decided.any(axis=1)
-    today = rungs.options(products.elasticity, sd, rules.confidence).value
-    gain = -today[np.arange(len(products)), is_decided.argmax(axis=1)]
-    some = rungs.some(_RUNGS)
-    spread = np.sqrt(np.maximum(sd**2 - after**2, 0.0))
-    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        mean = products.elasticity + node * spread
+    """Expect what the price chosen after the test gains over the one chosen before it, shape (n,); never below 0."""
+    some = rungs.some(_spread_out(rungs.price))
+
+    def gain(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
         stays = np.where(mean < 0, rule_names.NONE, rule_names.POSITIVE).astype(object)
-        chosen = each_alone(some.options(mean, after, rules.confidence), products, stays, rules)
-        gain += weight * chosen.gain
-    return np.maximum(gain, 0.0)
+        return each_alone(some.options(mean, sd, rules.confidence), products, stays, rules).gain
+
+    spread = np.sqrt(np.maximum(sd**2 - after**2, 0.0))
+    then = sum(
+        weight * gain(products.elasticity + node * spread, after)
+        for node, weight in zip(_NODES, _WEIGHTS, strict=True)
+    )
+    return np.maximum(then - gain(products.elasticity, sd), 0.0)
+
+
+def _spread_out(price: np.ndarray) -> np.ndarray:
+    """Columns of `_RUNGS` prices of each ladder that are there, its ends among them, and of today's; shape (n, k)."""
+    there = np.isfinite(price[:, :-1])
+    first = np.argsort(~there, axis=1, kind="stable")
+    place = np.rint(np.linspace(0, 1, _RUNGS) * np.maximum(there.sum(axis=1) - 1, 0)[:, None]).astype(
+        np.int64
+    )
+    today = np.full((len(price), 1), price.shape[1] - 1)
+    return np.concatenate([np.take_along_axis(first, place, axis=1), today], axis=1)

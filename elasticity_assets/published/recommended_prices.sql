@@ -43,7 +43,8 @@ SELECT
     coalesce(x.effect_sd, 0) AS index_effect_sd,
     e.estimated AND l.of_own_prices AS estimated,
     coalesce(v.prices_follow_demand, false) AS confounded,
-    v.category IS NOT NULL AS tested,
+    -- A verdict may be that there is nothing to go by.
+    coalesce(v.lead_z, v.hausman_z, v.randomized_gap_z) IS NOT NULL AS tested,
     e.price_min,
     e.price_max
 FROM product_elasticity AS e

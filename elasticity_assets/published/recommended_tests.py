@@ -17,6 +17,10 @@ _LEAST = 1e-4
 """Share of a product's revenue, or units, that a test has to be worth a period to be named."""
 
 
+class NotPricedError(Exception):
+    """Products have no recommended price yet; says what to do, in one line."""
+
+
 @dataclass(frozen=True)
 class Decided:
     """Products with their recommended prices, and how surely a test would tell their elasticities.
@@ -42,8 +46,20 @@ class Decided:
 
 
 def read_decided(connection: duckdb.DuckDBPyConnection) -> Decided:
-    """Read what is known of each product, and what is recommended for it."""
+    """Read what is known of each product, and what is recommended for it.
+
+    Raises
+    ------
+    NotPricedError
+        If recommended_prices lacks a product: it is older than product_elasticity.
+    """
     found = connection.execute(statement("products_to_test")).fetchnumpy()
+    lacking = int((~np.asarray(found["has_price"], dtype=bool)).sum())
+    if lacking:
+        raise NotPricedError(
+            f"recommended_prices lacks {lacking:,} of the products of product_elasticity; "
+            "materialize recommended_prices first"
+        )
 
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(found[name], dtype=np.float64), np.nan)
@@ -72,9 +88,7 @@ def recommended_tests_of(
     """
     products = decided.priced.products
     sd = believed_sd(products, decided.bias_per_confounding)
-    tests = price_tests(
-        products, decided.price, decided.rule, decided.log_units_sd, sd, rules, decided.priced.cross
-    )
+    tests = price_tests(products, decided.rule, decided.log_units_sd, sd, rules, decided.priced.cross)
     counted = products.units * (1.0 if rules.objective == "units" else products.price)
     is_tested = np.isin(products.product.astype(str), list(tested))
     (worth_it,) = np.nonzero((tests.gain > _LEAST * counted) & ~is_tested)

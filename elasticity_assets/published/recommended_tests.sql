@@ -1,10 +1,11 @@
 -- name: products_to_test
 -- What the choice of tests knows of each product beside products_to_price, in its order.
 SELECT
+    r.product IS NOT NULL AS has_price,
     r.price_recommended,
     coalesce(r.binding_rule, '') AS binding_rule,
     e.log_units_sd,
     e.bias_per_confounding
 FROM product_elasticity AS e
-INNER JOIN recommended_prices AS r ON r.category = e.category AND r.product = e.product
+LEFT JOIN recommended_prices AS r ON r.category = e.category AND r.product = e.product
 ORDER BY e.category, e.product

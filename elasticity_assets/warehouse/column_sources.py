@@ -130,7 +130,8 @@ _SOURCES: dict[str, dict[str, str]] = {
             "product_elasticity.elasticity_long_run product_elasticity.elasticity_long_run_sd "
             "promotion_elasticity.regular_elasticity_long_run promotion_elasticity.regular_elasticity_long_run_sd "
             "product_elasticity.price_latest product_elasticity.units_per_period product_elasticity.estimated "
-            "causal_evidence.prices_follow_demand "
+            "causal_evidence.prices_follow_demand causal_evidence.lead_z causal_evidence.hausman_z "
+            "causal_evidence.randomized_gap_z "
             "cross_elasticity.elasticity cross_elasticity.elasticity_sd control_effect.effect control_effect.effect_sd "
             "product_elasticity.elasticity weekly_sales.units weekly_sales.price weekly_sales.cost "
             "weekly_sales.regular_price"
@@ -140,7 +141,8 @@ _SOURCES: dict[str, dict[str, str]] = {
         "category": "recommended_prices.category",
         "product": "recommended_prices.product",
         "zone refit_id": "",
-        "price_now price_low price_high": "recommended_prices.price_now",
+        "price_now": "recommended_prices.price_now",
+        "price_low price_high": "recommended_prices.price_now weekly_sales.cost",
         "elasticity": (
             "product_elasticity.elasticity_long_run promotion_elasticity.regular_elasticity_long_run"
         ),
@@ -150,6 +152,7 @@ _SOURCES: dict[str, dict[str, str]] = {
             "promotion_elasticity.regular_elasticity_long_run promotion_elasticity.regular_elasticity_long_run_sd "
             "product_elasticity.units_per_period product_elasticity.estimated product_elasticity.log_units_sd "
             "product_elasticity.bias_per_confounding causal_evidence.prices_follow_demand "
+            "causal_evidence.lead_z causal_evidence.hausman_z causal_evidence.randomized_gap_z "
             "cross_elasticity.elasticity cross_elasticity.elasticity_sd product_elasticity.elasticity "
             "weekly_sales.units weekly_sales.price weekly_sales.cost weekly_sales.regular_price"
         ),

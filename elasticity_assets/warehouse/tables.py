@@ -900,7 +900,8 @@ RECOMMENDED_TESTS = Table(
             "gain_per_period",
             "DOUBLE",
             "what pricing.objective counts, a period",
-            "What the price chosen after the test is expected to gain over today's decision: currency, or units",
+            "What the price chosen after the test is expected to gain over the one chosen before it, neither being "
+            "kept because prices follow demand or never changed: currency, or units",
         ),
         Column(
             "gain_per_period_of_testing",

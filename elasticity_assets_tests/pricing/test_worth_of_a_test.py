@@ -10,11 +10,13 @@ from elasticity_assets.pricing.ladder import candidate_prices
 from elasticity_assets.pricing.products import Products
 from elasticity_assets.pricing.recommend import choose
 from elasticity_assets.pricing.worth_of_a_test import (
+    _RUNGS,
     DOUBT,
     LONGEST,
     NO_SIGN,
     SHORTEST,
     PriceTests,
+    _spread_out,
     believed_sd,
     price_tests,
 )
@@ -31,7 +33,7 @@ def worth_of(
 ) -> PriceTests:
     choice, _ = choose(products, rules)
     sd = believed_sd(products, np.full(len(products), bias))
-    return price_tests(products, choice.price, choice.rule, np.full(len(products), log_units_sd), sd, rules)
+    return price_tests(products, choice.rule, np.full(len(products), log_units_sd), sd, rules)
 
 
 @pytest.mark.parametrize("elasticity", [-1.0, -0.8, -1.5])
@@ -69,6 +71,39 @@ def test_what_no_outcome_changes_is_worth_nothing() -> None:
     assert worth_of(market(1, elasticity=-6.0, elasticity_sd=0.1)).gain[0] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.parametrize("kept", [{}, {"confounded": True}, {"estimated": False}, {"tested": False}])
+@pytest.mark.parametrize("elasticity", [-3.0, -1.3, -0.5, 0.2])
+def test_a_test_that_tells_nothing_is_worth_nothing_though_the_price_is_kept_today(
+    elasticity: float, kept: dict[str, bool]
+) -> None:
+    products = market(1, price=20.0, elasticity=elasticity, elasticity_sd=0.3, cost=9.0, **kept)
+    for rules in (REVENUE, PricingSettings()):
+        gains = [worth_of(products, rules, noise, bias=1.0).gain[0] for noise in (0.2, 2.0, 20.0, 10_000.0)]
+        assert gains[0] >= gains[-1]
+        assert gains[-1] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("price", [1.99, 0.35, 20.0])
+@pytest.mark.parametrize("endings", [(), (0.99, 0.49)])
+def test_prices_that_rounding_takes_away_cost_a_ladder_neither_its_ends_nor_its_middle(
+    price: float, endings: tuple[float, ...]
+) -> None:
+    ladder = candidate_prices(np.array([price, 1000.0]), 0.1, endings)
+    found = np.take_along_axis(ladder, _spread_out(ladder), axis=1)
+    assert found.shape == (2, _RUNGS + 1)
+    np.testing.assert_array_equal(np.nanmin(found, axis=1), np.nanmin(ladder, axis=1))
+    np.testing.assert_array_equal(np.nanmax(found, axis=1), np.nanmax(ladder, axis=1))
+    np.testing.assert_array_equal(found[:, -1], ladder[:, -1])
+    there = np.isfinite(ladder[:, :-1]).any(axis=1)
+    assert np.isfinite(found[there]).all()
+
+
+def test_no_price_is_tested_below_cost_nor_a_lower_one_where_the_cost_is_not_known() -> None:
+    products = market(4, elasticity=-1.2, elasticity_sd=0.8, cost=[1.0, 1.95, 2.1, np.nan])
+    np.testing.assert_array_equal(worth_of(products, PricingSettings()).price_low, [1.8, 1.95, 2.0, 2.0])
+    np.testing.assert_array_equal(worth_of(products).price_low, [1.8, 1.95, 2.0, 1.8])
+
+
 def test_tests_are_worth_most_where_prices_follow_demand_or_the_elasticity_is_not_its_own() -> None:
     plain = {"elasticity": -1.3, "elasticity_sd": 0.2}
     sure = worth_of(market(1, **plain), bias=2.0)
@@ -80,13 +115,20 @@ def test_tests_are_worth_most_where_prices_follow_demand_or_the_elasticity_is_no
     assert not_its_own.gain[0] > 2 * sure.gain[0]
 
 
+def test_a_bias_that_is_not_known_is_taken_for_the_usual_one_and_not_for_none() -> None:
+    products = market(3, elasticity_sd=0.2)
+    sd = believed_sd(products, np.array([3.0, np.nan, 5.0]))
+    assert sd[1] == pytest.approx(np.hypot(0.2, NO_SIGN * 4.0))
+    np.testing.assert_array_equal(believed_sd(products, np.full(3, np.nan)), 0.2)
+
+
 def test_prices_that_may_not_or_cannot_change_are_not_tested() -> None:
     products = market(
         4, elasticity=-1.0, elasticity_sd=0.8, units=[10, 0, 10, 10], price=[2.0, 2.0, 0.01, 2.0]
     )
     noise = np.array([0.2, 0.2, 0.2, np.nan])  # of the last nothing is known; the third has no other price
     rule = np.array([LOCKED, NONE, NONE, NONE], dtype=object)
-    found = price_tests(products, products.price, rule, noise, products.elasticity_sd, REVENUE)
+    found = price_tests(products, rule, noise, products.elasticity_sd, REVENUE)
     assert not found.gain.any()
     assert not found.periods.any()
     np.testing.assert_array_equal(found.sd_after, found.sd_now)

@@ -85,6 +85,8 @@ def test_no_price_is_recommended_where_prices_follow_demand(warehouse_file) -> N
             "category": ["soup", NASTY],
             **dict.fromkeys((column.name for column in CAUSAL_EVIDENCE.columns if column.nullable), np.nan),
             "prices_follow_demand": [True, False],
+            "lead_z": [4.0, np.nan],
+            "hausman_z": [np.nan, 0.5],
             "verdict": "in words",
             "fit_id": "a fit",
         }
@@ -96,6 +98,11 @@ def test_no_price_is_recommended_where_prices_follow_demand(warehouse_file) -> N
     assert priced.products.tested.all()
     warehouse_file.in_transaction(lambda connection: replace_rows(connection, CAUSAL_EVIDENCE, evidence[:1]))
     with warehouse_file.read() as connection:  # the other one's tests failed
+        priced = read_products(connection)
+    assert (priced.products.tested == (priced.category == "soup")).all()
+    evidence["hausman_z"] = np.nan
+    warehouse_file.in_transaction(lambda connection: replace_rows(connection, CAUSAL_EVIDENCE, evidence))
+    with warehouse_file.read() as connection:  # the other one has nothing to go by
         priced = read_products(connection)
     assert (priced.products.tested == (priced.category == "soup")).all()
 

@@ -9,7 +9,12 @@ import pytest
 from elasticity_assets.pricing.products import CrossEffects, Products
 from elasticity_assets.pricing.recommend import choose
 from elasticity_assets.published.recommended_prices import Priced
-from elasticity_assets.published.recommended_tests import Decided, read_decided, recommended_tests_of
+from elasticity_assets.published.recommended_tests import (
+    Decided,
+    NotPricedError,
+    read_decided,
+    recommended_tests_of,
+)
 from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.tables import RECOMMENDED_TESTS
 from elasticity_assets_tests.pricing.markets import market
@@ -83,3 +88,7 @@ def test_products_of_the_warehouse_come_with_their_decisions_and_noise(warehouse
     assert set(decided.bias_per_confounding) == {0.5}
     rows = recommended_tests_of(decided, RULES, "refit-1")
     assert set(rows["product"]) <= {"1"}
+    with warehouse_file.write() as connection:
+        connection.execute("DELETE FROM recommended_prices WHERE product = '1'")
+        with pytest.raises(NotPricedError, match=r"lacks \d of .*; materialize recommended_prices first"):
+            read_decided(connection)
