@@ -8,9 +8,14 @@ correlation 0.3. Prices, costs and decisions are those of `benchmarks/pricing.py
 true elasticity with the sd that its length and its step of prices reach; it enters as a Gaussian factor, and the price
 is chosen anew. Regret is the gain that is missed, as a share of what knowing the truth would gain; the tests named
 first are held against as many, or more, drawn at random, and against those of the products that sell for most.
+
+Where prices follow demand nothing is recommended, and a test lifts that, too: what lifting it alone is worth, the same
+products without an outcome say, with the sd that is believed and with the posterior's; as many at random among the
+products of such categories say what choosing among them is worth.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,6 +79,16 @@ class Category:
         )
         return choose(known, rules, self.case.cross)[0].price
 
+    def unblocked(self, which: np.ndarray, rules: PricingSettings, sd: np.ndarray) -> np.ndarray:
+        """Choose prices as if those of some products, bool (n,), did not follow demand, with an sd in their place."""
+        products = self.case.products
+        known = replace(
+            products,
+            elasticity_sd=np.where(which, sd, products.elasticity_sd),
+            confounded=products.confounded & ~which,
+        )
+        return choose(known, rules, self.case.cross)[0].price
+
 
 def category(market: Market, seed: int, rules: PricingSettings) -> Category:
     """Fit one market, decide, and work its tests out."""
@@ -84,7 +99,7 @@ def category(market: Market, seed: int, rules: PricingSettings) -> Category:
     choice, _ = choose(products, rules, case.cross)
     bias, _ = bias_per_confounding(posterior, panel.observed[: panel.n_products].sum(axis=1))
     noise, sd = log_units_sd(posterior, products.units), believed_sd(products, bias)
-    tests = price_tests(products, choice.price, choice.rule, noise, sd, rules, case.cross)
+    tests = price_tests(products, choice.rule, noise, sd, rules, case.cross)
     ladder = candidate_prices(products.price, rules.max_change)
     found = Category(case, choice.price, tests, np.zeros(len(products)))
     gains = np.where(np.isfinite(ladder), case.gains(ladder, found.worth), np.nan)
@@ -112,16 +127,19 @@ def measure(seed: int, chosen: int, at_random: int, rules: PricingSettings) -> d
     worth = np.concatenate([one.tests.gain_per_period_of_testing for one in found])
     periods = np.concatenate([one.tests.periods for one in found])
     revenue = np.concatenate([one.case.products.price * one.case.products.units for one in found])
+    blocked = np.concatenate([one.case.products.confounded for one in found])
     n = len(worth)
+
+    def after_tests(one: Category, tested: np.ndarray) -> np.ndarray:
+        return one.after(tested, rules, rng)
 
     def first(values: np.ndarray, many: int) -> np.ndarray:
         return np.isin(np.arange(n), np.argsort(-values, kind="stable")[:many])
 
-    def regret(tested: np.ndarray) -> float:
-        parts = np.split(tested, ends)
+    def regret(some: np.ndarray, price: Callable[[Category, np.ndarray], np.ndarray] = after_tests) -> float:
         gained = sum(
-            one.gain(one.after(part, rules, rng) if part.any() else one.price)
-            for one, part in zip(found, parts, strict=True)
+            one.gain(price(one, part) if part.any() else one.price)
+            for one, part in zip(found, np.split(some, ends), strict=True)
         )
         return float(1.0 - gained / best)
 
@@ -129,12 +147,21 @@ def measure(seed: int, chosen: int, at_random: int, rules: PricingSettings) -> d
     return {
         "before": regret(np.zeros(n, bool)),
         f"{chosen} named": np.mean([regret(named) for _ in range(DRAWS)]),
+        "they unblocked": regret(named, lambda one, part: one.unblocked(part, rules, one.tests.sd_now)),
+        "with posterior's sd": regret(
+            named, lambda one, part: one.unblocked(part, rules, one.case.products.elasticity_sd)
+        ),
+        f"{chosen} of blocked": np.mean(
+            [regret(first(np.where(blocked, rng.random(n), -1.0), chosen) & blocked) for _ in range(DRAWS)]
+        ),
         f"{at_random} random": np.mean([regret(first(rng.random(n), at_random)) for _ in range(DRAWS)]),
         f"{chosen} random": np.mean([regret(first(rng.random(n), chosen)) for _ in range(DRAWS)]),
         f"{chosen} by revenue": np.mean([regret(first(revenue, chosen)) for _ in range(DRAWS)]),
         "all": np.mean([regret(np.ones(n, bool)) for _ in range(DRAWS)]),
         "periods named": periods[named].sum(),
         "periods random": periods.mean() * at_random,
+        "named of blocked": (named & blocked).sum(),
+        "blocked": blocked.sum(),
         "follow demand found": np.mean([one.case.products.confounded[0] for one in found]),
     }
 
