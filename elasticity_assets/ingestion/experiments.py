@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from elasticity_assets.inference.experiments import Experiment
+from elasticity_assets.inference.judging.limits import VAGUE_SD
 from elasticity_assets.ingestion.files import check_roots
 from elasticity_assets.ingestion.header import listed
 from elasticity_assets.settings import SalesSettings, SettingsError
@@ -68,9 +69,14 @@ def read_experiments(
 def tested_products(
     connection: duckdb.DuckDBPyConnection, file: Path | None, sales: SalesSettings
 ) -> set[str]:
-    """Give the products that the file, if there is one, has results of; parameters as of `read_experiments`."""
+    """Give the products of which the file, if there is one, has a result that tells enough; parameters as above."""
     found = {} if file is None else read_experiments(connection, file, sales)
-    return {result.product for results in found.values() for result in results if result.product}
+    return {
+        result.product
+        for results in found.values()
+        for result in results
+        if result.product and result.sd <= VAGUE_SD
+    }
 
 
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, str]]]:

@@ -8,7 +8,7 @@ import pytest
 
 from elasticity_assets.fitting.packing import content_hash, pack
 from elasticity_assets.inference.experiments import Experiment
-from elasticity_assets.ingestion.experiments import read_experiments
+from elasticity_assets.ingestion.experiments import read_experiments, tested_products
 from elasticity_assets.ingestion.panels import category_panels
 from elasticity_assets.settings import FitSettings, SalesSettings, SettingsError, settings_of
 from elasticity_assets.warehouse.file import Warehouse
@@ -49,6 +49,16 @@ def test_results_are_read(connection, sales: SalesSettings, tmp_path: Path, text
     assert read_experiments(connection, tmp_path / "tests.csv", sales) == {
         "soup": [Experiment("a", -1.8, 0.3), Experiment("", -1.5, 0.2)]
     }
+
+
+@pytest.mark.parametrize(("sd", "tested"), [("0.5", {"a"}), ("3", set())])
+def test_a_product_is_tested_where_the_result_tells_enough(
+    connection, sales: SalesSettings, tmp_path: Path, sd: str, tested: set[str]
+) -> None:
+    file = tmp_path / "tests.csv"
+    file.write_text(f"category,product,elasticity,sd\nsoup,a,-1.8,{sd}\nsoup,,-1.5,0.1\n")
+    assert tested_products(connection, file, sales) == tested
+    assert tested_products(connection, None, sales) == set()
 
 
 @pytest.mark.parametrize(
