@@ -29,7 +29,7 @@ from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.ingestion.category import missing_periods
-from elasticity_assets.ingestion.experiments import tested_products
+from elasticity_assets.ingestion.experiments import products_tested
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.published.cross_elasticity import replace_cross_elasticities
 from elasticity_assets.published.price_scenarios import replace_scenarios
@@ -192,7 +192,7 @@ def product_sales(
         "zero": missing == "zero",
     }
     sold = connection.execute(select, values).df()
-    sold["tested"] = sold["product"].isin(tested_products(connection, experiments, sales))
+    sold["tested"] = sold["product"].isin(products_tested(connection, experiments, sales))
     of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
     return {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
 

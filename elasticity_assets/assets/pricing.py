@@ -6,7 +6,7 @@ from elasticity_assets.assets.column_lineage import own_column_lineage
 from elasticity_assets.assets.elasticity import GROUP
 from elasticity_assets.assets.metadata import OWNERS, column_schema, row_count, sample_rows
 from elasticity_assets.checks import pricing as checks
-from elasticity_assets.ingestion.experiments import tested_products
+from elasticity_assets.ingestion.experiments import products_tested
 from elasticity_assets.published.recommended_prices import read_products, recommended
 from elasticity_assets.published.recommended_tests import NotPricedError, read_decided, recommended_tests_of
 from elasticity_assets.settings import Settings
@@ -109,7 +109,7 @@ def recommended_tests(
             decided = read_decided(connection)
         except NotPricedError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
-        tested = tested_products(connection, settings.experiments, settings.sales)
+        tested = products_tested(connection, settings.experiments, settings.sales)
     rows = recommended_tests_of(decided, settings.pricing, context.run.run_id, tested)
     warehouse.in_transaction(lambda connection: replace_rows(connection, RECOMMENDED_TESTS, rows))
     return dg.MaterializeResult(

@@ -66,7 +66,7 @@ def read_experiments(
     return results
 
 
-def tested_products(
+def products_tested(
     connection: duckdb.DuckDBPyConnection, file: Path | None, sales: SalesSettings
 ) -> set[str]:
     """Give the products of which the file, if there is one, has a result that tells enough; parameters as above."""

@@ -8,7 +8,7 @@ import pytest
 
 from elasticity_assets.fitting.packing import content_hash, pack
 from elasticity_assets.inference.experiments import Experiment
-from elasticity_assets.ingestion.experiments import read_experiments, tested_products
+from elasticity_assets.ingestion.experiments import products_tested, read_experiments
 from elasticity_assets.ingestion.panels import category_panels
 from elasticity_assets.settings import FitSettings, SalesSettings, SettingsError, settings_of
 from elasticity_assets.warehouse.file import Warehouse
@@ -57,8 +57,8 @@ def test_a_product_is_tested_where_the_result_tells_enough(
 ) -> None:
     file = tmp_path / "tests.csv"
     file.write_text(f"category,product,elasticity,sd\nsoup,a,-1.8,{sd}\nsoup,,-1.5,0.1\n")
-    assert tested_products(connection, file, sales) == tested
-    assert tested_products(connection, None, sales) == set()
+    assert products_tested(connection, file, sales) == tested
+    assert products_tested(connection, None, sales) == set()
 
 
 @pytest.mark.parametrize(
