@@ -230,7 +230,7 @@ def no_memory_of_python() -> None:
 
 
 def no_memory_of_numpy() -> None:
-    np.empty(2**60)
+    np.empty(2**50)
 
 
 def no_memory_of_duckdb() -> None:

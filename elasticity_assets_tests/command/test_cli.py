@@ -657,7 +657,7 @@ main(["refit"])
         assert refit.stdout is not None
         assert refit.stdout.readline() == "fitting\n"
         refit.send_signal(signal.SIGINT)
-        _, errors = refit.communicate(timeout=60)  # the fit would take five minutes
+        _, errors = refit.communicate(timeout=240)  # the fit would take five minutes
     finally:
         refit.kill()
     assert refit.returncode == 130
