@@ -1,6 +1,6 @@
 """One category's model input: a padded panel of products by periods."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -159,6 +159,13 @@ def with_control(panel: Panel, name: str, values: np.ndarray) -> Panel:
     return replace(
         panel, control=(*panel.control, name), controls=np.concatenate([panel.controls, added], axis=2)
     )
+
+
+def with_controls(panel: Panel, name: str, values: Iterable[np.ndarray]) -> Panel:
+    """Add several controls to a panel: `name`, then `name_1`, `name_2` and so on; each as of `with_control`."""
+    for number, of_control in enumerate(values):
+        panel = with_control(panel, f"{name}_{number}" if number else name, of_control)
+    return panel
 
 
 def counting_unit(units: np.ndarray) -> float:
