@@ -5,11 +5,36 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import duckdb
 
 from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.settings import SettingsError
+from elasticity_assets.words import in_one_line
+
+
+@contextmanager
+def unreadable_told(sales: str) -> Iterator[None]:
+    """Tell in one line that sales cannot be read, where DuckDB cannot; memory that runs out is no fault of theirs.
+
+    Parameters
+    ----------
+    sales : str
+        The file or table, as messages name it.
+
+    Raises
+    ------
+    SalesFileError
+    """
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise SalesFileError(f"{sales} cannot be read: {in_one_line(error)}") from None
 
 
 def find_files(

@@ -9,14 +9,13 @@ import duckdb
 
 from elasticity_assets.ingestion.accounts import SalesFileError
 from elasticity_assets.ingestion.delivered_column import DeliveredColumn
-from elasticity_assets.ingestion.files import content_hash, find_files
+from elasticity_assets.ingestion.files import content_hash, find_files, unreadable_told
 from elasticity_assets.ingestion.header import folded, listed
 from elasticity_assets.ingestion.layout import FileFormat, examine
 from elasticity_assets.ingestion.lines import as_duckdb_reads, quoted_lines_of
 from elasticity_assets.ingestion.reading import Source, row_source
 from elasticity_assets.settings import Join, SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
-from elasticity_assets.words import in_one_line
 
 
 @dataclass(frozen=True)
@@ -128,14 +127,10 @@ def _load(
         "columns": "".join(f", {source['row']}.{quoted(name)}" for name in columns),
         "into": statement("begin_joined" if before is None else "add_joined", table=table),
     }
-    try:
+    with unreadable_told(f"sales.join: {file}"):
         connection.execute(statement("load_joined", **source, **parts), {**values, "file": file})
         if n_rows is not None:
             _refuse_malformed(connection, layout, file, table, n_rows)
-    except duckdb.OutOfMemoryException:  # no fault of the file's
-        raise
-    except duckdb.Error as error:
-        raise SalesFileError(f"sales.join: {file} cannot be read: {in_one_line(error)}") from None
     return columns
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from elasticity_assets.ingestion.accounts import SalesFileError
-from elasticity_assets.ingestion.files import escaped
+from elasticity_assets.ingestion.files import escaped, unreadable_told
 from elasticity_assets.ingestion.header import folded
 from elasticity_assets.ingestion.joins import JoinedTable, with_joined
 from elasticity_assets.ingestion.layout import FileFormat
@@ -28,7 +28,6 @@ from elasticity_assets.ingestion.reasons import reasons_of_rows, told
 from elasticity_assets.ingestion.sources import SalesSource
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
-from elasticity_assets.words import in_one_line
 
 MOST_UNREADABLE = 0.01
 """Share of a control's values in a file that may be texts such as n/a, which count as not given."""
@@ -69,17 +68,13 @@ def read_file(
     with TemporaryDirectory(prefix="elasticity_sales.") as folder:
         layout = delivered.examine(connection, Path(folder), sales, wanted)
         reader = _Reader(connection, file, file_id, sales, joined)
-        try:
+        with unreadable_told(file):
             if layout.kind == "csv":
                 n_rows = reader.read_csv(layout, Path(folder))
             else:
                 reader.insert(layout)
                 reader.judge(layout)
                 n_rows = one_row(connection, "rows_of_parquet", {"path": escaped(layout.path)})[0]
-        except duckdb.OutOfMemoryException:  # no fault of the file's
-            raise
-        except duckdb.Error as error:
-            raise SalesFileError(f"{file} cannot be read: {in_one_line(error)}") from None
     n_read, n_usable = one_row(connection, "file_rows", {"file_id": file_id})
     if not n_usable:
         reasons = told(*reasons_of_rows(connection, sales.columns, file_id))

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from elasticity_assets.ingestion.accounts import SalesFileError
-from elasticity_assets.ingestion.files import check_roots, content_hash
+from elasticity_assets.ingestion.files import check_roots, content_hash, unreadable_told
 from elasticity_assets.ingestion.layout import FileFormat, examine
 from elasticity_assets.settings import SalesSettings, SalesTable, SettingsError, is_database_file
 from elasticity_assets.warehouse.connect import connect
@@ -84,28 +84,16 @@ class DatabaseTable:
 
     def content_hash(self) -> str:
         """Hash of its rows, in whatever order they come."""
-        try:
+        with unreadable_told(f"{self.setting}: {self.name}"):
             return self.connection.execute(statement("hash_sales_table", table=self.place)).fetchall()[0][0]
-        except duckdb.OutOfMemoryException:  # no fault of the table's
-            raise
-        except duckdb.Error as error:
-            raise SalesFileError(
-                f"{self.setting}: {self.name} cannot be read: {in_one_line(error)}"
-            ) from None
 
     def examine(
         self, connection: duckdb.DuckDBPyConnection, folder: Path, sales: SalesSettings, wanted: list[str]
     ) -> FileFormat:
         """Copy it to a Parquet file, whose rows have an order."""
         file = str(self.folder / "table.parquet")
-        try:
+        with unreadable_told(f"{self.setting}: {self.name}"):
             self.connection.execute(statement("copy_sales_table", table=self.place, path=quoted(file, "'")))
-        except duckdb.OutOfMemoryException:  # no fault of the table's
-            raise
-        except duckdb.Error as error:
-            raise SalesFileError(
-                f"{self.setting}: {self.name} cannot be read: {in_one_line(error)}"
-            ) from None
         return examine(connection, file, folder)
 
 

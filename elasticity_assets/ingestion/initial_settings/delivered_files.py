@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from elasticity_assets.ingestion.accounts import SalesFileError
+from elasticity_assets.ingestion.files import unreadable_told
 from elasticity_assets.ingestion.initial_settings.column_names import name_strengths
 from elasticity_assets.ingestion.initial_settings.header_lines import (
     MOST_LINES,
@@ -280,12 +281,8 @@ def load_delivered(connection: duckdb.DuckDBPyConnection, files: Sequence[Delive
         is_sample = is_sample or bool(sample)
         columns = ", ".join(f"{source['row']}.{quoted(name)}" for name in file.layout.columns)
         parts = {"source": source["source"], "row": source["row"], "columns": columns, "sample": sample}
-        try:
+        with unreadable_told(str(file.path)):
             connection.execute(statement(target, **parts), values)
-        except duckdb.OutOfMemoryException:  # no fault of the file's
-            raise
-        except duckdb.Error as error:
-            raise SalesFileError(f"{file.path} cannot be read: {in_one_line(error)}") from None
     return connection.execute(statement("count_delivered")).fetchall()[0][0], is_sample
 
 
