@@ -739,6 +739,7 @@ with warehouse_of(load_settings()).write():
 """
     ended = subprocess.run(
         [sys.executable, "-c", program, command, error],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},  # the tests are not installed
         check=False,
         timeout=120,  # a held file would be waited for 300 s
         capture_output=True,
