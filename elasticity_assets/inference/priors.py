@@ -55,6 +55,39 @@ class Season:
 
 
 @dataclass(frozen=True)
+class Zones:
+    """Prior of what zones add, where rows are products in zones.
+
+    Attributes
+    ----------
+    zone_spread : HalfNormal or Fixed
+        sigma_b, sd of what a zone adds to all products' elasticities, given its covariates.
+    row_spread : HalfNormal or Fixed
+        tau_z, sd of what is left of a product's elasticity in a zone.
+    covariate_sd : float
+        Of the effect of each of the zones' covariates on elasticities, around 0.
+    log_shock_mean, log_shock_sd : float
+        mu_v ~ N(., .), mean of log nu_i, where nu_i is the sd of a product's shocks of a period, common to its zones.
+    log_shock_spread : HalfNormal or Fixed
+        s_v, sd of log nu_i around mu_v.
+    shocks : bool
+        Whether products have such shocks.
+    """
+
+    zone_spread: HalfNormal | Fixed = HalfNormal(0.5)
+    row_spread: HalfNormal | Fixed = HalfNormal(0.5)
+    covariate_sd: float = 1.0
+    log_shock_mean: float = -1.6
+    log_shock_sd: float = 1.0
+    log_shock_spread: HalfNormal | Fixed = HalfNormal(0.5)
+    shocks: bool = True
+
+
+ONE_ZONE = Zones(zone_spread=Fixed(0.0), row_spread=Fixed(0.0), shocks=False)
+"""What is left of the zones' prior where products are in one zone each."""
+
+
+@dataclass(frozen=True)
 class Priors:
     """Every prior of the model, in its own notation (`docs/model.md`).
 

@@ -1,15 +1,43 @@
 """How much of each step is taken: undamped, a mean and its variance, or scales and effects, can chase each other."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from elasticity_assets.inference.devices import Leaf
-from elasticity_assets.inference.natural_gradient.state import State
+from elasticity_assets.inference.natural_gradient import slow_demand
 
 _LEAST_SHARE = 0.05
 _LEAST_SHARE_OF_SCALES = 0.002  # a spread of dispersions near 0 is a narrow place
+
+
+class Rows(Protocol):
+    """What a state holds of rows, as of `State`."""
+
+    @property
+    def theta(self) -> Leaf:
+        """Levels are the last of each row."""
+
+    @property
+    def log_size(self) -> Leaf:
+        """Mean of log r."""
+
+    @property
+    def size_var(self) -> Leaf:
+        """Variance of log r."""
+
+
+class Scales(Protocol):
+    """What a state holds of scales, as of `State`."""
+
+    @property
+    def log_scale(self) -> Leaf:
+        """Logs of scales."""
+
+    @property
+    def slow_common(self) -> slow_demand.Common:
+        """What slow demand shares."""
 
 
 class OfRows(NamedTuple):
@@ -35,7 +63,7 @@ class OfRows(NamedTuple):
         one, zero = jnp.ones_like(log_size), jnp.zeros_like(log_size)
         return cls(one, one, zero, zero, zero)
 
-    def after(self, before: State, now: State, gaussian: jax.Array) -> "OfRows":
+    def after(self, before: Rows, now: Rows, gaussian: jax.Array) -> "OfRows":
         """Damp more what turned round, and less what did not."""
         level = now.theta[:, -1] - before.theta[:, -1]
         size, size_var = now.log_size - before.log_size, now.size_var - before.size_var
@@ -69,13 +97,13 @@ class OfScales(NamedTuple):
         one = jnp.ones(len(log_scale) + 3, jnp.float32)
         return cls(one, jnp.zeros_like(one))
 
-    def after(self, before: State, now: State) -> "OfScales":
+    def after(self, before: Scales, now: Scales) -> "OfScales":
         """Damp more what turned round, and less what did not."""
         step = _of_scales(now) - _of_scales(before)
         return OfScales(_paced(self.share, _turned(step, self.last, 0.3), _LEAST_SHARE_OF_SCALES), step)
 
 
-def _of_scales(state: State) -> jax.Array:
+def _of_scales(state: Scales) -> jax.Array:
     slow = state.slow_common
     return jnp.append(state.log_scale, jnp.stack([slow.log_spread, slow.logit_persistence, slow.centre]))
 

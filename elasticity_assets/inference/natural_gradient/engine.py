@@ -250,7 +250,7 @@ class Problem:
         def run_at(near: Run, log_tau: float) -> Run:
             return self.run(tau_grid.at_tau(near.state, log_tau), 0.0, tolerance_off_mode(options))
 
-        most = tau_grid.most_points(options.grid_points, self.panel.n_products, self.hyper)
+        most = tau_grid.most_points(options.grid_points, self.panel.n_products, self.hyper.scale)
         runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, self.log_base, on_progress)
         # Var eta, the largest part, is not read any more.
         kept = [run._replace(state=run.state._replace(var=None)) for run in runs]

@@ -9,7 +9,7 @@ import numpy as np
 
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.iteration import OF_SCALES
-from elasticity_assets.inference.natural_gradient.state import Run
+from elasticity_assets.inference.natural_gradient.state import AnyRun, Run
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Priors
@@ -143,7 +143,9 @@ def tolerance_off_mode(options: NaturalGradientOptions) -> float:
     return max(options.tolerance, min(_OFF_MODE * options.tolerance, _LARGEST_OFF_MODE))
 
 
-def reasons_for_doubt(runs: Sequence[Run], mode: Run, options: NaturalGradientOptions) -> tuple[str, ...]:
+def reasons_for_doubt(
+    runs: Sequence[AnyRun], mode: AnyRun, options: NaturalGradientOptions
+) -> tuple[str, ...]:
     """Why a fit is not to be trusted, in words; empty if it is.
 
     Parameters

@@ -4,7 +4,7 @@ Rows come in blocks of n products, products last; W periods, d numbers a product
 `arrow`).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -140,6 +140,22 @@ class Found(NamedTuple):
     theta_lead: Leaf
     shared_var: Leaf
     lead_cov: Leaf
+
+
+class AnyRun(Protocol):
+    """What an iteration of this kind ends with, whatever its state holds; as of `Run`."""
+
+    @property
+    def state(self) -> Any:
+        """Where it ended."""
+
+    @property
+    def found(self) -> Found:
+        """By the last pass."""
+
+    @property
+    def passes(self) -> Leaf:
+        """Number of passes."""
 
 
 class Run(NamedTuple):

@@ -234,7 +234,7 @@ class _Stream:
             self.places[float(run.state.log_scale[0])] = place
             return run
 
-        most = tau_grid.most_points(options.grid_points, self.products, self.hyper)
+        most = tau_grid.most_points(options.grid_points, self.products, self.hyper.scale)
         return tau_grid.over_tau(run_at, mode, most, self.log_base, on_progress)
 
     def _run(self, state: State, start: str, place: str, learning: float, tolerance: float) -> Run:

@@ -1,12 +1,16 @@
 """Integrating over tau: where to put the grid's points, and what each one weighs."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from elasticity_assets.inference.natural_gradient.state import Hyper, Run, State
+from elasticity_assets.inference.natural_gradient.scales import ScalePriors
+from elasticity_assets.inference.natural_gradient.state import AnyRun, State
 from elasticity_assets.inference.options import Progress
+
+OneRun = TypeVar("OneRun", bound=AnyRun)
 
 _NEGLIGIBLE = 6.0  # nats below the highest point
 
@@ -16,9 +20,9 @@ def default_points(products: int) -> int:
     return 15 if products < 100 else 7 if products < 500 else 3
 
 
-def most_points(asked: int | None, products: int, hyper: Hyper) -> int:
+def most_points(asked: int | None, products: int, scale: ScalePriors) -> int:
     """Most points of the grid: as many as asked for, or the default; one where tau is known."""
-    return (asked or default_points(products)) if hyper.scale.learned[0] else 1
+    return (asked or default_points(products)) if scale.learned[0] else 1
 
 
 def at_tau(state: State, log_tau: float) -> State:
@@ -29,12 +33,12 @@ def at_tau(state: State, log_tau: float) -> State:
 
 
 def over_tau(
-    run_at: Callable[[Run, float], Run],
-    mode: Run,
+    run_at: Callable[[OneRun, float], OneRun],
+    mode: OneRun,
     most: int,
     log_base: float,
     on_progress: Progress | None = None,
-) -> tuple[list[Run], np.ndarray, int]:
+) -> tuple[list[OneRun], np.ndarray, int]:
     """Go over a grid of the first slope's tau, the other scales held at the mode.
 
     Parameters

@@ -1,0 +1,97 @@
+"""One category's model input where prices are set by zone: a panel whose rows are products in zones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
+
+
+@dataclass(frozen=True)
+class ZonedPanel:
+    """Sales of one category by product and zone: a store, a region, a channel or a price zone.
+
+    Attributes
+    ----------
+    rows : Panel
+        Its "products" are the R rows, a product in a zone each, under codes of their own: centring, weights and lags
+        are a row's.
+    product : array of str, shape (n,)
+        Product codes, sorted.
+    zone : array of str, shape (Z,)
+        Zone codes, sorted.
+    product_of_row, zone_of_row : int arrays, shape (R,)
+        Which product, and which zone, a row is.
+    covariate : tuple of str, length q
+    covariates : float array, shape (Z, q)
+        What is known of the zones, less its mean over them: it explains why the same product is more elastic in one.
+    """
+
+    rows: Panel
+    product: np.ndarray
+    zone: np.ndarray
+    product_of_row: np.ndarray
+    zone_of_row: np.ndarray
+    covariate: tuple[str, ...]
+    covariates: np.ndarray
+
+    @property
+    def n_products(self) -> int:
+        """Number of products n."""
+        return len(self.product)
+
+    @property
+    def n_zones(self) -> int:
+        """Number of zones Z."""
+        return len(self.zone)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows R: products in zones."""
+        return len(self.product_of_row)
+
+    def share_of_units(self) -> np.ndarray:
+        """Share of each row in the units that its product sold in all zones, shape (R,); alike where none were sold."""
+        count = np.bincount(self.product_of_row, minlength=self.n_products)
+        sold = (self.rows.units * self.rows.weight)[: self.n_rows].sum(axis=1, dtype=np.float64)
+        total = np.bincount(self.product_of_row, sold, minlength=self.n_products)[self.product_of_row]
+        return np.where(total > 0, sold / np.where(total > 0, total, 1.0), 1.0 / count[self.product_of_row])
+
+
+def zoned_panel_from_sales(
+    sales: CategorySales,
+    zone: np.ndarray,
+    covariates: Mapping[str, Mapping[str, float]] | None = None,
+) -> ZonedPanel:
+    """Lay one category's sales out by product and zone.
+
+    Parameters
+    ----------
+    sales : CategorySales
+        A row a product, zone and period.
+    zone : array of str, shape (rows,)
+        Zone of each.
+    covariates : mapping of str to mapping of zone to float, optional
+        By name; a zone that is left out has the mean.
+
+    Raises
+    ------
+    ValueError
+        As of `panel_from_sales`.
+    """
+    product, product_at = np.unique(np.asarray(sales.product, dtype=str), return_inverse=True)
+    zones, zone_at = np.unique(np.asarray(zone, dtype=str), return_inverse=True)
+    pair, row_at = np.unique(product_at * len(zones) + zone_at, return_inverse=True)
+    # Numbers of as many digits sort as the pairs do.
+    width = len(str(len(pair)))
+    panel = panel_from_sales(replace(sales, product=np.char.zfill(row_at.astype(str), width)))
+    of_row = pair // len(zones), pair % len(zones)
+    codes = np.char.add(np.char.add(product[of_row[0]], " @ "), zones[of_row[1]])
+    known = dict(covariates or {})
+    values = np.array([[of_zone.get(str(name), np.nan) for of_zone in known.values()] for name in zones])
+    values = values.reshape(len(zones), len(known))
+    centred = values - np.nanmean(values, axis=0) if known else values
+    return ZonedPanel(
+        replace(panel, product=codes), product, zones, *of_row, tuple(known), np.nan_to_num(centred)
+    )
