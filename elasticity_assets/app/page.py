@@ -1,11 +1,18 @@
-"""What Streamlit runs for each visitor, at each click: the three views, and the way between them."""
+"""What Streamlit runs for each visitor, at each click: the four views, and the way between them."""
 
 from functools import partial
 
 import duckdb
 import streamlit as st
 
-from elasticity_assets.app import drawing, prices_view, product_view, recommendations, what_if_view
+from elasticity_assets.app import (
+    drawing,
+    prices_view,
+    product_view,
+    recommendations,
+    tests_view,
+    what_if_view,
+)
 from elasticity_assets.app.published_file import (
     REFIT,
     NothingPublishedError,
@@ -20,6 +27,7 @@ VIEWS = {
     "prices": ("Prices to change", prices_view.show),
     "product": ("Product", product_view.show),
     "what_if": ("What if", what_if_view.show),
+    "tests": ("Prices to test", tests_view.show),
 }
 _SECONDS = 10  # between two looks at whether a refit has published a new file
 

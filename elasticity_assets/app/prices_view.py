@@ -11,7 +11,7 @@ from elasticity_assets.app.recommendations import ACTIONS, ORDERS, ROWS, Filters
 from elasticity_assets.settings import Settings
 
 ACCEPTED, REJECTED = "accepted", "rejected"
-_NAME, _MOVE = 205, 125
+NAME, MOVE = 205, 125
 """Widths of the first columns, so that a telephone shows them, too; pixels."""
 _MARKS = {ACCEPTED: "✔ accepted", REJECTED: "✘ rejected", "": ""}
 
@@ -42,7 +42,7 @@ def show(file: PublishedFile, settings: Settings) -> None:
             _answer(counts, totals, recommendations.why_kept(connection, filters), period)
         products = sum(counts[action] for action in actions)
         asked = f"{filters} {actions} {order}"
-        number = _page_number(products, asked)
+        number = page_number(products, asked)
         rows = recommendations.page(connection, filters, actions, order, number)
         chosen = _table(rows, decisions, period, f"{stamp} {asked} {number}")
     _decide(file, decisions, rows.iloc[chosen], filters, actions, products)
@@ -105,8 +105,8 @@ def _filters(
     return Filters(chosen, of_attributes, text, objective), [a for a in ACTIONS if a in actions], order
 
 
-def _page_number(products: int, of: str) -> int:
-    """Ask which page, where there are several; another question begins at the first."""
+def page_number(products: int, of: str) -> int:
+    """Ask which page, where there are several, and give it, from 0; another question begins at the first."""
     if st.session_state.get("pages of") != of:
         st.session_state["pages of"] = of
         st.session_state["page number"] = 1
@@ -156,8 +156,8 @@ def _table(rows: pd.DataFrame, decisions: Decisions, period: str, of: str) -> li
         key=f"table {of}",
         height=min(38 + 35 * len(shown), 560),
         column_config={
-            "product": column.TextColumn(width=_NAME),
-            "price": column.TextColumn(width=_MOVE),
+            "product": column.TextColumn(width=NAME),
+            "price": column.TextColumn(width=MOVE),
             "change": number("price change", format="%+.1f%%", width="small"),
             "gain": number(
                 f"gain {period}", format="%+.2f", help="Expected, all recommended prices in force"

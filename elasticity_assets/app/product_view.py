@@ -12,6 +12,7 @@ from elasticity_assets.app.products import Product
 from elasticity_assets.app.published_file import PublishedFile
 from elasticity_assets.inference.posterior import Summary
 from elasticity_assets.report import charts
+from elasticity_assets.report.sensitivity import sensitivity
 from elasticity_assets.settings import Settings
 
 
@@ -84,6 +85,10 @@ def _heading(product: Product, per: str, objective: str) -> None:
     if product.verdict:
         kind = "warn" if product.confounded else "row"
         drawing.paragraph(f"Causal evidence of its category: {product.verdict}", kind)
+    if row["robustness"] is not None:
+        drawing.paragraph(f"{sensitivity(row['robustness'], product.strongest_control, 'its elasticity')}.")
+    if product.test is not None:
+        _test(product.test, per)
     numbers = (
         ("elasticity", drawing.signed(row["elasticity"])),
         (
@@ -128,6 +133,15 @@ def _recommendation(row: Mapping[str, Any], per: str, objective: str) -> None:
         further = f"{drawing.money(row[f'{of}_change'], signed=True)} {of} {per} ({ends}){sure}."
     drawing.paragraph(answer, "answer", further)
     drawing.paragraph(f"Why: {row['reason']}.", "row")
+
+
+def _test(row: Mapping[str, Any], per: str) -> None:
+    """Say which test would tell its elasticity, and what that would bring."""
+    drawing.paragraph(
+        f"Worth a price test, number {row['rank']:,.0f} of all: {drawing.price(row['price_low'])} and "
+        f"{drawing.price(row['price_high'])} in turns, {row['periods']:.0f} periods in all; the price chosen after it "
+        f"is expected to gain {drawing.money(row['gain_per_period'], signed=True)} {per} more."
+    )
 
 
 def _demand(product: Product) -> None:

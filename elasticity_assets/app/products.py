@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from elasticity_assets.inference.demand_curve import DemandCurve
+from elasticity_assets.inference.judging.observed_controls import ObservedControl
 from elasticity_assets.warehouse.sql import statement
 
 MOST_FOUND = 20
@@ -30,6 +31,8 @@ class Product:
         Of product_elasticity.
     recommendation : mapping, optional
         Of recommended_prices.
+    test : mapping, optional
+        Of recommended_tests.
     periods : DataFrame
         period_start, price and units of its last periods, ascending.
     refits : DataFrame
@@ -40,15 +43,19 @@ class Product:
         What causal_evidence says of its category.
     confounded : bool
         Whether it says that prices follow demand.
+    strongest_control : ObservedControl
+        Of its category; without a name where there is none.
     """
 
     row: Mapping[str, Any]
     recommendation: Mapping[str, Any] | None
+    test: Mapping[str, Any] | None
     periods: pd.DataFrame
     refits: pd.DataFrame
     substitutes: pd.DataFrame
     verdict: str | None
     confounded: bool
+    strongest_control: ObservedControl
 
 
 def search(connection: duckdb.DuckDBPyConnection, text: str) -> list[tuple[str, str, str | None]]:
@@ -70,10 +77,11 @@ def read_product(connection: duckdb.DuckDBPyConnection, category: str, product: 
     return Product(
         row,
         _first(rows("one_recommendation")),
+        _first(rows("one_test")),
         rows("last_periods", most=MOST_PERIODS),
         rows("last_refits", most=MOST_REFITS),
         rows("substitutes_of", most=MOST_SUBSTITUTES),
-        *_verdict(connection, category),
+        *_evidence(connection, category),
     )
 
 
@@ -110,7 +118,12 @@ def _first(rows: pd.DataFrame) -> dict[str, Any] | None:
     return {str(name): None if pd.isna(value) else value for name, value in rows.iloc[0].items()}
 
 
-def _verdict(connection: duckdb.DuckDBPyConnection, category: str) -> tuple[str | None, bool]:
-    """Give what the causal evidence of the category says, and whether that is bad."""
+def _evidence(
+    connection: duckdb.DuckDBPyConnection, category: str
+) -> tuple[str | None, bool, ObservedControl]:
+    """Give what the causal evidence of the category says, whether that is bad, and its strongest control."""
     found = connection.execute(statement("causal_verdict"), {"category": category}).fetchone()
-    return (found[0], bool(found[1])) if found else (None, False)
+    if found is None:
+        return None, False, ObservedControl()
+    verdict, follow, *control = found
+    return verdict, bool(follow), ObservedControl() if None in control else ObservedControl(*control)

@@ -12,6 +12,9 @@ FROM product_elasticity WHERE category = $category AND product = $product
 -- name: one_recommendation
 FROM recommended_prices WHERE category = $category AND product = $product
 
+-- name: one_test
+FROM recommended_tests WHERE category = $category AND product = $product
+
 -- name: last_periods
 -- The product's last periods, in their order.
 FROM (
@@ -49,4 +52,11 @@ ORDER BY abs(c.elasticity) DESC, c.other_product
 LIMIT $most
 
 -- name: causal_verdict
-SELECT verdict, prices_follow_demand FROM causal_evidence WHERE category = $category
+SELECT
+    verdict,
+    prices_follow_demand,
+    strongest_control,
+    strongest_control_of_sales,
+    strongest_control_of_prices
+FROM causal_evidence
+WHERE category = $category

@@ -22,6 +22,7 @@ from elasticity_assets.warehouse.tables import (
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,
+    RECOMMENDED_TESTS,
     REFITS,
 )
 
@@ -31,6 +32,7 @@ Stamp = tuple[int, int, int, int]
 REFIT = "run `elasticity refit`"
 _READ = (
     RECOMMENDED_PRICES,
+    RECOMMENDED_TESTS,
     CAUSAL_EVIDENCE,
     PRODUCT_ELASTICITY,
     CATEGORY_ELASTICITY,

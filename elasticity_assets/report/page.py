@@ -27,6 +27,7 @@ from elasticity_assets.report.numbers import number, percent
 from elasticity_assets.report.pictures import Picture, category_pictures
 from elasticity_assets.report.price_tests import PriceTest
 from elasticity_assets.report.published_rows import records, text
+from elasticity_assets.report.sensitivity import sensitivity
 from elasticity_assets.report.since_last import SinceLast
 
 MOST_SECTIONS = 30
@@ -222,24 +223,6 @@ def category_section(
     )
     lines = product_lines(products, own)
     return Section(posterior.category, list(pictures), lines, len(products) - len(lines), notes)
-
-
-def sensitivity(robustness: float, known: ObservedControl) -> str:
-    """Say how strong something unseen would have to be, beside a control that is known.
-
-    Parameters
-    ----------
-    robustness : float
-        Of half of the products.
-    known : ObservedControl
-    """
-    said = (
-        f"Something unseen would have to explain {robustness:.0%} of what the model leaves of both prices and sales to "
-        "move the interval of half the products to −1 or 0"
-    )
-    if not known.name:
-        return said
-    return f"{said}; {known.name} explains {known.of_prices:.0%} of prices and {known.of_sales:.0%} of sales"
 
 
 def facts(refit: Mapping[str, object]) -> dict[str, str]:

@@ -8,7 +8,14 @@ from streamlit.testing.v1 import AppTest
 
 from elasticity_assets.app import page
 from elasticity_assets.app.published_file import PublishedFile
-from elasticity_assets_tests.support.prices_to_change import HOSTILE, HTML, IMAGE, SOUP, publish_prices
+from elasticity_assets_tests.support.prices_to_change import (
+    FORMULA,
+    HOSTILE,
+    HTML,
+    IMAGE,
+    SOUP,
+    publish_prices,
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +97,33 @@ def test_a_products_own_page(settings: Path) -> None:
     assert "tomato Description of tomato" in said
     assert "Raise 2.25 to 2.46 (+9.3%)." in said
     assert "Causal evidence of its category: a verdict on soup" in said
+    assert (
+        "Something unseen would have to explain 20% of what the model leaves of both prices and sales to move the "
+        "interval of its elasticity to −1 or 0; display &lt;b&gt; explains 9% of prices and 4% of sales."
+        in said
+    )
+    assert "Worth a price test" not in said
     assert {metric.label: metric.value for metric in shown.metric}["price"] == "2.25"
     assert len(shown.get("arrow_vega_lite_chart")) + len(shown.get("vega_lite_chart")) == 4
     assert shown.dataframe[0].value["substitute"].tolist() == [
         "leek Description of leek",
         "onion Description of onion",
     ]
+
+
+def test_prices_to_test_are_listed(settings: Path) -> None:
+    shown = view("tests", settings)
+    table = shown.dataframe[0].value
+    assert f"{len(table)} prices are worth a test: begin at the top." in texts(shown)
+    assert table["rank"].tolist() == [1, 2, 3, 4]
+    assert (table["worth"] > 0).all()
+    assert table["prices"].iloc[0] == "2.04 | 2.46"
+    checked(shown.text_input(key="test text").input(f"OF {FORMULA}").run())
+    assert shown.dataframe[0].value["product"].tolist() == [f"{FORMULA} Description of {FORMULA}"]
+    said = texts(view("product", settings, category=HOSTILE, product=FORMULA))
+    assert "Worth a price test, number 1 of all: 2.04 and 2.46 in turns, 8 periods in all" in said
+    checked(shown.text_input(key="test text").input("no such thing").run())
+    assert "No price test is worth it." in texts(shown)
 
 
 @pytest.mark.parametrize("objective", ["profit", "revenue", "units"])

@@ -18,9 +18,9 @@ from elasticity_assets.report.page import (
     product_lines,
     product_names,
     render,
-    sensitivity,
 )
 from elasticity_assets.report.pictures import Picture
+from elasticity_assets.report.sensitivity import sensitivity
 from elasticity_assets.report.vega_lite import specification
 from elasticity_assets_tests.report.made_up import (
     ADDRESS,

@@ -8,10 +8,11 @@ import yaml
 from elasticity_assets.pricing.products import CrossEffects
 from elasticity_assets.published.publish import publish
 from elasticity_assets.published.recommended_prices import read_products, recommended
+from elasticity_assets.published.recommended_tests import read_decided, recommended_tests_of
 from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
-from elasticity_assets.warehouse.tables import CROSS_ELASTICITY, RECOMMENDED_PRICES
+from elasticity_assets.warehouse.tables import CROSS_ELASTICITY, RECOMMENDED_PRICES, RECOMMENDED_TESTS
 from elasticity_assets_tests.support.small_warehouse import CONTROLS, fill, refit
 
 ELSEWHERE = "http://127.0.0.1:9"
@@ -34,7 +35,10 @@ def publish_prices(folder: Path, number: int = 1) -> Path:
     fill(warehouse, catalogue=CATALOGUE)
     with warehouse.write() as connection:
         connection.execute("BEGIN")
-        connection.execute("UPDATE product_elasticity SET product_description = 'Description of ' || product")
+        connection.execute(
+            "UPDATE product_elasticity SET product_description = 'Description of ' || product, log_units_sd = 0.3, "
+            "bias_per_confounding = 4"
+        )
         connection.execute(
             "UPDATE product_elasticity SET flag = 'careful: ' || category WHERE category <> 'soup'"
         )
@@ -60,12 +64,15 @@ def publish_prices(folder: Path, number: int = 1) -> Path:
         assert isinstance(priced.cross, CrossEffects)
         prices = recommended(priced, PricingSettings(), f"refit-{number}")
         replace_rows(connection, RECOMMENDED_PRICES, prices.rows)
+        tests = recommended_tests_of(read_decided(connection), PricingSettings(), f"refit-{number}")
+        replace_rows(connection, RECOMMENDED_TESTS, tests)
         # Only now, since no price is recommended where prices follow demand.
         connection.execute("DELETE FROM causal_evidence")
         for category, follows in ((SOUP, False), (HOSTILE, True)):
             connection.execute(
                 "INSERT INTO causal_evidence BY NAME SELECT ? AS category, ? AS prices_follow_demand, ? AS verdict, "
-                "? AS fit_id",
+                "? AS fit_id, 'display <b>' AS strongest_control, 0.04 AS strongest_control_of_sales, "
+                "0.09 AS strongest_control_of_prices",
                 [category, follows, f"a verdict on {category}", f"fit of {category}"],
             )
         connection.execute("COMMIT")
