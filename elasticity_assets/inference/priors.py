@@ -83,6 +83,8 @@ class Zones:
     shocks: bool = True
 
 
+DEFAULT_ZONES = Zones()
+
 ONE_ZONE = Zones(zone_spread=Fixed(0.0), row_spread=Fixed(0.0), shocks=False)
 """What is left of the zones' prior where products are in one zone each."""
 

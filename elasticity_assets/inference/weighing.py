@@ -9,7 +9,9 @@ Where the likelihood counts neighbours' repetition, all weights of the category 
 docs/model.md.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from scipy.special import ndtri_exp
@@ -17,12 +19,19 @@ from scipy.special import ndtri_exp
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.judging.prediction import of_cells
 from elasticity_assets.inference.natural_gradient.engine import Mode, Problem
-from elasticity_assets.inference.natural_gradient.state import State
+from elasticity_assets.inference.natural_gradient.result import FittedCells
+from elasticity_assets.inference.natural_gradient.zones.engine import Mode as ZonedMode
+from elasticity_assets.inference.natural_gradient.zones.engine import Problem as ZonedProblem
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.priors import Priors
-from elasticity_assets.inference.serial_correlation import serial_correlation_factor
+from elasticity_assets.inference.priors import Priors, Zones
+from elasticity_assets.inference.serial_correlation import (
+    serial_correlation_factor,
+    zoned_serial_correlation_factor,
+)
+from elasticity_assets.inference.zoned_panel import ZonedPanel
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
 
 _FIRST_THRESHOLDS, _THRESHOLDS = (2.5, 3.5), (3.5, 5.0)
 """Tail scores from which a cell counts less, and from which not at all. The first round is stricter, since an outlying
@@ -50,6 +59,15 @@ class Weighing:
 
     cell_weights: CellWeights
     mode: Mode
+    passes: int
+
+
+@dataclass(frozen=True)
+class ZonedWeighing:
+    """What weighing found of products in zones; as of `Weighing`, the cells being those of rows."""
+
+    cell_weights: CellWeights
+    mode: ZonedMode
     passes: int
 
 
@@ -81,23 +99,104 @@ def weigh(
     -------
     Weighing
     """
+    carried = None
+    if start is not None:
+        carried = _Carried.to(panel, start.product, start.period, start.dispersion, CellWeights.of(start))
+
+    def problem(family: Likelihood) -> Problem:
+        return Problem(panel, priors, family, _OPTIONS.max_passes)
+
+    share, mode, passes = _shares_of(panel, problem, likelihood, start, carried, robust=robust)
+    factor = 1.0
+    if serial_correlation:
+        panel = weighed(panel, CellWeights.of_shares(1.0, share))
+        factor = serial_correlation_factor(mode, panel, likelihood)
+    return Weighing(CellWeights.of_shares(factor, share), mode, passes)
+
+
+def weigh_zones(
+    panel: ZonedPanel,
+    priors: Priors,
+    zones: Zones,
+    likelihood: Likelihood,
+    *,
+    robust: bool = True,
+    serial_correlation: bool = True,
+    start: ZonedPosterior | None = None,
+) -> ZonedWeighing:
+    """Find the weights of the cells of products in zones; parameters as of `weigh`."""
+    carried, rows = None, panel.rows
+    if start is not None:
+        carried = _Carried.to(
+            rows, start.row, start.products.period, start.row_dispersion, start.cell_weights()
+        )
+
+    def problem(family: Likelihood) -> ZonedProblem:
+        return ZonedProblem(panel, priors, zones, family, _OPTIONS.max_passes)
+
+    share, mode, passes = _shares_of(rows, problem, likelihood, start, carried, robust=robust)
+    factor = 1.0
+    if serial_correlation:
+        counted = replace(panel, rows=weighed(rows, CellWeights.of_shares(1.0, share)))
+        factor = zoned_serial_correlation_factor(mode, counted, likelihood)
+    return ZonedWeighing(CellWeights.of_shares(factor, share), mode, passes)
+
+
+class _AnyMode(Protocol):
+    """A fit at the mode of all scales."""
+
+    @property
+    def cells(self) -> FittedCells:
+        """What it says of cells."""
+
+    @property
+    def state(self) -> Any:
+        """Where others may start."""
+
+    @property
+    def passes(self) -> int:
+        """Over the data."""
+
+
+Mode_co = TypeVar("Mode_co", bound=_AnyMode, covariant=True)
+
+
+class _AnyProblem(Protocol[Mode_co]):
+    """A category's data and priors, with or without zones."""
+
+    def under(self, weight: np.ndarray) -> "_AnyProblem[Mode_co]":
+        """Under other weights of the same cells."""
+
+    def mode(self, options: NaturalGradientOptions, start: Any) -> Mode_co:
+        """Fit at the mode of all scales."""
+
+
+def _shares_of(
+    panel: Panel,
+    problem_of: Callable[[Likelihood], _AnyProblem[Mode_co]],
+    likelihood: Likelihood,
+    start: CategoryPosterior | ZonedPosterior | None,
+    carried: "_Carried | None",
+    *,
+    robust: bool,
+) -> tuple[np.ndarray, Mode_co, int]:
+    """Give the cells' shares, (n, T), all 1 unless `robust`, a fit near the one under them, and all fits' passes."""
     passes = 0
     family: Likelihood = "negative_binomial" if robust else likelihood
-    problem = Problem(panel, priors, family, _OPTIONS.max_passes)
+    problem = problem_of(family)
 
-    def fit(share: np.ndarray, start: CategoryPosterior | State | None) -> Mode:
+    def fit(share: np.ndarray, start: Any) -> Mode_co:
         nonlocal passes
         weight = weighed(panel, CellWeights.of_shares(1.0, share)).weight
         mode = problem.under(weight).mode(_OPTIONS, start)
-        passes += mode.posterior.diagnostics.iterations
+        passes += mode.passes
         return mode
 
     share = np.ones((panel.n_products, panel.n_periods))
     rounds = _ROUNDS if robust else ()
-    if robust and start is not None:
-        carried = _Carried.to(panel, start)
+    if robust and carried is not None:
         mode = fit(carried.share, start)
-        share = carried.scored_again(mode, panel)
+        share = carried.scored_again(mode.cells, panel)
         if _alike(carried.share, share):
             rounds = ()
         else:  # what is found must not depend on where the search began
@@ -106,18 +205,14 @@ def weigh(
     else:
         mode = fit(share, start)
     for thresholds in rounds:
-        last, share = share, _shares(mode, panel, np.array(thresholds))
+        last, share = share, _shares(mode.cells, panel, np.array(thresholds))
         if _alike(last, share):
             break
         mode = fit(share, mode.state)
     if family != likelihood:
-        problem = Problem(panel, priors, likelihood, _OPTIONS.max_passes)
+        problem = problem_of(likelihood)
         mode = fit(share, mode.state)
-    factor = 1.0
-    if serial_correlation:
-        panel = weighed(panel, CellWeights.of_shares(1.0, share))
-        factor = serial_correlation_factor(mode, panel, likelihood)
-    return Weighing(CellWeights.of_shares(factor, share), mode, passes)
+    return share, mode, passes
 
 
 @dataclass(frozen=True)
@@ -138,27 +233,33 @@ class _Carried:
     dispersion: np.ndarray
 
     @classmethod
-    def to(cls, panel: Panel, start: CategoryPosterior) -> "_Carried":
-        """Match products and periods by name."""
-        row, column = _places(start.product, panel.product), _places(start.period, panel.period)
+    def to(
+        cls,
+        panel: Panel,
+        product: np.ndarray,
+        period: np.ndarray,
+        dispersion: np.ndarray,
+        weights: CellWeights,
+    ) -> "_Carried":
+        """Match products, or rows, and periods by name."""
+        row, column = _places(product, panel.product), _places(period, panel.period)
         share = np.ones((panel.n_products, panel.n_periods))
         seen = np.zeros(share.shape, bool)
         seen[np.ix_(row[row >= 0], column[column >= 0])] = True
-        dispersion = np.full(panel.n_products, np.nan)
-        dispersion[row[row >= 0]] = start.dispersion[row >= 0]
-        row, column = row[start.discounted[:, 0]], column[start.discounted[:, 1]]
+        known = np.full(panel.n_products, np.nan)
+        known[row[row >= 0]] = dispersion[row >= 0]
+        row, column = row[weights.discounted[:, 0]], column[weights.discounted[:, 1]]
         here = (row >= 0) & (column >= 0)
-        share[row[here], column[here]] = start.discounted_share[here]
-        return cls(share, seen, dispersion)
+        share[row[here], column[here]] = weights.discounted_share[here]
+        return cls(share, seen, known)
 
-    def scored_again(self, mode: Mode, panel: Panel) -> np.ndarray:
+    def scored_again(self, cells: FittedCells, panel: Panel) -> np.ndarray:
         """Give all cells shares, (n, T); new ones under the dispersion from before them, behind which none hides."""
         new = np.isnan(self.dispersion)
-        dispersion = np.where(new, mode.posterior.dispersion, self.dispersion)
-        before = replace(mode, posterior=replace(mode.posterior, dispersion=dispersion))
+        before = replace(cells, dispersion=np.where(new, cells.dispersion, self.dispersion))
         thresholds = np.where(new[:, None, None], _FIRST_THRESHOLDS, _THRESHOLDS)
         return np.where(
-            self.seen, _shares(mode, panel, np.array(_THRESHOLDS)), _shares(before, panel, thresholds)
+            self.seen, _shares(cells, panel, np.array(_THRESHOLDS)), _shares(before, panel, thresholds)
         )
 
 
@@ -174,25 +275,25 @@ def _alike(some: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.abs(some - other).max() <= _SAME)
 
 
-def _shares(mode: Mode, panel: Panel, thresholds: np.ndarray) -> np.ndarray:
+def _shares(fitted: FittedCells, panel: Panel, thresholds: np.ndarray) -> np.ndarray:
     """Give cells shares by their tail scores, (n, T): 1 up to the first threshold, falling to 0 at the second.
 
     Periods without a sale are taken together where they follow each other: a stock-out lasts.
 
     Parameters
     ----------
-    mode : Mode
+    fitted : FittedCells
     panel : Panel
     thresholds : array, shape (2,) or (n, 1, 2)
     """
-    n, T = mode.log_mean.shape
+    n, T = fitted.log_mean.shape
     units = panel.units[:n, :T].astype(np.float64)
-    residual = _deviance_residual(units, mode.log_mean, mode.posterior.dispersion[:, None])
+    residual = _deviance_residual(units, fitted.log_mean, fitted.dispersion[:, None])
     known = panel.weight[:n, :T] > 0
     unsold = known & (units == 0) & (not panel.zero_truncated)
     discounted_from, nothing_from = np.moveaxis(np.broadcast_to(thresholds, (n, T, 2)), -1, 0)
     row, column = np.nonzero((known & (np.abs(residual) > _SCREENED_FROM * discounted_from)) | unsold)
-    cells = of_cells(mode, row, column, zero_truncated=panel.zero_truncated)
+    cells = of_cells(fitted, row, column, zero_truncated=panel.zero_truncated)
     score = np.zeros((n, T))
     score[row, column] = cells.tail_score(units[row, column])
     log_probability = np.zeros((n, T))

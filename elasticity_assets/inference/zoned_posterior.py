@@ -1,9 +1,10 @@
 """What an engine returns where rows are products in zones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from elasticity_assets.inference.cell_weights import CellWeights
 from elasticity_assets.inference.posterior import CategoryPosterior
 
 
@@ -31,14 +32,18 @@ class ZonedPosterior:
         Of eta, what the zones' covariates add.
     row_level : float array, shape (R,)
         Posterior mean of delta_iz.
-    row_dispersion : float array, shape (R,)
-        r_iz at the posterior mean of its log; infinite for Poisson.
+    row_dispersion, row_log_dispersion_sd : float arrays, shape (R,)
+        r_iz at the posterior mean of its log, infinite for Poisson, and the sd of that log.
     periods : float32 array, shape (n, T)
         Posterior mean of u_it + v_it, a product's slow demand and shocks, common to its zones.
     zone_spread, row_spread : float
         Point estimates of sigma_b and tau_z.
     shock_sd : float array, shape (n,)
         Point estimates of nu_i; 0 where the model has no shocks.
+    discounted : int array, shape (m, 2)
+        Row and period, as indices, of the cells that count less than the others; `products` names none.
+    discounted_share : float array, shape (m,)
+        What they count, 0 to 1.
     """
 
     products: CategoryPosterior
@@ -58,7 +63,14 @@ class ZonedPosterior:
     covariate_var: np.ndarray
     row_level: np.ndarray
     row_dispersion: np.ndarray
+    row_log_dispersion_sd: np.ndarray
     periods: np.ndarray
     zone_spread: float
     row_spread: float
     shock_sd: np.ndarray
+    discounted: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    discounted_share: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def cell_weights(self) -> CellWeights:
+        """Weights of rows' cells that the fit was made under."""
+        return CellWeights(self.products.serial_correlation_factor, self.discounted, self.discounted_share)

@@ -156,7 +156,7 @@ def _predictions(
         weight = panel.weight.copy()
         weight[row[cells], column[cells]] = 0.0
         fitted = problem.under(weight).mode(_OPTIONS, whole.state)
-        yield cells, of_cells(fitted, row[cells], column[cells], zero_truncated=panel.zero_truncated)
+        yield cells, of_cells(fitted.cells, row[cells], column[cells], zero_truncated=panel.zero_truncated)
 
 
 def _folds(panel: Panel, folds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

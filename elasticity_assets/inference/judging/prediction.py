@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc, gammainc, gammaincc, gammaln, logsumexp, ndtri
 
-from elasticity_assets.inference.natural_gradient.engine import Mode
+from elasticity_assets.inference.natural_gradient.result import FittedCells
 
 _NODES = 7, 3  # of the quadratures over eta and log r
 _COARSE = 3, 1  # enough for medians, which tails and the spread of r hardly move
@@ -101,7 +101,7 @@ class Predictive:
 
 
 def of_cells(
-    fitted: Mode,
+    fitted: FittedCells,
     row: np.ndarray,
     column: np.ndarray,
     *,
@@ -111,13 +111,13 @@ def of_cells(
 
     Parameters
     ----------
-    fitted : Mode
+    fitted : FittedCells
     row, column : int arrays, shape (m,)
         The cells' products and periods.
     zero_truncated : bool
         Whether they are known to have been sold.
     """
-    size, size_sd = np.log(fitted.posterior.dispersion), fitted.posterior.log_dispersion_sd
+    size, size_sd = np.log(fitted.dispersion), fitted.log_dispersion_sd
     return Predictive(
         fitted.log_mean[row, column],
         fitted.log_mean_var[row, column],

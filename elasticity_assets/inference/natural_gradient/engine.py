@@ -25,7 +25,11 @@ from elasticity_assets.inference.natural_gradient import arrow, slow_demand, tau
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.first_state import first_state
 from elasticity_assets.inference.natural_gradient.iteration import covariance_at, iterate
-from elasticity_assets.inference.natural_gradient.result import posterior_of_runs, tolerance_off_mode
+from elasticity_assets.inference.natural_gradient.result import (
+    FittedCells,
+    posterior_of_runs,
+    tolerance_off_mode,
+)
 from elasticity_assets.inference.natural_gradient.state import Found, Hyper, Run, State
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
@@ -113,17 +117,19 @@ class Mode:
     ----------
     posterior : CategoryPosterior
         With one tau.
-    log_mean, log_mean_var : float arrays, shape (n, T)
-        Posterior of eta, log expected units, of every cell; those of weight 0 that have a price are predicted
-        from the others.
+    cells : FittedCells
     state : State
         To start from, for other weights of the same cells; it stays on the devices.
     """
 
     posterior: CategoryPosterior
-    log_mean: np.ndarray
-    log_mean_var: np.ndarray
+    cells: FittedCells
     state: State
+
+    @property
+    def passes(self) -> int:
+        """Over the data."""
+        return self.posterior.diagnostics.iterations
 
 
 class Problem:
@@ -205,7 +211,8 @@ class Problem:
         mean, var = (
             self.blocks.by_cell(part) for part in (self.linear_predictor(found.state), found.state.var)
         )
-        return Mode(posterior, mean, var, run.state)
+        cells = FittedCells(mean, var, posterior.dispersion, posterior.log_dispersion_sd)
+        return Mode(posterior, cells, run.state)
 
     def linear_predictor(self, state: State) -> np.ndarray:
         """Give log expected units at the means, shape (blocks, W, n); `state` holds arrays of NumPy."""

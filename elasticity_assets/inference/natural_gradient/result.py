@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,6 +18,25 @@ from elasticity_assets.inference.priors import Priors
 # Beside the mode of tau so many times the tolerance suffice, up to so many posterior sds: such points weigh less, and
 # lie as far off to the one side as to the other.
 _OFF_MODE, _LARGEST_OFF_MODE = 20.0, 0.02
+
+
+@dataclass(frozen=True)
+class FittedCells:
+    """What a fit at the mode of all scales says of each cell of its panel.
+
+    Attributes
+    ----------
+    log_mean, log_mean_var : float arrays, shape (n, T)
+        Posterior of eta, log expected units, of every cell; those of weight 0 that have a price are predicted
+        from the others.
+    dispersion, log_dispersion_sd : float arrays, shape (n,)
+        Of each row, as of `CategoryPosterior`.
+    """
+
+    log_mean: np.ndarray
+    log_mean_var: np.ndarray
+    dispersion: np.ndarray
+    log_dispersion_sd: np.ndarray
 
 
 def posterior_of_runs(

@@ -9,16 +9,25 @@ import numpy as np
 import pytest
 from scipy.linalg import null_space
 
+from elasticity_assets.inference import engines
 from elasticity_assets.inference.natural_gradient import engine
 from elasticity_assets.inference.natural_gradient.zones.engine import Problem, fit
 from elasticity_assets.inference.natural_gradient.zones.one_pass import one_pass
 from elasticity_assets.inference.natural_gradient.zones.pace import Pace
 from elasticity_assets.inference.natural_gradient.zones.state import State, layout_of
 from elasticity_assets.inference.natural_gradient.zones.tiles import Tiling, tile_size
-from elasticity_assets.inference.options import NaturalGradientOptions
+from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
 from elasticity_assets.inference.panel import CategorySales
 from elasticity_assets.inference.posterior import summarize
-from elasticity_assets.inference.priors import DEFAULT, ONE_ZONE, Fixed, Season, SlowDemand, Zones
+from elasticity_assets.inference.priors import (
+    DEFAULT,
+    ONE_ZONE,
+    Fixed,
+    Season,
+    SlowDemand,
+    Zones,
+)
+from elasticity_assets.inference.serial_correlation import zoned_serial_correlation_factor
 from elasticity_assets.inference.simulate_zones import ZoneSimulation, simulate_zones
 from elasticity_assets.inference.zoned_panel import ZonedPanel, zoned_panel_from_sales
 
@@ -52,7 +61,7 @@ def somewhere(problem: Problem, seed: int = 1) -> State:
     def noise(like: np.ndarray, size: float) -> np.ndarray:
         return (size * rng.standard_normal(like.shape)).astype(np.float32)
 
-    layout = layout_of(tiling)
+    layout = layout_of(tiling.tiles, tiling.common)
     shared = start.shared + noise(start.shared, 0.05)
     shared[layout.period] = np.where(problem.hyper.is_period[layout.period] > 0, shared[layout.period], 0.0)
     own = shared[layout.period][: tiling.panel.rows.n_periods]
@@ -90,7 +99,7 @@ def test_a_newton_step_and_all_covariances_equal_a_dense_reference() -> None:
             Pace.whole(jax.tree.map(jnp.asarray, state)),
         )
     )
-    tiling, _layout = problem.tiling, layout_of(problem.tiling)
+    tiling, _layout = problem.tiling, layout_of(problem.tiling.tiles, problem.tiling.common)
     dense = Dense(problem, state)
     mean, cov = dense.step()
     # Steps.
@@ -140,7 +149,7 @@ class Dense:
 
     def __init__(self, problem: Problem, state: State) -> None:
         tiling, hyper = problem.tiling, problem.hyper
-        panel, layout = tiling.panel, layout_of(tiling)
+        panel, layout = tiling.panel, layout_of(tiling.tiles, tiling.common)
         R, n, T, Z = panel.n_rows, panel.n_products, panel.rows.n_periods, panel.n_zones
         rows = panel.rows
         self.own = slice(2 * R, 2 * R + n * (3 + T))
@@ -302,3 +311,55 @@ def test_shocks_of_a_products_week_count_once_and_elasticities_are_found() -> No
     rows = summarize(found.products.weight, found.row_mean, found.row_var)
     held = (rows.q05 <= truth.row) & (truth.row <= rows.q95)
     assert held.mean() > 0.75
+
+
+def test_outlying_weeks_of_a_row_count_less_and_are_known_again() -> None:
+    panel, _ = simulate_zones(SMALL, seed=5)
+    units = panel.rows.units.copy()
+    units[3, 20] = 50.0 * units[3].max()
+    panel = replace(panel, rows=replace(panel.rows, units=units))
+    options = FitOptions(
+        robust=True, serial_correlation=True, natural_gradient=NaturalGradientOptions(grid_points=3)
+    )
+    found = engines.fit_zones(panel, DEFAULT, options)
+    assert found.discounted.tolist() == [[3, 20]]
+    assert found.discounted_share[0] < 0.01
+    assert found.products.serial_correlation_factor == 1.0
+    assert found.products.diagnostics.converged
+    again = engines.fit_zones(panel, DEFAULT, options, start=found)
+    np.testing.assert_array_equal(again.discounted, found.discounted)
+    assert again.products.diagnostics.iterations < 0.7 * found.products.diagnostics.iterations
+    means, again_means = (fit.products.weight @ fit.row_mean for fit in (found, again))
+    np.testing.assert_array_less(np.abs(again_means - means), 0.05 * np.sqrt(found.row_var.min(axis=0)))
+    with pytest.raises(ValueError, match="use natural_gradient"):
+        engines.fit_zones(panel, DEFAULT, FitOptions(engine="nuts"))
+
+
+@pytest.mark.parametrize("chain", [False, True])
+def test_what_drifts_in_a_row_widens_intervals_where_its_own_prices_stay(*, chain: bool) -> None:
+    panel = _drifting(SMALL, chain=chain)
+    problem = Problem(panel, DEFAULT, Zones(), "negative_binomial", 200)
+    mode = problem.mode(NaturalGradientOptions(grid_points=1))
+    factor = zoned_serial_correlation_factor(mode, panel, "negative_binomial")
+    assert (factor > 1.5) != chain  # the chain's prices meet what drifts in all zones together, which cancels
+
+
+def _drifting(shape: ZoneSimulation, *, chain: bool) -> ZonedPanel:
+    """Sales whose demand drifts by row (AR .9), at prices that stay for a quarter, the chain's or a zone's own."""
+    rng = np.random.default_rng(0)
+    n, Z, T = shape.products, shape.zones, shape.weeks
+    drift = rng.normal(0.0, 1.0, (n, Z, T))
+    for t in range(1, T):
+        drift[:, :, t] = 0.9 * drift[:, :, t - 1] + np.sqrt(1.0 - 0.9**2) * drift[:, :, t]
+    steps = rng.normal(0.0, 0.15, (n, Z, T)) * (rng.random((n, Z, T)) < 1 / 13)
+    log_price = np.cumsum(np.broadcast_to(steps[:, :1], (n, Z, T)) if chain else steps, axis=2)
+    eta = 3.0 + rng.normal(-2.0, 0.5, (n, 1, 1)) * log_price + 0.4 * drift + rng.normal(0.0, 0.2, (n, 1, T))
+    product, zone, period = np.nonzero(np.ones((n, Z, T)))
+    sales = CategorySales(
+        "drifting",
+        product.astype(str),
+        np.datetime64("2023-01-02") + 7 * period,
+        rng.poisson(np.exp(eta)).ravel().astype(float),
+        np.exp(log_price).ravel(),
+    )
+    return zoned_panel_from_sales(sales, zone.astype(str), {"size": {str(z): float(z % 3) for z in range(Z)}})

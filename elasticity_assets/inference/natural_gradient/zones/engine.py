@@ -4,6 +4,9 @@ Rows are eliminated first, then products, then what all share: an arrow within a
 """
 
 import time
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,10 +19,10 @@ from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
 from elasticity_assets.inference.natural_gradient import tau_grid
 from elasticity_assets.inference.natural_gradient.iteration import is_moving, judge
-from elasticity_assets.inference.natural_gradient.result import tolerance_off_mode
+from elasticity_assets.inference.natural_gradient.result import FittedCells, tolerance_off_mode
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found
 from elasticity_assets.inference.natural_gradient.zones.first_state import first_state
-from elasticity_assets.inference.natural_gradient.zones.one_pass import one_pass
+from elasticity_assets.inference.natural_gradient.zones.one_pass import linear_predictor, one_pass
 from elasticity_assets.inference.natural_gradient.zones.pace import Pace
 from elasticity_assets.inference.natural_gradient.zones.result import posterior_of_runs
 from elasticity_assets.inference.natural_gradient.zones.state import (
@@ -28,6 +31,7 @@ from elasticity_assets.inference.natural_gradient.zones.state import (
     Run,
     Spreads,
     State,
+    layout_of,
 )
 from elasticity_assets.inference.natural_gradient.zones.tiles import Common, Tiles, Tiling
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
@@ -43,7 +47,7 @@ def fit(
     likelihood: Likelihood,
     options: NaturalGradientOptions,
     *,
-    start: ZonedPosterior | None = None,
+    start: ZonedPosterior | State | None = None,
     on_progress: Progress | None = None,
 ) -> ZonedPosterior:
     """Fit one category by product and zone.
@@ -55,8 +59,9 @@ def fit(
     zones : Zones
     likelihood : {'negative_binomial', 'poisson'}
     options : NaturalGradientOptions
-    start : ZonedPosterior, optional
-        An earlier posterior to start from; products, zones, periods, controls and covariates are matched by name.
+    start : ZonedPosterior or State, optional
+        An earlier posterior to start from, where products, zones, periods, controls and covariates are matched by
+        name; or where a fit of the same cells ended.
     on_progress : callable, optional
         Called with (passes done, ELBO), at the mode of tau and at each point of its grid.
 
@@ -76,18 +81,31 @@ def fit(
 
     most = tau_grid.most_points(options.grid_points, panel.n_products, problem.hyper.scale)
     runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, problem.log_base, on_progress)
-    kept = [jax.device_get(run._replace(state=run.state._replace(var=None))) for run in runs]
-    return posterior_of_runs(
-        problem.tiling,
-        problem.priors,
-        likelihood,
-        kept,
-        weight,
-        mode_at,
-        options,
-        log_base=problem.log_base,
-        began=began,
-    )
+    return problem.posterior(runs, weight, mode_at, options, began)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A fit at the mode of all scales.
+
+    Attributes
+    ----------
+    posterior : ZonedPosterior
+        With one tau.
+    cells : FittedCells
+        Of rows.
+    state : State
+        To start from, for other weights of the same cells.
+    """
+
+    posterior: ZonedPosterior
+    cells: FittedCells
+    state: State
+
+    @property
+    def passes(self) -> int:
+        """Over the data."""
+        return self.posterior.products.diagnostics.iterations
 
 
 class Problem:
@@ -106,13 +124,58 @@ class Problem:
         self, panel: ZonedPanel, priors: Priors, zones: Zones, likelihood: Likelihood, max_passes: int
     ) -> None:
         self.priors = priors.over(season.length(panel.rows.period))
+        self.likelihood, self.max_passes = likelihood, max_passes
         self.tiling = Tiling.cut(panel, self.priors)
         self.hyper = Hyper.of(self.tiling, self.priors, zones)
         self.family = Family(likelihood == "negative_binomial", panel.rows.zero_truncated)
-        self.max_passes = max_passes
+
+    @property
+    def log_base(self) -> float:
+        """Part of the log likelihood that holds no parameter."""
         tiles = self.tiling.tiles
-        base = jax.jit(log_base)(tiles.units) * tiles.weight
-        self.log_base = float(np.asarray(base).sum(dtype=np.float64))
+        return float(np.asarray(_base(tiles.units, tiles.weight)).sum(dtype=np.float64))
+
+    def under(self, weight: np.ndarray) -> "Problem":
+        """Give the same problem under other weights of its rows' cells, shape (N, W)."""
+        other = copy(self)
+        other.tiling = self.tiling.under(weight)
+        return other
+
+    def mode(self, options: NaturalGradientOptions, start: ZonedPosterior | State | None = None) -> Mode:
+        """Fit at the mode of all scales; `start` as of `fit`."""
+        began = time.perf_counter()
+        run = self.run(self.start(start), 1.0, options.tolerance)
+        posterior = self.posterior([run], np.ones(1), 0, options, began)
+        T = self.tiling.panel.rows.n_periods
+        mean, var = (
+            self.tiling.by_row(np.asarray(part))[:T].T
+            for part in (_linear_predictor(self.tiling.tiles, self.tiling.common, run.state), run.state.var)
+        )
+        cells = FittedCells(mean, var, posterior.row_dispersion, posterior.row_log_dispersion_sd)
+        return Mode(posterior, cells, run.state)
+
+    def posterior(
+        self,
+        runs: Sequence[Run],
+        weight: np.ndarray,
+        mode_at: int,
+        options: NaturalGradientOptions,
+        began: float,
+    ) -> ZonedPosterior:
+        """Put the points of tau's grid together; see `posterior_of_runs`."""
+        # Var eta, the largest part, is not read any more.
+        kept = [jax.device_get(run._replace(state=run.state._replace(var=None))) for run in runs]
+        return posterior_of_runs(
+            self.tiling,
+            self.priors,
+            self.likelihood,
+            kept,
+            weight,
+            mode_at,
+            options,
+            log_base=self.log_base,
+            began=began,
+        )
 
     def run(self, state: State, learning: float, tolerance: float) -> Run:
         """Iterate to convergence; `learning` 0 holds scales and dispersions."""
@@ -127,9 +190,25 @@ class Problem:
             max_passes=self.max_passes,
         )
 
-    def start(self, posterior: ZonedPosterior | None = None) -> State:
-        """Where to start; see `first_state`."""
+    def start(self, posterior: ZonedPosterior | State | None = None) -> State:
+        """Where to start; see `first_state`. A state is where to start itself."""
+        if isinstance(posterior, State):
+            return posterior
         return first_state(self.tiling, self.priors, self.hyper, posterior)
+
+
+@jax.jit
+def _base(units: jax.Array, weight: jax.Array) -> jax.Array:
+    """Sum `log_base` over each row's periods, (blocks, L)."""
+    return jnp.sum(weight * log_base(units), axis=1)
+
+
+@jax.jit
+def _linear_predictor(tiles: Tiles, common: Common, state: State) -> jax.Array:
+    layout = layout_of(tiles, common)
+    return jax.lax.map(
+        lambda block: linear_predictor(block[0], common, state, block[1], layout), (tiles, state.theta)
+    )
 
 
 @partial(jax.jit, static_argnames=("family", "max_passes"))

@@ -28,7 +28,7 @@ def first_state(
     posterior : ZonedPosterior, optional
         An earlier one: products, zones, periods, controls and covariates are matched by name.
     """
-    layout, tiles = layout_of(tiling), tiling.tiles
+    layout, tiles = layout_of(tiling.tiles, tiling.common), tiling.tiles
     level, period_effect = _balanced(tiling, priors, hyper, layout)
     shared = np.array(hyper.shared_mean)
     shared[layout.period] = period_effect

@@ -21,6 +21,7 @@ from elasticity_assets.inference.natural_gradient.zones.state import (
     Hyper,
     Spreads,
     State,
+    layout_of,
     prior_of,
     sds,
     shared_var_of,
@@ -57,9 +58,7 @@ def one_pass(
     family: Family,
 ) -> tuple[State, Found, Spreads]:
     """One step of everything; `gaussian`: whether expectations are over eta and log r or at their means."""
-    layout = Layout(
-        common.covariates.shape[1], tiles.controls.shape[1], len(common.covariates), tiles.price.shape[1]
-    )
+    layout = layout_of(tiles, common)
     prior = prior_of(common, hyper, state)
     zeta = zeta_of(prior, state)
     seen, kept = _look(tiles, common, state, gaussian, family, layout)
@@ -138,10 +137,7 @@ def _look(
 
     def of_block(total: Seen, block: Any) -> tuple[Seen, Kept]:
         data, theta, var, log_size, size_var = block
-        eta = _others_in_eta(
-            data, common, state.shared, state.slope, _of_periods(common, state), layout
-        ) + rows.spread(data.price, theta)
-        eta = eta + state.shared[1]
+        eta = linear_predictor(data, common, state, theta, layout)
         cells = jax.lax.cond(
             gaussian,
             lambda: expectations(family, data.units, eta, var, log_size, size_var),
@@ -176,6 +172,14 @@ def _look(
         zero,
     )
     return jax.lax.scan(of_block, nothing, (tiles, state.theta, state.var, state.log_size, state.size_var))
+
+
+def linear_predictor(
+    data: Tiles, common: Common, state: State, theta: jax.Array, layout: Layout
+) -> jax.Array:
+    """Log expected units of a block, shape (W, L), of its rows' theta, (2, L)."""
+    eta = _others_in_eta(data, common, state.shared, state.slope, _of_periods(common, state), layout)
+    return eta + rows.spread(data.price, theta) + state.shared[1]
 
 
 def _of_periods(common: Common, state: State) -> jax.Array:

@@ -39,7 +39,7 @@ def posterior_of_runs(
     began: float,
 ) -> ZonedPosterior:
     """Put the grid's points together; parameters as of the arrow's `posterior_of_runs`."""
-    panel, layout, mode = tiling.panel, layout_of(tiling), runs[mode_at]
+    panel, layout, mode = tiling.panel, layout_of(tiling.tiles, tiling.common), runs[mode_at]
     n, T, Z = panel.n_products, panel.rows.n_periods, panel.n_zones
     share = panel.share_of_units()
 
@@ -133,6 +133,7 @@ def posterior_of_runs(
         covariate_var=np.diagonal(lead, axis1=1, axis2=2)[:, layout.eta],
         row_level=level,
         row_dispersion=np.exp(log_size),
+        row_log_dispersion_sd=log_size_sd,
         periods=mode.state.periods[:n, :T].astype(np.float32),
         zone_spread=float(scale[ZONE_SPREAD]),
         row_spread=float(scale[ROW_SPREAD]),

@@ -14,7 +14,7 @@ from elasticity_assets.inference.natural_gradient import scales, slow_demand
 from elasticity_assets.inference.natural_gradient.state import Found
 from elasticity_assets.inference.natural_gradient.zones import products
 from elasticity_assets.inference.natural_gradient.zones.products import Layout
-from elasticity_assets.inference.natural_gradient.zones.tiles import Common, Tiling
+from elasticity_assets.inference.natural_gradient.zones.tiles import Common, Tiles, Tiling
 from elasticity_assets.inference.priors import Fixed, Priors, SlowDemand, Zones
 
 TAU, ROW_SPREAD, ZONE_SPREAD, LEVEL_SPREAD, SEASON_SPREAD, PERIOD_SPREAD, DISPERSION_SPREAD = range(7)
@@ -57,7 +57,7 @@ class Hyper(NamedTuple):
     @classmethod
     def of(cls, tiling: Tiling, priors: Priors, zones: Zones) -> "Hyper":
         """Priors of a panel; arrays of NumPy."""
-        layout, rows = layout_of(tiling), tiling.panel.rows
+        layout, rows = layout_of(tiling.tiles, tiling.common), tiling.panel.rows
         mean, var, is_period = np.zeros((3, layout.size), np.float32)
         mean[:2] = priors.category_mean, priors.level_mean
         var[:2] = priors.category_var, priors.level_sd**2
@@ -173,10 +173,10 @@ class Run(NamedTuple):
     trace: Leaf
 
 
-def layout_of(tiling: Tiling) -> Layout:
+def layout_of(tiles: Tiles, common: Common) -> Layout:
     """Where the parts of s lie."""
-    Z, q = tiling.common.covariates.shape
-    _, K, W, _ = tiling.tiles.controls.shape
+    Z, q = common.covariates.shape
+    _, K, W, _ = tiles.controls.shape
     return Layout(q, K, Z, W)
 
 

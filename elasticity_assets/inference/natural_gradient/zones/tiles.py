@@ -3,7 +3,9 @@
 Not every product is in every zone. Tiles have G rows, all the same; G is the one of few sizes that wastes least.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -102,12 +104,7 @@ class Tiling:
         place, product = _places(panel.product_of_row, panel.n_products, size)
         tiles_a_block = _BLOCK // size
         blocks = padded_size(-(-len(product) // tiles_a_block), 1)
-
-        def in_blocks(array: np.ndarray, padding: float = 0.0) -> np.ndarray:
-            padded = np.full((blocks * _BLOCK, *array.shape[1:]), padding, array.dtype)
-            padded[place] = array[:R]
-            padded = padded.reshape(blocks, _BLOCK, *array.shape[1:])
-            return np.ascontiguousarray(np.transpose(padded, (0, *range(padded.ndim - 1, 0, -1))))
+        in_blocks = partial(_in_blocks, place, blocks)
 
         of_tile = np.zeros(blocks * tiles_a_block, np.int32)
         of_tile[: len(product)] = product
@@ -121,12 +118,10 @@ class Tiling:
         return cls(
             panel,
             Tiles(
-                units=in_blocks(np.where(rows.weight > 0, rows.units, 0.0).astype(np.float32)),
-                weight=in_blocks(rows.weight),
+                **_counted(panel, in_blocks),
                 price=in_blocks(rows.centred_log_price()),
                 controls=in_blocks(np.where(rows.observed[..., None], rows.controls, np.float32(0.0))),
                 real=in_blocks(np.ones(R, np.float32)),
-                share=in_blocks(panel.share_of_units().astype(np.float32)),
                 zone=in_blocks(panel.zone_of_row.astype(np.int32), Z),
                 product=of_tile.reshape(blocks, tiles_a_block),
             ),
@@ -139,6 +134,12 @@ class Tiling:
             place,
         )
 
+    def under(self, weight: np.ndarray) -> "Tiling":
+        """Give the same tiles under other weights of the rows' cells, shape (N, W)."""
+        panel = replace(self.panel, rows=replace(self.panel.rows, weight=weight))
+        counted = _counted(panel, partial(_in_blocks, self.place, len(self.tiles.real)))
+        return replace(self, panel=panel, tiles=self.tiles._replace(**counted))
+
     def by_row(self, blocks: np.ndarray) -> np.ndarray:
         """(blocks, ..., L) to (..., R)."""
         whole = np.moveaxis(blocks, 0, -2)
@@ -150,6 +151,24 @@ class Tiling:
         padded = np.zeros((*values.shape[:-1], blocks * size), np.float32)
         padded[..., self.place] = values
         return np.ascontiguousarray(np.moveaxis(padded.reshape(*values.shape[:-1], blocks, size), -2, 0))
+
+
+def _in_blocks(place: np.ndarray, blocks: int, array: np.ndarray, padding: float = 0.0) -> np.ndarray:
+    """(N, ..., K) of rows to (blocks, K, ..., L)."""
+    padded = np.full((blocks * _BLOCK, *array.shape[1:]), padding, array.dtype)
+    padded[place] = array[: len(place)]
+    padded = padded.reshape(blocks, _BLOCK, *array.shape[1:])
+    return np.ascontiguousarray(np.transpose(padded, (0, *range(padded.ndim - 1, 0, -1))))
+
+
+def _counted(panel: ZonedPanel, in_blocks: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+    """Lay out what cells' weights decide."""
+    rows = panel.rows
+    return {
+        "units": in_blocks(np.where(rows.weight > 0, rows.units, np.float32(0.0))),
+        "weight": in_blocks(rows.weight),
+        "share": in_blocks(panel.share_of_units().astype(np.float32)),
+    }
 
 
 def tile_size(product_of_row: np.ndarray, products: int) -> int:
