@@ -26,6 +26,8 @@ class ZonedPosterior:
         Of beta_i, products' elasticities in a zone like the others.
     row_mean, row_var, row_gain : float arrays, shape (G, R)
         Of beta_iz = beta_i + b_z + e_iz; the gain is Cov(beta_iz, beta_c) / Var(beta_c).
+    row_shrinkage : float array, shape (R,)
+        Var(beta_iz | beta_i, b_z) / tau_z^2: how far a row leans on its product and its zone; 0 own data alone, 1 none.
     zone_mean, zone_var : float arrays, shape (G, Z)
         Of b_z, what a zone adds to every product's elasticity.
     covariate_mean, covariate_var : float arrays, shape (G, q)
@@ -57,6 +59,7 @@ class ZonedPosterior:
     row_mean: np.ndarray
     row_var: np.ndarray
     row_gain: np.ndarray
+    row_shrinkage: np.ndarray
     zone_mean: np.ndarray
     zone_var: np.ndarray
     covariate_mean: np.ndarray

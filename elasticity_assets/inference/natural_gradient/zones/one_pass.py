@@ -109,6 +109,7 @@ def one_pass(
     spreads = Spreads(
         row_var,
         row_category,
+        kept.row.left[:, 0, 0],
         slope_var + 2.0 * covariance.slope[:, 0] + shared.cov[0, 0],
         together,
         together_shared[:, :lead],

@@ -127,6 +127,7 @@ def posterior_of_runs(
         row_mean=row,
         row_var=np.stack([tiling.by_row(run.spreads.row) for run in runs]),
         row_gain=gain,
+        row_shrinkage=weight @ np.stack([tiling.by_row(run.spreads.row_left) for run in runs]),
         zone_mean=zone,
         zone_var=np.stack([run.spreads.zone for run in runs])[:, :Z].astype(np.float64),
         covariate_mean=shared[:, layout.eta],

@@ -135,6 +135,8 @@ class Spreads(NamedTuple):
     ----------
     row, row_category : arrays, shape (blocks, L)
         Var beta_iz, and Cov(beta_iz, beta_c).
+    row_left : array, shape (blocks, L)
+        Var(e_iz | all else) / tau_z^2.
     product : array, shape (n,)
         Var beta_i.
     together, together_lead : arrays, shapes (n,) and (n, 2 + q + K)
@@ -147,6 +149,7 @@ class Spreads(NamedTuple):
 
     row: Leaf
     row_category: Leaf
+    row_left: Leaf
     product: Leaf
     together: Leaf
     together_lead: Leaf
