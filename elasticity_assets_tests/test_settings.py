@@ -182,6 +182,32 @@ MISTAKES = {
         changed("sales.controls", ["Price_lag_1"]),
         "sales.controls: the control 'Price_lag_1' of the files has the name of one that fit.lags adds",
     ),
+    "a zone twice": (
+        {"sales": MINIMAL["sales"] | {"columns": {**COLUMNS, "zone": "a"}, "zones": {"column": "b"}}},
+        "sales: zones.column 'b' and columns.zone 'a' say the same; keep one",
+    ),
+    "covariates of no zone": (
+        changed("sales.zones", {"covariates": ["income"]}),
+        "sales: zones.covariates are what is known of zones; name the zones' column too, such as zones.column: region",
+    ),
+    "a covariate twice": (
+        changed("sales.zones", {"column": "region", "covariates": ["income", "Income"]}),
+        "sales.zones.covariates: 'Income' is named twice; columns match without regard to case",
+    ),
+    "a zone that is the product": (
+        changed("sales.zones", {"column": COLUMNS["product"]}),
+        "sales.columns: product and zone are both the column",
+    ),
+    "unknown key of zones": (changed("sales.zones", {"columns": "x"}), "unknown key sales.zones.columns"),
+    "zones with svi": (
+        {"sales": MINIMAL["sales"] | {"zones": {"column": "region"}}, "fit": {"engine": "svi"}},
+        "sales.columns.zone: fit.engine: svi knows no zones; set fit.engine: natural_gradient and no fit.preset, "
+        "or name no zone",
+    ),
+    "zones with the preset of the article": (
+        {"sales": MINIMAL["sales"] | {"zones": {"column": "region"}}, "fit": {"preset": "article"}},
+        "sales.columns.zone: fit.preset: article knows no zones",
+    ),
     "a year of lags": (changed("fit.lags", 52), "fit.lags: Input should be less than or equal to 26"),
     "slow demand with svi": (
         {**MINIMAL, "fit": {"engine": "svi", "slow_demand": True}},
@@ -253,6 +279,17 @@ def test_a_list_or_section_that_is_no_json_in_the_environment_is_one_line(tmp_pa
     ) as caught:
         load_settings(write(tmp_path, MINIMAL))
     assert "\n" not in str(caught.value)
+
+
+def test_the_column_of_zones_is_named_in_either_place(tmp_path):
+    of_zones = {"columns": {**COLUMNS, "store": "shop"}, "zones": {"column": "shop", "covariates": "income"}}
+    named = load_settings(write(tmp_path, {"sales": MINIMAL["sales"] | of_zones})).sales
+    assert (named.columns.zone, named.columns.store, named.zones.covariates) == ("shop", "shop", ["income"])
+    of_columns = {
+        "columns": {**COLUMNS, "store": "shop", "zone": "shop"},
+        "zones": {"covariates": ["income"]},
+    }
+    assert load_settings(write(tmp_path, {"sales": MINIMAL["sales"] | of_columns})).sales == named
 
 
 def test_holidays_of_a_country_or_a_part_and_a_column_of_that_name_alone(tmp_path):

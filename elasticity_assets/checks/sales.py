@@ -32,7 +32,8 @@ WEEKLY_SALES = [
         "weekly_sales_keep_their_contract",
         asset="weekly_sales",
         blocking=True,
-        description="Keys are whole and occur once, prices are positive, units are not negative, no period is to come.",
+        description="Keys are whole and occur once, prices are positive, units are not negative, no period is to come; "
+        "sales by zone add up to it.",
     ),
     dg.AssetCheckSpec(
         "products_keep_category",

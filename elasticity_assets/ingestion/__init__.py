@@ -1,11 +1,13 @@
-"""From sales files to `weekly_sales`, in DuckDB SQL.
+"""From sales files to `weekly_sales` and `zone_sales`, in DuckDB SQL.
 
     take_in_files(connection, sales) -> FilesReport          files -> sales_files, raw_sales
     build_weekly_sales(connection, sales) -> WeeklyReport    raw_sales -> weekly_sales, products, unused_sales,
-                                                             suspect_sales
+                                                             suspect_sales, zone_sales, zones
     categories(connection) -> list[str]
     read_category(connection, category, controls, periods=..., missing_periods=...) -> CategorySales
     read_category_in_parts(connection, category, controls, ..., products=...) -> iterator of CategorySales
+    read_zones(connection, category, controls, periods=..., missing_periods=...) -> CategorySales and zones, or None
+    zone_covariates(connection) -> dict[str, dict[str, float]]
     find_files(patterns) -> dict[str, int]
 
 `connection` is a DuckDB connection to the warehouse (`warehouse.file.Warehouse`), `sales` the
@@ -37,6 +39,8 @@ from elasticity_assets.ingestion.category import (
     missing_periods,
     read_category,
     read_category_in_parts,
+    read_zones,
+    zone_covariates,
 )
 from elasticity_assets.ingestion.files import find_files
 from elasticity_assets.ingestion.take_in import take_in_files
@@ -54,5 +58,7 @@ __all__ = [
     "missing_periods",
     "read_category",
     "read_category_in_parts",
+    "read_zones",
     "take_in_files",
+    "zone_covariates",
 ]

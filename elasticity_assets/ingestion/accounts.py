@@ -145,7 +145,7 @@ class WeeklyReport:
     missing_periods : str
         What an absent product-period means: truncated, zero or unobserved.
     faults : tuple of (str, int, str)
-        What `weekly_sales` must never hold and does: the fault, how many rows have it, and one of them.
+        What `weekly_sales` and `zone_sales` must never hold and do: the fault, how many rows have it, and one of them.
     suspects : SuspectsReport
         What of `weekly_sales` is in doubt.
     randomized_at_several_prices : int

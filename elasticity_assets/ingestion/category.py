@@ -1,4 +1,4 @@
-"""One category's sales, read from `weekly_sales` as arrays."""
+"""One category's sales, read from `weekly_sales` or `zone_sales` as arrays."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,47 @@ def read_category(
     -------
     CategorySales
     """
-    return _read(connection, category, controls, periods, missing_periods, None, None)
+    return _read(connection, category, controls, periods, missing_periods)[0]
+
+
+def read_zones(
+    connection: duckdb.DuckDBPyConnection,
+    category: str,
+    controls: Sequence[str],
+    *,
+    periods: np.ndarray,
+    missing_periods: str,
+) -> tuple[CategorySales, np.ndarray] | None:
+    """Read one category's sales by product, zone and period; else as `read_category`.
+
+    A product-period that is suspect is so in all of its zones.
+
+    Returns
+    -------
+    sales : CategorySales
+        A row a product, zone and period.
+    zone : array of str, shape (rows,)
+        Zone of each.
+
+    None where the settings that the sales were added up by named no zones, or no product of the category was sold in
+    more than one.
+    """
+    what = {
+        "category": category,
+        "category_hash": category_hash(category),
+        "without_zeros": missing_periods == "truncated",
+    }
+    if not connection.execute(statement("holds_zones"), what).fetchall()[0][0]:
+        return None
+    return _read(connection, category, controls, periods, missing_periods, by_zone=True)
+
+
+def zone_covariates(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, float]]:
+    """Read what is known of zones: by covariate, then by zone; zones of which nothing is given are left out."""
+    found: dict[str, dict[str, float]] = {}
+    for covariate, zone, value in connection.execute(statement("zone_covariates")).fetchall():
+        found.setdefault(covariate, {})[zone] = value
+    return found
 
 
 def read_category_in_parts(
@@ -98,7 +138,7 @@ def read_category_in_parts(
         "products": products,
     }
     for first, last in connection.execute(statement("category_parts"), what).fetchall():
-        yield _read(connection, category, controls, periods, missing_periods, first, last)
+        yield _read(connection, category, controls, periods, missing_periods, first, last)[0]
 
 
 def category_hash(category: str) -> int:
@@ -113,12 +153,19 @@ def _read(
     controls: Sequence[str],
     periods: np.ndarray,
     missing_periods: str,
-    first: str | None,
-    last: str | None,
-) -> CategorySales:
-    """Read the products from `first` to `last`, or all."""
+    first: str | None = None,
+    last: str | None = None,
+    *,
+    by_zone: bool = False,
+) -> tuple[CategorySales, np.ndarray]:
+    """Read the products from `first` to `last`, or all, by zone or over all zones; and the rows' zones, empty then."""
     columns = connection.execute(
-        statement("category_sales", controls="".join(f", w.{quoted(name)}" for name in controls)),
+        statement(
+            "category_sales",
+            sales="zone_sales" if by_zone else "weekly_sales",
+            zone="w.zone," if by_zone else "",
+            controls="".join(f", w.{quoted(name)}" for name in controls),
+        ),
         {
             "category": category,
             "category_hash": category_hash(category),
@@ -131,7 +178,7 @@ def _read(
     def numbers(name: str) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(columns[name], dtype=np.float64), np.nan)
 
-    return CategorySales(
+    sales = CategorySales(
         category=category,
         product=np.asarray(columns["product"], dtype=str),
         period=np.asarray(columns["period_start"], dtype="datetime64[D]"),
@@ -145,3 +192,4 @@ def _read(
         cost=numbers("cost"),
         randomized=np.ma.filled(np.ma.asarray(columns["randomized"], dtype=bool), False),
     )
+    return sales, np.asarray(columns["zone"] if by_zone else [], dtype=str)

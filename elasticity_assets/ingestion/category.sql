@@ -23,9 +23,25 @@ FROM (
 GROUP BY part
 ORDER BY part
 
+-- name: holds_zones
+-- Whether a product of the category is sold in more than one zone.
+SELECT EXISTS (
+    SELECT product
+    FROM zone_sales
+    WHERE category_hash = $category_hash::UBIGINT AND category = $category AND (units > 0 OR NOT $without_zeros)
+    GROUP BY product
+    HAVING min(zone) < max(zone)
+)
+
+-- name: zone_covariates
+SELECT c.covariate, z.zone, z.covariates[c.covariate] AS value
+FROM zones AS z, LATERAL (SELECT unnest(map_keys(z.covariates)) AS covariate) AS c
+WHERE z.covariates[c.covariate] IS NOT NULL
+ORDER BY c.covariate, z.zone
+
 -- name: category_sales
-SELECT w.product, w.period_start, w.units, w.price, w.regular_price, w.cost, w.randomized, coalesce(s.weight, 1) AS "weight of suspects" {controls}
-FROM weekly_sales AS w
+SELECT w.product, {zone} w.period_start, w.units, w.price, w.regular_price, w.cost, w.randomized, coalesce(s.weight, 1) AS "weight of suspects" {controls}
+FROM {sales} AS w
 LEFT JOIN (
     SELECT product, period_start, min(weight) AS weight FROM suspect_sales WHERE category = $category GROUP BY ALL
 ) AS s ON s.product = w.product AND s.period_start = w.period_start
@@ -34,4 +50,4 @@ WHERE
     AND w.category = $category
     AND ($first IS NULL OR w.product BETWEEN $first AND $last)
     AND (w.units > 0 OR NOT $without_zeros)
-ORDER BY w.product, w.period_start
+ORDER BY w.product, {zone} w.period_start

@@ -142,9 +142,10 @@ def _numbered(
 
 def _is_wanted(name: str, sales: SalesSettings) -> bool:
     """Whether any setting names a column."""
-    of_flags = [control.partition("=")[0] for control in sales.controls]
+    numbers = [name for names in sales.numbers.values() for name in names]
+    of_flags = [number.partition("=")[0] for number in numbers]
     columns = filter(None, sales.columns.model_dump().values())
-    named = [*columns, *sales.controls, *of_flags, *sales.attributes]
+    named = [*columns, *numbers, *of_flags, *sales.attributes]
     ons = [other for join in sales.join for on in join.on for other in _names(on, sales)]
     return folded(name) in set(map(folded, [*named, *ons]))
 

@@ -1,5 +1,6 @@
 """One sales file into `raw_sales`: every row once, those that cannot be used with their reason."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from elasticity_assets.ingestion.reading import (
     readability,
     row_source,
 )
-from elasticity_assets.ingestion.reasons import reasons_of_rows, told
+from elasticity_assets.ingestion.reasons import no_partner, reasons_of_rows, told
 from elasticity_assets.ingestion.sources import SalesSource
 from elasticity_assets.settings import SalesSettings, SettingsError
 from elasticity_assets.warehouse.sql import quoted, statement
@@ -62,7 +63,7 @@ def read_file(
     """
     from_joined = {folded(name) for table in joined for name in table.columns}
     columns = (name for name in sales.columns.model_dump().values() if name)
-    named = [*columns, *sales.controls, *sales.attributes]
+    named = [*columns, *itertools.chain(*sales.numbers.values()), *sales.attributes]
     wanted = [name for name in named if folded(name) not in from_joined]
     file = delivered.name
     with TemporaryDirectory(prefix="elasticity_sales.") as folder:
@@ -77,7 +78,7 @@ def read_file(
                 n_rows = one_row(connection, "rows_of_parquet", {"path": escaped(layout.path)})[0]
     n_read, n_usable = one_row(connection, "file_rows", {"file_id": file_id})
     if not n_usable:
-        reasons = told(*reasons_of_rows(connection, sales.columns, file_id))
+        reasons = told(*reasons_of_rows(connection, sales, file_id))
         raise SalesFileError(f"{file} has no usable row of {n_read}" + (f": {reasons}" if reasons else ""))
     return n_rows, reader.without_partner
 
@@ -146,15 +147,17 @@ class _Reader:
     def judge(self, layout: FileFormat) -> None:
         """Refuse unreadable controls, reject duplicates, name missing partners: what a file's rows together tell."""
         own, (layout, source, of_source) = layout, self._source(layout)
-        suspects = _scarce_controls(self.connection, self.file_id, self.sales.controls)
+        suspects = _scarce_numbers(self.connection, self.file_id, self.sales)
         if suspects:
             columns = delivered_columns(self.file, layout, self.sales, source["row"])
-            ask = statement("readability_of_controls", **source, controls=readability(columns, suspects))
+            asked = readability(columns[f"{key}.{name}"] for key, name in suspects)
+            ask = statement("readability", **source, columns=asked)
             found = self.connection.execute(ask, of_source).fetchall()[0]
             _refuse_unreadable(self.file, dict(zip(suspects, found, strict=True)))
-        if _has_duplicates(self.connection, self.file_id):
+        place = "store" if self.sales.columns.zone is None else "store, zone"
+        if _has_duplicates(self.connection, self.file_id, place):
             values = {"file_id": self.file_id, **of_source}
-            self.connection.execute(statement("reject_duplicates", **source), values)
+            self.connection.execute(statement("reject_duplicates", **source, place=place), values)
         if self.joined:
             self.connection.execute(statement("find_without_partner", **source), of_source)
             self._name_missing_partners(own)
@@ -171,8 +174,8 @@ class _Reader:
                 for role, name in self.sales.columns
                 if name is not None and own.find(name) is None and folded(name) in map(folded, table.columns)
             ]
-            names = ", ".join(Path(file).name for file in table.files.split(", "))
-            values = {"reasons": missing, "why": f": no partner in {names}", "number": number}
+            why = no_partner(table.files.split(", "))
+            values = {"reasons": missing, "why": why, "number": number}
             self.connection.execute(statement("name_missing_partner"), {"file_id": self.file_id, **values})
 
     def _source(self, layout: FileFormat) -> tuple[FileFormat, Source, dict[str, Any]]:
@@ -195,27 +198,31 @@ def _quoted_lines(layout: FileFormat, sales: SalesSettings) -> QuotedLines:
     return quoted_lines_of(layout, digits)
 
 
-def _scarce_controls(
-    connection: duckdb.DuckDBPyConnection, file_id: int, controls: Sequence[str]
-) -> list[str]:
-    """Name the controls that so many rows of a file lack that too many of their values may be unreadable.
+def _scarce_numbers(
+    connection: duckdb.DuckDBPyConnection, file_id: int, sales: SalesSettings
+) -> list[tuple[str, str]]:
+    """Name the columns of numbers that so many rows of a file lack that too many of their values may be unreadable.
 
-    Only these are worth a second scan of the file, which tells values not given from those unreadable.
+    Only these are worth a second scan of the file, which tells values not given from those unreadable. Each comes
+    after the setting that names it.
     """
-    if not controls:
+    stored = {("controls", name): quoted(name) for name in sales.controls}
+    for number, name in enumerate(sales.zones.covariates, start=1):
+        stored["zones.covariates", name] = f"zone_covariates[{number}]"
+    if not stored:
         return []
-    counts = ", ".join(f"count({quoted(name)})" for name in controls)
-    filled = statement("filled_controls", counts=counts)
+    counts = ", ".join(f"count({column})" for column in stored.values())
+    filled = statement("filled_numbers", counts=counts)
     n_rows, n_filled = connection.execute(filled, {"file_id": file_id}).fetchall()[0]
-    return [name for name, n in zip(controls, n_filled, strict=True) if n_rows - n > MOST_UNREADABLE * n]
+    return [named for named, n in zip(stored, n_filled, strict=True) if n_rows - n > MOST_UNREADABLE * n]
 
 
-def _refuse_unreadable(file: str, readability_of: dict[str, dict[str, Any]]) -> None:
-    """Refuse the first control with too many values that are neither numbers nor yes or no."""
-    for name, found in readability_of.items():
+def _refuse_unreadable(file: str, readability_of: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """Refuse the first column with too many values that are neither numbers nor yes or no."""
+    for (key, name), found in readability_of.items():
         if found["n_unreadable"] > MOST_UNREADABLE * found["n_given"]:
             raise SettingsError(
-                f"sales.controls: {name!r} has {found['n_unreadable']} values in {file} that are neither numbers "
+                f"sales.{key}: {name!r} has {found['n_unreadable']} values in {file} that are neither numbers "
                 f"nor yes or no, such as {found['example']!r}; leave it out, or deliver numbers"
             )
 
@@ -226,18 +233,23 @@ def forget_file(connection: duckdb.DuckDBPyConnection, file_id: int) -> None:
         connection.execute(statement("forget_file", table=quoted(table)), {"file_id": file_id})
 
 
-def _has_duplicates(connection: duckdb.DuckDBPyConnection, file_id: int) -> bool:
-    """Whether the file has one line a product-period and repeats some: then the copies are mistakes.
+def _has_duplicates(connection: duckdb.DuckDBPyConnection, file_id: int, place: str) -> bool:
+    """Whether the file has one line a product-period and place, and repeats some: then the copies are mistakes.
 
     In a file of transactions equal lines are separate sales.
     """
+    lines = statement("repeated_lines", place=place)
+
+    def repeated(mask: int) -> tuple:
+        return connection.execute(lines, {"file_id": file_id, "mask": mask}).fetchall()[0]
+
     # A few products tell a file of transactions, which most large files are.
-    n, _, n_differing = one_row(connection, "repeated_lines", {"file_id": file_id, "mask": _SAMPLE_MASK})
+    n, _, n_differing = repeated(_SAMPLE_MASK)
     if n >= _SAMPLE_LEAST and n_differing > _SURELY_MORE * FEW * n:
         return False
-    if not one_row(connection, "repeats_days", {"file_id": file_id})[0]:
+    if not connection.execute(statement("repeats_days", place=place), {"file_id": file_id}).fetchall()[0][0]:
         return False
-    n, n_repeated, n_differing = one_row(connection, "repeated_lines", {"file_id": file_id, "mask": 0})
+    n, n_repeated, n_differing = repeated(0)
     return n_repeated > 0 and n_differing <= FEW * n
 
 

@@ -1,9 +1,9 @@
--- name: filled_controls
--- Of one file: its rows, and those with a value of each control.
+-- name: filled_numbers
+-- Of one file: its rows, and those with a value of each control, or of what is known of zones.
 SELECT count(*), [{counts}] FROM raw_sales WHERE file_id = $file_id
 
--- name: readability_of_controls
-SELECT {controls} FROM {source} AS {row}
+-- name: readability
+SELECT {columns} FROM {source} AS {row}
 
 -- name: discounts
 -- The largest of a file's discounts that have no percent sign, and how many of them are between 0 and 1.
@@ -21,6 +21,7 @@ WITH delivered AS (
         {product} AS product,
         {category} AS category,
         {store} AS store,
+        {zone} AS zone,
         {date} AS delivered_date,
         {label} AS period_label,
         {units} AS units,
@@ -32,7 +33,8 @@ WITH delivered AS (
         {randomized} AS randomized,
         {description} AS description,
         {substitutes} AS substitutes,
-        {attributes} AS attributes
+        {attributes} AS attributes,
+        {zone_covariates} AS zone_covariates
         {controls}
     FROM {source} AS {row}
 ), understood AS (
@@ -48,6 +50,7 @@ WITH delivered AS (
             WHEN product IS NULL THEN CASE WHEN {names_total} THEN 'row of totals' ELSE 'no product' END
             WHEN regexp_full_match(product, $not_products, 'i') THEN 'not a product'
             WHEN category IS NULL THEN 'no category'
+            WHEN {zone_wanted} AND zone IS NULL THEN 'no zone'
             WHEN day IS NULL THEN CASE WHEN {period_given} THEN 'period unreadable' ELSE 'no period' END
             WHEN units IS NULL THEN CASE WHEN {units_given} THEN 'units unreadable' ELSE 'no units' END
             WHEN abs(units) > 1e9 THEN 'units too large'
@@ -86,7 +89,7 @@ FROM (
         SELECT line
         FROM raw_sales
         WHERE file_id = $file_id AND reason IS NULL
-        QUALIFY count(*) OVER (PARTITION BY lower(product), store, day) > 1
+        QUALIFY count(*) OVER (PARTITION BY lower(product), {place}, day) > 1
     ) USING (line)
 ) AS copies
 WHERE raw_sales.file_id = $file_id AND raw_sales.line = copies.line AND copies.nth > 1
@@ -172,16 +175,16 @@ FROM (
     SELECT count(*) AS n_lines, min(units) < max(units) OR min(price) < max(price) AS differ
     FROM raw_sales
     WHERE file_id = $file_id AND reason IS NULL AND hash(product) & CAST($mask AS UBIGINT) = 0
-    GROUP BY lower(product), store, day
+    GROUP BY lower(product), {place}, day
 )
 
 -- name: repeats_days
--- Whether any product and store has several lines of one day. Seven days share a bit mask, which makes it a
+-- Whether any product and place has several lines of one day. Seven days share a bit mask, which makes it a
 -- coarse and quick look before `repeated_lines`.
 SELECT coalesce(bool_or(n_lines > n_days), false)
 FROM (
     SELECT count(*) AS n_lines, bit_count(bit_or(CAST(1 AS UTINYINT) << CAST(isodow(day) AS UTINYINT))) AS n_days
     FROM raw_sales
     WHERE file_id = $file_id AND reason IS NULL
-    GROUP BY lower(product), store, date_trunc('week', day)
+    GROUP BY lower(product), {place}, date_trunc('week', day)
 )

@@ -1,7 +1,7 @@
 """How the rows of one file are read: its columns, by the names in the settings, as SQL expressions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import duckdb
@@ -49,13 +49,13 @@ def delivered_columns(
         If the file lacks one.
     """
     named = {f"columns.{key}": name for key, name in sales.columns.model_dump().items() if name is not None}
-    named |= {f"controls.{name}": name for name in sales.controls}
+    named |= {f"{key}.{name}": name for key, names in sales.numbers.items() for name in names}
     named |= {f"attributes.{name}": name for name in sales.attributes}
     columns = {}
     for key, name in named.items():
         try:
             column, flag = layout.find(name), None
-            if column is None and key.startswith("controls."):  # such as `Promo Type=Coupon`
+            if column is None and key.startswith(tuple(sales.numbers)):  # such as `Promo Type=Coupon`
                 of_column, equals, text = name.partition("=")
                 column, flag = layout.find(of_column), text.strip() if equals else None
         except ValueError as error:
@@ -109,10 +109,15 @@ def column_parts(
         f", {columns[f'controls.{name}'].number_or_flag} AS {quoted(name)}" for name in sales.controls
     ]
     attributes = ", ".join(text(f"attributes.{name}") for name in sales.attributes)
+    covariates = ", ".join(
+        columns[f"zones.covariates.{name}"].number_or_flag for name in sales.zones.covariates
+    )
     return {
         "product": text("product"),
         "category": text("category", absent="'all'"),
         "store": text("store"),
+        "zone": text("zone"),
+        "zone_wanted": "true" if "zone" in columns else "false",
         "date": date,
         "label": label,
         "period_given": period_given,
@@ -132,6 +137,7 @@ def column_parts(
         "description": text("description"),
         "substitutes": text("substitutes"),
         "attributes": f"[{attributes}]" if attributes else "CAST(NULL AS VARCHAR[])",
+        "zone_covariates": f"[{covariates}]" if covariates else "CAST(NULL AS DOUBLE[])",
         "controls": "".join(controls),
     }
 
@@ -167,11 +173,10 @@ def discount_unit(
     return "fraction"
 
 
-def readability(columns: dict[str, DeliveredColumn], controls: Sequence[str]) -> str:
-    """Express how many values of each control are given and how many of them cannot be read."""
-    of_controls = [columns[f"controls.{name}"] for name in controls]
+def readability(columns: Iterable[DeliveredColumn]) -> str:
+    """Express how many values of each column of numbers or flags are given and how many of them cannot be read."""
     return ", ".join(
-        f"readability({control.given}, {control.number_or_flag}, {control.text})" for control in of_controls
+        f"readability({column.given}, {column.number_or_flag}, {column.text})" for column in columns
     )
 
 

@@ -145,7 +145,7 @@ def _take_in(
             forget_file(connection, old.file_id)
         outcome[kind].append(file)
         without_partner.update(lonely)
-    rejected, examples = reasons_of_rows(connection, sales.columns)
+    rejected, examples = reasons_of_rows(connection, sales)
     return FilesReport(
         **{kind: tuple(files) for kind, files in outcome.items()},
         vanished=tuple(sorted(gone)),
@@ -179,6 +179,8 @@ def _reading(sales: SalesSettings, joined: Sequence[dict[str, str]]) -> str:
         {"on": join.on, "sheet": join.sheet, "content": sorted(files.values())}
         for join, files in zip(sales.join, joined, strict=True)
     ]
-    return json.dumps(
-        {"reader": READER, "join": of_joined, **sales.model_dump(include=fields)}, sort_keys=True
-    )
+    # Without zones files are read as before there were any, and not anew.
+    dumped = sales.model_dump(include=fields, exclude={"columns": {"zone"}})
+    of_zones = {"zone": sales.columns.zone, **sales.zones.model_dump(include={"covariates"})}
+    zones = {} if sales.columns.zone is None else {"zones": of_zones}
+    return json.dumps({"reader": READER, "join": of_joined, **dumped, **zones}, sort_keys=True)

@@ -1,6 +1,7 @@
-"""`raw_sales` summed to `weekly_sales`: one line a product-period, with every row accounted for."""
+"""`raw_sales` summed to `weekly_sales`, and by zone to `zone_sales`: every row accounted for."""
 
 import itertools
+from dataclasses import dataclass
 
 import duckdb
 
@@ -10,8 +11,8 @@ from elasticity_assets.ingestion.currencies import several_currencies
 from elasticity_assets.ingestion.reasons import reasons_of_rows, told
 from elasticity_assets.ingestion.suspects import find_suspects
 from elasticity_assets.settings import SalesSettings
-from elasticity_assets.warehouse.sales_tables import weekly_sales
-from elasticity_assets.warehouse.schema import create_anew
+from elasticity_assets.warehouse.sales_tables import weekly_sales, zone_sales
+from elasticity_assets.warehouse.schema import Table, create_anew, qualified
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line, latest_today
 
@@ -22,9 +23,12 @@ BATCH_ROWS = 40_000_000
 def build_weekly_sales(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
     """Build `weekly_sales` and `products` anew from `raw_sales`, list the rows left out, and find suspect sales.
 
-    Where files overlap, the later one (order in the settings, then name) has the product, store and date
+    Where files overlap, the later one (order in the settings, then name) has the product, store, zone and date
     as delivered; incomplete first and last periods are left out, unless they are to be kept; returns
     are netted, and what is left negative is left out. Rows in equal rows used plus rows rejected, and so do units.
+
+    Where the settings name zones, `zone_sales` and `zones` are built of the same rows, else emptied: returns are
+    netted within the zone, and what a zone has left negative is left out of `weekly_sales` too.
 
     Parameters
     ----------
@@ -53,22 +57,25 @@ def build_weekly_sales(connection: duckdb.DuckDBPyConnection, sales: SalesSettin
 
 def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
     period = {"period": sales.period}
+    grain = _by_zone(sales) if sales.columns.zone else _by_product(sales)
     until_today = {**period, "today": latest_today()}
     connection.execute(statement("clear_unused_sales"))
     connection.execute(statement("name_macros"))
     connection.execute(statement("product_facts"), until_today)
     connection.execute(statement("product_codes"))
     connection.execute(statement("leave_out_future"), until_today)
-    connection.execute(statement("find_replaced"))
-    connection.execute(statement("leave_out_replaced"))
+    if sales.columns.zone:
+        connection.execute(statement("zone_codes"))
+        connection.execute(statement("leave_out_without_zone"))
+    connection.execute(statement("find_replaced", **grain.parts))
+    connection.execute(statement("leave_out_replaced", **grain.parts))
     if sales.incomplete_periods == "leave_out":
         _leave_out_incomplete(connection, sales.period)
-    _add_up(connection, sales)
-    connection.execute(statement("leave_out_negative"), period)
-    connection.execute(statement("drop_negative"))
+    _build_zones(connection, sales)
+    _add_up(connection, sales, _by_product(sales))
     connection.execute(statement("clear_products"))
     connection.execute(statement("products"), {"attributes": sales.attributes})
-    report = _report(connection, sales)
+    report = _report(connection, sales, grain)
     if not report.n_product_periods:
         reasons = told(report.rejected, report.examples)
         raise SalesFileError(f"no {sales.period} with sales is left of {report.rows_in} rows: {reasons}")
@@ -83,16 +90,59 @@ def _leave_out_incomplete(connection: duckdb.DuckDBPyConnection, period: str) ->
         connection.execute(statement("leave_out_incomplete"), {"period": period, **incomplete})
 
 
-def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None:
-    """Fill `weekly_sales`, a batch of products at a time: adding up needs memory for its product-periods."""
+@dataclass(frozen=True)
+class _Grain:
+    """What sales are added up to.
+
+    Attributes
+    ----------
+    table : Table
+        To be filled.
+    parts : dict of str to str
+        Of statements: {sales}, the table's name; {zone}, a row's zone in a list of columns, {join_zones} what it is
+        known from, {same_zone} the condition that it is that of the row d, {by_zone} the order by it.
+    """
+
+    table: Table
+    parts: dict[str, str]
+
+
+def _by_product(sales: SalesSettings) -> _Grain:
+    table = weekly_sales(sales.controls)
+    nothing = dict.fromkeys(("zone", "join_zones", "same_zone", "by_zone"), "")
+    return _Grain(table, {"sales": qualified(table), **nothing})
+
+
+def _by_zone(sales: SalesSettings) -> _Grain:
+    table = zone_sales(sales.controls)
+    parts = {"zone": "z.zone,", "same_zone": "AND d.zone = z.zone", "by_zone": "s.zone,"}
+    return _Grain(table, {"sales": qualified(table), "join_zones": statement("join_zone_codes"), **parts})
+
+
+def _build_zones(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None:
+    """Fill `zone_sales` and `zones`, or empty them where the settings name no zones."""
+    connection.execute(statement("clear_zones"))
+    connection.execute(statement("clear_zone_sales"))
+    if sales.columns.zone:
+        _add_up(connection, sales, _by_zone(sales))
+        numbers = range(1, len(sales.zones.covariates) + 1)
+        of_store = "".join(f", avg(r.zone_covariates[{number}]) AS mean_{number}" for number in numbers)
+        means = ", ".join(f"round(avg(mean_{number}), 9)" for number in numbers)
+        fill = statement("zones", means=means, means_of_store=of_store)
+        connection.execute(fill, {"covariates": sales.zones.covariates})
+
+
+def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: _Grain) -> None:
+    """Fill a table of sales, a batch of products at a time: adding up needs memory for its product-periods."""
     price = f"price_{sales.price_rule}"
     if price == "price_unit_value" and not connection.execute(statement("holds_returns")).fetchall()[0][0]:
         price = "price_unit_value_of_sales"
     names = [quoted(name) for name in sales.controls]
-    connection.execute(create_anew(weekly_sales(sales.controls)))
+    connection.execute(create_anew(grain.table))
     batches = connection.execute(statement("weekly_batches"), {"rows": BATCH_ROWS}).fetchall()
     add_up = statement(
-        "weekly_sales",
+        "add_up",
+        **grain.parts,
         price=statement(price),
         regular_price=_mean("regular_price", sales.columns.regular_price or sales.columns.discount),
         cost=_mean("cost", sales.columns.cost),
@@ -103,13 +153,15 @@ def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> None
     for (first,), (following,) in itertools.pairwise([*batches, (None,)]):
         batch = {"first_code": first, "next_code": following} if len(batches) > 1 else {}
         connection.execute(add_up, {"period": sales.period, **batch})
+    connection.execute(statement("leave_out_negative", **grain.parts), {"period": sales.period})
+    connection.execute(statement("drop_negative", **grain.parts))
 
 
 def _mean(column: str, delivered: str | None) -> str:
     return f"round(avg({column}), 9)" if delivered else "CAST(NULL AS DOUBLE)"
 
 
-def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> WeeklyReport:
+def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: _Grain) -> WeeklyReport:
     cursor = connection.execute(statement("accounts"))
     names = [column[0] for column in cursor.description or ()]
     accounts = dict(zip(names, cursor.fetchone() or (), strict=True))
@@ -118,22 +170,35 @@ def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Week
         **accounts,
         unusable=_unusable(connection),
         rejected=dict(connection.execute(statement("reasons")).fetchall()),
-        examples=reasons_of_rows(connection, sales.columns)[1],
+        examples=reasons_of_rows(connection, sales)[1],
         changed_category={product: tuple(dict.fromkeys(categories)) for product, categories in changed},
         currencies=several_currencies(connection),
         mangled_codes=tuple(connection.execute(statement("mangled_codes")).fetchall()),
         missing_periods=missing_periods(connection, sales),
-        faults=tuple(connection.execute(statement("weekly_contract"), {"today": latest_today()}).fetchall()),
+        faults=tuple(_faults(connection, sales)),
         suspects=find_suspects(connection, sales),
-        randomized_at_several_prices=_randomized_at_several_prices(connection, sales),
+        randomized_at_several_prices=_randomized_at_several_prices(connection, sales, grain),
     )
 
 
-def _randomized_at_several_prices(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> int:
+def _faults(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> list[tuple[str, int, str]]:
+    """Find what the tables of sales must never hold: by fault how many rows have it, and one of them."""
+    today = {"today": latest_today()}
+    found = connection.execute(statement("weekly_contract", **_by_product(sales).parts), today).fetchall()
+    if sales.columns.zone:
+        of_zones = connection.execute(statement("weekly_contract", **_by_zone(sales).parts), today).fetchall()
+        found += [(f"in zone_sales {fault}", n, example) for fault, n, example in of_zones]
+        found += connection.execute(statement("zones_add_up")).fetchall()
+    return found
+
+
+def _randomized_at_several_prices(
+    connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: _Grain
+) -> int:
     if sales.columns.randomized is None:
         return 0
-    found = connection.execute(statement("randomized_at_several_prices"), {"period": sales.period})
-    return int(found.fetchall()[0][0])
+    count = statement("randomized_at_several_prices", **grain.parts)
+    return int(connection.execute(count, {"period": sales.period}).fetchall()[0][0])
 
 
 def _unusable(connection: duckdb.DuckDBPyConnection) -> Unusable:

@@ -88,6 +88,30 @@ JOIN (
     GROUP BY code
 ) AS t ON t.code = s.code
 
+-- name: zone_codes
+-- Spellings of one name are one zone: its most frequent spelling is shown.
+CREATE OR REPLACE TEMP TABLE zone_codes AS
+WITH spellings AS (
+    SELECT zone AS spelling, name_key(zone) AS code, n
+    FROM (SELECT zone, count(*) AS n FROM raw_sales WHERE reason IS NULL AND zone IS NOT NULL GROUP BY zone)
+)
+SELECT s.spelling, c.zone
+FROM spellings AS s
+JOIN (
+    SELECT code, nfc_normalize(arg_max(spelling, (n, spelling))) AS zone FROM spellings GROUP BY code
+) AS c ON c.code = s.code
+
+-- name: join_zone_codes
+JOIN zone_codes AS z ON z.spelling = r.zone
+
+-- name: leave_out_without_zone
+-- Of files that are gone, and were read before the settings named zones.
+INSERT INTO unused_sales
+SELECT r.file_id, r.line, 'no zone'
+FROM raw_sales AS r
+ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
+WHERE r.reason IS NULL AND r.zone IS NULL
+
 -- name: clear_unused_sales
 DELETE FROM unused_sales
 
@@ -102,7 +126,7 @@ FROM raw_sales
 WHERE reason IS NULL AND CAST(date_trunc($period, day) AS DATE) > $today
 
 -- name: find_replaced
--- Where files overlap: for each product, store and date as delivered, the latest file that delivers it.
+-- Where files overlap: for each product, store, zone and date as delivered, the latest file that delivers it.
 -- Files whose dates do not overlap are not looked at.
 CREATE OR REPLACE TEMP TABLE latest_delivery AS
 WITH ordered AS (
@@ -113,10 +137,11 @@ WITH ordered AS (
     SEMI JOIN ordered AS b
         ON a.file_id <> b.file_id AND a.first_day <= b.last_day AND b.first_day <= a.last_day
 )
-SELECT c.code, r.store, r.day, max(o.turn) AS turn
+SELECT c.code, r.store, {zone} r.day, max(o.turn) AS turn
 FROM raw_sales AS r
 JOIN overlapping AS o ON o.file_id = r.file_id
 JOIN product_codes AS c ON c.spelling = r.product
+{join_zones}
 WHERE r.reason IS NULL
 GROUP BY ALL
 HAVING min(o.turn) < max(o.turn)
@@ -130,8 +155,9 @@ SELECT r.file_id, r.line, 'replaced by ' || winner.file
 FROM raw_sales AS r
 JOIN ordered AS own ON own.file_id = r.file_id
 JOIN product_codes AS c ON c.spelling = r.product
+{join_zones}
 JOIN latest_delivery AS d
-    ON d.code = c.code AND d.store IS NOT DISTINCT FROM r.store AND d.day = r.day AND own.turn < d.turn
+    ON d.code = c.code AND d.store IS NOT DISTINCT FROM r.store AND d.day = r.day AND own.turn < d.turn {same_zone}
 JOIN ordered AS winner ON winner.turn = d.turn
 ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
 WHERE r.reason IS NULL
@@ -195,12 +221,13 @@ INSERT INTO unused_sales
 SELECT r.file_id, r.line, 'more returned than sold'
 FROM raw_sales AS r
 JOIN product_codes AS c ON c.spelling = r.product
-JOIN weekly_sales AS w ON w.product = c.product AND w.period_start = CAST(date_trunc($period, r.day) AS DATE)
+{join_zones}
+JOIN {sales} AS d ON d.product = c.product AND d.period_start = CAST(date_trunc($period, r.day) AS DATE) {same_zone}
 ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
-WHERE r.reason IS NULL AND w.units < 0
+WHERE r.reason IS NULL AND d.units < 0
 
 -- name: drop_negative
-DELETE FROM weekly_sales WHERE units < 0
+DELETE FROM {sales} WHERE units < 0
 
 -- name: products
 INSERT INTO products BY NAME
@@ -246,20 +273,21 @@ FROM (
 GROUP BY batch
 ORDER BY first_code
 
--- name: weekly_sales
--- Returns are netted in their period. Sums are rounded, so that the order of adding does not show.
+-- name: add_up
+-- Returns are netted in their period, and zone. Sums are rounded, so that the order of adding does not show.
 -- regular_price, cost and the controls are plain means over the rows of the product-period: a mean weighted by
 -- units would follow demand, which they are to explain. A price is random only where all sales are at one that was drawn.
 -- Rows lie by their category's hash, since DuckDB knows of a block of texts only how they begin: so it reads no block
 -- of other categories.
 -- Codes get their spelling in use before the sums and their category after them: most need no other spelling.
 -- Products are put in order before the many rows are, since numbers are sorted faster than texts.
-INSERT INTO weekly_sales BY NAME
+INSERT INTO {sales} BY NAME
 WITH respelled AS (
     SELECT spelling, product FROM product_codes WHERE spelling <> product
 ), summed AS (
     SELECT
         coalesce(s.product, r.product) AS product,
+        {zone}
         CAST(date_trunc($period, r.day) AS DATE) AS period_start,
         round(sum(units), 9) AS units,
         round(sum(units * price), 6) AS revenue,
@@ -271,6 +299,7 @@ WITH respelled AS (
         {controls}
     FROM raw_sales AS r
     LEFT JOIN respelled AS s ON s.spelling = r.product
+    {join_zones}
     ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
     WHERE r.reason IS NULL {of_batch}
     GROUP BY ALL
@@ -281,7 +310,28 @@ WITH respelled AS (
 SELECT o.category, o.category_hash, s.*
 FROM summed AS s
 JOIN ordered AS o ON o.product = s.product
-ORDER BY o.place, s.period_start
+ORDER BY o.place, {by_zone} s.period_start
+
+-- name: clear_zones
+DELETE FROM zones
+
+-- name: clear_zone_sales
+DELETE FROM zone_sales
+
+-- name: zones
+-- What is known of a zone is the mean of its stores: a store counts once, however many rows it has.
+INSERT INTO zones BY NAME
+SELECT zone, map($covariates::VARCHAR[], [{means}]::DOUBLE[]) AS covariates
+FROM (
+    SELECT z.zone, r.store {means_of_store}
+    FROM raw_sales AS r
+    JOIN zone_codes AS z ON z.spelling = r.zone
+    ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
+    WHERE r.reason IS NULL
+    GROUP BY ALL
+)
+GROUP BY zone
+ORDER BY zone
 
 -- name: all_randomized
 -- Prices of several stores, or days, add up to a unit value, which buyers choose: that was drawn only where it is one
@@ -293,15 +343,16 @@ coalesce(
 )
 
 -- name: randomized_at_several_prices
--- Product-periods whose sales are all marked as random, but at several prices.
+-- Product-periods, of a zone where there are some, whose sales are all marked as random, but at several prices.
 SELECT count(*)
 FROM (
     SELECT 1
     FROM raw_sales AS r
     JOIN product_codes AS c ON c.spelling = r.product
+    {join_zones}
     ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
     WHERE r.reason IS NULL AND r.units >= 0
-    GROUP BY c.product, date_trunc($period, r.day)
+    GROUP BY c.product, {zone} date_trunc($period, r.day)
     HAVING bool_and(coalesce(r.randomized, false)) AND max(r.price) > 1.001 * min(r.price)
 )
 
@@ -389,7 +440,7 @@ FROM (
     SELECT r.units, coalesce(r.reason NOT IN ('not a product', 'row of totals', 'duplicate row'), u.line IS NOT NULL) AS unusable
     FROM raw_sales AS r
     LEFT JOIN (
-        SELECT file_id, line FROM unused_sales WHERE reason = 'period in the future'
+        SELECT file_id, line FROM unused_sales WHERE reason IN ('period in the future', 'no zone')
     ) AS u ON u.file_id = r.file_id AND u.line = r.line
 )
 
@@ -401,7 +452,7 @@ WHERE reason = (
     FROM (
         SELECT reason FROM raw_sales WHERE reason NOT IN ('not a product', 'row of totals', 'duplicate row')
         UNION ALL
-        SELECT reason FROM unused_sales WHERE reason = 'period in the future'
+        SELECT reason FROM unused_sales WHERE reason IN ('period in the future', 'no zone')
     )
     GROUP BY reason
     ORDER BY count(*) DESC, reason
@@ -411,10 +462,10 @@ ORDER BY file, line
 LIMIT 1
 
 -- name: weekly_contract
--- What weekly_sales must never hold: each fault with how many rows have it, and one of them. No row is no fault.
+-- What weekly_sales and zone_sales must never hold: each fault with how many rows have it, and one of them. No row is no fault.
 WITH faulty AS (
     SELECT *
-    FROM weekly_sales
+    FROM {sales}
     WHERE coalesce(trim(category), '') = '' OR coalesce(trim(product), '') = ''
         OR (period_start <= $today AND units >= 0 AND isfinite(units) AND price > 0 AND isfinite(price)) IS NOT TRUE
 ), faults AS (
@@ -429,19 +480,34 @@ WITH faulty AS (
     FROM faulty
     UNION ALL
     SELECT 'a product-period twice', category, product, period_start
-    FROM weekly_sales
-    GROUP BY category, product, period_start
+    FROM {sales} AS z
+    GROUP BY category, product, {zone} period_start
     HAVING count(*) > 1
 )
 
 SELECT
     fault,
     count(*) AS n_rows,
-    format('{}, {}, {}', min(category), min(product), min(period_start)) AS example
+    format('{{}}, {{}}, {{}}', min(category), min(product), min(period_start)) AS example
 FROM faults
 WHERE fault IS NOT NULL
 GROUP BY fault
 ORDER BY fault
+
+-- name: zones_add_up
+-- Product-periods of which weekly_sales and zone_sales say something else.
+SELECT
+    'zones that do not add up' AS fault,
+    count(*) AS n_rows,
+    format('{}, {}, {}', min(category), min(product), min(period_start)) AS example
+FROM weekly_sales
+FULL JOIN (
+    SELECT category, product, period_start, sum(units) AS units_of_zones, sum(n_rows) AS rows_of_zones
+    FROM zone_sales
+    GROUP BY ALL
+) AS z USING (category, product, period_start)
+WHERE (abs(units - units_of_zones) <= 1e-6 * greatest(units, 1) AND n_rows = rows_of_zones) IS NOT TRUE
+HAVING count(*) > 0
 
 -- name: price_median
 -- Median of the prices of the sales; of the prices offered where nothing was sold.

@@ -357,10 +357,10 @@ def _problems(new: Path, database: str, refit: Refit, memory_bytes: int) -> list
                 problems.append(
                     f"{table.name} has {count} rows too many for its key ({', '.join(table.key)})"
                 )
-        contract = connection.execute(statement("weekly_contract"), {"today": latest_today()})
+        contract = statement("weekly_contract", sales=weekly_sales().name, zone="")
         problems += [
             f"weekly_sales has {fault}: {count} rows, such as {example!r}"
-            for fault, count, example in contract.fetchall()
+            for fault, count, example in connection.execute(contract, {"today": latest_today()}).fetchall()
         ]
         values = {
             "refit_id": refit.refit_id,

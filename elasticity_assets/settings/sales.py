@@ -50,6 +50,7 @@ class Columns(Strict):
     revenue: str | None = None
     category: str | None = None
     store: str | None = None
+    zone: str | None = None
     regular_price: str | None = None
     description: str | None = None
     year: str | None = None
@@ -74,9 +75,26 @@ class Columns(Strict):
             if role == "description" or column is None:
                 continue
             other = roles.setdefault(column.strip().casefold(), role)
-            if other != role:
+            if other != role and {other, role} != {"store", "zone"}:  # each store may be a zone
                 raise ValueError(f"{other} and {role} are both the column {column!r}; name each one's own")
         return self
+
+
+class Zones(Strict):
+    """Where prices are set by zone: the zone's column, and what is known of zones."""
+
+    column: str | None = Field(default=None, min_length=1)
+    covariates: StringList = Field(default_factory=list)
+
+    @field_validator("covariates")
+    @classmethod
+    def _each_once(cls, covariates: list[str]) -> list[str]:
+        named: set[str] = set()
+        for name in covariates:
+            if name.strip().casefold() in named:
+                raise ValueError(f"{name!r} is named twice; columns match without regard to case")
+            named.add(name.strip().casefold())
+        return covariates
 
 
 class SalesTable(Strict):
@@ -118,6 +136,7 @@ class SalesSettings(Strict):
     roots: StringList = Field(default_factory=list)
     sheet: str | None = None
     columns: Columns
+    zones: Zones = Zones()
     period: Literal["day", "week", "month", "quarter"] = "week"
     date_format: str | None = None
     first_week: Literal["iso", "january_1"] = "iso"
@@ -137,6 +156,30 @@ class SalesSettings(Strict):
     holidays: Annotated[str | None, BeforeValidator(_not_norway)] = None
     category_price_index: bool | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _zones_column_is_a_column(cls, values: Any) -> Any:
+        """Let `zones.column` say the same as `columns.zone`."""
+        zones, columns = (
+            values.get(key) if isinstance(values, dict) else None for key in ("zones", "columns")
+        )
+        if not isinstance(zones, dict) or not isinstance(columns, dict) or zones.get("column") is None:
+            return values
+        if columns.get("zone") is not None:
+            raise ValueError(
+                f"zones.column {zones['column']!r} and columns.zone {columns['zone']!r} say the same; keep one"
+            )
+        others = {key: value for key, value in zones.items() if key != "column"}
+        return {**values, "zones": others, "columns": {**columns, "zone": zones["column"]}}
+
+    @model_validator(mode="after")
+    def _covariates_are_of_zones(self) -> "SalesSettings":
+        if self.zones.covariates and self.columns.zone is None:
+            raise ValueError(
+                "zones.covariates are what is known of zones; name the zones' column too, such as zones.column: region"
+            )
+        return self
+
     @model_validator(mode="after")
     def _one_source(self) -> "SalesSettings":
         given = [key for key in ("path", "table", "asset") if getattr(self, key)]
@@ -146,6 +189,11 @@ class SalesSettings(Strict):
                 f"project in `asset`{'; not several' if given else ''}"
             )
         return self
+
+    @property
+    def numbers(self) -> dict[str, list[str]]:
+        """The columns beside the sales that hold numbers, or flags such as `Promo Type=Coupon`, by their setting."""
+        return {"controls": self.controls, "zones.covariates": self.zones.covariates}
 
     @property
     def hands_over(self) -> bool:

@@ -84,6 +84,18 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _engine_takes_zones(self) -> "Settings":
+        if self.sales.columns.zone is None:
+            return self
+        if self.fit.engine != "natural_gradient" or self.fit.preset == "article":
+            asked = "preset: article" if self.fit.preset == "article" else f"engine: {self.fit.engine}"
+            raise ValueError(
+                f"sales.columns.zone: fit.{asked} knows no zones; set fit.engine: natural_gradient and no fit.preset, "
+                "or name no zone"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _databases_differ(self) -> "Settings":
         if os.path.normpath(self.warehouse_file) == os.path.normpath(self.published):
             raise ValueError(

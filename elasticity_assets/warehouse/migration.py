@@ -7,7 +7,7 @@ from elasticity_assets.warehouse.schema import bring_up_to_date, columns_there, 
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.warehouse.tables import WAREHOUSE_TABLES
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Version of `WAREHOUSE_TABLES`: it rises with every change of them, so that older warehouses follow."""
 
 

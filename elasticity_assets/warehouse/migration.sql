@@ -19,17 +19,26 @@ JOIN sales_files AS f ON f.file_id = r.file_id
 WHERE r.reason IS NOT NULL
 UNION ALL
 SELECT
-    f.file,
-    u.line,
-    u.reason,
-    CAST(to_json(struct_pack(
-        product := r.product, category := r.category, store := r.store, day := r.day, units := r.units,
-        price := r.price, regular_price := r.regular_price, description := r.description
-    )) AS VARCHAR) AS "row",
-    r.units
-FROM unused_sales AS u
-JOIN raw_sales AS r ON r.file_id = u.file_id AND r.line = u.line
-JOIN sales_files AS f ON f.file_id = u.file_id
+    file,
+    line,
+    reason,
+    CAST(CASE WHEN zone IS NULL THEN to_json(read) ELSE to_json(struct_insert(read, zone := zone)) END AS VARCHAR) AS "row",
+    units
+FROM (
+    SELECT
+        f.file,
+        u.line,
+        u.reason,
+        r.zone,
+        r.units,
+        struct_pack(
+            product := r.product, category := r.category, store := r.store, day := r.day, units := r.units,
+            price := r.price, regular_price := r.regular_price, description := r.description
+        ) AS read
+    FROM unused_sales AS u
+    JOIN raw_sales AS r ON r.file_id = u.file_id AND r.line = u.line
+    JOIN sales_files AS f ON f.file_id = u.file_id
+)
 
 -- name: types_there
 SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()

@@ -41,6 +41,7 @@ RAW_SALES = Table(
         Column("product", "VARCHAR", "text", "As delivered, trimmed; NULL where not given", True),
         Column("category", "VARCHAR", "text", "As delivered, trimmed; NULL where not given", True),
         Column("store", "VARCHAR", "text", "As delivered; NULL where not given", True),
+        Column("zone", "VARCHAR", "text", "As delivered, trimmed; NULL where the settings name none", True),
         Column(
             "day",
             "DATE",
@@ -94,6 +95,13 @@ RAW_SALES = Table(
             "VARCHAR[]",
             "texts",
             "Of the product, as the settings name them; NULL where they name none",
+            True,
+        ),
+        Column(
+            "zone_covariates",
+            "DOUBLE[]",
+            "as in the files",
+            "Of the zone, as the settings name them; NULL where they name none",
             True,
         ),
     ),
@@ -184,6 +192,29 @@ _WEEKLY_SALES = Table(
     ),
 )
 
+_ZONE = Column("zone", "VARCHAR", "text", "Zone in which prices are set: a store, a region, a channel")
+
+_ZONE_SALES = Table(
+    "zone_sales",
+    "One row a product, zone and period: the same sales as in weekly_sales, where the settings name zones; else none.",
+    ("category", "product", "zone", "period_start"),
+    (*_WEEKLY_SALES.columns[:2], _ZONE, *_WEEKLY_SALES.columns[2:]),
+)
+
+ZONES = Table(
+    "zones",
+    "One row a zone with sales.",
+    ("zone",),
+    (
+        _ZONE,
+        Column(
+            "covariates",
+            "MAP(VARCHAR, DOUBLE)",
+            "as in the files, by name",
+            "What the settings name as known of zones, mean over the zone's stores, as far as given",
+        ),
+    ),
+)
 
 SUSPECT_SALES = Table(
     "suspect_sales",
@@ -220,8 +251,23 @@ def weekly_sales(controls: Sequence[str] = ()) -> Table:
     ValueError
         If a control's name will not do; see `check_controls`.
     """
+    return _with_controls(_WEEKLY_SALES, controls)
+
+
+def zone_sales(controls: Sequence[str] = ()) -> Table:
+    """Give the schema of zone_sales, whose last columns are those of weekly_sales.
+
+    Raises
+    ------
+    ValueError
+        If a control's name will not do; see `check_controls`.
+    """
+    return _with_controls(_ZONE_SALES, controls)
+
+
+def _with_controls(table: Table, controls: Sequence[str]) -> Table:
     check_controls(controls)
-    return _WEEKLY_SALES.with_columns(
+    return table.with_columns(
         Column(
             name,
             "DOUBLE",

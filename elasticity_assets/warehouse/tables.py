@@ -15,7 +15,9 @@ from elasticity_assets.warehouse.sales_tables import (
     SALES_FILES,
     SUSPECT_SALES,
     UNUSED_SALES,
+    ZONES,
     weekly_sales,
+    zone_sales,
 )
 from elasticity_assets.warehouse.schema import Column, Table
 
@@ -1075,6 +1077,8 @@ WAREHOUSE_TABLES = (
     UNUSED_SALES,
     PRODUCTS,
     weekly_sales(),
+    zone_sales(),
+    ZONES,
     SUSPECT_SALES,
     FIT_FAILURES,
     CHECK_RESULTS,
@@ -1095,4 +1099,4 @@ WAREHOUSE_TABLES = (
     ELASTICITY_HISTORY,
     REFITS,
 )
-"""All tables that a warehouse is made with; the controls join raw_sales and weekly_sales as files are taken in."""
+"""All tables that a warehouse is made with; the controls join raw_sales, weekly_sales and zone_sales later."""

@@ -167,7 +167,9 @@ def test_each_fault_that_weekly_sales_may_have_is_counted_and_shown() -> None:
             SELECT category, product, period_start, units::DOUBLE AS units, price::DOUBLE AS price
             FROM (VALUES {", ".join(rows)}) AS t (category, product, period_start, units, price)"""
         )
-        found = connection.execute(statement("weekly_contract"), {"today": date(2024, 1, 14)}).fetchall()
+        found = connection.execute(
+            statement("weekly_contract", sales="weekly_sales", zone=""), {"today": date(2024, 1, 14)}
+        ).fetchall()
     assert [(fault, n) for fault, n, _ in found] == [
         ("a blank category", 1),
         ("a blank product", 1),

@@ -161,6 +161,21 @@ def test_a_control_of_version_5_that_is_called_randomized_gives_way_to_the_marks
         assert connection.execute("SELECT units, randomized FROM raw_sales").fetchall() == [(3.0, None)]
 
 
+def test_tables_of_version_6_gain_zones_and_a_control_called_zone_gives_way(warehouse: Warehouse) -> None:
+    with warehouse.write() as connection:
+        connection.execute("DROP TABLE zone_sales; DROP TABLE zones; DROP VIEW rejected_sales")
+        for column in ("zone", "zone_covariates"):
+            connection.execute(f"ALTER TABLE raw_sales DROP COLUMN {column}")
+        connection.execute("ALTER TABLE raw_sales ADD COLUMN zone DOUBLE")
+        connection.execute("INSERT INTO raw_sales (file_id, line, units, zone) VALUES (1, 2, 3, 0.5)")
+        connection.execute("DELETE FROM schema_version")
+        connection.execute("INSERT INTO schema_version (version) VALUES (6)")
+    with warehouse.read() as connection:
+        found = connection.execute("SELECT units, zone, zone_covariates FROM raw_sales").fetchall()
+        assert found == [(3.0, None, None)]
+        assert connection.execute("SELECT * FROM zone_sales, zones, rejected_sales").fetchall() == []
+
+
 def test_a_warehouse_that_is_up_to_date_is_opened_once_to_read(
     warehouse_file: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +194,6 @@ def test_a_warehouse_that_is_up_to_date_is_opened_once_to_read(
 def test_a_change_of_the_tables_is_a_new_version() -> None:
     declared = "\n".join(map(create_table, WAREHOUSE_TABLES))
     digest = hashlib.sha256(declared.encode()).hexdigest()[:16]
-    assert (SCHEMA_VERSION, digest) == (6, "2bd69dd6bd2ca32d"), (
+    assert (SCHEMA_VERSION, digest) == (7, "f80aac2c07e92b1a"), (
         "raise SCHEMA_VERSION: older warehouses follow it"
     )
