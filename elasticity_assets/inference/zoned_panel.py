@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, take_products
 
 
 @dataclass(frozen=True)
@@ -94,4 +94,29 @@ def zoned_panel_from_sales(
     centred = values - np.nanmean(values, axis=0) if known else values
     return ZonedPanel(
         replace(panel, product=codes), product, zones, *of_row, tuple(known), np.nan_to_num(centred)
+    )
+
+
+def some_products_and_zones(panel: ZonedPanel, products: int, zones: int, seed: int) -> ZonedPanel:
+    """Take a random sample of the zones, then one of the products sold there; the panel itself if it has no more."""
+    if panel.n_products <= products and panel.n_zones <= zones:
+        return panel
+    rng = np.random.default_rng(seed)
+    rows = np.isin(panel.zone_of_row, rng.permutation(panel.n_zones)[:zones])
+    there = np.unique(panel.product_of_row[rows])
+    return take_rows(panel, rows & np.isin(panel.product_of_row, rng.permutation(there)[:products]))
+
+
+def take_rows(panel: ZonedPanel, chosen: np.ndarray) -> ZonedPanel:
+    """Take rows, bool, shape (R,), and the products and zones that they are of."""
+    product, product_of_row = np.unique(panel.product_of_row[chosen], return_inverse=True)
+    zone, zone_of_row = np.unique(panel.zone_of_row[chosen], return_inverse=True)
+    return replace(
+        panel,
+        rows=take_products(panel.rows, np.flatnonzero(chosen)),
+        product=panel.product[product],
+        zone=panel.zone[zone],
+        product_of_row=product_of_row,
+        zone_of_row=zone_of_row,
+        covariates=panel.covariates[zone],
     )

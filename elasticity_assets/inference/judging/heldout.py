@@ -5,9 +5,9 @@ otherwise predict each other, and the last periods once more, as a forecast. All
 the natural-gradient engine's at the mode of tau, whatever engine found the posterior: they judge the model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,8 @@ FORECAST_PERIODS = 8
 BLOCK_PERIODS = 4
 _FEW_CATEGORIES = 100
 _FEWEST_PRODUCTS = 32
-_SEED = 0
-_OPTIONS = NaturalGradientOptions(grid_points=1)
+SEED = 0
+OPTIONS = NaturalGradientOptions(grid_points=1)
 _SAME, _APART = Fixed(0.01), Fixed(5.0)  # spreads of elasticities: none to speak of, and any
 
 
@@ -56,7 +56,7 @@ class Effort(NamedTuple):
 
     def judged(self, panel: Panel) -> Panel:
         """Take the products that the category is judged by: a random sample, or all."""
-        return some_products(panel, self.products(panel.n_periods), _SEED)
+        return some_products(panel, self.products(panel.n_periods), SEED)
 
 
 MOST = Effort()
@@ -86,27 +86,115 @@ def evaluate(
     effort : Effort
     """
     panel = effort.judged(panel)
-    fold, row, column = _folds(panel, effort.folds)
-    judged = [priors, *(rival_priors(priors) if rivals else ())]
-    units = panel.units[row, column].astype(np.float64)
-    log_probability, median = np.zeros((2, len(judged), len(row)))
-    pit = np.zeros(len(row))
-    rng = np.random.default_rng(_SEED)
-    for m, own in enumerate(judged):
-        # Results from elsewhere are the model's: to a rival's slopes they mean nothing.
-        known = panel if own is priors else without_experiments(panel)
-        for cells, predictive in _predictions(known, own, likelihood, posterior, fold, row, column):
+    left_out = LeftOut.of(panel, np.arange(panel.n_products), effort.folds)
+    models = [Candidate(lambda: Problem(panel, priors, likelihood, OPTIONS.max_passes), posterior)]
+    if rivals:
+        models += rivals_of(panel, priors, likelihood, posterior)
+    return scored(panel, panel.product, np.arange(panel.n_products), left_out, models)
+
+
+class LeftOut(NamedTuple):
+    """Which cells are left out together; shape (m,) each.
+
+    Attributes
+    ----------
+    fold : int array
+        From 0 on, or FORECAST of the last periods.
+    row, column : int arrays
+    """
+
+    fold: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+
+    @classmethod
+    def of(cls, panel: Panel, product_of_row: np.ndarray, folds: int) -> "LeftOut":
+        """Leave out all cells once, and the last periods' again where there are enough.
+
+        Parameters
+        ----------
+        panel : Panel
+        product_of_row : int array, shape (n,)
+            Rows of the same product are left out together.
+        folds : int
+        """
+        row, column = np.nonzero(panel.observed)
+        blocks, block = np.unique(
+            product_of_row[row] * panel.n_periods + column // BLOCK_PERIODS, return_inverse=True
+        )
+        fold = (np.random.default_rng(SEED).permutation(len(blocks)) % folds)[block]
+        last = np.flatnonzero(column >= panel.n_periods - FORECAST_PERIODS)
+        if panel.n_periods < 2 * FORECAST_PERIODS:
+            last = last[:0]
+        return cls(
+            np.concatenate([fold, np.full(len(last), FORECAST)]),
+            np.concatenate([row, row[last]]),
+            np.concatenate([column, column[last]]),
+        )
+
+
+class Candidate(NamedTuple):
+    """A model to judge.
+
+    Attributes
+    ----------
+    problem : callable
+        Makes its problem, a `Problem` with zones or without.
+    start : posterior or None
+    """
+
+    problem: Callable[[], Any]
+    start: Any
+
+
+def rivals_of(
+    panel: Panel, priors: Priors, likelihood: Likelihood, start: CategoryPosterior | None
+) -> list[Candidate]:
+    """Give the rivals of a model with these priors."""
+    # Results from elsewhere are the model's: to a rival's slopes they mean nothing.
+    known = without_experiments(panel)
+
+    def rival(own: Priors) -> Candidate:
+        return Candidate(lambda: Problem(known, own, likelihood, OPTIONS.max_passes), start)
+
+    return [rival(own) for own in rival_priors(priors)]
+
+
+def scored(
+    panel: Panel,
+    product: np.ndarray,
+    product_of_row: np.ndarray,
+    left_out: LeftOut,
+    models: Sequence[Candidate],
+) -> HeldOut:
+    """Predict what is left out by each model, the one to judge first.
+
+    Parameters
+    ----------
+    panel : Panel
+    product : array of str
+    product_of_row : int array, shape (n,)
+        Which of them each row of the panel is of.
+    left_out : LeftOut
+    models : sequence of Candidate
+    """
+    units = panel.units[left_out.row, left_out.column].astype(np.float64)
+    log_probability, median = np.zeros((2, len(models), len(units)))
+    pit = np.zeros(len(units))
+    rng = np.random.default_rng(SEED)
+    for m, model in enumerate(models):
+        for cells, predictive in _predictions(panel, model, left_out):
             log_probability[m, cells] = predictive.log_probability(units[cells])
             median[m, cells] = predictive.median(whole=_mostly_whole(units))
-            if own is priors:
+            if m == 0:
                 pit[cells] = predictive.pit(units[cells], log_probability[m, cells], rng)
     return HeldOut(
         panel.category,
-        panel.product,
-        (MODEL, *RIVALS)[: len(judged)],
-        fold,
-        row,
-        column,
+        product,
+        (MODEL, *RIVALS)[: len(models)],
+        left_out.fold,
+        product_of_row[left_out.row],
+        left_out.column,
         units,
         pit,
         log_probability,
@@ -135,43 +223,30 @@ def choose_likelihood(
     log_score : dict of likelihood to float
         Nats a cell.
     """
-    scores = {name: evaluate(panel, priors, name, rivals=False).folds().log_score() for name in candidates}
+    return best_of(candidates, lambda name: evaluate(panel, priors, name, rivals=False))
+
+
+def best_of(
+    candidates: tuple[Likelihood, ...], judged: Callable[[Likelihood], HeldOut]
+) -> tuple[Likelihood, dict[Likelihood, float]]:
+    """Choose the likelihood whose held-out evaluation is best; returns as of `choose_likelihood`."""
+    scores = {name: judged(name).folds().log_score() for name in candidates}
     return max(scores, key=lambda name: scores[name]), scores
 
 
 def _predictions(
-    panel: Panel,
-    priors: Priors,
-    likelihood: Likelihood,
-    posterior: CategoryPosterior | None,
-    fold: np.ndarray,
-    row: np.ndarray,
-    column: np.ndarray,
+    panel: Panel, model: Candidate, left_out: LeftOut
 ) -> Iterator[tuple[np.ndarray, Predictive]]:
     """Fit without each fold and predict it: which cells, and their predictive distributions."""
-    problem = Problem(panel, priors, likelihood, _OPTIONS.max_passes)
-    whole = problem.mode(_OPTIONS, posterior)
-    for left_out in np.unique(fold):
-        cells = np.flatnonzero(fold == left_out)
+    problem = model.problem()
+    whole = problem.mode(OPTIONS, model.start)
+    fold, row, column = left_out
+    for number in np.unique(fold):
+        cells = np.flatnonzero(fold == number)
         weight = panel.weight.copy()
         weight[row[cells], column[cells]] = 0.0
-        fitted = problem.under(weight).mode(_OPTIONS, whole.state)
+        fitted = problem.under(weight).mode(OPTIONS, whole.state)
         yield cells, of_cells(fitted.cells, row[cells], column[cells], zero_truncated=panel.zero_truncated)
-
-
-def _folds(panel: Panel, folds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fold, row and column of every cell to predict: all once, and the last periods' again where there are enough."""
-    row, column = np.nonzero(panel.observed)
-    blocks, block = np.unique(row * panel.n_periods + column // BLOCK_PERIODS, return_inverse=True)
-    fold = (np.random.default_rng(_SEED).permutation(len(blocks)) % folds)[block]
-    last = np.flatnonzero(column >= panel.n_periods - FORECAST_PERIODS)
-    if panel.n_periods < 2 * FORECAST_PERIODS:
-        last = last[:0]
-    return (
-        np.concatenate([fold, np.full(len(last), FORECAST)]),
-        np.concatenate([row, row[last]]),
-        np.concatenate([column, column[last]]),
-    )
 
 
 def _mostly_whole(units: np.ndarray) -> bool:

@@ -24,7 +24,8 @@ class HeldOut:
     fold : int array, shape (m,)
         From 0 on, or -1 for the forecast of the last periods.
     row, column : int arrays, shape (m,)
-        Product (index into `product`) and period of each cell.
+        Product (index into `product`) and period of each cell; several cells have both the same where products are in
+        zones, and then go together in standard errors.
     units : float array, shape (m,)
         Counts sold.
     pit : float array, shape (m,)
@@ -121,6 +122,7 @@ class HeldOut:
         share, count = self.coverage_by_product(level)
         seen = count > 0
         expected = np.mean(level * (1.0 - level) / count[seen]) if seen.any() else np.nan
+        expected = expected * self._design_effect(self.inside(level).astype(np.float64))
         return float(np.sqrt(np.mean((share[seen] - level) ** 2) / expected)) if seen.any() else float("nan")
 
     def log_score(self, model: int = 0) -> float:
@@ -135,12 +137,27 @@ class HeldOut:
     def lead(self, rival: int) -> tuple[float, float]:
         """Mean log score above a rival's, and its paired standard error."""
         lead = self.log_probability[0] - self.log_probability[rival]
-        return _mean(lead), float(lead.std() / np.sqrt(max(len(lead), 1)))
+        error = lead.std() / np.sqrt(max(len(lead), 1))
+        return _mean(lead), float(error * np.sqrt(self._design_effect(lead)))
 
     def forecast_lead(self, rival: int) -> tuple[float, float]:
         """Give the same of a forecast, where those of a product, and of a period, go together."""
         lead = self.log_probability[0] - self.log_probability[rival]
         return _mean(lead), self._clustered_error(lead)
+
+    def _by_product_period(self, values: np.ndarray) -> np.ndarray:
+        """Sum the cells of the same product and period; the values themselves where no two are."""
+        at = np.ravel_multi_index(
+            (self.row, self.column), (len(self.product), self.column.max(initial=0) + 1)
+        )
+        cells, place = np.unique(2 * at + self.in_folds, return_inverse=True)
+        return values if len(cells) == len(values) else np.bincount(place, values)
+
+    def _design_effect(self, values: np.ndarray) -> float:
+        """By how much cells of a product and period, going together, raise the variance of the mean; at least 1."""
+        away = values - values.mean() if len(values) else values
+        alone = np.sum(away**2)
+        return float(max(np.sum(self._by_product_period(away) ** 2) / alone, 1.0)) if alone > 0 else 1.0
 
     def _clustered_error(self, values: np.ndarray) -> float:
         """Find the standard error of the cells' mean, those of a product or period going together; NaN without cells.
@@ -151,7 +168,7 @@ class HeldOut:
             return float("nan")
         away = values - values.mean()
         of_products, of_periods = (np.sum(np.bincount(own, away) ** 2) for own in (self.row, self.column))
-        of_cells = np.sum(away**2)
+        of_cells = np.sum(self._by_product_period(away) ** 2)
         return float(np.sqrt(max(of_products + of_periods - of_cells, of_cells)) / len(values))
 
 

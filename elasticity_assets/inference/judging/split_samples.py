@@ -67,14 +67,23 @@ def compare(panel: Panel, fit: Fit) -> SplitSamples:
     fit : callable
         As the whole panel was fitted.
     """
+    return compare_parts(panel, lambda weight: fit(replace(panel, weight=weight)))
+
+
+def compare_parts(panel: Panel, fit: Callable[[np.ndarray], CategoryPosterior]) -> SplitSamples:
+    """Fit alternate blocks and halves under the weights that are left to them, shape (N, W), and compare."""
     period = np.arange(panel.units.shape[1])
+
+    def of_part(columns: np.ndarray) -> CategoryPosterior:
+        return fit(np.where(columns, panel.weight, 0.0).astype(np.float32))
+
     odd_block = (period // block_periods(panel.period)) % 2 == 1
-    even, odd = (_of_part(panel, part, fit) for part in (~odd_block, odd_block))
+    even, odd = (of_part(part) for part in (~odd_block, odd_block))
     late = period >= (panel.n_periods + 1) // 2
-    first, second = (_of_part(panel, part, fit) for part in (~late, late))
+    first, second = (of_part(part) for part in (~late, late))
     return SplitSamples(
         panel.category,
-        panel.product,
+        even.product,
         even.weight @ even.product_mean - odd.weight @ odd.product_mean,
         difference_sd(even, odd),
         second.weight @ second.product_mean - first.weight @ first.product_mean,
@@ -148,7 +157,3 @@ def _category_pull(posterior: CategoryPosterior) -> tuple[float, float]:
     """k_c and k_c V_c, averaged over tau."""
     pull, weight = _pull_of_category(posterior), posterior.weight
     return float(weight @ pull), float(weight @ (pull * posterior.category_var))
-
-
-def _of_part(panel: Panel, columns: np.ndarray, fit: Fit) -> CategoryPosterior:
-    return fit(replace(panel, weight=np.where(columns, panel.weight, 0.0).astype(np.float32)))

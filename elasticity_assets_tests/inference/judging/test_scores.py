@@ -98,3 +98,15 @@ def test_nothing_held_out_is_no_number() -> None:
     ):
         assert np.isnan(value)
     assert np.isnan(heldout(np.full(2, 0.5), np.zeros(2, int), np.zeros(2)).wape())
+
+
+def test_cells_of_a_products_period_count_as_one_where_they_go_together() -> None:
+    once = heldout(np.linspace(0.02, 0.98, 12), np.arange(12) % 3)
+    again = np.repeat(np.arange(12), 4)
+    zones = once._only(again)
+    np.testing.assert_allclose(zones.lead(3), once.lead(3))
+    assert zones._clustered_error(zones.pit) == pytest.approx(once._clustered_error(once.pit))
+    apart = replace(zones, column=np.arange(48))
+    assert apart.lead(3)[1] == pytest.approx(0.5 * once.lead(3)[1])
+    # Coverage of a product may then differ as much as with a fourth of the cells.
+    assert apart.coverage_spread() == pytest.approx(2.0 * zones.coverage_spread())
