@@ -151,6 +151,11 @@ def _departures() -> str:
     "with costs, and some weeks of random prices.",
 )
 @click.option(
+    "--zones",
+    type=click.IntRange(min=2),
+    help="Sales in so many zones, with prices and elasticities of their own, and the zone's size.",
+)
+@click.option(
     "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what was drawn to this file, too."
 )
 def simulate(
@@ -161,6 +166,7 @@ def simulate(
     seed: int,
     departure: str | None,
     confounded: bool,
+    zones: int | None,
     truth: Path | None,
 ) -> None:
     """Write sales drawn from the model, or from demand that departs from it, with known elasticities."""
@@ -168,12 +174,14 @@ def simulate(
     from elasticity_assets.inference.simulate import Simulation  # noqa: PLC0415
     from elasticity_assets.inference.twins import Confounding  # noqa: PLC0415
 
-    if confounded and departure is not None:
-        raise SettingsError("--confounded and --departure: give one of them")
+    others = {"--confounded": confounded, "--departure": departure is not None, "--zones": zones is not None}
+    given = [option for option, is_given in others.items() if is_given]
+    if len(given) > 1:
+        raise SettingsError(f"{' and '.join(given)}: give one of them")
     try:
         simulation = Simulation(products=products, weeks=weeks, categories=categories)
         confounding = Confounding() if confounded else None
-        n_rows = write_simulated_sales(simulation, seed, out, truth, departure, confounding)
+        n_rows = write_simulated_sales(simulation, seed, out, truth, departure, confounding, zones)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     click.echo(f"{n_rows:,} rows: {out}")

@@ -11,6 +11,7 @@ import pandas as pd
 from elasticity_assets.atomic_write import atomic_write
 from elasticity_assets.inference.departures import simulate_departure
 from elasticity_assets.inference.simulate import Simulation, Truth, simulate_categories
+from elasticity_assets.inference.simulate_zones import simulate_zoned_categories
 from elasticity_assets.inference.twins import Confounding, simulate_twins
 from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.sql import quoted, statement
@@ -25,6 +26,7 @@ def write_simulated_sales(
     truth: Path | None = None,
     departure: str | None = None,
     confounding: Confounding | None = None,
+    zones: int | None = None,
 ) -> int:
     """Draw sales and write them to a file.
 
@@ -33,14 +35,17 @@ def write_simulated_sales(
     simulation : Simulation
     seed : int
     out : Path
-        A .csv or .parquet file: category, product, week, units, price.
+        A .csv or .parquet file: category, product, week, units, price; of zones, zone and size too.
     truth : Path, optional
         A .csv or .parquet file for what was drawn: category, product, elasticity, level, dispersion and
-        category_elasticity; of a departure, as `simulate_departure` has it, of twins, as `simulate_twins` has it.
+        category_elasticity; of a departure, as `simulate_departure` has it, of twins, as `simulate_twins` has it,
+        of zones, as `simulate_zoned_categories` has it.
     departure : str, optional
         How demand departs from the model's: one of `departures.DEPARTURES`.
     confounding : Confounding, optional
         Draw twin markets instead, whose prices follow demand, and do not.
+    zones : int, optional
+        Draw sales in so many zones instead.
 
     Returns
     -------
@@ -56,7 +61,7 @@ def write_simulated_sales(
     with ExitStack() as stack:
         sales_writer = stack.enter_context(_writer(out))
         truth_writer = stack.enter_context(_writer(truth)) if truth else None
-        for rows, drawn in _categories(simulation, seed, departure, confounding):
+        for rows, drawn in _categories(simulation, seed, departure, confounding, zones):
             sales_writer.write(rows)
             n_rows += len(rows)
             if truth_writer:
@@ -65,11 +70,18 @@ def write_simulated_sales(
 
 
 def _categories(
-    simulation: Simulation, seed: int, departure: str | None, confounding: Confounding | None
+    simulation: Simulation,
+    seed: int,
+    departure: str | None,
+    confounding: Confounding | None,
+    zones: int | None,
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Draw one category's sales, and what they were drawn from, after the other."""
     if confounding is not None:
         for sales, truth in simulate_twins(simulation, confounding, seed):
+            yield pd.DataFrame(sales), pd.DataFrame(truth)
+    elif zones is not None:
+        for sales, truth in simulate_zoned_categories(simulation, zones, seed):
             yield pd.DataFrame(sales), pd.DataFrame(truth)
     elif departure is None:
         for sales, drawn in simulate_categories(simulation, seed):

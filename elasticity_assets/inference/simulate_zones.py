@@ -4,12 +4,18 @@ Part of the prices is the chain's, the same in all zones; a zone adds a level, c
 Shocks of a product's week are common to its zones.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from elasticity_assets.inference.panel import CategorySales
-from elasticity_assets.inference.simulate import FIRST_PERIOD, simulated_prices
+from elasticity_assets.inference.simulate import (
+    FIRST_PERIOD,
+    Simulation,
+    categories_of_products,
+    simulated_prices,
+)
 from elasticity_assets.inference.zoned_panel import ZonedPanel, zoned_panel_from_sales
 
 
@@ -85,9 +91,75 @@ class ZoneTruth:
 def simulate_zones(simulation: ZoneSimulation, seed: int = 0) -> tuple[ZonedPanel, ZoneTruth]:
     """Draw one category's sales by product and zone."""
     rng = np.random.default_rng(seed)
+    sales, zone, size, truth = _sales(simulation, rng, _sizes(rng, simulation.zones))
+    return zoned_panel_from_sales(sales, zone, {"size": size}), truth
+
+
+def simulate_zoned_categories(
+    simulation: Simulation, zones: int, seed: int = 0
+) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Draw sales by product and zone, one category after the other.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        Its products, weeks, categories, and the category's and product's elasticities count.
+    zones : int
+    seed : int
+
+    Yields
+    ------
+    sales : dict of column name to array of shape (rows,)
+        category, product, zone, week (datetime64[D]), units, price, and size of the zone.
+    truth : dict of column name to array of shape (products x zones,)
+        category, product, zone, elasticity; product_elasticity, over all zones by their units, and category_elasticity.
+    """
+    size = _sizes(np.random.default_rng(seed), zones)
+    for c, (name, codes) in enumerate(categories_of_products(simulation)):
+        rng = np.random.default_rng([seed, c])
+        of_category = ZoneSimulation(
+            products=len(codes),
+            zones=zones,
+            weeks=simulation.weeks,
+            elasticity=rng.normal(simulation.global_elasticity, simulation.category_spread),
+            product_spread=simulation.product_spread,
+        )
+        drawn, zone, of_zone, truth = _sales(of_category, rng, size)
+        panel = zoned_panel_from_sales(drawn, zone)
+        product = codes[np.unique(drawn.product, return_inverse=True)[1]]
+        sales = {
+            "category": np.full(len(zone), name),
+            "product": product,
+            "zone": zone,
+            "week": drawn.period,
+            "units": drawn.units.astype(np.int64),
+            "price": np.maximum(drawn.price.round(2), 0.01),
+            "size": np.array([of_zone[str(one)] for one in zone]).round(3),
+        }
+        together = truth.together(panel)
+        yield (
+            sales,
+            {
+                "category": np.full(panel.n_rows, name),
+                "product": codes[panel.product_of_row],
+                "zone": panel.zone[panel.zone_of_row],
+                "elasticity": truth.row,
+                "product_elasticity": together[panel.product_of_row],
+                "category_elasticity": np.full(panel.n_rows, of_category.elasticity),
+            },
+        )
+
+
+def _sizes(rng: np.random.Generator, zones: int) -> np.ndarray:
+    size = rng.normal(0.0, 1.0, zones)
+    return (size - size.mean()) / max(size.std(), 1e-9)
+
+
+def _sales(
+    simulation: ZoneSimulation, rng: np.random.Generator, size: np.ndarray
+) -> tuple[CategorySales, np.ndarray, dict[str, float], ZoneTruth]:
+    """Draw one category's sales, the zone of each row, the zones' sizes, and what they were drawn from."""
     s, n, Z, T = simulation, simulation.products, simulation.zones, simulation.weeks
-    size = rng.normal(0.0, 1.0, Z)
-    size = (size - size.mean()) / max(size.std(), 1e-9)
     product = rng.normal(s.elasticity, s.product_spread, n)
     zone = s.covariate_effect * size + rng.normal(0.0, s.zone_spread, Z)
     there = rng.random((n, Z)) < s.present
@@ -119,6 +191,5 @@ def simulate_zones(simulation: ZoneSimulation, seed: int = 0) -> tuple[ZonedPane
         units.ravel().astype(float),
         np.exp(log_price).ravel(),
     )
-    covariates = {"size": dict(zip(map(str, codes[1]), size, strict=True))}
-    panel = zoned_panel_from_sales(sales, np.repeat(codes[1][of_zone], T), covariates)
-    return panel, ZoneTruth(s.elasticity, product, zone, row)
+    of_zones = dict(zip(map(str, codes[1]), size, strict=True))
+    return sales, np.repeat(codes[1][of_zone], T), of_zones, ZoneTruth(s.elasticity, product, zone, row)

@@ -279,6 +279,23 @@ def test_simulate_draws_twin_markets(run: Run, folder: Path) -> None:
     assert "--confounded and --departure: give one of them" in result.stderr
 
 
+def test_simulate_draws_zones(run: Run, folder: Path) -> None:
+    arguments = ["simulate", "--products=5", "--weeks=6", "--categories=2", "--out=s.csv", "--truth=t.csv"]
+    assert run(*arguments, "--zones", "3").exit_code == 0
+    sales, truth = (duckdb.sql(f"FROM '{name}.csv'").df() for name in "st")
+    assert sales.groupby("category").size().tolist() == [3 * 3 * 6, 2 * 3 * 6]
+    assert sales.groupby("zone")["size"].nunique().tolist() == [1, 1, 1], "a zone's in every category"
+    assert sales.groupby(["product", "week"])["price"].nunique().max() == 3
+    assert truth.groupby("product")["product_elasticity"].nunique().tolist() == [1] * 5
+    within = truth.groupby("product")["elasticity"]
+    assert (
+        (within.min() < truth.groupby("product")["product_elasticity"].first()) & (within.nunique() == 3)
+    ).all()
+    result = run(*arguments, "--zones", "3", "--confounded")
+    assert result.exit_code == 2
+    assert "--confounded and --zones: give one of them" in result.stderr
+
+
 def test_a_file_with_brackets_in_its_name_is_added(folder: Path) -> None:
     write_settings(folder)
     (folder / "s[1].csv").touch()

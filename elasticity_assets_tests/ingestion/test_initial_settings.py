@@ -569,3 +569,85 @@ def test_a_day_beside_year_and_month_is_said_to_be_unused(tmp_path: Path) -> Non
         tmp_path, "year,month,day,sku,units,price", lambda p, d, u, e: (d.year, d.month, d.day, p, u, e)
     )
     assert "'day' is not used" in found.text
+
+
+def by_place(folder: Path, place: str, rates: dict[str, float], **prices) -> ProposedSettings:
+    """Settings for sales of three products in places, each at its rate times the price there."""
+    rows = [
+        (product, day, of_place, units, f"{price * rate:.2f}")
+        for of_place, rate in rates.items()
+        for product, day, units, price in sold(lambda *row: row, **prices)
+    ]
+    write(folder / "sales.csv", ("sku", "date", place, "units", "price"), rows)
+    return propose_settings([str(folder / "sales.csv")], folder, TODAY)
+
+
+@pytest.mark.parametrize("name", ["price_zone", "Region", "channel", "Preiszone"])
+def test_a_column_of_zones_is_taken_where_prices_differ(connection, tmp_path: Path, name: str) -> None:
+    found = by_place(tmp_path, name, {"3": 1.0, "7": 1.2})
+    weekly = read(connection, found, tmp_path)
+    assert columns(found)["zone"] == name
+    assert (weekly.rows_used, connection.execute("SELECT count(*) FROM zone_sales").fetchone()) == (
+        120,
+        (120,),
+    )
+    (why,) = [sentence for sentence in found.sentences if sentence.startswith("sales.columns.zone")]
+    assert re.search(r"In 100% of the cases .* 'TEA' on 2022-\d\d-\d\d: [\d.]+ in '3', [\d.]+ in '7'", why)
+
+
+def test_a_zone_in_which_prices_are_the_same_is_none(tmp_path: Path) -> None:
+    found = by_place(tmp_path, "zone", {"3": 1.0, "7": 1.0})
+    assert "zone" not in columns(found)
+    assert "'zone' is not taken for zones, as prices hardly differ between them." in found.sentences
+    assert not [
+        sentence
+        for sentence in by_place(tmp_path, "Store", {"3": 1.0, "7": 1.0}).sentences
+        if "zone" in sentence
+    ]
+
+
+def test_stores_with_prices_of_their_own_are_said_and_not_taken_for_zones(tmp_path: Path) -> None:
+    found = by_place(tmp_path, "Store", {"S1": 1.0, "S2": 1.1, "S3": 1.2})
+    assert found.open_keys == []
+    assert (columns(found)["store"], "zone" in columns(found)) == ("Store", False)
+    (why,) = [sentence for sentence in found.sentences if "columns.zone" in sentence]
+    assert why.startswith(
+        "In 100% of the cases the values of 'Store' had several prices of a product at a time"
+    )
+    assert "for those by store, name the column as columns.zone: Store" in why
+
+
+def test_stores_that_share_their_prices_are_zones_in_a_table(connection, tmp_path: Path) -> None:
+    """A refit reads the table; init writes over none."""
+    rates = {"S1": 1.0, "S2": 1.2, "S3": 1.0, "S4": 1.2, "S5": 1.0}
+    found = by_place(tmp_path, "Store", rates)
+    read(connection, found, tmp_path)
+    zones = (tmp_path / "zones.csv").read_text().splitlines()
+    assert zones == ["Store,price_zone", "S1,zone 1", "S2,zone 2", "S3,zone 1", "S4,zone 2", "S5,zone 1"]
+    assert columns(found)["zone"] == "price_zone"
+    (why,) = [sentence for sentence in found.sentences if "the 5 stores are 2 zones" in sentence]
+    assert "such as zone 1 with 3 stores, 'S1', 'S3', 'S5'" in why
+    assert connection.execute("SELECT DISTINCT zone FROM zone_sales ORDER BY ALL").fetchall() == [
+        ("zone 1",),
+        ("zone 2",),
+    ]
+    (tmp_path / "zones.csv").write_text("mine\n")
+    again = by_place(tmp_path, "Store", rates)
+    assert "zone" not in columns(again)
+    assert (tmp_path / "zones.csv").read_text() == "mine\n"
+    assert any(sentence.startswith("zones.csv is there already") for sentence in again.sentences)
+
+
+def test_prices_of_each_sale_are_none_of_stores(tmp_path: Path) -> None:
+    """Where a product has several prices in one store at a time, stores do not set them."""
+    rng = np.random.default_rng(2)
+    rows = [
+        (product, day, store, units, f"{price * rate:.2f}")
+        for store in ("S1", "S2")
+        for rate in rng.choice((1.0, 0.8, 0.7), 3)
+        for product, day, units, price in sold(lambda *row: row)
+    ]
+    write(tmp_path / "sales.csv", ("sku", "date", "store", "units", "price"), rows)
+    found = propose_settings([str(tmp_path / "sales.csv")], tmp_path, TODAY)
+    assert columns(found)["store"] == "store"
+    assert not [sentence for sentence in found.sentences if "zone" in sentence]

@@ -13,6 +13,7 @@ something is missing, the setting is open. In this order:
     number_marks                     points and commas
     products                         products, descriptions, categories, stores; totals among products
     amount_columns                   which columns multiply to others; of these units, prices, discounts, costs
+    zones                            where prices are set by: a column that says so, or stores that share their prices
     controls                         promotions and holidays
     trial                            the proposal tried on all rows, by the code of a refit
     settings_text                    `elasticity.yaml`

@@ -84,8 +84,8 @@ IDEAS = {
     "magasins boutique tienda tiendas sucursal loja lojas negozio negozi puntovendita puntoventa "
     "puntodeventa pontodevenda pointdevente winkel winkels vestiging storenbr location restaurant "
     "filiaal filial filialnr estabelecimento enseigne verkaufsstelle sucursales almacen kassa",
-    "place": "region city state country county zone market channel district territory warehouse site center "
-    "centre area ville ciudad cidade citta stadt land pays pais paese kanal zip postal province",
+    "place": "region city state country county zone zones zona zonas market channel district territory warehouse "
+    "site center centre area ville ciudad cidade citta stadt land pays pais paese kanal zip postal province",
     "person": "customer customers kunde kunden client clients cliente clientes user users klant household "
     "member employee salesperson cashier seller rep manager gender age",
     "basket": "basket basketid ticketid receiptid invoiceno cart session",

@@ -42,6 +42,13 @@ from elasticity_assets.ingestion.initial_settings.settings_text import settings_
 from elasticity_assets.ingestion.initial_settings.trial import try_settings
 from elasticity_assets.ingestion.initial_settings.units import find_units
 from elasticity_assets.ingestion.initial_settings.wide_files import find_wide, unpivoted
+from elasticity_assets.ingestion.initial_settings.zones import (
+    Priced,
+    Zones,
+    find_zones,
+    names_zones,
+    write_zones,
+)
 from elasticity_assets.warehouse.connect import connect
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line
@@ -149,9 +156,10 @@ def propose_settings(arguments: Sequence[str], folder: Path, today: date | None 
             return _proposed([Decision("path", None, why)], remarks)
         for table in joined:
             kinds |= table.columns
-        found, notes = _of_columns(connection, kinds, n_rows, today or date.today())
+        found, notes, zones = _of_columns(connection, kinds, n_rows, today or date.today())
         decisions += [*_of_joins(joined, found, folder), *found]
-    remarks += [*notes, *not_joined]
+    decisions, of_zones = _with_zones(decisions, zones, folder)
+    remarks += [*notes, *of_zones, *not_joined]
     if not any(decision.is_open for decision in decisions):
         decisions, tried = try_settings(decisions, [file.path for file in files.sales], folder)
         remarks += tried
@@ -222,9 +230,31 @@ def _of_joins(joined: Sequence[JoinedTable], found: Sequence[Decision], folder: 
     return [Decision("join", value, f"Tables beside the sales: {why}.")]
 
 
+def _with_zones(decisions: list[Decision], zones: Zones, folder: Path) -> tuple[list[Decision], list[Remark]]:
+    """Name zones that no column has in a table beside the sales, which is written; and say so."""
+    remarks = [zones.remark] if zones.remark is not None else []
+    store = next((decision.value for decision in decisions if decision.key == "columns.store"), None)
+    if not zones.of_store or store is None:
+        return decisions, remarks
+    table = write_zones(folder, store, zones.of_store)
+    if table is None:
+        why = "zones.csv is there already, and was not written anew: move it away and run init again for these zones."
+        return decisions, [*remarks, Remark(why)]
+    join = {"path": table.name, "on": [store]}
+    before = next((decision for decision in decisions if decision.key == "join"), Decision("join", [], ""))
+    why = (
+        f"{before.why} {table.name} has the zone of each store, by the prices it had; change it as you price."
+    )
+    return [
+        *(decision for decision in decisions if decision is not before),
+        Decision("join", [*before.value, join], why.strip()),
+        Decision("columns.zone", "price_zone", f"Elasticities are by zone: the stores' are in {table.name}."),
+    ], remarks
+
+
 def _of_columns(
     connection: duckdb.DuckDBPyConnection, kinds: dict[str, str], n_rows: int, today: date
-) -> tuple[list[Decision], list[Remark]]:
+) -> tuple[list[Decision], list[Remark], Zones]:
     profiles = profile_columns(connection, kinds)
     period = find_period(connection, profiles, today)
     left = {name: p for name, p in profiles.items() if name not in period.columns and not calendar_part(name)}
@@ -244,7 +274,10 @@ def _of_columns(
         left[randomized.value], randomized = profiles[randomized.value], None
     taken = {d.value for d in things.decisions}
     amounts = AmountColumns(
-        connection, {name: p for name, p in left.items() if name not in taken}, mark, things.product
+        connection,
+        {name: p for name, p in left.items() if name not in taken and not names_zones(p)},
+        mark,
+        things.product,
     )
     money, notes = _money(amounts)
     money = [_in_one_currency(connection, decision, kinds) for decision in money]
@@ -264,7 +297,16 @@ def _of_columns(
             decisions.append(totals)
     if things.category is None and things.product is not None:
         remarks.append(Remark("No column of categories is taken: everything is one category, 'all'."))
-    return decisions, remarks
+    zones = Zones()
+    paid = _paid(money)
+    if things.product is not None and day is not None and paid is not None:
+        used = {
+            name for d in decisions for name in (d.value if isinstance(d.value, list) else [d.value]) if name
+        }
+        zones = find_zones(Priced(connection, things.product, day, paid), left, things.store, used)
+    if zones.decision is not None:
+        decisions.append(zones.decision)
+    return decisions, remarks, zones
 
 
 def _is_data(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> bool:
@@ -283,19 +325,29 @@ def _money(amounts: AmountColumns) -> tuple[list[Decision], list[Remark]]:
     price = find_price(amounts, units.value, product)
     decisions, remarks = [units, *price.decisions], list(price.remarks)
     value = {d.key.removeprefix("columns."): d.value for d in decisions}
-    if units.value is None or not (value.get("price") or value.get("revenue")):
+    paid = _paid(decisions)
+    if paid is None:
         return decisions, remarks
-    paid = (
-        quoted(value["price"])
-        if value.get("price")
-        else f"({quoted(value['revenue'])} / nullif({quoted(units.value)}, 0))"
-    )
     taken = {name for name in value.values() if name}
     found = [find_cost(amounts, units.value, paid, taken)]
     if "regular_price" not in value and "discount" not in value:
         found.append(find_regular_price(amounts, paid, taken))
     decisions += [decision for decision, _ in found if decision is not None]
     return decisions, [*remarks, *(remark for _, notes in found for remark in notes)]
+
+
+def _paid(money: Sequence[Decision]) -> str | None:
+    """Express the price paid in `read_rows`; None where it, or the units, are open."""
+    value = {d.key.removeprefix("columns."): d.value for d in money}
+    if value.get("units") is None:
+        return None
+    if value.get("price"):
+        return quoted(value["price"])
+    return (
+        f"({quoted(value['revenue'])} / nullif({quoted(value['units'])}, 0))"
+        if value.get("revenue")
+        else None
+    )
 
 
 def _in_one_currency(
@@ -315,11 +367,11 @@ def _in_one_currency(
 def _is_amount(profile: ColumnProfile) -> bool:
     """Whether its numbers may be units or money, and no codes."""
     strengths = name_strengths(profile.name)
-    if "code" in ideas(profile.name):
+    if "code" in ideas(profile.name) or names_zones(profile):
         return False
-    return not strengths or bool(
-        set(strengths) & {"units", "price", "revenue", "regular_price", "discount", "cost", "promo"}
-    )
+    if not strengths:
+        return "place" not in ideas(profile.name)
+    return bool(set(strengths) & {"units", "price", "revenue", "regular_price", "discount", "cost", "promo"})
 
 
 def _read_rows(

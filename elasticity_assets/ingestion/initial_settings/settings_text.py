@@ -15,8 +15,8 @@ WIDTH = 118
 ORDER = (
     "path", "roots", "join", "sheet", "encoding", "decimal", "columns.product", "columns.category",
     "columns.period", "columns.year", "columns.units", "columns.price", "columns.revenue", "columns.discount",
-    "columns.regular_price", "columns.cost", "columns.randomized", "columns.store", "columns.description",
-    "discount_unit", "period", "first_week", "date_format", "controls", "not_products",
+    "columns.regular_price", "columns.cost", "columns.randomized", "columns.store", "columns.zone",
+    "columns.description", "discount_unit", "period", "first_week", "date_format", "controls", "not_products",
 )  # fmt: skip
 """Settings in the order of the file; others come last."""
 
