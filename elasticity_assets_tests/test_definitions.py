@@ -42,6 +42,7 @@ def test_the_jobs_cover_all_assets_between_them(definitions: dg.Definitions) -> 
             "confounding_tests",
             "hierarchy",
             "product_elasticity",
+            "zone_elasticity",
             "category_move_elasticity",
             "category_elasticity",
             "global_elasticity",
@@ -84,6 +85,7 @@ def test_partitioned_assets_run_all_their_partitions_in_one_run(definitions: dg.
         "split_samples",
         "confounding_tests",
         "product_elasticity",
+        "zone_elasticity",
         "category_move_elasticity",
     }
     for key in partitioned:
@@ -102,6 +104,7 @@ def test_tables_of_one_step_say_what_each_is_made_of(definitions: dg.Definitions
     parents = {
         name: {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys}
         for name in (
+            "zone_elasticity",
             "category_move_elasticity",
             "global_elasticity",
             "control_effect",
@@ -110,6 +113,7 @@ def test_tables_of_one_step_say_what_each_is_made_of(definitions: dg.Definitions
         )
     }
     assert parents == {
+        "zone_elasticity": {"category_posterior", "hierarchy"},
         "category_move_elasticity": {"category_posterior", "hierarchy"},
         "global_elasticity": {"hierarchy", "category_elasticity"},
         "control_effect": {"category_posterior", "hierarchy"},
@@ -143,7 +147,7 @@ def test_the_last_check_blocks_and_all_describe_themselves(definitions: dg.Defin
 def test_tables_show_their_columns_before_they_are_materialized(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     tables = [key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "4_elasticity"]
-    assert len(tables) == 13
+    assert len(tables) == 14
     for key in tables:
         schema = graph.get(key).metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableColumn | dg.TableSchema)

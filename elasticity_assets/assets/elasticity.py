@@ -23,11 +23,12 @@ from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import Arrays, StoredArrays
 from elasticity_assets.fitting.packing import unpack
-from elasticity_assets.fitting.stored_fits import FitRecord, of_fit
+from elasticity_assets.fitting.stored_fits import FitRecord, of_fit, products_of
 from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
 from elasticity_assets.ingestion.category import missing_periods
 from elasticity_assets.ingestion.experiments import products_tested
 from elasticity_assets.published import rows as rows_of
@@ -51,6 +52,7 @@ from elasticity_assets.warehouse.tables import (
     PRICE_SCENARIOS,
     PRODUCT_ELASTICITY,
     PROMOTION_ELASTICITY,
+    ZONE_ELASTICITY,
 )
 
 GROUP = "4_elasticity"
@@ -67,6 +69,7 @@ _PRODUCT_COLUMNS = (
     "revenue",
     "flag",
 )
+_ZONE_COLUMNS = ("product", "zone", *_INTERVAL, "shrinkage", "units_per_period", "flag")
 _CATEGORY_MOVE_COLUMNS = ("product", *_INTERVAL)
 _CROSS_COLUMNS = ("category", "product", "other_product", *_INTERVAL)
 _CATEGORY_TABLES = {
@@ -102,6 +105,7 @@ _SCENARIO_COLUMNS = (
 @dg.multi_asset(
     specs=[
         table_spec(PRODUCT_ELASTICITY, GROUP, [*_POOLED_FITS, "split_samples", "confounding_tests"]),
+        table_spec(ZONE_ELASTICITY, GROUP, _POOLED_FITS),
         table_spec(CATEGORY_MOVE_ELASTICITY, GROUP, _POOLED_FITS),
     ],
     partitions_def=CATEGORIES,
@@ -117,22 +121,34 @@ def product_tables(
     settings: dg.ResourceParam[Settings],
     warehouse: Warehouse,
 ) -> Iterator[dg.MaterializeResult]:
-    """Give every product its price elasticity, pooled within its category and over all categories.
+    """Give every product its price elasticity, pooled within its category and over all categories, and in each zone.
 
-    One transaction replaces the rows of both tables. A category whose last fit failed keeps its last rows.
+    One transaction replaces the rows of all three tables. A category whose last fit failed keeps its last rows.
     """
     levels = unpack(Hierarchy, hierarchy)
     with warehouse.read() as connection:
         keys = _to_write(connection, category_posterior)
         sales = product_sales(connection, keys, settings.sales, settings.experiments)
-    parts, moves, page = [], [], dg.MetadataValue.path(str(settings.reports / LATEST))
+        of_zones = product_sales(connection, keys, settings.sales, by_zone=True)
+    page = dg.MetadataValue.path(str(settings.reports / LATEST))
+    parts: list[pd.DataFrame] = []
+    zones: list[pd.DataFrame] = []
+    moves: list[pd.DataFrame] = []
     for key in keys:
-        posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
+        fit, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
+        posterior = products_of(fit)
         samples = of_fit(SplitSamples, split_samples, key, record)
         tests = of_fit(ConfoundingTests, confounding_tests, key, record)
         periods = settings.fit.min_periods
         parts.append(rows_of.product_rows(posterior, record, sales[key], periods, samples, tests))
         moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
+        if isinstance(fit, ZonedPosterior):
+            zones.append(rows_of.zone_rows(fit, record, of_zones[key], periods))
+            context.add_asset_metadata(
+                {**row_count(len(zones[-1])), **sample_rows(ZONE_ELASTICITY, zones[-1], _ZONE_COLUMNS)},
+                own_key(context, ZONE_ELASTICITY.name),
+                key,
+            )
         best_sold = parts[-1].sort_values("revenue", ascending=False, kind="stable")
         context.add_asset_metadata(
             {
@@ -152,11 +168,13 @@ def product_tables(
             key,
         )
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
+    by_zone = rows_of.concatenated(zones, ZONE_ELASTICITY)
     moved = rows_of.concatenated(moves, CATEGORY_MOVE_ELASTICITY)
 
     def replace(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         changes = changes_since_last_refit(connection, rows)
         replace_categories(context, warehouse, connection, PRODUCT_ELASTICITY, rows, keys)
+        replace_categories(context, warehouse, connection, ZONE_ELASTICITY, by_zone, keys)
         replace_categories(context, warehouse, connection, CATEGORY_MOVE_ELASTICITY, moved, keys)
         return changes
 
@@ -166,10 +184,10 @@ def product_tables(
         metadata=own_column_lineage(context, PRODUCT_ELASTICITY.name),
         check_results=[checks.elasticities_are_negative(rows), checks.elasticities_keep_still(changes)],
     )
-    yield dg.MaterializeResult(
-        asset_key=own_key(context, CATEGORY_MOVE_ELASTICITY.name),
-        metadata=own_column_lineage(context, CATEGORY_MOVE_ELASTICITY.name),
-    )
+    for table in (ZONE_ELASTICITY, CATEGORY_MOVE_ELASTICITY):
+        yield dg.MaterializeResult(
+            asset_key=own_key(context, table.name), metadata=own_column_lineage(context, table.name)
+        )
 
 
 def product_sales(
@@ -177,13 +195,21 @@ def product_sales(
     keys: Iterable[str],
     sales: SalesSettings,
     experiments: Path | None = None,
+    *,
+    by_zone: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Read what the products of some categories sold, and at which prices: by partition key, one row a product.
 
-    The columns are those that `rows.product_rows` takes; `tested` are products of which `experiments` has results.
+    Or, `by_zone`, one row a product and zone, with a column `zone`. The columns are those that `rows.product_rows`
+    takes; `tested` are products of which `experiments` has results.
     """
     keys = list(keys)
-    select = statement("product_sales", counts=statement("counts"))
+    source = {
+        "sales": "zone_sales" if by_zone else "weekly_sales",
+        "key": "w.product, w.zone" if by_zone else "w.product",
+        "order": "s.product, s.zone" if by_zone else "s.product",
+    }
+    select = statement("product_sales", counts=statement("counts"), **source)
     missing = missing_periods(connection, sales)
     values = {
         "categories": [category_of(key) for key in keys],
@@ -308,7 +334,8 @@ def category_tables(
         CAUSAL_EVIDENCE: [],
     }
     for key in keys:
-        posterior, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
+        fit, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
+        posterior = products_of(fit)
         parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record, sales[key]))
         parts[CONTROL_EFFECT].append(rows_of.control_rows(posterior))
         heldout = of_fit(HeldOut, heldout_evaluation, key, record)

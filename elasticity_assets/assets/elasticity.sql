@@ -1,5 +1,5 @@
 -- name: product_sales
--- What the products of some categories sold, and at which prices: suspect ones are left out, unless a product has no others.
+-- What the products of some categories sold, or each of them in each zone, and at which prices: suspect ones are left out, unless a product has no others.
 -- Units a period are those of the last 13 weeks or 3 months. Of periods without a row only those count in which nothing was
 -- sold, from a product's first period on.
 WITH recent AS (
@@ -12,7 +12,7 @@ WITH recent AS (
 ), summed AS (
     SELECT
         w.category,
-        w.product,
+        {key},
         any_value(products.product_description) AS product_description,
         any_value(products.substitutes) AS substitutes,
         coalesce(sum(w.units) FILTER ({counts}), 0) AS counted_units,
@@ -35,13 +35,13 @@ WITH recent AS (
         count(*) FILTER ({counts} AND w.period_start >= recent.first_period) AS n_recent,
         count(*) FILTER (NOT ({counts}) AND w.period_start >= recent.first_period) AS n_recent_suspect,
         min(w.period_start) AS first_period
-    FROM weekly_sales AS w
+    FROM {sales} AS w
     CROSS JOIN recent
     LEFT JOIN (SELECT product, period_start, min(weight) AS weight FROM suspect_sales GROUP BY ALL) AS s
         ON s.product = w.product AND s.period_start = w.period_start
     LEFT JOIN products ON products.product = w.product
     WHERE w.category IN (SELECT unnest($categories))
-    GROUP BY w.category, w.product
+    GROUP BY w.category, {key}
 )
 SELECT
     s.* EXCLUDE (
@@ -72,7 +72,7 @@ SELECT
 FROM summed AS s
 CROSS JOIN recent
 CROSS JOIN (SELECT list(DISTINCT period_start) AS periods FROM weekly_sales) AS every_period
-ORDER BY s.category, s.product
+ORDER BY s.category, {order}
 
 -- name: counts
 -- Whether a product-period counts in the fits.

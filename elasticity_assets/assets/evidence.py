@@ -18,12 +18,19 @@ from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays, Unre
 from elasticity_assets.fitting.fitter import FittedCategory, Fitter
 from elasticity_assets.fitting.packing import pack, unpack
 from elasticity_assets.fitting.side_by_side import fit_errors, prepare_jax, work_on_each
-from elasticity_assets.fitting.stored_fits import FitRecord, fit_record, is_of_fit, panel_hash, readable_fit
+from elasticity_assets.fitting.stored_fits import (
+    FitRecord,
+    fit_record,
+    is_of_fit,
+    panel_hash,
+    readable_fit,
+    unpack_panels,
+    unpack_posterior,
+)
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
 from elasticity_assets.inference.judging.split_samples import SplitSamples
-from elasticity_assets.inference.panel import Panel
-from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.ingestion.panels import CategoryPanels
 from elasticity_assets.published.verdict import verdict
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
@@ -52,7 +59,7 @@ class NotOfThisFitError(ValueError):
     """The model input is not what the category was fitted to: its last fit failed, or was not asked for."""
 
 
-def fitted_panel(model_input: StoredArrays, key: str, record: FitRecord, svi_fit: Fitter) -> Panel:
+def fitted_panels(model_input: StoredArrays, key: str, record: FitRecord, svi_fit: Fitter) -> CategoryPanels:
     """Read what a category was fitted to.
 
     Raises
@@ -64,12 +71,12 @@ def fitted_panel(model_input: StoredArrays, key: str, record: FitRecord, svi_fit
         raise NotOfThisFitError("no model input is stored; materialize model_input")
     try:
         given = model_input[key]
-        panel, inputs_hash = unpack(Panel, given), svi_fit.inputs_hash(panel_hash(given))
+        panels, inputs_hash = unpack_panels(given), svi_fit.inputs_hash(panel_hash(given))
     except ValueError as error:
         raise NotOfThisFitError(str(error)) from None
     if inputs_hash != record.inputs_hash:
         raise NotOfThisFitError("sales or settings changed since the category was fitted; refit it")
-    return panel
+    return panels
 
 
 @dg.asset(
@@ -258,7 +265,10 @@ def nuts_cross_check(
             if fit is None:
                 continue
             posterior, record = fit
-            check = svi_fit.cross_check(fitted_panel(model_input, key, record, svi_fit), posterior)
+            panels = fitted_panels(model_input, key, record, svi_fit)
+            if panels.zoned is not None and not config.categories:
+                continue  # `cross_check` refuses it, and says why
+            check = svi_fit.cross_check(FittedCategory(key, panels.panel, posterior, record, panels.zoned))
         except fit_errors() as error:  # the next one is checked in its place
             failed[category_of(key)] = reason(error)
             context.log.exception(f"category {category_of(key)!r} could not be checked")
@@ -291,7 +301,7 @@ def _judge(
     svi_fit: Fitter,
     array_store: ArrayStore,
     kind: type[Judged],
-    judge: Callable[[Panel, CategoryPosterior], Judged],
+    judge: Callable[[FittedCategory], Judged],
     metadata: Callable[[Judged], dict[str, Any]],
 ) -> tuple[Iterator[tuple[str, Judged]], dict[str, str]]:
     """Judge the categories whose fit is new, side by side, and store what was found.
@@ -317,29 +327,25 @@ def _judge(
                 if is_of_fit(kind, stored, record):
                     found[category_of(key)] = key
                     continue
-                panel = fitted_panel(model_input, key, record, svi_fit)
-                posterior = unpack(CategoryPosterior, fit)
+                panels = fitted_panels(model_input, key, record, svi_fit)
+                posterior = unpack_posterior(fit)
             except (NotOfThisFitError, UnreadableArraysError) as error:
                 failed[category_of(key)] = reason(error)
                 continue
-            yield FittedCategory(key, panel, posterior, record)
+            yield FittedCategory(key, panels.panel, posterior, record, panels.zoned)
 
     def keep(task: FittedCategory, judged: Judged) -> None:
         array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)
-        found[task.posterior.category] = task.key
+        found[task.panel.category] = task.key
         context.add_asset_metadata(metadata(judged), partition_key=task.key)
 
-    work_on_each(svi_fit, partial(_judged, judge), to_judge(), keep, failed)
+    work_on_each(svi_fit, judge, to_judge(), keep, failed)
 
     def read() -> Iterator[tuple[str, Judged]]:
         for category, key in sorted(found.items()):
             yield category, unpack(kind, array_store.read(context.asset_key, key) or {})
 
     return read(), failed
-
-
-def _judged(judge: Callable[[Panel, CategoryPosterior], Judged], task: FittedCategory) -> Judged:
-    return judge(task.panel, task.posterior)
 
 
 def _scores(heldout: HeldOut) -> dict[str, Any]:

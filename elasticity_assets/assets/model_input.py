@@ -9,7 +9,7 @@ from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.automation.partitions import CATEGORIES, category_of, gone_since
 from elasticity_assets.checks import model_input as checks
 from elasticity_assets.fitting.array_store import ArrayStore
-from elasticity_assets.fitting.stored_fits import pack_panel
+from elasticity_assets.fitting.stored_fits import pack_panels
 from elasticity_assets.inference.price_lags import bearable_lags
 from elasticity_assets.ingestion.panels import category_panels
 from elasticity_assets.settings import Settings
@@ -45,8 +45,9 @@ def model_input(
             category_panels(connection, settings.sales, settings.fit, categories, settings.experiments)
         ) as panels,
     ):
-        for key, panel in zip(context.partition_keys, panels, strict=True):
-            file = array_store.write(context.asset_key, pack_panel(panel), key)
+        for key, of_category in zip(context.partition_keys, panels, strict=True):
+            file = array_store.write(context.asset_key, pack_panels(of_category), key)
+            panel, zoned = of_category.panel, of_category.zoned
             context.add_asset_metadata(
                 {
                     "products": panel.n_products,
@@ -57,6 +58,7 @@ def model_input(
                     "zero-truncated": panel.zero_truncated,
                     "regular prices": panel.has_regular_price,
                     "products with results from elsewhere": int((panel.experiments()[:, 1] > 0).sum()),
+                    "products in zones": 0 if zoned is None else zoned.n_rows,
                     "file": dg.MetadataValue.path(str(file)),
                 },
                 partition_key=key,

@@ -18,15 +18,20 @@ from elasticity_assets.fitting.side_by_side import work_on_each
 from elasticity_assets.fitting.stored_fits import (
     POOLED_FITS,
     FitRecord,
+    Posterior,
     fit_record,
     new_record,
+    of_same_products,
     pack_fit,
     panel_hash,
+    products_of,
+    unpack_panels,
+    unpack_posterior,
 )
 from elasticity_assets.inference.hierarchy import CategoryMessage, pool
-from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.summaries import category_summary
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.fit_failures import record_outcomes
 from elasticity_assets.words import reason
@@ -87,15 +92,15 @@ def category_posterior(
                 inputs_hash, last = svi_fit.inputs_hash(_panel_hash(given)), fit_record(stored)
                 changed = last is None or last.inputs_hash != inputs_hash
                 wanted = last is None or _wanted(config, key, given, stored, changed=changed)
-                panel = unpack(Panel, given) if wanted else None
-                start = unpack(CategoryPosterior, stored) if wanted and last and config.changed_only else None
+                panels = unpack_panels(given) if wanted else None
+                start = unpack_posterior(stored) if wanted and last and config.changed_only else None
             except (
                 ValueError
             ) as error:  # what is stored of this category is unreadable, or of another version
                 failed[category_of(key)] = reason(error)
                 continue
-            if panel is not None:
-                yield CategoryToFit(key, panel, start, inputs_hash)
+            if panels is not None:
+                yield CategoryToFit(key, panels.panel, start, inputs_hash, panels.zoned)
                 continue
             kept.append(category_of(key))
             if changed:
@@ -105,11 +110,14 @@ def category_posterior(
                 why = "neither sales nor settings changed"
             context.add_asset_metadata({"fit": f"kept: {why}"}, partition_key=key)
 
-    def keep(task: CategoryToFit, posterior: CategoryPosterior) -> None:
+    def keep(task: CategoryToFit, posterior: Posterior) -> None:
         record = new_record(task.inputs_hash, task.panel.n_obs)
         array_store.write(context.asset_key, pack_fit(posterior, record), task.key)
-        fitted[task.panel.category] = posterior
-        context.add_asset_metadata(_metadata(posterior, record), partition_key=task.key)
+        fitted[task.panel.category] = products_of(posterior)
+        metadata = _metadata(products_of(posterior), record)
+        if isinstance(posterior, ZonedPosterior):
+            metadata["zones"] = len(posterior.zone)
+        context.add_asset_metadata(metadata, partition_key=task.key)
 
     next_ones = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     fit = partial(
@@ -156,9 +164,7 @@ def _panel_hash(given: Arrays) -> str:
 def _wanted(config: FitConfig, key: str, given: Arrays, stored: Arrays, *, changed: bool) -> bool:
     """Whether a category with a fit is fitted, of what is stored of its panel and of that fit."""
     if config.categories:
-        return category_of(key) in config.categories or not np.array_equal(
-            given["product"], stored["product"]
-        )
+        return category_of(key) in config.categories or not of_same_products(given, stored)
     return changed or not config.changed_only
 
 

@@ -15,10 +15,8 @@ from elasticity_assets.automation.partitions import category_of, partition_key
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import StoredArrays
 from elasticity_assets.fitting.fitter import FittedCategory, Fitter
-from elasticity_assets.fitting.packing import unpack
 from elasticity_assets.fitting.side_by_side import work_on_each
-from elasticity_assets.fitting.stored_fits import fits_in, panel_hash, readable_fit
-from elasticity_assets.inference.panel import Panel
+from elasticity_assets.fitting.stored_fits import fits_in, panel_hash, readable_fit, unpack_panels
 from elasticity_assets.inference.posterior import TwoSlopes
 from elasticity_assets.published import rows as rows_of
 from elasticity_assets.settings import Settings
@@ -70,6 +68,7 @@ def promotion_elasticity(
     kept: list[str] = []
     without_fit: list[str] = []
     without_prices: list[str] = []
+    by_zone: list[str] = []
     failed: dict[str, str] = {}
 
     parts: dict[str, pd.DataFrame] = {}
@@ -82,17 +81,19 @@ def promotion_elasticity(
                 continue
             try:
                 given = model_input[key]
-                panel, inputs_hash = unpack(Panel, given), svi_fit.inputs_hash(panel_hash(given))
+                panels, inputs_hash = unpack_panels(given), svi_fit.inputs_hash(panel_hash(given))
                 fit = readable_fit(category_posterior.get(key, {}))
             except ValueError as error:  # stored by another version, or unreadable
                 failed[category] = reason(error)
                 continue
-            if not panel.has_regular_price:
+            if panels.zoned is not None:
+                by_zone.append(key)
+            elif not panels.panel.has_regular_price:
                 without_prices.append(key)
             elif fit is None:
                 without_fit.append(key)
             elif shown.get(category) == {fit[1].fit_id} and fit[1].inputs_hash == inputs_hash:
-                yield FittedCategory(key, panel, *fit)
+                yield FittedCategory(key, panels.panel, *fit)
             else:
                 failed[category] = "sales or settings changed since the fit in product_elasticity"
 
@@ -104,7 +105,7 @@ def promotion_elasticity(
 
     work_on_each(svi_fit, svi_fit.fit_two_slopes, to_fit(), keep, failed)
     rows = rows_of.concatenated(list(parts.values()), PROMOTION_ELASTICITY)
-    keys = [*parts, *map(partition_key, failed), *without_fit, *without_prices]
+    keys = [*parts, *map(partition_key, failed), *without_fit, *without_prices, *by_zone]
 
     def replace(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         replace_categories(context, warehouse, connection, PROMOTION_ELASTICITY, rows, keys)
@@ -117,10 +118,13 @@ def promotion_elasticity(
             "categories fitted": len(parts),
             "kept: of the fit in product_elasticity": len(kept),
             "without regular prices": len(without_prices),
+            "left out, as fitted by zone": len(by_zone),
             "without a fit": len(without_fit),
             "failed": len(failed),
         },
         check_results=[
-            checks.two_slopes_fitted(map(category_of, [*parts, *kept, *without_fit, *without_prices]), failed)
+            checks.two_slopes_fitted(
+                map(category_of, [*parts, *kept, *without_fit, *without_prices, *by_zone]), failed
+            )
         ],
     )

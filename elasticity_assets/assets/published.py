@@ -33,7 +33,7 @@ from elasticity_assets.words import utc_now
         weekly_sales,
         *(
             dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
-            for name in ("product_elasticity", "category_move_elasticity")
+            for name in ("product_elasticity", "zone_elasticity", "category_move_elasticity")
         ),
         "cross_elasticity",
         "price_scenarios",

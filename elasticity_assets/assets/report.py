@@ -12,7 +12,7 @@ from elasticity_assets.automation.partitions import partition_key
 from elasticity_assets.checks import published as checks
 from elasticity_assets.fitting.array_store import Arrays, StoredArrays
 from elasticity_assets.fitting.packing import unpack
-from elasticity_assets.fitting.stored_fits import of_fit
+from elasticity_assets.fitting.stored_fits import of_fit, products_of
 from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
@@ -89,7 +89,7 @@ def report(
                 raise dg.Failure("its fit is not stored")
             posterior, record = pooled_fit(category, stored, hierarchy, levels)
             sections[category] = category_section(
-                posterior,
+                products_of(posterior),
                 tables.products[tables.products["category"] == category],
                 panel=_panel(model_input, key),
                 heldout=of_fit(HeldOut, heldout_evaluation, key, record),

@@ -8,9 +8,9 @@ import pandas as pd
 
 from elasticity_assets.automation.partitions import category_of, partition_keys
 from elasticity_assets.fitting.array_store import Arrays
-from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, readable_fit
-from elasticity_assets.inference.hierarchy import Hierarchy, pooled
-from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.fitting.stored_fits import POOLED_FITS, FitRecord, Posterior, readable_fit
+from elasticity_assets.inference.hierarchy import Hierarchy, pooled, pooled_zones
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.fit_failures import fit_failures
 from elasticity_assets.warehouse.schema import Table, qualified, replace_rows
@@ -19,7 +19,7 @@ from elasticity_assets.warehouse.sql import statement
 
 def pooled_fit(
     category: str, arrays: Arrays, hierarchy: Arrays, levels: Hierarchy
-) -> tuple[CategoryPosterior, FitRecord]:
+) -> tuple[Posterior, FitRecord]:
     """Rebuild one category's fit, pooled by what is stored of the hierarchy; `levels` is that, unpacked."""
     found = readable_fit(arrays)
     if found is None:
@@ -33,6 +33,8 @@ def pooled_fit(
             f"{category!r} was fitted after the pooling; pool again: materialize hierarchy",
             allow_retries=False,
         )
+    if isinstance(posterior, ZonedPosterior):
+        return pooled_zones(posterior, levels), record
     return pooled(posterior, levels), record
 
 

@@ -3,20 +3,30 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
-from elasticity_assets.fitting.stored_fits import FitRecord, check_finite, check_finite_slopes
+from elasticity_assets.fitting.stored_fits import (
+    FitRecord,
+    Posterior,
+    check_finite,
+    check_finite_slopes,
+    products_of,
+)
 from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.experiments import without_experiments
 from elasticity_assets.inference.judging.confounding import ConfoundingTests, look_for_confounding
-from elasticity_assets.inference.options import ARTICLE, FitOptions, Likelihood
+from elasticity_assets.inference.options import ARTICLE, FitOptions, Likelihood, Progress
 from elasticity_assets.inference.panel import Panel, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
-from elasticity_assets.inference.priors import PRESETS, Priors, Season, SlowDemand
+from elasticity_assets.inference.priors import DEFAULT_ZONES, PRESETS, Priors, Season, SlowDemand
+from elasticity_assets.inference.zoned_panel import ZonedPanel
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
 from elasticity_assets.settings import RaySettings, Settings
 
 if TYPE_CHECKING:  # they import jax
@@ -42,16 +52,19 @@ class CategoryToFit:
     key : str
         Its partition.
     panel : Panel
-    start : CategoryPosterior or None
+    start : CategoryPosterior, ZonedPosterior or None
         An earlier posterior of this category to start from.
     inputs_hash : str
         As from `Fitter.inputs_hash`.
+    zoned : ZonedPanel or None
+        The same sales by product and zone, which are fitted in the panel's place; None where there are no zones.
     """
 
     key: str
     panel: Panel
-    start: CategoryPosterior | None
+    start: Posterior | None
     inputs_hash: str
+    zoned: ZonedPanel | None = None
 
 
 @dataclass(frozen=True)
@@ -64,14 +77,29 @@ class FittedCategory:
         Its partition.
     panel : Panel
         What it was fitted to.
-    posterior : CategoryPosterior
+    posterior : CategoryPosterior or ZonedPosterior
     record : FitRecord
+    zoned : ZonedPanel or None
+        What it was fitted to in the panel's place, where it has zones.
     """
 
     key: str
     panel: Panel
-    posterior: CategoryPosterior
+    posterior: Posterior
     record: FitRecord
+    zoned: ZonedPanel | None = None
+
+    @property
+    def products(self) -> CategoryPosterior:
+        """The posterior of its products."""
+        return products_of(self.posterior)
+
+    def by_zone(self) -> tuple[ZonedPanel, ZonedPosterior] | None:
+        """Give what it was fitted to by product and zone, under its fit's weights, and that fit; None without zones."""
+        if self.zoned is None or not isinstance(self.posterior, ZonedPosterior):
+            return None
+        rows = weighed(self.zoned.rows, self.posterior.cell_weights())
+        return dataclasses.replace(self.zoned, rows=rows), self.posterior
 
 
 def _season(setting: Literal["auto"] | bool) -> Season | None:
@@ -155,10 +183,8 @@ class Fitter:
         )
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
-    def fit_category(
-        self, task: CategoryToFit, *, judged: int = 0, two_slopes: bool = False
-    ) -> CategoryPosterior:
-        """Fit one category.
+    def fit_category(self, task: CategoryToFit, *, judged: int = 0, two_slopes: bool = False) -> Posterior:
+        """Fit one category: its products, or, where it has zones, its products in zones.
 
         Parameters
         ----------
@@ -172,6 +198,9 @@ class Fitter:
         FloatingPointError
             If a moment that is published is no number.
         """
+        if task.zoned is not None:
+            start = task.start if isinstance(task.start, ZonedPosterior) else None
+            return check_finite(self.fit_zones(task.zoned, start))
         if self.by_natural_gradient and self.cluster is None:
             from elasticity_assets.fitting.compile_ahead import compile_ahead  # noqa: PLC0415
 
@@ -184,7 +213,7 @@ class Fitter:
                 judged=judged,
                 two_slopes=two_slopes,
             )
-        return check_finite(self.fit(task.panel, task.start))
+        return check_finite(self.fit(task.panel, None if task.start is None else products_of(task.start)))
 
     def fit_two_slopes(self, task: FittedCategory) -> TwoSlopes:
         """Fit one category's two slopes by the natural-gradient engine, whatever the settings' is.
@@ -197,69 +226,89 @@ class Fitter:
         from elasticity_assets.inference.natural_gradient import two_slopes  # noqa: PLC0415
 
         # Of several candidates the fit of one slope chose.
-        likelihood = task.posterior.diagnostics.likelihood
+        likelihood = task.products.diagnostics.likelihood
         options = self.options.natural_gradient
         return check_finite_slopes(
-            two_slopes.fit(task.panel, self.priors, likelihood, options, task.posterior)
+            two_slopes.fit(task.panel, self.priors, likelihood, options, task.products)
         )
 
-    def evaluate(self, panel: Panel, posterior: CategoryPosterior, categories: int = 1) -> "HeldOut":
+    def evaluate(self, task: FittedCategory, categories: int = 1) -> "HeldOut":
         """Predict the category's cells from each other, under the priors and weights of its fit.
 
         By the natural-gradient engine, whichever engine found the posterior.
 
         Parameters
         ----------
-        panel : Panel
-        posterior : CategoryPosterior
+        task : FittedCategory
         categories : int
             How many are judged at once: each of a great many less closely.
         """
-        from elasticity_assets.inference.judging import heldout  # noqa: PLC0415
+        from elasticity_assets.inference.judging import heldout, zoned  # noqa: PLC0415
 
-        panel = weighed(panel, CellWeights.of(posterior))
-        return heldout.evaluate(
-            panel,
-            self.priors,
-            posterior.diagnostics.likelihood,
-            posterior,
-            effort=heldout.Effort.for_each_of(categories),
-        )
+        likelihood, effort = task.products.diagnostics.likelihood, heldout.Effort.for_each_of(categories)
+        if by_zone := task.by_zone():
+            rows, posterior = by_zone
+            return zoned.evaluate(rows, self.priors, likelihood, posterior, effort=effort)
+        panel = weighed(task.panel, CellWeights.of(task.products))
+        return heldout.evaluate(panel, self.priors, likelihood, task.products, effort=effort)
 
-    def compare_samples(self, panel: Panel, posterior: CategoryPosterior) -> "SplitSamples":
+    def compare_samples(self, task: FittedCategory) -> "SplitSamples":
         """Compare elasticities from parts of the category's periods, fitted as `evaluate` does.
 
         A few points of tau's grid are enough: differences move by some 0.05 of their sds.
         """
         from elasticity_assets.inference import natural_gradient  # noqa: PLC0415
-        from elasticity_assets.inference.judging import split_samples  # noqa: PLC0415
+        from elasticity_assets.inference.judging import split_samples, zoned  # noqa: PLC0415
+        from elasticity_assets.inference.natural_gradient.zones import engine  # noqa: PLC0415
 
         options = self.options.natural_gradient
         points = min(options.grid_points or SPLIT_GRID_POINTS, SPLIT_GRID_POINTS)
         options = dataclasses.replace(options, grid_points=points)
+        likelihood = task.products.diagnostics.likelihood
+        if by_zone := task.by_zone():
+            rows, start = by_zone
+
+            def fit_by_zone(part: ZonedPanel) -> ZonedPosterior:
+                return engine.fit(part, self.priors, DEFAULT_ZONES, likelihood, options, start=start)
+
+            return zoned.compare_samples(rows, fit_by_zone)
 
         def fit(part: Panel) -> CategoryPosterior:
-            return natural_gradient.fit(
-                part, self.priors, posterior.diagnostics.likelihood, options, start=posterior
-            )
+            return natural_gradient.fit(part, self.priors, likelihood, options, start=task.products)
 
         # What was found elsewhere is not found twice.
-        panel = without_experiments(panel)
-        return split_samples.compare(weighed(panel, CellWeights.of(posterior)), fit)
+        panel = without_experiments(task.panel)
+        return split_samples.compare(weighed(panel, CellWeights.of(task.products)), fit)
 
-    def look_for_confounding(self, panel: Panel, posterior: CategoryPosterior) -> ConfoundingTests:
-        """Test whether the category's prices follow demand, from the working model of its fit."""
-        return look_for_confounding(panel, posterior, self.priors)
+    def look_for_confounding(self, task: FittedCategory) -> ConfoundingTests:
+        """Test whether the category's prices follow demand, from the working model of its fit.
 
-    def cross_check(self, panel: Panel, posterior: CategoryPosterior) -> "CrossCheck":
+        Where it has zones, of a fit of its products' units and mean prices over all zones: shocks of a product's week
+        are common to its zones, and rows would count them once a zone.
+        """
+        posterior = task.products
+        if task.zoned is not None:
+            options = dataclasses.replace(self.options, likelihood=posterior.diagnostics.likelihood)
+            posterior = self._fit(task.panel, options, None)
+        return look_for_confounding(task.panel, posterior, self.priors)
+
+    def cross_check(self, task: FittedCategory) -> "CrossCheck":
         """Hold a category's posterior against NUTS under the same priors and weights.
 
         Of a larger category, the fit of a random sample of CROSS_CHECK_PRODUCTS products is.
+
+        Raises
+        ------
+        ValueError
+            If the category has zones.
         """
         from elasticity_assets.inference import natural_gradient, nuts  # noqa: PLC0415
         from elasticity_assets.inference.judging import cross_check  # noqa: PLC0415
 
-        panel = weighed(panel, CellWeights.of(posterior))
+        if task.zoned is not None:
+            raise ValueError("its prices are set by zone, and fits by zone are not held against NUTS")
+        posterior = task.products
+        panel = weighed(task.panel, CellWeights.of(posterior))
         part = some_products(panel, CROSS_CHECK_PRODUCTS, seed=0)
         likelihood = posterior.diagnostics.likelihood
         if part is not panel:
@@ -286,15 +335,42 @@ class Fitter:
         best, _ = heldout.choose_likelihood(panel, self.priors, self.candidates)
         return self._fit(panel, dataclasses.replace(options, likelihood=best), start)
 
+    def fit_zones(self, zoned: ZonedPanel, start: ZonedPosterior | None = None) -> ZonedPosterior:
+        """Fit one category by product and zone; else as `fit`.
+
+        Parameters
+        ----------
+        zoned : ZonedPanel
+        start : ZonedPosterior, optional
+            An earlier posterior of this category to start from.
+        """
+        from elasticity_assets.inference import engines  # noqa: PLC0415
+
+        options = self.options
+        if self.candidates:
+            from elasticity_assets.inference.judging import zoned as judging  # noqa: PLC0415
+
+            best, _ = judging.choose_likelihood(zoned, self.priors, self.candidates)
+            options = dataclasses.replace(options, likelihood=best)
+        with _progress(zoned.rows.category, options) as show:
+            return engines.fit_zones(zoned, self.priors, options, start=start, on_progress=show)
+
     def _fit(self, panel: Panel, options: FitOptions, start: CategoryPosterior | None) -> CategoryPosterior:
         from elasticity_assets.inference import engines  # noqa: PLC0415
 
-        unit = {"natural_gradient": "pass", "svi": "step", "nuts": "draw"}[options.engine]
-        # disable=None: only where stderr is a terminal
-        with tqdm(desc=panel.category, unit=unit, disable=None, leave=False) as bar:
-
-            def show(iterations: int, elbo: float) -> None:
-                bar.set_postfix_str(f"ELBO {elbo:,.1f}", refresh=False)
-                bar.update(iterations - bar.n)
-
+        with _progress(panel.category, options) as show:
             return engines.fit(panel, self.priors, options, start=start, on_progress=show)
+
+
+@contextmanager
+def _progress(category: str, options: FitOptions) -> Iterator[Progress]:
+    """Show how far a fit is, where a person watches."""
+    unit = {"natural_gradient": "pass", "svi": "step", "nuts": "draw"}[options.engine]
+    # disable=None: only where stderr is a terminal
+    with tqdm(desc=category, unit=unit, disable=None, leave=False) as bar:
+
+        def show(iterations: int, elbo: float) -> None:
+            bar.set_postfix_str(f"ELBO {elbo:,.1f}", refresh=False)
+            bar.update(iterations - bar.n)
+
+        yield show

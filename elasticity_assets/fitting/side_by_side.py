@@ -17,6 +17,7 @@ from elasticity_assets.fitting.compiled import keep_compiled
 from elasticity_assets.fitting.fitter import Fitter
 from elasticity_assets.fitting.threads import cores, run_each
 from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.zoned_panel import ZonedPanel
 from elasticity_assets.settings import Settings
 from elasticity_assets.words import reason
 
@@ -27,6 +28,10 @@ class OfCategory(Protocol):
     @property
     def panel(self) -> Panel:
         """What it works on."""
+
+    @property
+    def zoned(self) -> ZonedPanel | None:
+        """What it works on in the panel's place, where the category has zones."""
 
 
 Task = TypeVar("Task", bound=OfCategory)
@@ -172,4 +177,5 @@ def _in_worker(work: Callable[[Task], Result], compiled: str, task: Task, *, on_
 
 
 def _cells(task: OfCategory) -> int:
-    return task.panel.n_products * task.panel.n_periods
+    panel = task.panel if task.zoned is None else task.zoned.rows
+    return panel.n_products * panel.n_periods

@@ -2,21 +2,34 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
 
-from elasticity_assets.fitting.packing import content_hash, holds, pack, unpack
+from elasticity_assets.fitting.packing import (
+    content_hash,
+    holds,
+    pack,
+    unpack,
+    with_prefix,
+    without_prefix,
+)
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior, TwoSlopes
+from elasticity_assets.inference.zoned_panel import ZonedPanel
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
+from elasticity_assets.ingestion.panels import CategoryPanels
 from elasticity_assets.warehouse.schema import Table, qualified
 from elasticity_assets.warehouse.sql import statement
 from elasticity_assets.words import utc_now
 
 T = TypeVar("T")
+Posterior = CategoryPosterior | ZonedPosterior
+"""What a fit ends with: of products, or of products in zones."""
+Fit = TypeVar("Fit", CategoryPosterior, ZonedPosterior)
 
 
 @dataclass(frozen=True)
@@ -62,10 +75,29 @@ POOLED_FITS = "pooled_fits"
 """Name of the array, beside a stored hierarchy's own, that holds the fit_ids pooled."""
 
 
-def pack_panel(panel: Panel) -> dict[str, np.ndarray]:
-    """Turn a panel into a dict of arrays that says by one hash which panel it is."""
-    arrays = pack(panel)
+_BY_ZONE = "by_zone."
+"""How the names of arrays by product and zone begin, beside a category's own."""
+_OF_PRODUCTS = "products."
+
+
+def pack_panels(panels: CategoryPanels) -> dict[str, np.ndarray]:
+    """Turn a category's panels into a dict of arrays that says by one hash which they are."""
+    arrays = pack(panels.panel)
+    if panels.zoned is not None:
+        arrays |= with_prefix(_BY_ZONE, pack(panels.zoned))
     return {**arrays, **pack(PanelRecord(content_hash(arrays)))}
+
+
+def unpack_panels(arrays: Mapping[str, np.ndarray]) -> CategoryPanels:
+    """Rebuild a category's panels.
+
+    Raises
+    ------
+    ValueError
+        If another version stored them.
+    """
+    by_zone = without_prefix(_BY_ZONE, arrays)
+    return CategoryPanels(unpack(Panel, arrays), unpack(ZonedPanel, by_zone) if by_zone else None)
 
 
 def panel_hash(arrays: Mapping[str, np.ndarray]) -> str:
@@ -84,22 +116,59 @@ def new_record(inputs_hash: str, n_obs: int) -> FitRecord:
     return FitRecord(uuid.uuid4().hex, utc_now().isoformat(), inputs_hash, n_obs)
 
 
-def pack_fit(posterior: CategoryPosterior, record: FitRecord) -> dict[str, np.ndarray]:
-    """Turn a fit into a dict of arrays."""
-    return {**pack(posterior), **pack(record)}
+def of_same_products(panels: Mapping[str, np.ndarray], fit: Mapping[str, np.ndarray]) -> bool:
+    """Whether stored panels are of the products, and of the products in zones, that a stored fit has."""
+    return all(
+        np.array_equal(panels.get(of_panel, np.empty(0)), fit.get(of_fit, np.empty(0)))
+        for of_panel, of_fit in (("product", "product"), (f"{_BY_ZONE}rows.product", f"{_BY_ZONE}row"))
+    )
+
+
+def products_of(posterior: Posterior) -> CategoryPosterior:
+    """Posterior of a category's products, over all their zones together where prices are set by zone."""
+    return posterior.products if isinstance(posterior, ZonedPosterior) else posterior
+
+
+def pack_fit(posterior: Posterior, record: FitRecord) -> dict[str, np.ndarray]:
+    """Turn a fit into a dict of arrays: its products' as they are, and those by zone beside them."""
+    arrays = pack(products_of(posterior))
+    if isinstance(posterior, ZonedPosterior):
+        own = {name: array for name, array in pack(posterior).items() if not name.startswith(_OF_PRODUCTS)}
+        arrays |= with_prefix(_BY_ZONE, own)
+    return {**arrays, **pack(record)}
+
+
+def unpack_posterior(arrays: Mapping[str, np.ndarray]) -> Posterior:
+    """Rebuild a fit's posterior: that of products in zones where the category was fitted so.
+
+    Raises
+    ------
+    ValueError
+        If another version stored it.
+    """
+    own = without_prefix(_BY_ZONE, arrays)
+    if not own:
+        return unpack(CategoryPosterior, arrays)
+    return unpack(ZonedPosterior, {**own, **with_prefix(_OF_PRODUCTS, arrays)})
 
 
 def fit_record(arrays: Mapping[str, np.ndarray]) -> FitRecord | None:
     """Read which fit is stored; None where another version made it."""
-    if not (holds(CategoryPosterior, arrays) and holds(FitRecord, arrays)):
+    if not (holds(CategoryPosterior, arrays) and holds(FitRecord, arrays) and _holds_zones(arrays)):
         return None
     return unpack(FitRecord, arrays)
 
 
-def readable_fit(arrays: Mapping[str, np.ndarray]) -> tuple[CategoryPosterior, FitRecord] | None:
+def _holds_zones(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether what is stored by zone, if anything is, is of this version."""
+    names = {name.removeprefix(_BY_ZONE) for name in arrays if name.startswith(_BY_ZONE)}
+    return not names or names >= {field.name for field in fields(ZonedPosterior)} - {"products"}
+
+
+def readable_fit(arrays: Mapping[str, np.ndarray]) -> tuple[Posterior, FitRecord] | None:
     """Rebuild a fit, or None where another version made it: the category is then fitted anew."""
     record = fit_record(arrays)
-    return None if record is None else (unpack(CategoryPosterior, arrays), record)
+    return None if record is None else (unpack_posterior(arrays), record)
 
 
 def of_fit(
@@ -126,7 +195,7 @@ def is_of_fit(kind: type[Any], arrays: Mapping[str, np.ndarray], record: FitReco
     return here and unpack(FitRecord, arrays).fit_id == record.fit_id
 
 
-def check_finite(posterior: CategoryPosterior) -> CategoryPosterior:
+def check_finite(posterior: Fit) -> Fit:
     """Return the posterior, if every moment that is published is a number.
 
     Raises
@@ -134,8 +203,12 @@ def check_finite(posterior: CategoryPosterior) -> CategoryPosterior:
     FloatingPointError
         If one is not.
     """
-    for name in ("weight", "category_mean", "category_var", "product_mean", "product_var", "control_mean"):
-        if not np.isfinite(getattr(posterior, name)).all():
+    published = ("weight", "category_mean", "category_var", "product_mean", "product_var", "control_mean")
+    moments = {name: getattr(products_of(posterior), name) for name in published}
+    if isinstance(posterior, ZonedPosterior):
+        moments |= {name: getattr(posterior, name) for name in ("row_mean", "row_var")}
+    for name, moment in moments.items():
+        if not np.isfinite(moment).all():
             raise FloatingPointError(f"the fit ended with {name} not finite")
     return posterior
 

@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 
 from elasticity_assets.inference.posterior import CategoryPosterior, Summary, summarize
 from elasticity_assets.inference.priors import Fixed, Priors
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
 
 SPREAD_POINTS = 256
 """Points of the tau_c grid: 2.5% apart, narrower than its posterior up to a thousand categories."""
@@ -188,6 +189,28 @@ def pooled(posterior: CategoryPosterior, hierarchy: Hierarchy) -> CategoryPoster
         + control_gain[:, :, None] * control_gain[:, None, :] * widened[:, None, None],
         product_control_cov=posterior.product_control_cov
         + gain[:, :, None] * control_gain[:, None, :] * widened[:, None, None],
+    )
+
+
+def pooled_zones(posterior: ZonedPosterior, hierarchy: Hierarchy) -> ZonedPosterior:
+    """Move one category's products, and its rows of products in zones, as `pooled` moves products.
+
+    What zones add is no category's, and stays as it was fitted.
+
+    Raises
+    ------
+    KeyError
+        If the hierarchy does not hold this category.
+    """
+    products = pooled(posterior.products, hierarchy)
+    gain = np.asarray(posterior.row_gain, np.float64)
+    moved = products.category_mean - posterior.products.category_mean
+    widened = products.category_var - posterior.products.category_var
+    return replace(
+        posterior,
+        products=products,
+        row_mean=posterior.row_mean + gain * moved[:, None],
+        row_var=posterior.row_var + gain**2 * widened[:, None],
     )
 
 

@@ -1,6 +1,6 @@
 """One category's model input where prices are set by zone: a panel whose rows are products in zones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ class ZonedPanel:
     product_of_row, zone_of_row : int arrays, shape (R,)
         Which product, and which zone, a row is.
     covariate : tuple of str, length q
-    covariates : float array, shape (Z, q)
+    covariates : float32 array, shape (Z, q)
         What is known of the zones, less its mean over them: it explains why the same product is more elastic in one.
     """
 
@@ -51,6 +51,17 @@ class ZonedPanel:
         """Number of rows R: products in zones."""
         return len(self.product_of_row)
 
+    def within_zones(self, group: Sequence[str]) -> np.ndarray:
+        """Give groups of products to rows, those of other zones apart: array of str, shape (R,); empty stays empty.
+
+        Parameters
+        ----------
+        group : sequence of str, length n
+        """
+        of_row = np.asarray(group, dtype=str)[self.product_of_row]
+        apart = np.char.add(np.char.add(of_row, " in zone "), self.zone_of_row.astype(str))
+        return np.where(of_row == "", "", apart)
+
     def share_of_units(self) -> np.ndarray:
         """Share of each row in the units that its product sold in all zones, shape (R,); alike where none were sold."""
         count = np.bincount(self.product_of_row, minlength=self.n_products)
@@ -63,6 +74,8 @@ def zoned_panel_from_sales(
     sales: CategorySales,
     zone: np.ndarray,
     covariates: Mapping[str, Mapping[str, float]] | None = None,
+    *,
+    unit: float | None = None,
 ) -> ZonedPanel:
     """Lay one category's sales out by product and zone.
 
@@ -74,6 +87,8 @@ def zoned_panel_from_sales(
         Zone of each.
     covariates : mapping of str to mapping of zone to float, optional
         By name; a zone that is left out has the mean.
+    unit : float, optional
+        As of `panel_from_sales`.
 
     Raises
     ------
@@ -85,16 +100,16 @@ def zoned_panel_from_sales(
     pair, row_at = np.unique(product_at * len(zones) + zone_at, return_inverse=True)
     # Numbers of as many digits sort as the pairs do.
     width = len(str(len(pair)))
-    panel = panel_from_sales(replace(sales, product=np.char.zfill(row_at.astype(str), width)))
+    panel = panel_from_sales(replace(sales, product=np.char.zfill(row_at.astype(str), width)), unit=unit)
     of_row = pair // len(zones), pair % len(zones)
     codes = np.char.add(np.char.add(product[of_row[0]], " @ "), zones[of_row[1]])
     known = dict(covariates or {})
     values = np.array([[of_zone.get(str(name), np.nan) for of_zone in known.values()] for name in zones])
     values = values.reshape(len(zones), len(known))
     centred = values - np.nanmean(values, axis=0) if known else values
-    return ZonedPanel(
-        replace(panel, product=codes), product, zones, *of_row, tuple(known), np.nan_to_num(centred)
-    )
+    # Single precision, so that the rounding of means over more rows makes no other panel.
+    single = np.nan_to_num(centred).astype(np.float32)
+    return ZonedPanel(replace(panel, product=codes), product, zones, *of_row, tuple(known), single)
 
 
 def some_products_and_zones(panel: ZonedPanel, products: int, zones: int, seed: int) -> ZonedPanel:

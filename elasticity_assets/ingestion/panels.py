@@ -1,7 +1,7 @@
 """Categories' panels, from the warehouse and the settings."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -11,20 +11,40 @@ from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
 from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.experiments import with_experiments
 from elasticity_assets.inference.instrument import with_price_residual
-from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, with_control
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
 from elasticity_assets.inference.priors import Season
 from elasticity_assets.inference.randomized_prices import with_price_not_random
 from elasticity_assets.inference.season import with_price_season
 from elasticity_assets.inference.substitute_prices import with_substitute_prices
+from elasticity_assets.inference.zoned_panel import ZonedPanel, zoned_panel_from_sales
 from elasticity_assets.ingestion.category import (
     all_periods,
     missing_periods,
     read_category,
+    read_zones,
     substitute_groups,
+    zone_covariates,
 )
 from elasticity_assets.ingestion.experiments import read_experiments
 from elasticity_assets.settings import FitSettings, SalesSettings
+
+
+@dataclass(frozen=True)
+class CategoryPanels:
+    """One category's model input.
+
+    Attributes
+    ----------
+    panel : Panel
+        Its products, sales in all zones together.
+    zoned : ZonedPanel or None
+        The same sales by product and zone, fitted in the panel's place; None where settings name no zones, or no
+        product of the category is sold in several.
+    """
+
+    panel: Panel
+    zoned: ZonedPanel | None = None
 
 
 def category_panels(
@@ -33,7 +53,7 @@ def category_panels(
     fit: FitSettings,
     categories: Sequence[str],
     experiments: Path | None = None,
-) -> Generator[Panel, None, None]:
+) -> Generator[CategoryPanels, None, None]:
     """Lay out one category after the other, with the controls that the settings ask for.
 
     Parameters
@@ -44,7 +64,7 @@ def category_panels(
     fit : FitSettings
     categories : sequence of str
     experiments : Path, optional
-        File of what price tests elsewhere found.
+        File of what price tests elsewhere found: of products and categories, not of zones.
     """
     # Poisson has no dispersion that could make up for what is counted.
     unit = 1.0 if fit.likelihood == "poisson" or fit.preset == "article" else None
@@ -53,28 +73,64 @@ def category_panels(
     holidays = None
     if sales.holidays is not None:
         holidays = holidays_in_periods(sales.holidays, periods, sales.period)
+    covariates = zone_covariates(connection)
     for category in categories:
         found = read_category(connection, category, sales.controls, periods=periods, missing_periods=absent)
-        if sales.columns.regular_price is None:  # the column is there, and empty
-            found = replace(found, regular_price=None)
-        if sales.columns.cost is None or fit.instrument == "none":
-            found = replace(found, cost=None)
-        if sales.columns.randomized is None or fit.instrument == "none":
-            found = replace(found, randomized=None)
-        panel = panel_from_sales(found, unit=unit)
-        if holidays is not None:
-            panel = with_control(panel, HOLIDAYS, holidays)
-        if fit.preset != "article":
-            lags = bearable_lags(fit.lags, len(periods))
-            panel = with_price_lags(with_category_price_index(panel, lags), lags)
-            if fit.season and fit.engine != "svi":
-                panel = with_price_season(panel, Season.least_days if fit.season == "auto" else 0)
-            if sales.columns.substitutes is not None:
-                of_product = substitute_groups(connection, category)
-                group = np.array([of_product.get(product, "") for product in panel.product], dtype=str)
-                panel = with_substitute_prices(panel, group)
-            if fit.instrument == "use":
-                # Prices drawn at random say more than costs.
-                by_random_prices = with_price_not_random(panel)
-                panel = by_random_prices if by_random_prices is not panel else with_price_residual(panel)
-        yield with_experiments(panel, results.get(category, ()))
+        panel = panel_from_sales(_as_asked(found, sales, fit), unit=unit)
+        substitutes = (
+            substitute_groups(connection, category) if sales.columns.substitutes is not None else None
+        )
+        group = None
+        if substitutes is not None:
+            group = np.array([substitutes.get(product, "") for product in panel.product], dtype=str)
+        panel = _with_controls(panel, fit, holidays, group)
+        by_zone = read_zones(connection, category, sales.controls, periods=periods, missing_periods=absent)
+        zoned = None
+        if by_zone is not None:
+            rows, zone = by_zone
+            zoned = zoned_panel_from_sales(_as_asked(rows, sales, fit), zone, covariates, unit=unit)
+            if substitutes is not None:  # those of the same zone
+                group = zoned.within_zones([substitutes.get(product, "") for product in zoned.product])
+            zoned = replace(zoned, rows=_with_controls(zoned.rows, fit, holidays, group))
+        yield CategoryPanels(with_experiments(panel, results.get(category, ())), zoned)
+
+
+def _as_asked(found: CategorySales, sales: SalesSettings, fit: FitSettings) -> CategorySales:
+    """Leave out what the settings name no column for, or do not use: the columns are there, and empty."""
+    if sales.columns.regular_price is None:
+        found = replace(found, regular_price=None)
+    if sales.columns.cost is None or fit.instrument == "none":
+        found = replace(found, cost=None)
+    if sales.columns.randomized is None or fit.instrument == "none":
+        found = replace(found, randomized=None)
+    return found
+
+
+def _with_controls(
+    panel: Panel, fit: FitSettings, holidays: np.ndarray | None, group: np.ndarray | None
+) -> Panel:
+    """Add the controls that are made: holidays by period, and what sales themselves give.
+
+    Parameters
+    ----------
+    panel : Panel
+    fit : FitSettings
+    holidays : array, shape (T,), optional
+    group : array of str, shape (n,), optional
+        Each product's group of substitutes.
+    """
+    if holidays is not None:
+        panel = with_control(panel, HOLIDAYS, holidays)
+    if fit.preset == "article":
+        return panel
+    lags = bearable_lags(fit.lags, panel.n_periods)
+    panel = with_price_lags(with_category_price_index(panel, lags), lags)
+    if fit.season and fit.engine != "svi":
+        panel = with_price_season(panel, Season.least_days if fit.season == "auto" else 0)
+    if group is not None:
+        panel = with_substitute_prices(panel, group)
+    if fit.instrument == "use":
+        # Prices drawn at random say more than costs.
+        by_random_prices = with_price_not_random(panel)
+        panel = by_random_prices if by_random_prices is not panel else with_price_residual(panel)
+    return panel

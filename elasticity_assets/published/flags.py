@@ -1,6 +1,6 @@
 """Why to be careful with a product's elasticity, in words: the column `flag` of product_elasticity."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,10 @@ import pandas as pd
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
+
+Reason = tuple[np.ndarray, str | list[str]]
+"""Which rows a reason holds for, and its text, or one a row."""
 
 ONE_PRICE = 1e-6
 """Below this sd of log price a product had one price: rounding of unit values, no change."""
@@ -19,6 +23,37 @@ OFTEN_NOTHING = 0.05
 """Share of periods without a sale from which the dropping of zeros matters."""
 MOSTLY_CATEGORY = 0.9
 """Shrinkage from which a number is the category's rather than the product's."""
+
+
+def zone_flags(rows: pd.DataFrame, posterior: ZonedPosterior, min_periods: int) -> pd.Series:
+    """Collect what is known against each row of zone_elasticity, as `flags` does of products.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of zone_elasticity, one category's, with what its sales say; without the column `flag`.
+    posterior : ZonedPosterior
+        Their fit.
+    min_periods : int
+        Fewer are few.
+    """
+    shrinkage, spread = rows["shrinkage"].to_numpy(), rows["log_price_sd"].to_numpy()
+    discounted = pd.Series(np.bincount(posterior.discounted[:, 0], minlength=len(posterior.row)))
+    of_row = pd.MultiIndex.from_arrays(
+        [posterior.products.product[posterior.product_of_row], posterior.zone[posterior.zone_of_row]]
+    )
+    outlying = discounted.set_axis(of_row)[pd.MultiIndex.from_frame(rows[["product", "zone"]])].to_numpy()
+    reasons = [
+        *_reasons_of_prices(rows, "one price only in this zone: the elasticity is the product's"),
+        *_reasons_of_sales(rows, min_periods),
+        (
+            (spread >= ONE_PRICE) & (shrinkage > MOSTLY_CATEGORY),
+            [f"mostly the product's number: {share:.0%}" for share in shrinkage],
+        ),
+        (outlying > 0, [f"absurd units, which count less, in {count} periods" for count in outlying]),
+        (np.full(len(rows), not posterior.products.diagnostics.converged), "the fit did not converge"),
+    ]
+    return _told(rows, reasons)
 
 
 def flags(
@@ -44,8 +79,13 @@ def flags(
         The fit's tests of whether prices follow demand.
     """
     place = pd.Series(np.arange(len(posterior.product)), posterior.product)[rows["product"]].to_numpy()
+    return _told(rows, _reasons(rows, posterior, min_periods, samples, confounding, place))
+
+
+def _told(rows: pd.DataFrame, reasons: Iterable[Reason]) -> pd.Series:
+    """Put the reasons that hold for each row one after the other; None where none does."""
     parts: list[list[str]] = [[] for _ in range(len(rows))]
-    for holds, text in _reasons(rows, posterior, min_periods, samples, confounding, place):
+    for holds, text in reasons:
         for number in np.flatnonzero(holds):
             parts[number].append(text if isinstance(text, str) else text[number])
     return pd.Series(["; ".join(part) or None for part in parts], rows.index, dtype=object)
@@ -58,25 +98,15 @@ def _reasons(
     samples: SplitSamples | None,
     confounding: ConfoundingTests | None,
     place: np.ndarray,
-) -> Iterator[tuple[np.ndarray, str | list[str]]]:
+) -> Iterator[Reason]:
     """Which rows each reason holds for, and its text, or one a row."""
-    spread, shrinkage = rows["log_price_sd"].to_numpy(), rows["shrinkage"].to_numpy()
-    one_price = spread < ONE_PRICE
-    yield one_price & ~rows["tested"].to_numpy(bool), "one price only: the elasticity is the category's"
-    yield (
-        ~one_price & (spread < LITTLE_VARIATION),
-        [f"little price variation: {100 * value:.1f}%" for value in spread],
-    )
+    shrinkage, one_price = rows["shrinkage"].to_numpy(), rows["log_price_sd"].to_numpy() < ONE_PRICE
+    yield from _reasons_of_prices(rows, "one price only: the elasticity is the category's")
     yield (
         np.full(len(rows), not rows["estimated"].any()),
         "not estimated: no price of the category ever changed, or nothing was sold; the elasticity is the prior's",
     )
-    suspect = rows["n_suspect"].to_numpy()
-    yield suspect > 0, [f"suspect sales, which do not count, in {count} periods" for count in suspect]
-    yield rows["n_periods"].to_numpy() - suspect < min_periods, f"few periods: fewer than {min_periods}"
-    sold = rows["units"].to_numpy(np.float64) / np.maximum(rows["n_periods"].to_numpy(), 1)
-    yield sold <= 0, "nothing sold"
-    yield (sold > 0) & (sold < FEW_UNITS), [f"sells few units: {value:.2g} a period" for value in sold]
+    yield from _reasons_of_sales(rows, min_periods)
     if posterior.diagnostics.zero_truncated:
         nothing = _share_without_sale(posterior)[place]
         yield (
@@ -105,6 +135,27 @@ def _reasons(
             "prices follow demand, which biases the elasticity: see causal_evidence",
         )
     yield np.full(len(rows), not posterior.diagnostics.converged), "the fit did not converge"
+
+
+def _reasons_of_prices(rows: pd.DataFrame, one_price_only: str) -> Iterator[Reason]:
+    """Prices that did not vary."""
+    spread = rows["log_price_sd"].to_numpy()
+    one_price = spread < ONE_PRICE
+    yield one_price & ~rows["tested"].to_numpy(bool), one_price_only
+    yield (
+        ~one_price & (spread < LITTLE_VARIATION),
+        [f"little price variation: {100 * value:.1f}%" for value in spread],
+    )
+
+
+def _reasons_of_sales(rows: pd.DataFrame, min_periods: int) -> Iterator[Reason]:
+    """Few periods, few units, suspect ones."""
+    suspect = rows["n_suspect"].to_numpy()
+    yield suspect > 0, [f"suspect sales, which do not count, in {count} periods" for count in suspect]
+    yield rows["n_periods"].to_numpy() - suspect < min_periods, f"few periods: fewer than {min_periods}"
+    sold = rows["units"].to_numpy(np.float64) / np.maximum(rows["n_periods"].to_numpy(), 1)
+    yield sold <= 0, "nothing sold"
+    yield (sold > 0) & (sold < FEW_UNITS), [f"sells few units: {value:.2g} a period" for value in sold]
 
 
 def _share_without_sale(posterior: CategoryPosterior) -> np.ndarray:

@@ -51,6 +51,7 @@ from elasticity_assets.warehouse.tables import (
     RECOMMENDED_TESTS,
     REFITS,
     WITH_ATTRIBUTES,
+    ZONE_ELASTICITY,
 )
 from elasticity_assets.words import in_one_line, latest_today, memory_ran_out
 
@@ -62,6 +63,7 @@ STORAGE_VERSION = "v1.2.0"
 
 WRITTEN_BY_CATEGORY = (
     PRODUCT_ELASTICITY,
+    ZONE_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
     CROSS_ELASTICITY,
     CATEGORY_ELASTICITY,
@@ -313,7 +315,7 @@ def _sources(table: Table, attributes: Sequence[str], *, exists: bool) -> list[s
         return [*earlier, "this_refit"]
     if table.name == ELASTICITY_HISTORY.name:
         return [*earlier, f"({statement('history_of_refit')})"]
-    if table.name in (PRODUCT_ELASTICITY.name, PROMOTION_ELASTICITY.name):
+    if table.name in (PRODUCT_ELASTICITY.name, ZONE_ELASTICITY.name, PROMOTION_ELASTICITY.name):
         own = [f"({statement('flag_old_fits', table=name)})" for name in own]
     if attributes and table.name in {of.name for of in WITH_ATTRIBUTES}:
         columns = "".join(

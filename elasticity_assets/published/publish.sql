@@ -223,6 +223,26 @@ LEFT JOIN products AS p USING (category)
 GROUP BY m.category
 HAVING count(*) IS DISTINCT FROM any_value(p.n_products) OR bool_or(m.fit_id IS DISTINCT FROM p.first_fit)
 UNION ALL
+SELECT format('category {}: zone_elasticity is of another fit than product_elasticity', category)
+FROM zone_elasticity
+ANTI JOIN product_elasticity USING (category, product, fit_id)
+GROUP BY category
+UNION ALL
+SELECT format('category {}: product {} has no row in zone_elasticity', p.category, p.product)
+FROM product_elasticity AS p
+WHERE
+    p.category IN (SELECT category FROM zone_elasticity)
+    AND (p.category, p.product) NOT IN (SELECT category, product FROM zone_elasticity)
+UNION ALL
+SELECT format('category {}: product {} has no proper interval in zone {}', category, product, zone)
+FROM zone_elasticity
+WHERE NOT (
+    isfinite(elasticity) AND isfinite(elasticity_sd) AND elasticity_sd > 0
+    AND elasticity_q05 < elasticity_q50 AND elasticity_q50 < elasticity_q95
+    AND prob_elastic BETWEEN 0 AND 1 AND shrinkage BETWEEN 0 AND 1
+    AND isfinite(price_latest) AND price_latest > 0 AND isfinite(units_per_period)
+)
+UNION ALL
 SELECT format('category {}: cross_elasticity is not of products of its fit', category)
 FROM cross_elasticity
 WHERE (category, product, fit_id) NOT IN (SELECT category, product, fit_id FROM product_elasticity)

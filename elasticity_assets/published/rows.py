@@ -23,10 +23,11 @@ from elasticity_assets.inference.summaries import (
     product_summary,
     robustness,
 )
-from elasticity_assets.published.flags import ONE_PRICE, flags
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
+from elasticity_assets.published.flags import ONE_PRICE, flags, zone_flags
 from elasticity_assets.published.verdict import verdict
 from elasticity_assets.warehouse.schema import Table
-from elasticity_assets.warehouse.tables import HELDOUT_SCORES
+from elasticity_assets.warehouse.tables import HELDOUT_SCORES, ZONE_ELASTICITY
 
 
 def product_rows(
@@ -88,6 +89,39 @@ def estimated(sales: pd.DataFrame) -> pd.Series:
     """
     known = (sales["log_price_sd"] >= ONE_PRICE) | sales["tested"].astype(bool)
     return known & sales["sold"].astype(bool)
+
+
+def zone_rows(
+    posterior: ZonedPosterior, record: FitRecord, sales: pd.DataFrame, min_periods: int
+) -> pd.DataFrame:
+    """Rows of zone_elasticity of one category; products without sales in a zone have none there.
+
+    Parameters
+    ----------
+    posterior : ZonedPosterior
+        Pooled.
+    record : FitRecord
+    sales : DataFrame
+        One row a product and zone: `zone`, and the columns that `product_rows` takes.
+    min_periods : int
+        Products with fewer periods in a zone are flagged.
+    """
+    summary = summarize(posterior.products.weight, posterior.row_mean, posterior.row_var)
+    rows = pd.DataFrame(
+        {
+            "category": posterior.products.category,
+            "product": posterior.products.product[posterior.product_of_row],
+            "zone": posterior.zone[posterior.zone_of_row],
+            **_summary_columns("elasticity", summary),
+            "prob_elastic": summary.prob_elastic,
+            "shrinkage": np.clip(posterior.row_shrinkage, 0.0, 1.0),
+            "fit_id": record.fit_id,
+            "fitted_at": record.fitted,
+        }
+    ).merge(sales, on=["product", "zone"], how="inner", validate="one_to_one")
+    rows["estimated"] = estimated(rows)
+    rows["flag"] = zone_flags(rows, posterior, min_periods)
+    return rows[[column.name for column in ZONE_ELASTICITY.columns]]
 
 
 def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from elasticity_assets.warehouse.tables import (
     RECOMMENDED_PRICES,
     RECOMMENDED_TESTS,
     REFITS,
+    ZONE_ELASTICITY,
     with_attributes,
 )
 
@@ -38,6 +39,7 @@ def published_tables(controls: Sequence[str] = (), attributes: Sequence[str] = (
         with_attributes(PRODUCT_ELASTICITY, attributes),
         with_attributes(RECOMMENDED_PRICES, attributes),
         RECOMMENDED_TESTS,
+        ZONE_ELASTICITY,
         CATEGORY_MOVE_ELASTICITY,
         CROSS_ELASTICITY,
         CATEGORY_ELASTICITY,

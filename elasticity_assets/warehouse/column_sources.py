@@ -46,6 +46,17 @@ _SOURCES: dict[str, dict[str, str]] = {
         "bias_per_confounding robustness log_units_sd": _SEEN_BY_FITS,
         "fit_id fitted_at": "",
     },
+    "zone_elasticity": {
+        **_KEY,
+        "zone": "raw_sales.zone",
+        f"{_ELASTICITY} prob_elastic shrinkage flag": f"{_SEEN_BY_FITS} raw_sales.zone",
+        "price_latest": "weekly_sales.price",
+        "price_latest_at": "weekly_sales.period_start",
+        "units_per_period": "weekly_sales.units",
+        "revenue_per_period": "weekly_sales.units weekly_sales.price",
+        "estimated": "weekly_sales.units weekly_sales.price",
+        "fit_id fitted_at": "",
+    },
     "category_move_elasticity": {**_KEY, _ELASTICITY: _SEEN_BY_FITS, "fit_id": ""},
     "cross_elasticity": {
         **_KEY,

@@ -182,6 +182,65 @@ PRODUCT_ELASTICITY = Table(
     ),
 )
 
+ZONE_ELASTICITY = Table(
+    "zone_elasticity",
+    "One row a product and zone where the settings name zones (sales.zones): the product's price elasticity there. "
+    "Empty without zones; a category none of whose products is sold in several zones has no rows.",
+    ("category", "product", "zone"),
+    (
+        CATEGORY,
+        PRODUCT,
+        Column("zone", "VARCHAR", "text", "The store, region, channel or price zone, as the files name it"),
+        *_elasticity("Elasticity of the product's units in this zone to its price there"),
+        Column(
+            "prob_elastic", "DOUBLE", "probability", "P(elasticity < -1): a lower price brings more revenue"
+        ),
+        Column(
+            "shrinkage",
+            "DOUBLE",
+            "fraction",
+            "How far the number leans on the product in a zone like the others, and on the zone: 0 is the data of the "
+            "product in this zone alone, 1 those of the others alone",
+        ),
+        Column(
+            "price_latest",
+            "DOUBLE",
+            "currency a unit",
+            "Price in the zone in the last period with sales or an offer there, suspect ones left out",
+        ),
+        Column("price_latest_at", "DATE", "date", "First day of that period"),
+        Column(
+            "units_per_period",
+            "DOUBLE",
+            "units sold a period",
+            "Units sold in the zone, as in product_elasticity: those of its zones add up to a product's where it is "
+            "delivered for each of them in the same periods",
+        ),
+        Column(
+            "revenue_per_period",
+            "DOUBLE",
+            "currency of the files a period",
+            "price_latest times units_per_period",
+        ),
+        Column(
+            "flag",
+            "VARCHAR",
+            "text",
+            "Why to be careful with this row, in words; NULL where nothing is known",
+            True,
+        ),
+        Column(
+            "estimated",
+            "BOOLEAN",
+            "true or false",
+            "False where the elasticity is the product's or the category's: its price never changed in the zone, or "
+            "nothing was sold there",
+        ),
+        FIT_ID,
+        FITTED_AT,
+    ),
+)
+
 CATEGORY_MOVE_ELASTICITY = Table(
     "category_move_elasticity",
     "One row a product: what its units do when the prices of the whole category, its own among them, change "
@@ -1083,6 +1142,7 @@ WAREHOUSE_TABLES = (
     FIT_FAILURES,
     CHECK_RESULTS,
     PRODUCT_ELASTICITY,
+    ZONE_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
     CROSS_ELASTICITY,
     CATEGORY_ELASTICITY,

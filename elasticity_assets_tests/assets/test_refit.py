@@ -32,6 +32,7 @@ from elasticity_assets_tests.support.projects import (
 
 TABLES = [
     "product_elasticity",
+    "zone_elasticity",
     "category_move_elasticity",
     "category_elasticity",
     "global_elasticity",

@@ -7,15 +7,19 @@ import pytest
 
 from elasticity_assets.fitting.fitter import CategoryToFit, FittedCategory, Fitter
 from elasticity_assets.fitting.side_by_side import side_by_side
-from elasticity_assets.fitting.stored_fits import new_record, pack_panel, panel_hash
+from elasticity_assets.fitting.stored_fits import new_record, pack_panels, panel_hash
 from elasticity_assets.inference import engines, options, priors
 from elasticity_assets.inference.natural_gradient import two_slopes as two_slopes_engine
 from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import Season, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
+from elasticity_assets.inference.zoned_posterior import ZonedPosterior
+from elasticity_assets.ingestion.panels import CategoryPanels
 from elasticity_assets.settings import settings_of
 from elasticity_assets_tests.published.test_rows import posterior, two_slopes
 from elasticity_assets_tests.support.projects import make_project, settings_dict
+from elasticity_assets_tests.support.zones import zoned_panel, zoned_posterior
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,24 @@ def test_numpyros_engines_fit_one_category_at_a_time(tmp_path: Path) -> None:
     assert fitter(tmp_path).by_natural_gradient
 
 
+def test_a_category_with_zones_is_fitted_by_zone(tmp_path: Path, panel: Panel, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(engines, "fit", lambda *args, **kwargs: posterior())
+    monkeypatch.setattr(
+        engines,
+        "fit_zones",
+        lambda *args, **kwargs: seen.append((args, kwargs["start"])) or zoned_posterior(),
+    )
+    fit, zoned, last = fitter(tmp_path), zoned_panel(), zoned_posterior()
+    assert isinstance(fit.fit_category(CategoryToFit("c", panel, last, "")), CategoryPosterior)
+    for start in (None, posterior(), last):
+        found = fit.fit_category(CategoryToFit("c", panel, start, "", zoned))
+        assert isinstance(found, ZonedPosterior)
+    assert seen == [((zoned, fit.priors, fit.options), start) for start in (None, None, last)]
+    with pytest.raises(ValueError, match="set by zone"):
+        fit.cross_check(FittedCategory("c", panel, last, new_record("", 1), zoned))
+
+
 @pytest.mark.parametrize("truth", ["poisson", "negative_binomial"])
 def test_auto_takes_the_likelihood_that_predicts_held_out_sales_better(tmp_path: Path, truth: str) -> None:
     simulation = Simulation(
@@ -115,20 +137,22 @@ def test_auto_takes_the_likelihood_that_predicts_held_out_sales_better(tmp_path:
 def test_a_posterior_is_judged_and_held_against_nuts(tmp_path: Path, panel: Panel) -> None:
     fit = fitter(tmp_path, nuts={"warmup": 200, "samples": 300})
     posterior = fit.fit(panel)
-    heldout, samples = fit.evaluate(panel, posterior), fit.compare_samples(panel, posterior)
+    task = FittedCategory("c", panel, posterior, new_record("", 1))
+    heldout, samples = fit.evaluate(task), fit.compare_samples(task)
     assert len(heldout.folds().units) == panel.n_obs
     assert list(samples.product) == list(panel.product)
-    check = fit.cross_check(panel, posterior)
+    check = fit.cross_check(task)
     assert check.n_products == panel.n_products
     assert check.mean_difference_rms < 0.2
     assert 0.8 < check.sd_ratio_median < 1.2
     # A posterior that is wrong is told apart.
-    wrong = fit.cross_check(panel, replace(posterior, product_mean=posterior.product_mean + 1.0))
+    elsewhere = replace(posterior, product_mean=posterior.product_mean + 1.0)
+    wrong = fit.cross_check(replace(task, posterior=elsewhere))
     assert wrong.mean_difference_rms > 1.0
 
 
 def hash_of(fit: Fitter, panel: Panel) -> str:
-    return fit.inputs_hash(panel_hash(pack_panel(panel)))
+    return fit.inputs_hash(panel_hash(pack_panels(CategoryPanels(panel))))
 
 
 def test_the_hash_follows_sales_and_choices_and_nothing_else(tmp_path: Path, panel: Panel) -> None:

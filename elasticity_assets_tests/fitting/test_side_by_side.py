@@ -23,6 +23,7 @@ pytestmark = pytest.mark.quick
 class Task:
     panel: Any
     error: Exception | None = None
+    zoned: None = None
 
 
 class CannotBePickledError(ArithmeticError):

@@ -10,12 +10,13 @@ from scipy.stats import norm
 
 from elasticity_assets.inference import engines
 from elasticity_assets.inference.experiments import Experiment, with_experiments
-from elasticity_assets.inference.hierarchy import message, pool, pooled
+from elasticity_assets.inference.hierarchy import message, pool, pooled, pooled_zones
 from elasticity_assets.inference.judging.dense import joint_poisson_fit
 from elasticity_assets.inference.options import FitOptions
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Fixed, HalfNormal, Priors
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
+from elasticity_assets_tests.support.zones import zoned_posterior
 
 
 @dataclass
@@ -177,6 +178,24 @@ def test_one_category_alone_reweighs_its_tau_grid_exactly() -> None:
     )
     weight = np.exp(log_weight - log_weight.max()).sum(axis=1)
     np.testing.assert_allclose(together.weight, weight / weight.sum(), rtol=2e-3)
+
+
+def test_products_in_zones_follow_their_category_as_products_do() -> None:
+    priors = Priors(product_spread=Fixed(0.3), category_spread=Fixed(0.4))
+    first, second = fits(draw(0, categories=2), np.array([0.3]), priors)
+    zoned = replace(
+        zoned_posterior(),
+        products=first,
+        row_mean=first.product_mean[:, [0, 1, 1]],
+        row_var=first.product_var[:, [0, 1, 1]] + 0.01,
+        row_gain=first.product_gain[:, [0, 1, 1]],
+    )
+    hierarchy = pool([message(first), message(second)], priors)
+    found, products = pooled_zones(zoned, hierarchy), pooled(first, hierarchy)
+    np.testing.assert_array_equal(found.products.product_mean, products.product_mean)
+    np.testing.assert_allclose(found.row_mean, products.product_mean[:, [0, 1, 1]])
+    np.testing.assert_allclose(found.row_var, products.product_var[:, [0, 1, 1]] + 0.01)
+    np.testing.assert_array_equal(found.zone_mean, zoned.zone_mean)
 
 
 def test_category_that_learned_nothing_takes_what_the_others_say() -> None:

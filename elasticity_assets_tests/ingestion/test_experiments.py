@@ -107,11 +107,11 @@ def test_a_changed_file_changes_the_categories_that_it_concerns(
     def hashes(*lines: str) -> list[str]:
         file = write_lines(tmp_path / "tests.csv", *lines, header="category,product,elasticity,sd")
         found = category_panels(connection, sales, FitSettings(), ["soup", "tea"], file)
-        return [content_hash(pack(panel)) for panel in found]
+        return [content_hash(pack(panels.panel)) for panels in found]
 
     without = [
-        content_hash(pack(panel))
-        for panel in category_panels(connection, sales, FitSettings(), ["soup", "tea"])
+        content_hash(pack(panels.panel))
+        for panels in category_panels(connection, sales, FitSettings(), ["soup", "tea"])
     ]
     assert hashes() == without
     first, changed = hashes("soup,a,-1.8,0.3"), hashes("soup,a,-1.8,0.2")

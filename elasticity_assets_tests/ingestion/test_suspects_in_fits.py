@@ -38,7 +38,7 @@ def panels_of(warehouse: Warehouse, folder: Path, sales: pd.DataFrame) -> list[P
                 "SELECT DISTINCT category FROM weekly_sales ORDER BY 1"
             ).fetchall()
         ]
-        return list(category_panels(connection, settings, FitSettings(), names))
+        return [panels.panel for panels in category_panels(connection, settings, FitSettings(), names)]
 
 
 def moments(posterior: CategoryPosterior) -> tuple[np.ndarray, np.ndarray]:

@@ -221,6 +221,11 @@ def test_failed_category_keeps_its_rows_flagged_as_old(warehouse, published):
         assert connection.execute("SELECT DISTINCT flag FROM product_elasticity").fetchall() == [(None,)]
 
 
+ZONE_ROW = (
+    "INSERT INTO zone_elasticity SELECT 'soup', '{}', 'north', -2, 0.2, -2.3, -2, -1.7, 1, 0.5, 2, DATE '2026-01-12', "
+    "15, 30, NULL, true, '{}', TIMESTAMP '2026-01-05'"
+)
+
 BREAKS = {
     "lost product": (
         "DELETE FROM product_elasticity WHERE product = '2'",
@@ -257,6 +262,18 @@ BREAKS = {
     "pair without an interval": (
         "INSERT INTO cross_elasticity SELECT 'soup', '1', '2', 0.2, 0, 0.2, 0.2, 'fit of soup'",
         "category soup: product 1 has no proper interval in cross_elasticity",
+    ),
+    "zone of another fit": (
+        ZONE_ROW.format("1", "another"),
+        "category soup: zone_elasticity is of another fit than product_elasticity",
+    ),
+    "product without its zones": (
+        ZONE_ROW.format("1", "fit of soup"),
+        "category soup: product 2 has no row in zone_elasticity",
+    ),
+    "zone without an interval": (
+        f"{ZONE_ROW.format('1', 'fit of soup')}; UPDATE zone_elasticity SET elasticity_sd = 0",
+        "category soup: product 1 has no proper interval in zone north",
     ),
     "old scenario of the category": (
         "UPDATE price_scenarios SET category_units_change = 0.5 WHERE product = '2'",

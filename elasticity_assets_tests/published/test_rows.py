@@ -115,6 +115,30 @@ def test_product_rows_hold_the_posterior_and_the_sales() -> None:
     assert set(rows["fitted_at"]) == {datetime(2024, 1, 2, 3, 4, 5)}
 
 
+def test_zone_rows_hold_the_posterior_and_the_sales_in_each_zone() -> None:
+    from elasticity_assets_tests.support.zones import zoned_posterior
+
+    of_zones = pd.concat([sales().assign(zone=zone) for zone in ("north", "south")], ignore_index=True)
+    of_zones = of_zones.assign(
+        price_latest=2.0, price_latest_at=datetime(2024, 1, 8), revenue_per_period=10.0
+    )
+    of_zones.loc[2, "log_price_sd"] = 0.0  # p0 in the south
+    rows = rows_of.zone_rows(zoned_posterior(), RECORD, of_zones.iloc[[0, 3, 2]], min_periods=8)
+    assert_fits(rows, tables.ZONE_ELASTICITY)
+    assert list(zip(rows["product"], rows["zone"], strict=True)) == [
+        ("p0", "north"), ("p0", "south"), ("p1", "south"),
+    ]  # fmt: skip
+    assert rows["elasticity"].tolist() == [-1.0, -1.5, -2.5]
+    np.testing.assert_allclose(rows["elasticity_sd"], 0.3)
+    assert rows["shrinkage"].tolist() == [0.1, 0.2, 0.95]
+    assert rows["estimated"].tolist() == [True, False, True]
+    assert rows["flag"].tolist() == [
+        None,
+        "one price only in this zone: the elasticity is the product's",
+        "mostly the product's number: 95%",
+    ]
+
+
 @pytest.mark.parametrize("changes", [{"log_price_sd": 1e-12}, {"sold": False}])
 def test_what_no_price_and_no_sale_told_is_not_estimated(changes: dict[str, float]) -> None:
     one = sales().assign(**{name: [value, sales()[name][1]] for name, value in changes.items()})

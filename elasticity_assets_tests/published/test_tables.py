@@ -22,6 +22,8 @@ COLUMNS = {
         n_periods units revenue price_mean price_min price_max log_price_sd price_latest price_latest_at
         units_per_period revenue_per_period flag estimated bias_per_confounding robustness log_units_sd
         fit_id fitted_at""",
+    "zone_elasticity": f"""category product zone {ELASTICITY} prob_elastic shrinkage price_latest price_latest_at
+        units_per_period revenue_per_period flag estimated fit_id fitted_at""",
     "category_move_elasticity": f"category product {ELASTICITY} fit_id",
     "cross_elasticity": """category product other_product elasticity elasticity_sd elasticity_q05 elasticity_q95
         fit_id""",

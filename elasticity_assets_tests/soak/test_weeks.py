@@ -18,7 +18,7 @@ from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.fitter import CategoryToFit, Fitter
 from elasticity_assets.fitting.packing import unpack
 from elasticity_assets.fitting.side_by_side import side_by_side
-from elasticity_assets.fitting.stored_fits import readable_fit
+from elasticity_assets.fitting.stored_fits import products_of, readable_fit
 from elasticity_assets.inference.panel import Panel, padded_size
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.simulate import Simulation, simulate
@@ -70,7 +70,7 @@ def stored_fits(project: Project) -> dict[str, CategoryPosterior]:
     for key in project.partition_keys():
         fit = readable_fit(store.read(dg.AssetKey("category_posterior"), key) or {})
         if fit:
-            found[key] = fit[0]
+            found[key] = products_of(fit[0])
     return found
 
 
