@@ -213,11 +213,11 @@ def no_suspect_prices(report: SuspectsReport) -> dg.AssetCheckResult:
 
 def no_suspect_units(report: SuspectsReport) -> dg.AssetCheckResult:
     """Warn of units that cannot be as delivered, and of rows of totals."""
-    stores = [
-        f"store {store!r} is, {why}, the sum of the other stores, and counts twice; leave its rows out"
-        for store, why in report.total_stores.items()
+    totals = [
+        f"{place} is, {why}, the sum of the other {place.split()[0]}s, and counts twice; leave its rows out"
+        for place, why in report.totals.items()
     ]
-    return _no_suspects("no_suspect_units", report, ["total row", "unit of measure", "units"], stores)
+    return _no_suspects("no_suspect_units", report, ["total row", "unit of measure", "units"], totals)
 
 
 def _no_suspects(

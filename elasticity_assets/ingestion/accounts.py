@@ -107,13 +107,14 @@ class SuspectsReport:
         Product-periods by what is suspect of them: price, units, unit of measure, total row.
     lines : dict of str to tuple of str
         The same in words: a file, some periods, a product or one product-period a line, those that concern most first.
-    total_stores : dict of str to str
-        Stores that are the sum of the others, each with what tells it; their rows count, and so count twice.
+    totals : dict of str to str
+        Such as "store 'All'": stores, or zones, that are the sum of the others, each with what tells it; their rows
+        count, and so count twice.
     """
 
     n_cells: dict[str, int]
     lines: dict[str, tuple[str, ...]]
-    total_stores: dict[str, str]
+    totals: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
         connection.execute(statement(name))
     for name in ("suspect_units", "suspect_levels"):
         connection.execute(statement(name))
-    stores = connection.execute(statement("total_stores"), period).fetchall() if sales.columns.store else []
+    place = next((place for place in ("store", "zone") if getattr(sales.columns, place)), None)
+    totals = connection.execute(statement("total_places", place=place), period).fetchall() if place else []
     lines: dict[str, list[str]] = {}
     for *facts, example in connection.execute(statement("suspects_in_words")).fetchall():
         group = _Group._make([*facts, _Cell._make(example)])
@@ -76,7 +77,7 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
     return SuspectsReport(
         n_cells=dict(connection.execute(statement("suspect_counts")).fetchall()),
         lines={what: tuple(told) for what, told in lines.items()},
-        total_stores=dict(stores),
+        totals={f"{place} {name!r}": why for name, why in totals},
     )
 
 

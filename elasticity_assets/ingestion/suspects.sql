@@ -369,34 +369,35 @@ JOIN cells_of_suspect_files AS f ON f.product = w.product AND f.period_start = w
 ANTI JOIN suspect_sales AS s ON s.product = w.product AND s.period_start = w.period_start
 ORDER BY w.product, w.period_start, abs(f.above) DESC
 
--- name: total_stores
--- Stores that are the sum of the others: their units are, in nearly all periods; or they are named so, and sell as much.
-WITH of_stores AS (
-    SELECT store, date_trunc($period, day) AS period_start, sum(units) AS units
+-- name: total_places
+-- Stores, or zones, that are the sum of the others: their units are, in nearly all periods; or they are named so, and
+-- sell as much.
+WITH of_places AS (
+    SELECT {place} AS place, date_trunc($period, day) AS period_start, sum(units) AS units
     FROM raw_sales
-    WHERE reason IS NULL AND store IS NOT NULL
+    WHERE reason IS NULL AND {place} IS NOT NULL
     GROUP BY ALL
 ), compared AS (
     SELECT
-        store,
+        place,
         units,
         sum(units) OVER cell - units AS others,
         count(*) FILTER (units > 0) OVER cell >= 3 AND sum(units) OVER cell > units AS counts
-    FROM of_stores
+    FROM of_places
     WINDOW cell AS (PARTITION BY period_start)
 )
-SELECT store, 'by its units' AS why
+SELECT place, 'by its units' AS why
 FROM compared
 WHERE counts
-GROUP BY store
+GROUP BY place
 HAVING count(*) >= 6 AND avg(CAST(abs(units - others) <= 1e-4 * others AS INTEGER)) >= 0.95
 UNION ALL
-SELECT store, 'by its name' AS why
+SELECT place, 'by its name' AS why
 FROM compared
-WHERE names_all_stores(store)
-GROUP BY store
+WHERE names_all_stores(place)
+GROUP BY place
 HAVING sum(units) >= 0.5 * sum(others) AND sum(others) > 0
-ORDER BY store, why
+ORDER BY place, why
 
 -- name: suspect_counts
 SELECT what, count(*) FROM suspect_sales GROUP BY what

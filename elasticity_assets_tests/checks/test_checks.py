@@ -173,7 +173,7 @@ CASES = {
     ),
     "no_suspect_units": (
         sales.no_suspect_units(suspects("product 'p'")),
-        sales.no_suspect_units(suspects(stores={"ALL": "by its units"})),
+        sales.no_suspect_units(suspects(stores={"store 'ALL'": "by its units"})),
     ),
     "prices_vary": (
         model_input.prices_vary({"c": PanelFacts(10, 5, 100, 1.0, True)}),
@@ -387,7 +387,7 @@ def test_limits_of_the_checks(name: str) -> None:
 
 def test_the_suspects_that_concern_most_are_named() -> None:
     few = sales.no_suspect_units(
-        suspects("product 'TOTAL'", what="total row", stores={"ALL": "by its units"})
+        suspects("product 'TOTAL'", what="total row", stores={"store 'ALL'": "by its units"})
     )
     assert few.description == (
         "store 'ALL' is, by its units, the sum of the other stores, and counts twice; leave its rows out; "

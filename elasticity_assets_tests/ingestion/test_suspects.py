@@ -65,17 +65,17 @@ class Found:
     what: dict[tuple[str, int], str]
     weight: dict[tuple[str, int], float]
     lines: dict[str, tuple[str, ...]]
-    total_stores: dict[str, str]
+    totals: dict[str, str]
 
 
 def find(
-    connection: duckdb.DuckDBPyConnection, folder: Path, *files: pd.DataFrame, store: bool = False
+    connection: duckdb.DuckDBPyConnection, folder: Path, *files: pd.DataFrame, place: str | None = None
 ) -> Found:
     """Take files in, and see what is suspect."""
     for number, sales in enumerate(files):
         dated = sales.assign(date=[MONDAY + timedelta(weeks=int(week)) for week in sales["week"]])
         dated.drop(columns="week").to_csv(folder / f"{number}.csv", index=False)
-    columns = {**SHOP, **({"store": "store"} if store else {})}
+    columns = {**SHOP, **({place: "place"} if place else {})}
     _, weekly = ingest(connection, sales_settings(folder / "*.csv", columns))
     rows = connection.execute(
         "SELECT product, period_start, what, value, usual, weight FROM suspect_sales"
@@ -88,7 +88,7 @@ def find(
         dict(zip(keys, (row[2] for row in rows), strict=True)),
         dict(zip(keys, (row[5] for row in rows), strict=True)),
         weekly.suspects.lines,
-        weekly.suspects.total_stores,
+        weekly.suspects.totals,
     )
 
 
@@ -188,8 +188,8 @@ def test_a_file_in_cents_is_named(connection, tmp_path: Path) -> None:
 def test_a_store_whose_file_is_in_cents_is_named(connection, tmp_path: Path) -> None:
     one, other = shop(), shop(seed=1)
     other["price"] = one["price"] * 100.0
-    extra = shop(seed=2).assign(price=one["price"], store="C")
-    found = find(connection, tmp_path, one.assign(store="A"), other.assign(store="B"), extra, store=True)
+    extra = shop(seed=2).assign(price=one["price"], place="C")
+    found = find(connection, tmp_path, one.assign(place="A"), other.assign(place="B"), extra, place="store")
     assert found.lines["price"][0].startswith(f"file {tmp_path / '1.csv'}: ")
     assert set(found.weight.values()) == {0.0}
 
@@ -240,21 +240,22 @@ def test_totals_published_as_products_are_named(connection, tmp_path: Path) -> N
     assert len(found.lines["total row"]) == 3
 
 
-def test_a_store_of_totals_is_named(connection, tmp_path: Path) -> None:
-    stores = [shop(3, seed=seed).assign(store=f"S{seed}") for seed in range(3)]
-    everywhere = stores[0].assign(units=sum(sales["units"] for sales in stores), store="ALL")
-    found = find(connection, tmp_path, pd.concat([*stores, everywhere]), store=True)
-    assert found.total_stores == {"ALL": "by its units"}
+@pytest.mark.parametrize("place", ["store", "zone"])
+def test_a_store_or_zone_of_totals_is_named(connection, tmp_path: Path, place: str) -> None:
+    places = [shop(3, seed=seed).assign(place=f"S{seed}") for seed in range(3)]
+    everywhere = places[0].assign(units=sum(sales["units"] for sales in places), place="ALL")
+    found = find(connection, tmp_path, pd.concat([*places, everywhere]), place=place)
+    assert found.totals == {f"{place} 'ALL'": "by its units"}
 
 
 @pytest.mark.parametrize("name", ["All stores", "Alle Filialen", "Total", "GRAND TOTAL", "Todas las tiendas"])
 def test_a_store_named_as_all_of_them_is_named(connection, tmp_path: Path, name: str) -> None:
-    store = shop(3).assign(store="Totaldruck")
-    everywhere = store.assign(units=store["units"] + 1, store=name)  # and a few more
-    found = find(connection, tmp_path, pd.concat([store, everywhere]), store=True)
-    assert found.total_stores == {name: "by its name"}
-    alone = find(connection, tmp_path, everywhere, store=True)
-    assert alone.total_stores == {}
+    store = shop(3).assign(place="Totaldruck")
+    everywhere = store.assign(units=store["units"] + 1, place=name)  # and a few more
+    found = find(connection, tmp_path, pd.concat([store, everywhere]), place="store")
+    assert found.totals == {f"store {name!r}": "by its name"}
+    alone = find(connection, tmp_path, everywhere, place="store")
+    assert alone.totals == {}
 
 
 def without_zeros(sales: pd.DataFrame) -> pd.DataFrame:
