@@ -23,7 +23,7 @@ from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import Arrays, StoredArrays
 from elasticity_assets.fitting.packing import unpack
-from elasticity_assets.fitting.stored_fits import FitRecord, of_fit, products_of
+from elasticity_assets.fitting.stored_fits import FitRecord, Posterior, of_fit, products_of
 from elasticity_assets.inference.hierarchy import Hierarchy
 from elasticity_assets.inference.judging.confounding import ConfoundingTests
 from elasticity_assets.inference.judging.scores import HeldOut
@@ -136,12 +136,12 @@ def product_tables(
     moves: list[pd.DataFrame] = []
     for key in keys:
         fit, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
-        posterior = products_of(fit)
+        posterior, own_sales = products_of(fit), _sales_of_fit(sales[key], fit)
         samples = of_fit(SplitSamples, split_samples, key, record)
         tests = of_fit(ConfoundingTests, confounding_tests, key, record)
         periods = settings.fit.min_periods
-        parts.append(rows_of.product_rows(posterior, record, sales[key], periods, samples, tests))
-        moves.append(rows_of.category_move_rows(posterior, record, sales[key]))
+        parts.append(rows_of.product_rows(posterior, record, own_sales, periods, samples, tests))
+        moves.append(rows_of.category_move_rows(posterior, record, own_sales))
         if isinstance(fit, ZonedPosterior):
             zones.append(rows_of.zone_rows(fit, record, of_zones[key], periods))
             context.add_asset_metadata(
@@ -221,6 +221,11 @@ def product_sales(
     sold["tested"] = sold["product"].isin(products_tested(connection, experiments, sales))
     of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
     return {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
+
+
+def _sales_of_fit(sales: pd.DataFrame, fit: Posterior) -> pd.DataFrame:
+    """Products' sales as the fit knew them: fits by zone do not use results of tests elsewhere."""
+    return sales.assign(tested=False) if isinstance(fit, ZonedPosterior) else sales
 
 
 def changes_since_last_refit(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> pd.DataFrame:
@@ -336,7 +341,8 @@ def category_tables(
     for key in keys:
         fit, record = pooled_fit(category_of(key), category_posterior[key], hierarchy, levels)
         posterior = products_of(fit)
-        parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record, sales[key]))
+        own_sales = _sales_of_fit(sales[key], fit)
+        parts[CATEGORY_ELASTICITY].append(rows_of.category_row(posterior, record, own_sales))
         parts[CONTROL_EFFECT].append(rows_of.control_rows(posterior))
         heldout = of_fit(HeldOut, heldout_evaluation, key, record)
         samples = of_fit(SplitSamples, split_samples, key, record)

@@ -63,11 +63,17 @@ def model_input(
                 },
                 partition_key=key,
             )
-            facts[panel.category] = checks.facts(panel)
+            facts[panel.category] = checks.facts(of_category)
     if settings.fit.preset != "article" and facts:
         lags = bearable_lags(settings.fit.lags, panel.n_periods)  # of every category the same periods
         if lags < settings.fit.lags:
             context.log.info(
                 f"fit.lags: {lags} instead of {settings.fit.lags}, as {panel.n_periods} periods bear no more"
             )
-    return dg.MaterializeResult(check_results=[checks.prices_vary(facts), checks.units_are_counts(facts)])
+    return dg.MaterializeResult(
+        check_results=[
+            checks.prices_vary(facts),
+            checks.units_are_counts(facts),
+            checks.zones_leave_nothing_out(facts),
+        ]
+    )

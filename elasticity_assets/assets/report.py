@@ -40,6 +40,7 @@ from elasticity_assets.report.price_tests import price_tests
 from elasticity_assets.report.product_table import product_rows
 from elasticity_assets.report.published_rows import PublishedTables, read_published
 from elasticity_assets.report.since_last import compared, since_last
+from elasticity_assets.report.zones import zone_rows
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.words import in_one_line, reason
@@ -148,6 +149,8 @@ def report_of(
         failed=failed,
         answer=answer(products, settings.sales.period, warned),
         tests=price_tests(tables.tests),
+        zones=zone_rows(tables.zones),
+        n_by_zone=tables.n_by_zone,
         warnings=check_warnings(found, products, tables.suspects, both[both["moved"]]),
         since_last=None
         if tables.last_refit is None

@@ -44,6 +44,10 @@ PLAIN = {
         "own. Trying other prices would tell."
     ),
     "units_are_counts": "Units are fractions. That is right for weights and averages, and nothing else.",
+    "zones_leave_nothing_out": (
+        "These categories are fitted by zone, which does not use all that the files give: regular prices, or results "
+        "of price tests."
+    ),
     "fits_succeeded": "These categories could not be fitted; they keep their last numbers, if they have any.",
     "fits_converged": "The fit gave up before it was done: take its numbers for rough ones.",
     "fits_learned": (

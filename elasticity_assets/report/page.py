@@ -29,6 +29,7 @@ from elasticity_assets.report.price_tests import PriceTest
 from elasticity_assets.report.published_rows import records, text
 from elasticity_assets.report.sensitivity import sensitivity
 from elasticity_assets.report.since_last import SinceLast
+from elasticity_assets.report.zones import ZoneRow
 
 MOST_SECTIONS = 30
 """Categories with a section of their own in the appendix; all others stand in the tables."""
@@ -100,6 +101,10 @@ class Report:
     answer : Answer
     tests : sequence of PriceTest
         The price tests to run first.
+    zones : sequence of ZoneRow
+        Products in zones that differ most from their products.
+    n_by_zone : int
+        Products in zones; 0 where there are no zones.
     warnings : sequence of CheckWarning
     since_last : SinceLast or None
         None where there was no refit before.
@@ -125,6 +130,8 @@ class Report:
     failed: Mapping[str, str]
     answer: Answer
     tests: Sequence[PriceTest]
+    zones: Sequence[ZoneRow]
+    n_by_zone: int
     warnings: Sequence[CheckWarning]
     since_last: SinceLast | None
     everything: str

@@ -24,6 +24,8 @@ from elasticity_assets.warehouse.tables import (
 
 MOST_TESTS = 5
 """Price tests that are shown."""
+MOST_ZONES = 10
+"""Products in zones that are shown."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class PublishedTables:
         check_results.
     tests : DataFrame
         Rows of recommended_tests, some, with their products' descriptions, best first.
+    zones : DataFrame
+        Rows of zone_elasticity that differ most from their products, with `product_description` and the product's own
+        elasticity and interval, `of_product` before their names.
+    n_by_zone : int
+        Rows of zone_elasticity.
     before : DataFrame
         Rows of elasticity_history of the refit before this one; none where this is the first.
     verdicts : mapping of str to str
@@ -57,6 +64,8 @@ class PublishedTables:
     scores: pd.DataFrame
     recommended: pd.DataFrame
     tests: pd.DataFrame
+    zones: pd.DataFrame
+    n_by_zone: int
     check_results: pd.DataFrame
     before: pd.DataFrame
     verdicts: Mapping[str, str]
@@ -96,6 +105,8 @@ def read_published(published: Path) -> PublishedTables:
             scores=rows(HELDOUT_SCORES),
             recommended=rows(RECOMMENDED_PRICES),
             tests=connection.execute(statement("first_tests"), {"most": MOST_TESTS}).df(),
+            zones=connection.execute(statement("zones_that_differ"), {"most": MOST_ZONES}).df(),
+            n_by_zone=connection.execute(statement("rows_by_zone")).fetchall()[0][0],
             check_results=rows(CHECK_RESULTS),
             before=connection.execute(statement("elasticities_of_refit"), {"refit_id": last}).df(),
             verdicts={str(row["category"]): text(row["verdict"]) for row in records(rows(CAUSAL_EVIDENCE))},

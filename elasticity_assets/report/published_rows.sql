@@ -19,6 +19,23 @@ INNER JOIN product_elasticity AS e ON e.category = t.category AND e.product = t.
 ORDER BY t.rank
 LIMIT $most
 
+-- name: zones_that_differ
+-- Elasticities by zone whose 90% interval does not hold their product's, those that differ most first.
+SELECT
+    z.*,
+    p.product_description,
+    p.elasticity AS of_product,
+    p.elasticity_q05 AS of_product_q05,
+    p.elasticity_q95 AS of_product_q95
+FROM zone_elasticity AS z
+INNER JOIN product_elasticity AS p ON p.category = z.category AND p.product = z.product
+WHERE z.estimated AND p.elasticity NOT BETWEEN z.elasticity_q05 AND z.elasticity_q95
+ORDER BY abs(z.elasticity - p.elasticity) / z.elasticity_sd DESC, z.category, z.product, z.zone
+LIMIT $most
+
+-- name: rows_by_zone
+SELECT count(*) FROM zone_elasticity
+
 -- name: suspect_products
 -- Products with suspect sales, and what is suspect.
 SELECT DISTINCT category, product, what

@@ -183,6 +183,10 @@ CASES = {
         model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 1.0, True)}),
         model_input.units_are_counts({"c": PanelFacts(10, 5, 100, 0.1, False)}),
     ),
+    "zones_leave_nothing_out": (
+        model_input.zones_leave_nothing_out({"c": PanelFacts(10, 5, 100, 1.0, True)}),
+        model_input.zones_leave_nothing_out({"c": PanelFacts(10, 5, 100, 1.0, True, "regular prices")}),
+    ),
     "fits_succeeded": (fit.fits_succeeded(["c"], {}), fit.fits_succeeded(["a"], {"c": "no luck"})),
     "fits_converged": (
         fit.fits_converged({"c": posterior()}),

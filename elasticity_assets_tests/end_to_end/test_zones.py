@@ -77,6 +77,17 @@ def test_elasticities_by_zone_are_published(
         assert own["elasticity"].min() - 0.01 < together < own["elasticity"].max() + 0.01
 
 
+def test_fits_by_zone_are_judged_and_told_in_the_report(folder: Path) -> None:
+    diagnostics = table(folder, "fit_diagnostics").set_index("category")
+    assert diagnostics["converged"].all()
+    for name in ("heldout_coverage_90", "split_sample_agreement"):
+        assert diagnostics[name].between(0.5, 1.0).all(), diagnostics[name]
+    assert set(table(folder, "causal_evidence")["category"]) == {"cheese", "soup", "tea"}
+    checks = table(folder, "check_results")
+    assert checks[~checks["passed"] & (checks["severity"] == "error")].empty
+    assert "Where elasticities differ by zone" in (folder / "data/reports/latest.html").read_text()
+
+
 def test_a_second_refit_changes_nothing_and_a_new_week_refits_its_category_alone(folder: Path) -> None:
     first = {name: table(folder, name) for name in ("zone_elasticity", "product_elasticity")}
     assert elasticity(folder, "refit").returncode == 0

@@ -1,12 +1,15 @@
 """A category's panels where prices are set by zone: that of its products, and that of products in zones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from elasticity_assets.checks.model_input import facts
 from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_INDEX
+from elasticity_assets.inference.experiments import Experiment, with_experiments
 from elasticity_assets.inference.price_lags import known_log_price, lag_name, lagged
 from elasticity_assets.inference.simulate_zones import ZoneSimulation
 from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
@@ -53,6 +56,18 @@ def test_products_in_zones_have_controls_made_of_their_own_prices(connection, tm
     np.testing.assert_array_equal(panel.units[:3, :T], total)
     assert zoned.covariate == ("size",)
     assert abs(zoned.covariates.mean()) < 1e-6
+
+
+def test_what_fits_by_zone_leave_out_is_told(connection, tmp_path: Path, sales) -> None:
+    sales = sales.assign(regular=sales["price"] * 1.1)
+    columns = {"zone": "zone", "regular_price": "regular"}
+    panels = panels_of(connection, tmp_path, sales, columns=columns)
+    regular = "regular prices (promotion_elasticity has no rows)"
+    assert facts(panels).left_out == regular
+    tested = with_experiments(panels.panel, [Experiment("p0", -2.0, 0.3)])
+    told = replace(panels, panel=tested)
+    assert facts(told).left_out == f"results of price tests elsewhere; {regular}"
+    assert facts(replace(told, zoned=None)).left_out == ""
 
 
 def test_a_category_without_zones_has_the_panel_that_it_had(connection, tmp_path: Path, sales) -> None:

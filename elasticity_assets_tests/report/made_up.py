@@ -16,6 +16,7 @@ from elasticity_assets.report.price_tests import price_tests
 from elasticity_assets.report.product_table import product_rows
 from elasticity_assets.report.published_rows import MOST_TESTS
 from elasticity_assets.report.since_last import compared, since_last
+from elasticity_assets.report.zones import zone_rows
 from elasticity_assets_tests.report.test_charts import summary_of
 from elasticity_assets_tests.support import small_warehouse
 
@@ -95,6 +96,20 @@ def recommended_tests(products: pd.DataFrame) -> pd.DataFrame:
         sd_after=0.4,
         gain_per_period=3.456,
         reason=f"its own price never changed {SCRIPT}",
+    )
+
+
+def zone_elasticity(products: pd.DataFrame) -> pd.DataFrame:
+    """Rows of zone_elasticity as the report reads them: one of each product, in a zone with a nasty name."""
+    return products[["category", "product", "product_description"]].assign(
+        zone=f"north {SCRIPT}",
+        elasticity=-3.0,
+        elasticity_q05=-3.5,
+        elasticity_q95=-2.5,
+        of_product=-1.5,
+        of_product_q05=-2.0,
+        of_product_q95=-1.0,
+        flag="few periods: fewer than 8",
     )
 
 
@@ -224,6 +239,8 @@ def report(
         failed={},
         answer=answer(rows, "week", warned),
         tests=price_tests(recommended_tests(products.head(MOST_TESTS))),
+        zones=zone_rows(zone_elasticity(products.head(2))),
+        n_by_zone=40,
         warnings=check_warnings(results, rows, suspects, both[both["moved"]]),
         since_last=since_last(refits_row(1, rows_used=12000), refits_row(2), before, products),
         everything="−1.5 (−2 to −1)",

@@ -126,6 +126,15 @@ def test_the_prices_to_test_next_are_told() -> None:
     assert "Which prices to test next" not in page_of(replace(report(), tests=[]))
 
 
+def test_where_elasticities_differ_by_zone_is_told() -> None:
+    texts = read(report(categories=["soup"])).texts
+    assert "Where elasticities differ by zone" in texts
+    assert {"−3.00 (−3.50 to −2.50)", "−1.50 (−2.00 to −1.00)", "few periods: fewer than 8"} <= set(texts)
+    none = page_of(replace(report(), zones=[]))
+    assert "Of 40 products in zones none surely differs" in none
+    assert "by zone" not in page_of(replace(report(), zones=[], n_by_zone=0))
+
+
 def test_the_first_refit_and_a_clean_one_say_so() -> None:
     texts = read(replace(report(), since_last=None, warnings=[], n_flagged=0)).texts
     assert "This is the first refit: there is none to compare it with." in texts
