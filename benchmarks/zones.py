@@ -68,7 +68,7 @@ def main() -> None:
             flush=True,
         )
         if given.nuts:
-            drawn = NutsOptions(warmup=given.nuts, samples=given.nuts)
+            drawn = NutsOptions(warmup=min(given.nuts, 1000), samples=given.nuts)
             against_nuts(found, nuts_zones.sample(panel, priors, zones_prior, "negative_binomial", drawn))
     whole = "; ".join(f"{name} {np.concatenate(parts).mean():.3f}" for name, parts in held.items())
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

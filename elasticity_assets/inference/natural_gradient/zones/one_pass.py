@@ -65,7 +65,8 @@ def one_pass(
     factor, corner = products.eliminate(seen.sums, prior, zeta, common.covariates, layout)
     shared_var = shared_var_of(hyper, state, layout)
     shared = arrow.solve_shared(corner, state.shared, hyper.shared_mean, 1.0 / shared_var, hyper.is_period)
-    covariance = products.covariances(factor, prior, shared.cov, common.covariates, layout)
+    # On Newton passes variances say only how long steps are.
+    covariance = products.covariances(factor, prior, shared.cov, common.covariates, layout, gaussian)
     step, move = _step(
         common, hyper, seen, state, prior, factor, shared, covariance, learning, family, layout
     )

@@ -9,7 +9,7 @@ covariates' W_z' eta. Columns of beta_c and eta are sums of those of f, so that 
 (delta_c, alpha, f, gamma), S' numbers.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from elasticity_assets.inference.natural_gradient import arrow
 from elasticity_assets.inference.natural_gradient.zones.tiles import Common
 
-_Total: TypeAlias = tuple[jax.Array, jax.Array]
+_STRIP = 192  # columns
 
 
 class Together(NamedTuple):
@@ -235,7 +235,7 @@ def eliminate(
     layout : Layout
     """
 
-    def of_product(total: _Total, product: tuple[jax.Array, ...]) -> tuple[_Total, Factor]:
+    def of_product(product: tuple[jax.Array, ...]) -> Factor:
         between, by_zone, slope, slope_gradient, others, gradient, sd, zeta = product
         by_zone, slope = by_zone[:-1], slope[:-1]
         of_slope = jnp.concatenate([jnp.sum(slope[:, 1:], axis=0), slope[:, 0], jnp.sum(by_zone, axis=0)])
@@ -248,15 +248,24 @@ def eliminate(
         L = jnp.linalg.cholesky(0.5 * (D + D.T) + jnp.eye(len(D)), symmetrize_input=False)
         score = jnp.append(jnp.sum(slope_gradient[:-1]), matmul(gradient, prior.basis)) * sd - zeta
         right = jnp.concatenate([expand(border, covariates, layout), score[:, None]], axis=1)
-        U = jax.scipy.linalg.solve_triangular(L, right, lower=True)
-        gram, log_det = total
-        return (gram + matmul(U.T, U), log_det + 2.0 * jnp.sum(jnp.log(jnp.diagonal(L)))), Factor(L, U)
+        return Factor(L, jax.scipy.linalg.solve_triangular(L, right, lower=True))
 
-    (gram, log_det), factor = jax.lax.scan(
-        of_product, (jnp.zeros((layout.size + 1,) * 2), jnp.zeros(())), (*sums[:6], prior.sd, zeta)
-    )
+    factor = jax.lax.map(of_product, (*sums[:6], prior.sd, zeta))
+    log_det = 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor.cholesky, axis1=1, axis2=2)))
+    gram = _gram(factor.border.reshape(-1, layout.size + 1))
     matrix, rhs = _corner(sums, covariates, layout)
     return factor, arrow.Corner(matrix - gram[:-1, :-1], rhs - gram[-1, :-1], log_det)
+
+
+def _gram(values: jax.Array) -> jax.Array:
+    """V'V in strips, so that what lies below the diagonal is hardly reckoned."""
+    size = values.shape[1]
+    gram = jnp.zeros((size, size), values.dtype)
+    for start in range(0, size, _STRIP):
+        stop = min(start + _STRIP, size)
+        strip = matmul(values[:, start:stop].T, values[:, start:])
+        gram = gram.at[start:stop, start:].set(strip).at[start:, start:stop].set(strip.T)
+    return gram
 
 
 def _corner(sums: Sums, covariates: jax.Array, layout: Layout) -> tuple[jax.Array, jax.Array]:
@@ -302,16 +311,56 @@ def natural(prior: Prior, zeta: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def step(factor: Factor, shared_step: jax.Array) -> jax.Array:
     """Newton step of zeta, shape (n, m), that goes with the step of s."""
-    right = factor.border[..., -1] - matmul(factor.border[..., :-1], shared_step)
+    right = matmul(factor.border, jnp.append(-shared_step, 1.0))
     return jax.lax.map(
         lambda of: jax.scipy.linalg.solve_triangular(of[0].T, of[1], lower=False), (factor.cholesky, right)
     )
 
 
 def covariances(
+    factor: Factor,
+    prior: Prior,
+    cov: jax.Array,
+    covariates: jax.Array,
+    layout: Layout,
+    exact: jax.Array | bool = True,
+) -> Covariance:
+    """Posterior covariances of products from their factor and Cov(s); those given s, unless `exact`."""
+    return jax.lax.cond(
+        exact,
+        lambda: _covariances(factor, prior, cov, covariates, layout),
+        lambda: _given_shared(factor, prior, layout),
+    )
+
+
+def _given_shared(factor: Factor, prior: Prior, layout: Layout) -> Covariance:
+    """Posterior covariances of products, as if s was known."""
+    n, Z, W, p = len(prior.sd), layout.zones, layout.periods, 2 + layout.controls
+
+    def of_product(product: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        L, sd = product
+        half = jax.scipy.linalg.solve_triangular(L, jnp.eye(len(L)), lower=True)
+        own = matmul(half.T, half)
+        to_periods = prior.basis * sd[1:]
+        with_slope = matmul(to_periods, own[1:, 0]) * sd[0]
+        return own, matmul(to_periods, matmul(own[1:, 1:], to_periods.T)), with_slope, sd[0] ** 2 * own[0, 0]
+
+    own, periods, with_slope, var = jax.lax.map(of_product, (factor.cholesky, prior.sd))
+    zeros = jnp.zeros
+    return Covariance(
+        own,
+        zeros((n, layout.size)),
+        periods,
+        jnp.broadcast_to(with_slope[:, None], (n, Z + 1, W)),
+        zeros((n, p, W)),
+        jnp.broadcast_to(var[:, None], (n, Z + 1)),
+        zeros((n, Z + 1, p)),
+    )
+
+
+def _covariances(
     factor: Factor, prior: Prior, cov: jax.Array, covariates: jax.Array, layout: Layout
 ) -> Covariance:
-    """Posterior covariances of products from their factor and Cov(s)."""
     period = layout.period
     others = jnp.array([1, *range(layout.alpha.start, layout.alpha.stop), 0])
     to_zone = of_zones(cov, covariates, layout)

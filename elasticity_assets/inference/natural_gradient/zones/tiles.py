@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from elasticity_assets.inference.devices import Leaf
-from elasticity_assets.inference.panel import padded_products, padded_size
+from elasticity_assets.inference.panel import padded_size
 from elasticity_assets.inference.priors import Priors
 from elasticity_assets.inference.season import sine_and_cosine
 from elasticity_assets.inference.zoned_panel import ZonedPanel
 
 _BLOCK = 64  # rows
+_PRODUCTS = 4  # padding of products is dear: each is a dense block
 _SIZES = (8, 16, 32, 64)  # rows of a tile
 
 
@@ -108,7 +109,7 @@ class Tiling:
 
         of_tile = np.zeros(blocks * tiles_a_block, np.int32)
         of_tile[: len(product)] = product
-        n = padded_products(panel.n_products)
+        n = padded_size(panel.n_products, _PRODUCTS)
         covariates = np.zeros((Z, len(panel.covariate)), np.float32)
         covariates[: panel.n_zones] = panel.covariates
         season = np.zeros((0, W), np.float32)
