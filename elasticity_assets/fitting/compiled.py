@@ -1,4 +1,4 @@
-"""Compiled programs, kept in one folder for all processes.
+"""Compiled programs: kept in one folder for all processes, and in memory as far as there is room.
 
 jax locks the folder where it has a size to keep to, and not otherwise; two processes that write at once would then
 leave entries that neither can read.
@@ -20,6 +20,9 @@ CHECKED_BYTES = 100 * 10**6
 
 LOCK_SECONDS = 10.0
 """How long the folder's lock is waited for: as long as jax waits."""
+
+MOST_MEMORY_MAPS = 0.5
+"""Share of the memory maps that Linux allows a process, from which programs are forgotten."""
 
 
 def keep_compiled(folder: str) -> None:
@@ -103,3 +106,32 @@ def forget_damaged(folder: Path) -> None:
             except Exception:  # what it raises depends on which library packs them
                 entry.unlink()
                 used.unlink()
+
+
+def forget_programs(most: float = MOST_MEMORY_MAPS) -> bool:
+    """Let jax forget the programs in memory, where the process has used much of the memory maps that Linux allows it.
+
+    A fit's program takes one to two thousand of usually 65,530: where categories come in many sizes, they run out, and
+    the process dies as it compiles. Programs that run go on; those needed again are read from the folder.
+
+    Parameters
+    ----------
+    most : float
+        Share of the maps that may be used.
+
+    Returns
+    -------
+    forgotten : bool
+        False also where the system has no such limit.
+    """
+    try:
+        allowed = int(Path("/proc/sys/vm/max_map_count").read_text())
+        used = Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:
+        return False
+    if used <= most * allowed:
+        return False
+    import jax  # noqa: PLC0415
+
+    jax.clear_caches()
+    return True

@@ -13,7 +13,7 @@ import dagster as dg
 from threadpoolctl import threadpool_limits
 
 from elasticity_assets.fitting import ray_tasks
-from elasticity_assets.fitting.compiled import keep_compiled
+from elasticity_assets.fitting.compiled import forget_programs, keep_compiled
 from elasticity_assets.fitting.fitter import Fitter
 from elasticity_assets.fitting.threads import cores, run_each
 from elasticity_assets.inference.panel import Panel
@@ -139,7 +139,22 @@ def side_by_side(
     prepare_jax(fitter.cache)
     # Each fit's small factorizations need no threads of their own, and BLAS's spin while they wait for work.
     with threadpool_limits(limits=1, user_api="blas"):
-        yield from run_each(work, tasks, _at_once() if in_threads else 1)
+        yield from run_each(_with_room(work), tasks, _at_once() if in_threads else 1)
+
+
+def _with_room(work: Callable[[Task], Result]) -> Callable[[Task], Result]:
+    """Do `work`, and see to it that programs of a size not met before find room."""
+    sizes: set[tuple[int, ...]] = set()
+
+    def of_task(task: Task) -> Result:
+        size = task.panel.controls.shape
+        if size not in sizes:
+            if forget_programs():
+                sizes.clear()
+            sizes.add(size)
+        return work(task)
+
+    return of_task
 
 
 def prepare_jax(cache: str) -> None:
@@ -173,6 +188,7 @@ def _in_worker(work: Callable[[Task], Result], compiled: str, task: Task, *, on_
     if not on_gpu:
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     _prepare_jax_once(compiled)
+    forget_programs()
     return work(task)
 
 

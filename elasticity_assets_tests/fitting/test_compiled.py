@@ -6,8 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 from filelock import FileLock
+
+from elasticity_assets.fitting.compiled import forget_programs
 
 COMPILE = """
 import sys
@@ -100,3 +104,22 @@ def test_a_lock_that_another_process_keeps_is_told_and_stops_nothing(tmp_path: P
         told = finish(start(tmp_path, 2.0, "--at-once"))
     assert "compiled programs are not kept: " in told
     assert entries(tmp_path, "-cache") == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
+def test_programs_are_forgotten_where_memory_maps_run_out() -> None:
+    compiled_times = 0
+
+    @jax.jit
+    def program(x: jax.Array) -> jax.Array:
+        nonlocal compiled_times
+        compiled_times += 1
+        return 2.0 * x
+
+    assert program(jnp.ones(3)).sum() == 6.0
+    assert not forget_programs()  # few are used
+    assert program(jnp.ones(3)).sum() == 6.0
+    assert compiled_times == 1
+    assert forget_programs(most=0.0)
+    assert program(jnp.ones(3)).sum() == 6.0
+    assert compiled_times == 2

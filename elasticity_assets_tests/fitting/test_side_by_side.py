@@ -32,7 +32,7 @@ class CannotBePickledError(ArithmeticError):
 
 
 def task(category: str, error: Exception | None = None) -> Task:
-    return Task(SimpleNamespace(category=category), error)
+    return Task(SimpleNamespace(category=category, controls=np.zeros((8, 8, 0))), error)
 
 
 def work(given: Task) -> str:
@@ -101,3 +101,16 @@ def test_a_worker_makes_jax_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
     side_by_side._prepare_jax_once.cache_clear()
     assert [side_by_side._in_worker(work, "folder", task(name), on_gpu=True) for name in "ab"] == ["A", "B"]
     assert made_ready == ["folder"]
+
+
+def test_room_for_programs_is_looked_for_at_each_new_size(
+    fitter: Fitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bool] = []
+    monkeypatch.setattr(side_by_side, "forget_programs", lambda: bool(looked.append(True)))
+    small, large = np.zeros((8, 8, 0)), np.zeros((16, 8, 0))
+    tasks = [Task(SimpleNamespace(category="tea", controls=controls)) for controls in (small, small, large)]
+    kept: list[str] = []
+    work_on_each(fitter, work, tasks, lambda _, done: kept.append(done), {})
+    assert kept == ["TEA"] * 3
+    assert len(looked) == 2
