@@ -15,8 +15,15 @@ from elasticity_assets.warehouse.sql import statement
 MOST = 100_000
 """Recommendations that are accepted or rejected at once: a workbook holds ten times as many."""
 
-Key = tuple[str, str, float]
-"""Category, product and recommended price: another price is another recommendation."""
+Key = tuple[str, str, str | None, float]
+"""Category, product, zone (None for all) and recommended price: another price is another recommendation."""
+_KEY = ["category", "product", "zone", "price_recommended"]
+
+
+def keys_of(rows: pd.DataFrame) -> list[Key]:
+    """Give the keys of rows of recommended_prices."""
+    plain = rows[_KEY].astype({"zone": object})
+    return list(plain.where(plain.notna(), None).itertuples(index=False, name=None))
 
 
 @dataclass
@@ -41,8 +48,7 @@ class Decisions:
 
     def of(self, rows: pd.DataFrame) -> list[str]:
         """Give the decision of each row of recommended_prices, empty where there is none."""
-        found = zip(rows["category"], rows["product"], rows["price_recommended"], strict=True)
-        return [self.made.get(key, "") for key in found]
+        return [self.made.get(key, "") for key in keys_of(rows)]
 
     def count(self, decision: str) -> int:
         """Count the accepted or rejected ones."""
@@ -59,8 +65,7 @@ def drop_changed(connection: duckdb.DuckDBPyConnection, decisions: Decisions) ->
     decisions : Decisions
     """
     rows = decided(connection, decisions)
-    columns = (rows[name] for name in ("category", "product", "price_recommended", "decision"))
-    decisions.made = {(c, p, price): made for c, p, price, made in zip(*columns, strict=True)}
+    decisions.made = dict(zip(keys_of(rows), rows["decision"], strict=True))
 
 
 def decided(connection: duckdb.DuckDBPyConnection, decisions: Decisions) -> pd.DataFrame:
@@ -72,10 +77,11 @@ def decided(connection: duckdb.DuckDBPyConnection, decisions: Decisions) -> pd.D
         To the published file.
     decisions : Decisions
     """
-    category, product, price = zip(*decisions.made, strict=True) if decisions.made else ((), (), ())
+    category, product, zone, price = zip(*decisions.made, strict=True) if decisions.made else ((), (), (), ())
     parameters = {
         "categories": list(category),
         "products": list(product),
+        "zones": list(zone),
         "prices": list(price),
         "decisions": list(decisions.made.values()),
     }

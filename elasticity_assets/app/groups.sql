@@ -34,14 +34,9 @@ INNER JOIN (
     SELECT s.*, (SELECT count(*) FROM product_elasticity AS o WHERE o.category = s.category AND o.units_per_period > 0) AS n_sold
     FROM category_elasticity AS s
 ) AS c ON c.category = p.category
-LEFT JOIN recommended_prices AS r ON r.category = p.category AND r.product = p.product
+LEFT JOIN recommended_prices AS r ON r.category = p.category AND r.product = p.product AND r.zone IS NULL
 WHERE p.category = $category AND list_contains($products, p.product)
 ORDER BY list_position($products, p.product)
-
--- name: shared_sd
--- The part of an elasticity's error that all products of its category share: its own leans on the category's by its
--- shrinkage, and what prices take from later periods is the same for all of them.
-least({elasticity_sd}, sqrt(power(e.shrinkage * c.elasticity_sd, 2) + power(coalesce(c.elasticity_later_sd, 0), 2)))
 
 -- name: cross_effects_in_group
 -- Products are named by their places in the list, from 0.

@@ -35,6 +35,7 @@ def show(file: PublishedFile, settings: Settings) -> None:
         filters, actions, order = _filters(
             recommendations.categories(connection),
             recommendations.attributes(connection),
+            recommendations.zones(connection),
             settings.pricing.objective,
         )
         counts, totals = recommendations.totals(connection, filters)
@@ -77,7 +78,7 @@ def _brings(totals: list[Total], period: str) -> str:
 
 
 def _filters(
-    categories: list[str], attributes: dict[str, list[str]], objective: str
+    categories: list[str], attributes: dict[str, list[str]], zones: list[str], objective: str
 ) -> tuple[Filters, list[str], str]:
     """Ask what to look at."""
     actions = st.pills(
@@ -96,13 +97,23 @@ def _filters(
     chosen = category.multiselect(
         "category", categories, placeholder="all", key="categories", persist_state="session"
     )
+    zone = None
     with further.popover("more filters", width="stretch"):
+        if zones:
+            zone = st.selectbox(
+                "prices in zone",
+                zones,
+                index=None,
+                placeholder="all: one change everywhere",
+                key="zone",
+                persist_state="session",
+            )
         order = st.selectbox("sort by", list(ORDERS), key="order", persist_state="session")
         of_attributes = {
             name: st.multiselect(drawing.plain(name), values, placeholder="all", key=f"attribute {name}")
             for name, values in attributes.items()
         }
-    return Filters(chosen, of_attributes, text, objective), [a for a in ACTIONS if a in actions], order
+    return Filters(chosen, of_attributes, text, objective, zone), [a for a in ACTIONS if a in actions], order
 
 
 def page_number(products: int, of: str) -> int:
@@ -143,6 +154,7 @@ def _table(rows: pd.DataFrame, decisions: Decisions, period: str, of: str) -> li
             "change": 100 * rows["price_change"],
             "units": rows["units_change"],
             "category": rows["category"],
+            **({"zone": rows["zone"]} if rows["zone"].notna().any() else {}),
             "why": rows["reason"],
             "careful": rows["flag"],
         }
@@ -192,8 +204,7 @@ def _decide(
     many = f"{count:,} chosen" if len(chosen) else f"all {count:,}"
 
     def decide(decision: str) -> None:
-        columns = (chosen[name].tolist() for name in ("category", "product", "price_recommended"))
-        keys = list(zip(*columns, strict=True))
+        keys = downloads.keys_of(chosen)
         if not keys:
             with file.reading() as connection:
                 keys = recommendations.keys(connection, filters, actions, downloads.MOST)

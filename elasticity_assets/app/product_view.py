@@ -13,6 +13,7 @@ from elasticity_assets.app.published_file import PublishedFile
 from elasticity_assets.inference.posterior import Summary
 from elasticity_assets.report import charts
 from elasticity_assets.report.sensitivity import sensitivity
+from elasticity_assets.report.uniform_pricing import uniform_pricing_of
 from elasticity_assets.settings import Settings
 
 
@@ -28,7 +29,7 @@ def show(file: PublishedFile, settings: Settings) -> None:
     if chosen is None:
         return
     with file.reading() as connection:
-        product = products.read_product(connection, *chosen)
+        product = products.read_product(connection, *chosen, settings.pricing.objective)
     if product is None:
         drawing.paragraph(f"There is no product {chosen[1]} in {chosen[0]} any more.", "warn")
         return
@@ -38,6 +39,7 @@ def show(file: PublishedFile, settings: Settings) -> None:
     with left:
         _demand(product)
         _substitutes(product)
+        _zones(product, per, settings.pricing.objective)
     with right:
         _history(product)
 
@@ -213,5 +215,45 @@ def _substitutes(product: Product) -> None:
             "10% dearer there": number(format="%+.1f%%", help="What this product's units do then"),
             "from": number(format="%+.1f%%", help="Lower end of the 90% interval"),
             "to": number(format="%+.1f%%", help="Upper end of the 90% interval"),
+        },
+    )
+
+
+def _zones(product: Product, per: str, objective: str) -> None:
+    """Show its prices by zone, and what uniform pricing costs; nothing where zones are not known."""
+    rows = product.zones
+    if rows.empty:
+        return
+    st.subheader("Prices by zone", anchor=False)
+    if told := uniform_pricing_of(product.uniform, objective, per):
+        drawing.paragraph(told)
+    if len(rows) == products.MOST_ZONES:
+        drawing.paragraph(f"The {products.MOST_ZONES} zones that gain most.", "quiet")
+    shown = pd.DataFrame(
+        {
+            "zone": rows["zone"],
+            "price": [
+                drawing.move(*change)
+                for change in zip(rows["action"], rows["price_now"], rows["price_recommended"], strict=True)
+            ],
+            "gain": rows["gain"],
+            "confidence": 100 * rows["prob_gain"],
+            "elasticity": rows["elasticity"],
+            "from": rows["elasticity_q05"],
+            "to": rows["elasticity_q95"],
+            "why": rows["reason"],
+        }
+    )
+    column, number = st.column_config, st.column_config.NumberColumn
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config={
+            "gain": number(f"gain {per}", format="%+.2f", help="Expected, all prices by zone in force"),
+            "confidence": column.ProgressColumn(format="%.0f%%", min_value=0, max_value=100),
+            "elasticity": number(format="%.2f"),
+            "from": number(format="%.2f", help="Lower end of the 90% interval"),
+            "to": number(format="%.2f", help="Upper end of the 90% interval"),
+            "why": column.TextColumn(width="large"),
         },
     )

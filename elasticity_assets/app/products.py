@@ -17,6 +17,7 @@ MOST_FOUND = 20
 MOST_PERIODS = 260
 MOST_REFITS = 60
 MOST_SUBSTITUTES = 10
+MOST_ZONES = 100
 _BEYOND = 0.1  # of the price: how far a curve goes beyond the prices ever charged
 _POINTS = 60
 
@@ -39,6 +40,10 @@ class Product:
         refitted_at, elasticity, elasticity_q05 and elasticity_q95, ascending.
     substitutes : DataFrame
         product, product_description, price_latest and the columns of cross_elasticity; may be empty.
+    zones : DataFrame
+        zone, its prices with action, gain, prob_gain and reason, and its elasticity; empty where zones are not known.
+    uniform : DataFrame
+        Its row of uniform_pricing; may be empty.
     verdict : str, optional
         What causal_evidence says of its category.
     confounded : bool
@@ -53,6 +58,8 @@ class Product:
     periods: pd.DataFrame
     refits: pd.DataFrame
     substitutes: pd.DataFrame
+    zones: pd.DataFrame
+    uniform: pd.DataFrame
     verdict: str | None
     confounded: bool
     strongest_control: ObservedControl
@@ -64,12 +71,23 @@ def search(connection: duckdb.DuckDBPyConnection, text: str) -> list[tuple[str, 
     return found.fetchall()
 
 
-def read_product(connection: duckdb.DuckDBPyConnection, category: str, product: str) -> Product | None:
-    """Read all that is known of one product; None where there is no such product."""
+def read_product(
+    connection: duckdb.DuckDBPyConnection, category: str, product: str, objective: str
+) -> Product | None:
+    """Read all that is known of one product; None where there is no such product.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+        To the published file.
+    category, product : str
+    objective : str
+        The settings' `pricing.objective`: what gains are counted in.
+    """
     key = {"category": category, "product": product}
 
-    def rows(name: str, **most: int) -> pd.DataFrame:
-        return connection.execute(statement(name), key | most).df()
+    def rows(name: str, **more: int | str) -> pd.DataFrame:
+        return connection.execute(statement(name), key | more).df()
 
     row = _first(rows("one_product"))
     if row is None:
@@ -81,6 +99,8 @@ def read_product(connection: duckdb.DuckDBPyConnection, category: str, product: 
         rows("last_periods", most=MOST_PERIODS),
         rows("last_refits", most=MOST_REFITS),
         rows("substitutes_of", most=MOST_SUBSTITUTES),
+        rows("prices_in_zones", most=MOST_ZONES, objective=objective),
+        rows("uniform_pricing_of_product"),
         *_evidence(connection, category),
     )
 

@@ -10,7 +10,33 @@ LIMIT $most
 FROM product_elasticity WHERE category = $category AND product = $product
 
 -- name: one_recommendation
-FROM recommended_prices WHERE category = $category AND product = $product
+FROM recommended_prices WHERE category = $category AND product = $product AND zone IS NULL
+
+-- name: prices_in_zones
+-- Those that gain most first.
+SELECT
+    r.zone,
+    r.action,
+    r.price_now,
+    r.price_recommended,
+    CASE
+        WHEN $objective = 'units' THEN r.units_change
+        WHEN $objective = 'profit' AND r.profit_change IS NOT NULL THEN r.profit_change
+        ELSE r.revenue_change
+    END AS gain,
+    r.prob_gain,
+    r.reason,
+    z.elasticity,
+    z.elasticity_q05,
+    z.elasticity_q95
+FROM recommended_prices AS r
+INNER JOIN zone_elasticity AS z ON z.category = r.category AND z.product = r.product AND z.zone = r.zone
+WHERE r.category = $category AND r.product = $product
+ORDER BY gain DESC, r.zone
+LIMIT $most
+
+-- name: uniform_pricing_of_product
+FROM uniform_pricing WHERE category = $category AND product = $product
 
 -- name: one_test
 FROM recommended_tests WHERE category = $category AND product = $product

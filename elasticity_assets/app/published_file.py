@@ -24,6 +24,8 @@ from elasticity_assets.warehouse.tables import (
     RECOMMENDED_PRICES,
     RECOMMENDED_TESTS,
     REFITS,
+    UNIFORM_PRICING,
+    ZONE_ELASTICITY,
 )
 
 Stamp = tuple[int, int, int, int]
@@ -32,6 +34,8 @@ Stamp = tuple[int, int, int, int]
 REFIT = "run `elasticity refit`"
 _READ = (
     RECOMMENDED_PRICES,
+    UNIFORM_PRICING,
+    ZONE_ELASTICITY,
     RECOMMENDED_TESTS,
     CAUSAL_EVIDENCE,
     PRODUCT_ELASTICITY,

@@ -16,7 +16,7 @@ from elasticity_assets.warehouse.tables import RECOMMENDED_PRICES
 ROWS = 50
 """Products on one page."""
 MOST_VALUES = 500
-"""Values of an attribute that can be chosen."""
+"""Values of an attribute, and zones, that can be chosen."""
 ACTIONS = ("raise", "lower", "keep")
 ORDERS = {
     "largest gain": "gain DESC NULLS LAST",
@@ -41,12 +41,15 @@ class Filters:
         What the product's code or description contains, in any case.
     objective : str
         The settings' `pricing.objective`: what gains are counted in.
+    zone : str, optional
+        Whose prices; None for the changes that hold in all zones.
     """
 
     categories: Sequence[str] = ()
     attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     text: str = ""
     objective: str = "profit"
+    zone: str | None = None
 
     def query(self) -> tuple[str, dict[str, Any]]:
         """Give the SQL text of the filtered recommendations, and its parameters."""
@@ -56,7 +59,11 @@ class Filters:
                 name = f"attribute_{number}"
                 further.append(statement("having_attribute", values=f"${name}", attribute=quoted(attribute)))
                 values[name] = list(chosen)
-        parameters: dict[str, Any] = {"categories": list(self.categories), "objective": self.objective}
+        parameters: dict[str, Any] = {
+            "categories": list(self.categories),
+            "objective": self.objective,
+            "zone": self.zone,
+        }
         parameters |= values
         if self.text.strip():
             further.append(statement("having_text"))
@@ -149,8 +156,8 @@ def page(
 
 def keys(
     connection: duckdb.DuckDBPyConnection, filters: Filters, actions: Sequence[str], most: int
-) -> list[tuple[str, str, float]]:
-    """Name category, product and recommended price of at most so many, those that gain most first."""
+) -> list[tuple[str, str, str | None, float]]:
+    """Name category, product, zone and recommended price of at most so many, those that gain most first."""
     query, parameters = filters.query()
     select = statement("recommendation_keys", recommendations=query)
     return connection.execute(select, parameters | {"actions": list(actions), "most": most}).fetchall()
@@ -174,6 +181,11 @@ def attributes(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
 def categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Name all categories, sorted."""
     return [name for (name,) in connection.execute(statement("all_categories")).fetchall()]
+
+
+def zones(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Name the zones that have prices of their own, sorted."""
+    return [name for (name,) in connection.execute(statement("all_zones"), {"most": MOST_VALUES}).fetchall()]
 
 
 def refit_shown(connection: duckdb.DuckDBPyConnection) -> tuple[str, Any, int]:

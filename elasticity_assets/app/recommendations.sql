@@ -20,7 +20,9 @@ FROM (
             ELSE 'revenue'
         END AS gain_of
     FROM recommended_prices AS r
-    WHERE (len($categories) = 0 OR list_contains($categories, r.category)) {further}
+    WHERE
+        r.zone IS NOT DISTINCT FROM $zone
+        AND (len($categories) = 0 OR list_contains($categories, r.category)) {further}
 )
 
 -- name: having_attribute
@@ -58,27 +60,29 @@ FROM (
     FROM (
         SELECT
             *,
-            CASE WHEN log_sd > 0 THEN least(elasticity_sd * abs(log_ratio) / log_sd, 1) ELSE 0 END AS own
+            CASE WHEN log_sd > 0 THEN least(slope_sd * abs(log_ratio) / log_sd, 1) ELSE 0 END AS own
         FROM (
             SELECT
                 r.category,
                 r.gain_of,
                 r.gain,
                 (r.gain_q95 - r.gain_q05) / (2 * $z90) AS sd,
+                coalesce(z.units_per_period, e.units_per_period) AS sold,
                 CASE
-                    WHEN e.units_per_period + r.units_change_q05 > 0
-                    THEN
-                        ln((e.units_per_period + r.units_change_q95) / (e.units_per_period + r.units_change_q05))
-                        / (2 * $z90)
+                    WHEN sold + r.units_change_q05 > 0
+                    THEN ln((sold + r.units_change_q95) / (sold + r.units_change_q05)) / (2 * $z90)
                 END AS log_sd,
                 ln(r.price_recommended / r.price_now) AS log_ratio,
                 sign(log_ratio) AS side,
-                t.elasticity_sd,
-                {shared_sd} / t.elasticity_sd AS shared
+                coalesce(z.elasticity_sd, t.elasticity_sd) AS slope_sd,
+                -- In a zone its own part of the error is one for all products, too.
+                least(sqrt(power({shared_sd}, 2) + power(coalesce(z.shared_sd, 0), 2)) / slope_sd, 1) AS shared
             FROM ({recommendations}) AS r
             INNER JOIN ({lasting}) AS t ON t.category = r.category AND t.product = r.product
             INNER JOIN product_elasticity AS e ON e.category = r.category AND e.product = r.product
             INNER JOIN category_elasticity AS c ON c.category = r.category
+            LEFT JOIN zone_elasticity AS z
+                ON z.category = r.category AND z.product = r.product AND z.zone = r.zone
         )
     )
     GROUP BY gain_of, category
@@ -108,7 +112,7 @@ LEFT JOIN product_elasticity AS e ON e.category = shown.category AND e.product =
 ORDER BY {order}, shown.category, shown.product
 
 -- name: recommendation_keys
-SELECT category, product, price_recommended
+SELECT category, product, zone, price_recommended
 FROM ({recommendations})
 WHERE list_contains($actions, action)
 ORDER BY gain DESC, category, product
@@ -124,11 +128,14 @@ ORDER BY column_index
 -- name: all_categories
 SELECT category FROM category_elasticity ORDER BY category
 
+-- name: all_zones
+SELECT DISTINCT zone FROM recommended_prices WHERE zone IS NOT NULL ORDER BY zone LIMIT $most
+
 -- name: values_of_attribute
 -- The most frequent ones.
 SELECT {attribute}::VARCHAR AS value
 FROM recommended_prices
-WHERE {attribute} IS NOT NULL
+WHERE {attribute} IS NOT NULL AND zone IS NULL
 GROUP BY 1
 ORDER BY count(*) DESC, 1
 LIMIT $most

@@ -37,7 +37,7 @@ def column_schema(table: Table) -> dict[str, Any]:
     return {"dagster/column_schema": dg.TableSchema(columns), "dagster/table_name": table.name}
 
 
-def table_spec(table: Table, group: str, deps: Sequence[str]) -> dg.AssetSpec:
+def table_spec(table: Table, group: str, deps: Sequence[str | dg.AssetDep]) -> dg.AssetSpec:
     """Describe the asset that is one of the tables of a step; `deps` are the assets that its rows are made of."""
     return dg.AssetSpec(
         table.name,

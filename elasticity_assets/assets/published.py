@@ -38,6 +38,7 @@ from elasticity_assets.words import utc_now
         "cross_elasticity",
         "price_scenarios",
         "recommended_prices",
+        "uniform_pricing",
         "recommended_tests",
         "promotion_elasticity",
         "category_elasticity",

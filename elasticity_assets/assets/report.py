@@ -40,6 +40,7 @@ from elasticity_assets.report.price_tests import price_tests
 from elasticity_assets.report.product_table import product_rows
 from elasticity_assets.report.published_rows import PublishedTables, read_published
 from elasticity_assets.report.since_last import compared, since_last
+from elasticity_assets.report.uniform_pricing import uniform_pricing_of
 from elasticity_assets.report.zones import zone_rows
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
@@ -147,7 +148,12 @@ def report_of(
         published=settings.published.name,
         period=settings.sales.period,
         failed=failed,
-        answer=answer(products, settings.sales.period, warned),
+        answer=answer(
+            products,
+            settings.sales.period,
+            warned,
+            uniform_pricing_of(tables.uniform, settings.pricing.objective, f"a {settings.sales.period}"),
+        ),
         tests=price_tests(tables.tests),
         zones=zone_rows(tables.zones),
         n_by_zone=tables.n_by_zone,

@@ -40,13 +40,13 @@ FROM (
             ELSE 'revenue'
         END AS gain_of
     FROM recommended_prices
-    WHERE action <> 'keep'
+    WHERE action <> 'keep' AND zone IS NULL
 )
 ORDER BY gain DESC, category, product
 LIMIT $most
 
 -- name: recommended_actions
-SELECT action, count(*) FROM recommended_prices GROUP BY action
+SELECT action, count(*) FROM recommended_prices WHERE zone IS NULL GROUP BY action
 
 -- name: published_categories
 -- Files of an earlier version do not say which categories are estimated: `estimated` is then that of `otherwise`.

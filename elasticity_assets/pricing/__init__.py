@@ -8,6 +8,8 @@ groups          rules between products, kept by mixed-integer programming
 category_index  what many prices of a category do together: changes to take back
 choice          the price of each product alone
 recommend       the choice for all products at once
+zones           the price of each product in each zone
+uniform         what one price change in all zones costs, against prices by zone
 changes         what the chosen prices do, product by product
 together        what moved prices of a group bring in sum, with intervals
 reasons         why, in words

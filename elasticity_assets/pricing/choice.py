@@ -17,6 +17,7 @@ ENDINGS, GROUPS, MAX_PRODUCTS = "endings", "groups", "max_products"
 CATEGORY_INDEX, TOO_SLOW = "category index", "too many joined"
 COLLIDING_MARGIN = "min_margin and max_change collide"
 COLLIDING_GROUPS = "groups collide"
+EVERYWHERE = "price everywhere"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Choice:
     better : float array
         The price that this rule forbids, or the best feasible one where rules collide; NaN where there is none.
     between : object array of str
-        The rules between products that forbid it, as the settings have them; empty where none does.
+        The rules between products that forbid it, as the settings have them; empty where none does. Why a zone's price
+        changes as everywhere, where that is the rule.
     """
 
     price: np.ndarray

@@ -121,6 +121,21 @@ def ladders(products: Products, rules: PricingSettings, cross: CrossEffects, oth
         All products: those whose units change with a price, too.
     """
     price = candidate_prices(products.price, rules.max_change, rules.endings)
+    return ladders_of(price, products, rules, cross, others)
+
+
+def ladders_of(
+    price: np.ndarray, products: Products, rules: PricingSettings, cross: CrossEffects, others: Products
+) -> Ladders:
+    """Lay out given prices as ladders.
+
+    Parameters
+    ----------
+    price : float array, shape (n, k)
+        The last column is today's.
+    products, rules, cross, others
+        As of `ladders`.
+    """
     log_ratio = np.log(price / products.price[:, None])
     worth = (
         price - _counted_cost(products, rules)[:, None] if rules.objective != "units" else np.ones_like(price)

@@ -33,6 +33,7 @@ _MORE = {
     rule_names.CONFIDENCE: "{better} would bring more, but gains with less than {confidence:.0%} probability",
     rule_names.GROUPS: "{better} would be best for it alone, but pricing.groups forbids it: {between}",
     rule_names.MAX_CHANGE: "pricing.max_change allows no further change",
+    rule_names.EVERYWHERE: "as in all zones: {between}",
 }
 """What follows the first words, of a changed price or a kept one."""
 _ROUNDING = 1e-9

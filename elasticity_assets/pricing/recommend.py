@@ -89,7 +89,7 @@ def choose(
     stays = _why_it_stays(products, locked)
     alone = [
         each_alone(_options(products, part, rules, cross), products.take(part), stays[part], rules)
-        for part in _parts(len(products))
+        for part in parts(len(products))
     ]
     choice = Choice(
         *(np.concatenate([getattr(part, field.name) for part in alone]) for field in fields(Choice))
@@ -119,12 +119,12 @@ def _keep_to_index(choice: Choice, products: Products, rules: PricingSettings, a
         np.where(choice.changed, np.log(choice.price / products.price), 0.0),
         np.where(choice.changed, choice.gain, 0.0),
         np.where(products.units > 0, worth_of_a_unit(products, rules), 0.0),
-        choice.changed & alone & ~_asked_for(choice),
+        choice.changed & alone & ~asked_for(choice),
     )
     choice.take_back(back, products.price, CATEGORY_INDEX)
 
 
-def _asked_for(choice: Choice) -> np.ndarray:
+def asked_for(choice: Choice) -> np.ndarray:
     """Whether a rule asks for a change: today's price breaks it. Where it forbids a better price, that is named."""
     return choice.changed & (choice.rule == MIN_MARGIN) & np.isnan(choice.better)
 
@@ -133,7 +133,8 @@ def _options(products: Products, places: np.ndarray, rules: PricingSettings, cro
     return options(products.take(places), rules, cross.of(places), products)
 
 
-def _parts(n: int) -> Iterator[np.ndarray]:
+def parts(n: int) -> Iterator[np.ndarray]:
+    """Cut so many places into parts whose ladders are in memory at once."""
     yield from np.array_split(np.arange(n), max(1, -(-n // AT_A_TIME)))
 
 
@@ -293,7 +294,7 @@ def _keep_to(
         return sum(group.n_changed(part) for group, part in zip(groups, chosen, strict=True))
 
     gain = np.where(single, choice.gain, -np.inf)
-    gain[single & _asked_for(choice)] = np.inf  # what a rule asks for comes first
+    gain[single & asked_for(choice)] = np.inf  # what a rule asks for comes first
     if single.sum() + n_in_groups(columns) <= most:
         return columns
     if n_in_groups(columns):

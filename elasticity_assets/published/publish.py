@@ -50,6 +50,7 @@ from elasticity_assets.warehouse.tables import (
     RECOMMENDED_PRICES,
     RECOMMENDED_TESTS,
     REFITS,
+    UNIFORM_PRICING,
     WITH_ATTRIBUTES,
     ZONE_ELASTICITY,
 )
@@ -74,6 +75,7 @@ WRITTEN_BY_CATEGORY = (
     PRICE_SCENARIOS,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,
+    UNIFORM_PRICING,
     RECOMMENDED_TESTS,
 )
 """Tables whose keys are checked; those of `weekly_sales` are a GROUP BY's."""

@@ -278,7 +278,7 @@ WHERE NOT (
 )
 UNION ALL
 SELECT format('category {}: recommended_prices is not of all its products and no others', coalesce(p.category, q.category))
-FROM (SELECT category, count(*) AS n_products FROM recommended_prices GROUP BY category) AS q
+FROM (SELECT category, count(*) AS n_products FROM recommended_prices WHERE zone IS NULL GROUP BY category) AS q
 FULL JOIN products AS p ON p.category = q.category
 WHERE p.n_products IS DISTINCT FROM q.n_products
 UNION ALL
@@ -288,6 +288,17 @@ WHERE NOT (
     price_now > 0 AND price_recommended > 0 AND isfinite(price_recommended) AND isfinite(revenue_change)
     AND (action = 'keep') = (price_recommended = price_now)
 )
+UNION ALL
+SELECT format('category {}: product {} has a price for zone {}, and no row in zone_elasticity', r.category, r.product, r.zone)
+FROM recommended_prices AS r
+ANTI JOIN zone_elasticity AS z ON z.category = r.category AND z.product = r.product AND z.zone = r.zone
+WHERE r.zone IS NOT NULL
+UNION ALL
+SELECT format('category {}: product {} has no proper cost of uniform pricing', u.category, coalesce(u.product, 'all'))
+FROM uniform_pricing AS u
+WHERE
+    NOT (isfinite(cost) AND cost_q05 <= cost AND cost <= cost_q95 AND coalesce(prob_zones_gain, 0) BETWEEN 0 AND 1)
+    OR u.category NOT IN (SELECT category FROM recommended_prices WHERE zone IS NOT NULL)
 UNION ALL
 SELECT format('category {}: recommended_tests has the product {}, and recommended_prices has not', t.category, t.product)
 FROM recommended_tests AS t

@@ -77,3 +77,94 @@ FROM cross_elasticity AS c
 INNER JOIN places AS changed ON changed.category = c.category AND changed.product = c.other_product
 INNER JOIN places AS affected ON affected.category = c.category AND affected.product = c.product
 ORDER BY changed.place, affected.place
+
+-- name: shared_sd
+-- The part of an elasticity's error that all products of its category share: its own leans on the category's by its
+-- shrinkage, and what prices take from later periods is the same for all of them.
+least({elasticity_sd}, sqrt(power(e.shrinkage * c.elasticity_sd, 2) + power(coalesce(c.elasticity_later_sd, 0), 2)))
+
+-- name: errors_of_categories
+-- In the order of products_to_price.
+SELECT {shared_sd} AS shared_sd
+FROM product_elasticity AS e
+INNER JOIN ({lasting}) AS l ON l.category = e.category AND l.product = e.product
+LEFT JOIN category_elasticity AS c ON c.category = e.category
+ORDER BY e.category, e.product
+
+-- name: zones_to_price
+-- What is known of each product in each zone, as products_to_price has it of all zones together; products are named by their
+-- places there. To changes that last a zone's units respond by as much more than at once as the product's in all zones do.
+WITH places AS (
+    SELECT
+        e.category,
+        e.product,
+        row_number() OVER (ORDER BY e.category, e.product) - 1 AS place,
+        l.elasticity - e.elasticity AS later,
+        greatest(power(l.elasticity_sd, 2) - power(e.elasticity_sd, 2), 0) AS later_variance
+    FROM product_elasticity AS e
+    INNER JOIN ({lasting}) AS l ON l.category = e.category AND l.product = e.product
+), today AS (
+    SELECT
+        z.category,
+        z.product,
+        z.zone,
+        z.elasticity,
+        coalesce(greatest(w.regular_price, z.price_latest), z.price_latest) AS price
+    FROM zone_elasticity AS z
+    LEFT JOIN zone_sales AS w
+        ON w.category = z.category
+        AND w.product = z.product
+        AND w.zone = z.zone
+        AND w.period_start = z.price_latest_at
+), recent AS (
+    SELECT
+        s.category,
+        s.product,
+        s.zone,
+        list_sum(
+            list(s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity) ORDER BY s.period_start)
+        ) / list_sum(list(s.units ORDER BY s.period_start)) AS at_todays_price
+    FROM zone_sales AS s
+    INNER JOIN today AS t ON t.category = s.category AND t.product = s.product AND t.zone = s.zone
+    WHERE
+        s.units > 0
+        AND s.price > 0
+        AND s.period_start > (SELECT max(period_start) FROM zone_sales) - INTERVAL 91 DAY
+    GROUP BY s.category, s.product, s.zone
+), charged AS (
+    SELECT category, product, zone, min(price) AS price_min, max(price) AS price_max
+    FROM zone_sales
+    WHERE price > 0
+    GROUP BY category, product, zone
+), costs AS (
+    SELECT category, product, zone, arg_max(cost, period_start) AS cost
+    FROM zone_sales
+    WHERE cost IS NOT NULL
+    GROUP BY category, product, zone
+), costs_of_products AS (
+    SELECT category, product, arg_max(cost, period_start) AS cost
+    FROM weekly_sales
+    WHERE cost IS NOT NULL
+    GROUP BY category, product
+)
+SELECT
+    p.place,
+    z.zone,
+    t.price,
+    coalesce(z.price_latest, t.price) AS price_paid,
+    coalesce(z.units_per_period * coalesce(r.at_todays_price, 1), 0) AS units,
+    coalesce(c.cost, o.cost) AS cost,
+    z.elasticity + p.later AS elasticity,
+    sqrt(power(z.elasticity_sd, 2) + p.later_variance) AS elasticity_sd,
+    z.shared_sd,
+    z.estimated,
+    coalesce(s.price_min, t.price) AS price_min,
+    coalesce(s.price_max, t.price) AS price_max
+FROM zone_elasticity AS z
+INNER JOIN places AS p ON p.category = z.category AND p.product = z.product
+INNER JOIN today AS t ON t.category = z.category AND t.product = z.product AND t.zone = z.zone
+LEFT JOIN recent AS r ON r.category = z.category AND r.product = z.product AND r.zone = z.zone
+LEFT JOIN charged AS s ON s.category = z.category AND s.product = z.product AND s.zone = z.zone
+LEFT JOIN costs AS c ON c.category = z.category AND c.product = z.product AND c.zone = z.zone
+LEFT JOIN costs_of_products AS o ON o.category = z.category AND o.product = z.product
+ORDER BY p.place, z.zone

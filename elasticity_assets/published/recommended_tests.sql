@@ -7,5 +7,5 @@ SELECT
     e.log_units_sd,
     e.bias_per_confounding
 FROM product_elasticity AS e
-LEFT JOIN recommended_prices AS r ON r.category = e.category AND r.product = e.product
+LEFT JOIN recommended_prices AS r ON r.category = e.category AND r.product = e.product AND r.zone IS NULL
 ORDER BY e.category, e.product

@@ -107,6 +107,8 @@ def zone_rows(
         Products with fewer periods in a zone are flagged.
     """
     summary = summarize(posterior.products.weight, posterior.row_mean, posterior.row_var)
+    of_zone = summarize(posterior.products.weight, posterior.zone_mean, posterior.zone_var)
+    shrinkage = np.clip(posterior.row_shrinkage, 0.0, 1.0)
     rows = pd.DataFrame(
         {
             "category": posterior.products.category,
@@ -114,7 +116,8 @@ def zone_rows(
             "zone": posterior.zone[posterior.zone_of_row],
             **_summary_columns("elasticity", summary),
             "prob_elastic": summary.prob_elastic,
-            "shrinkage": np.clip(posterior.row_shrinkage, 0.0, 1.0),
+            "shrinkage": shrinkage,
+            "shared_sd": np.minimum(summary.sd, shrinkage * of_zone.sd[posterior.zone_of_row]),
             "fit_id": record.fit_id,
             "fitted_at": record.fitted,
         }

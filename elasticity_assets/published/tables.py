@@ -22,6 +22,7 @@ from elasticity_assets.warehouse.tables import (
     RECOMMENDED_PRICES,
     RECOMMENDED_TESTS,
     REFITS,
+    UNIFORM_PRICING,
     ZONE_ELASTICITY,
     with_attributes,
 )
@@ -38,6 +39,7 @@ def published_tables(controls: Sequence[str] = (), attributes: Sequence[str] = (
     return (
         with_attributes(PRODUCT_ELASTICITY, attributes),
         with_attributes(RECOMMENDED_PRICES, attributes),
+        UNIFORM_PRICING,
         RECOMMENDED_TESTS,
         ZONE_ELASTICITY,
         CATEGORY_MOVE_ELASTICITY,

@@ -141,6 +141,8 @@ class Answer:
         Of these gains.
     kept : sequence of Kept
         The most frequent reason first.
+    zones : str
+        What uniform pricing costs, in a sentence; empty where zones are not known.
     """
 
     headline: str
@@ -153,6 +155,7 @@ class Answer:
     left_out: int
     picture: Picture | None
     kept: Sequence[Kept]
+    zones: str = ""
 
 
 def recommendations(products: pd.DataFrame, recommended: pd.DataFrame, objective: Objective) -> pd.DataFrame:
@@ -193,7 +196,7 @@ def recommendations(products: pd.DataFrame, recommended: pd.DataFrame, objective
     return rows.iloc[order].reset_index(drop=True)
 
 
-def answer(rows: pd.DataFrame, period: str, warned: frozenset[str] = frozenset()) -> Answer:
+def answer(rows: pd.DataFrame, period: str, warned: frozenset[str] = frozenset(), zones: str = "") -> Answer:
     """Say what to change, what that brings and how sure it is.
 
     Parameters
@@ -204,6 +207,8 @@ def answer(rows: pd.DataFrame, period: str, warned: frozenset[str] = frozenset()
         What sales are counted by, such as 'week'.
     warned : frozenset of str
         Categories of which a check warns.
+    zones : str
+        What uniform pricing costs, in a sentence.
     """
     changed = rows[rows["action"] != "keep"]
     money = price_digits(rows)
@@ -222,6 +227,7 @@ def answer(rows: pd.DataFrame, period: str, warned: frozenset[str] = frozenset()
         len(changed) - len(shown),
         _picture(shown, period) if len(changed) > 1 else None,
         kept,
+        zones,
     )
 
 

@@ -18,7 +18,6 @@ from elasticity_assets.warehouse.tables import (
     GLOBAL_ELASTICITY,
     HELDOUT_SCORES,
     PRODUCT_ELASTICITY,
-    RECOMMENDED_PRICES,
     REFITS,
 )
 
@@ -39,8 +38,10 @@ class PublishedTables:
     everything : mapping
         The row of global_elasticity.
     categories, products, diagnostics, scores, recommended, check_results : DataFrame
-        Rows of category_elasticity, product_elasticity, fit_diagnostics, heldout_scores, recommended_prices and
-        check_results.
+        Rows of category_elasticity, product_elasticity, fit_diagnostics, heldout_scores, recommended_prices (without
+        those of zones) and check_results.
+    uniform : DataFrame
+        Rows of uniform_pricing of categories.
     tests : DataFrame
         Rows of recommended_tests, some, with their products' descriptions, best first.
     zones : DataFrame
@@ -63,6 +64,7 @@ class PublishedTables:
     diagnostics: pd.DataFrame
     scores: pd.DataFrame
     recommended: pd.DataFrame
+    uniform: pd.DataFrame
     tests: pd.DataFrame
     zones: pd.DataFrame
     n_by_zone: int
@@ -103,7 +105,8 @@ def read_published(published: Path) -> PublishedTables:
             products=rows(PRODUCT_ELASTICITY),
             diagnostics=rows(FIT_DIAGNOSTICS),
             scores=rows(HELDOUT_SCORES),
-            recommended=rows(RECOMMENDED_PRICES),
+            recommended=connection.execute(statement("prices_everywhere")).df(),
+            uniform=connection.execute(statement("uniform_pricing_of_categories")).df(),
             tests=connection.execute(statement("first_tests"), {"most": MOST_TESTS}).df(),
             zones=connection.execute(statement("zones_that_differ"), {"most": MOST_ZONES}).df(),
             n_by_zone=connection.execute(statement("rows_by_zone")).fetchall()[0][0],

@@ -4,6 +4,12 @@ SELECT *
 FROM {table}
 ORDER BY ALL
 
+-- name: prices_everywhere
+FROM recommended_prices WHERE zone IS NULL ORDER BY ALL
+
+-- name: uniform_pricing_of_categories
+FROM uniform_pricing WHERE product IS NULL ORDER BY category
+
 -- name: elasticities_of_refit
 -- What one refit published of each product.
 SELECT category, product, elasticity, elasticity_sd, elasticity_q05, elasticity_q95, estimated

@@ -19,6 +19,19 @@ _SIZES = {
     "n_obs": "weekly_sales.product weekly_sales.period_start",
 }
 
+_PRICES_RECOMMENDED = (
+    "product_elasticity.elasticity_long_run product_elasticity.elasticity_long_run_sd "
+    "promotion_elasticity.regular_elasticity_long_run promotion_elasticity.regular_elasticity_long_run_sd "
+    "product_elasticity.price_latest product_elasticity.units_per_period product_elasticity.estimated "
+    "causal_evidence.prices_follow_demand causal_evidence.lead_z causal_evidence.hausman_z "
+    "causal_evidence.randomized_gap_z "
+    "cross_elasticity.elasticity cross_elasticity.elasticity_sd control_effect.effect control_effect.effect_sd "
+    "product_elasticity.elasticity weekly_sales.units weekly_sales.price weekly_sales.cost "
+    "weekly_sales.regular_price"
+    " zone_elasticity.elasticity zone_elasticity.elasticity_sd zone_elasticity.price_latest "
+    "zone_elasticity.units_per_period zone_elasticity.estimated"
+)
+
 _SOURCES: dict[str, dict[str, str]] = {
     "weekly_sales": {
         "category category_hash": "raw_sales.category",
@@ -49,7 +62,7 @@ _SOURCES: dict[str, dict[str, str]] = {
     "zone_elasticity": {
         **_KEY,
         "zone": "raw_sales.zone",
-        f"{_ELASTICITY} prob_elastic shrinkage flag": f"{_SEEN_BY_FITS} raw_sales.zone",
+        f"{_ELASTICITY} prob_elastic shrinkage shared_sd flag": f"{_SEEN_BY_FITS} raw_sales.zone",
         "price_latest": "weekly_sales.price",
         "price_latest_at": "weekly_sales.period_start",
         "units_per_period": "weekly_sales.units",
@@ -134,19 +147,21 @@ _SOURCES: dict[str, dict[str, str]] = {
     "recommended_prices": {
         "category": "product_elasticity.category",
         "product": "product_elasticity.product",
-        "zone refit_id": "",
-        "price_now": "product_elasticity.price_latest weekly_sales.regular_price",
+        "zone": "zone_elasticity.zone",
+        "refit_id": "",
+        "price_now": "product_elasticity.price_latest zone_elasticity.price_latest weekly_sales.regular_price",
         "price_recommended action units_change units_change_q05 units_change_q95 revenue_change revenue_change_q05 "
         "revenue_change_q95 profit_change profit_change_q05 profit_change_q95 prob_gain binding_rule reason": (
-            "product_elasticity.elasticity_long_run product_elasticity.elasticity_long_run_sd "
-            "promotion_elasticity.regular_elasticity_long_run promotion_elasticity.regular_elasticity_long_run_sd "
-            "product_elasticity.price_latest product_elasticity.units_per_period product_elasticity.estimated "
-            "causal_evidence.prices_follow_demand causal_evidence.lead_z causal_evidence.hausman_z "
-            "causal_evidence.randomized_gap_z "
-            "cross_elasticity.elasticity cross_elasticity.elasticity_sd control_effect.effect control_effect.effect_sd "
-            "product_elasticity.elasticity weekly_sales.units weekly_sales.price weekly_sales.cost "
-            "weekly_sales.regular_price"
+            _PRICES_RECOMMENDED
         ),
+    },
+    "uniform_pricing": {
+        "category": "recommended_prices.category",
+        "product": "recommended_prices.product",
+        "gain_everywhere gain_by_zone cost cost_q05 cost_q95 prob_zones_gain": (
+            f"recommended_prices.price_recommended {_PRICES_RECOMMENDED}"
+        ),
+        "refit_id": "",
     },
     "recommended_tests": {
         "category": "recommended_prices.category",

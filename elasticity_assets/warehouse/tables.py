@@ -27,6 +27,7 @@ REFIT_ID = Column("refit_id", "VARCHAR", "id", "Names one publication of these t
 REFITTED_AT = Column("refitted_at", "TIMESTAMP", "UTC", "When that refit began")
 
 _ELASTICITY_UNIT = "% units for 1% price"
+_COUNTED = "what pricing.objective counts, a period"
 _RELATIVE = (
     "d log units / d log price while the rest of the category keeps its prices (relative-price elasticity)"
 )
@@ -201,6 +202,13 @@ ZONE_ELASTICITY = Table(
             "fraction",
             "How far the number leans on the product in a zone like the others, and on the zone: 0 is the data of the "
             "product in this zone alone, 1 those of the others alone",
+        ),
+        Column(
+            "shared_sd",
+            "DOUBLE",
+            _ELASTICITY_UNIT,
+            "The part of elasticity_sd that comes of what the zone adds to all of its products' elasticities: one "
+            "error for all of them, which no sum over products averages out",
         ),
         Column(
             "price_latest",
@@ -889,12 +897,19 @@ def _price_effect(of: str, unit: str, missing: str = "") -> tuple[Column, ...]:
 
 RECOMMENDED_PRICES = Table(
     "recommended_prices",
-    "One row a product: the price that is best for the settings' pricing.objective within their rules, and why.",
-    ("category", "product"),
+    "One row a product: the price that is best for the settings' pricing.objective within their rules, and why; where "
+    "the settings name zones (sales.zones), one more for each zone of the product.",
+    ("category", "product", "zone"),
     (
         CATEGORY,
         PRODUCT,
-        Column("zone", "VARCHAR", "text", "Price zone; NULL: the price holds in all", True),
+        Column(
+            "zone",
+            "VARCHAR",
+            "text",
+            "Price zone; NULL: the change holds in all, price_now being their prices' mean",
+            True,
+        ),
         Column(
             "price_now",
             "DOUBLE",
@@ -925,6 +940,38 @@ RECOMMENDED_PRICES = Table(
             True,
         ),
         Column("reason", "VARCHAR", "text", "Why, in words"),
+        REFIT_ID,
+    ),
+)
+
+UNIFORM_PRICING = Table(
+    "uniform_pricing",
+    "What uniform pricing costs: prices by zone against one price change in all zones. One row a product that is sold "
+    "in several zones, and one a category with such products; empty where the settings name no zones (sales.zones).",
+    ("category", "product"),
+    (
+        CATEGORY,
+        Column(
+            "product", "VARCHAR", "text", "As in product_elasticity; NULL: all of the category together", True
+        ),
+        Column(
+            "gain_everywhere",
+            "DOUBLE",
+            _COUNTED,
+            "Expected gain of the price change that recommended_prices has for all zones, the other "
+            "products' prices as today",
+        ),
+        Column("gain_by_zone", "DOUBLE", _COUNTED, "The same of the prices that it has for each zone"),
+        Column("cost", "DOUBLE", _COUNTED, "gain_by_zone less gain_everywhere: what uniform pricing costs"),
+        Column("cost_q05", "DOUBLE", _COUNTED, "5% quantile of what it costs under the posterior"),
+        Column("cost_q95", "DOUBLE", _COUNTED, "95% quantile"),
+        Column(
+            "prob_zones_gain",
+            "DOUBLE",
+            "probability",
+            "That the prices by zone gain more; NULL where they are the ones everywhere",
+            True,
+        ),
         REFIT_ID,
     ),
 )
@@ -960,14 +1007,14 @@ RECOMMENDED_TESTS = Table(
         Column(
             "gain_per_period",
             "DOUBLE",
-            "what pricing.objective counts, a period",
+            _COUNTED,
             "What the price chosen after the test is expected to gain over the one chosen before it, neither being "
             "kept because prices follow demand or never changed: currency, or units",
         ),
         Column(
             "gain_per_period_of_testing",
             "DOUBLE",
-            "what pricing.objective counts, a period",
+            _COUNTED,
             "gain_per_period for each period that the test takes",
         ),
         Column("rank", "BIGINT", "rank", "1 is the test to run first: by gain_per_period_of_testing"),
@@ -1155,6 +1202,7 @@ WAREHOUSE_TABLES = (
     PRICE_SCENARIOS,
     PROMOTION_ELASTICITY,
     RECOMMENDED_PRICES,
+    UNIFORM_PRICING,
     RECOMMENDED_TESTS,
     ELASTICITY_HISTORY,
     REFITS,

@@ -14,6 +14,7 @@ from elasticity_assets.app.decisions import Decisions
 from elasticity_assets.app.published_file import PublishedFile
 from elasticity_assets.app.recommendations import ACTIONS, Filters
 from elasticity_assets_tests.support.prices_to_change import CATALOGUE, FORMULA, SOUP, publish_prices
+from elasticity_assets_tests.support.zoned_prices import NORTH
 
 pytestmark = pytest.mark.quick
 
@@ -45,13 +46,22 @@ def test_what_was_decided_last_stands(decided):
 
 def test_a_recommendation_that_a_refit_changed_is_no_more_decided(connection):
     made = Decisions()
-    made.decide([(SOUP, "leek", 99.0)], "accepted")
+    made.decide([(SOUP, "leek", None, 99.0)], "accepted")
     assert downloads.decided(connection, made).empty
     kept = recommendations.keys(connection, Filters(text="onion"), ACTIONS, 1)
     made.decide(kept, "rejected")
     downloads.drop_changed(connection, made)
     assert made.made == {kept[0]: "rejected"}
     assert list(downloads.decided(connection, Decisions()).columns)[:2] == ["decision", "category"]
+
+
+def test_what_is_decided_in_a_zone_holds_there_alone(connection):
+    made = Decisions()
+    made.decide(recommendations.keys(connection, Filters(text="onion", zone=NORTH), ACTIONS, 9), "accepted")
+    rows = downloads.decided(connection, made)
+    assert rows[["product", "zone"]].to_numpy().tolist() == [["onion", NORTH]]
+    assert made.of(recommendations.page(connection, Filters(text="onion"), ACTIONS, "product")) == [""]
+    assert made.of(rows) == ["accepted"]
 
 
 def test_csv_comes_back(decided):

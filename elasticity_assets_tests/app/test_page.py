@@ -16,6 +16,7 @@ from elasticity_assets_tests.support.prices_to_change import (
     SOUP,
     publish_prices,
 )
+from elasticity_assets_tests.support.zoned_prices import NORTH, SOUTH
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,20 @@ def test_a_products_own_page(settings: Path) -> None:
         "leek Description of leek",
         "onion Description of onion",
     ]
+
+
+def test_prices_by_zone_stand_on_the_products_page_and_can_be_listed(settings: Path) -> None:
+    shown = view("product", settings, category=SOUP, product="tomato")
+    table = shown.dataframe[1].value
+    assert sorted(table["zone"]) == [SOUTH, NORTH]
+    assert " profit a week more than one change in all zones (90%: " in texts(shown)
+    assert len(view("product", settings, category=HOSTILE, product=FORMULA).dataframe) == 0
+    listed = view("prices", settings)
+    checked(listed.selectbox(key="zone").set_value(SOUTH).run())
+    assert set(listed.dataframe[0].value["zone"]) == {SOUTH}
+    accept = next(button for button in listed.button if button.label.startswith("Accept all"))
+    checked(accept.click().run())
+    assert f"{accept.label.split()[-1]} accepted, 0 rejected" in texts(listed)
 
 
 def test_prices_to_test_are_listed(settings: Path) -> None:

@@ -21,6 +21,7 @@ from elasticity_assets_tests.support.prices_to_change import (
     SOUP,
     publish_prices,
 )
+from elasticity_assets_tests.support.zoned_prices import NORTH, SOUTH
 
 pytestmark = pytest.mark.quick
 
@@ -142,8 +143,8 @@ def test_errors_of_the_price_index_do_not_cancel(tmp_path):
     one = f"SELECT 'soup' AS category, 'p' || range AS product FROM range({n})"
     with duckdb.connect(str(tmp_path / "prices.duckdb")) as connection:
         for table, values in {
-            "recommended_prices": "'' AS zone, 1.0 AS price_now, 1.09 AS price_recommended, 'raise' AS action, "
-            "1.0 AS prob_gain, NULL AS binding_rule, 'r' AS reason, 'refit' AS refit_id, "
+            "recommended_prices": "NULL::VARCHAR AS zone, 1.0 AS price_now, 1.09 AS price_recommended, "
+            "'raise' AS action, 1.0 AS prob_gain, NULL AS binding_rule, 'r' AS reason, 'refit' AS refit_id, "
             + ", ".join(
                 f"{value}::DOUBLE AS {what}_change{end}"
                 for what in ("units", "revenue", "profit")
@@ -166,6 +167,10 @@ def test_errors_of_the_price_index_do_not_cancel(tmp_path):
             ),
         }.items():
             connection.execute(f"CREATE TABLE {table} AS SELECT *, {values} FROM ({one})")
+        connection.execute(
+            "CREATE TABLE zone_elasticity (category VARCHAR, product VARCHAR, zone VARCHAR, units_per_period DOUBLE, "
+            "elasticity_sd DOUBLE, shared_sd DOUBLE)"
+        )
         connection.execute(
             "CREATE TABLE category_elasticity AS SELECT 'soup' AS category, 0.1 AS elasticity_sd, "
             "0.0 AS elasticity_later_sd"
@@ -190,7 +195,20 @@ def test_gains_are_in_what_the_settings_ask_for(connection, objective):
 
 def test_keys_name_what_pages_show(connection):
     keys = recommendations.keys(connection, Filters(), ["keep"], 10)
-    assert keys == [(HOSTILE, IMAGE, 2.25)]
+    assert keys == [(HOSTILE, IMAGE, None, 2.25)]
+
+
+def test_a_zone_has_prices_and_sums_of_its_own(connection):
+    assert recommendations.zones(connection) == [SOUTH, NORTH]
+    south = Filters(zone=SOUTH)
+    rows = recommendations.page(connection, south, ACTIONS, "product")
+    assert rows["product"].tolist() == ["leek", "onion", "tomato"]
+    assert set(rows["zone"]) == {SOUTH}
+    _, (total,) = recommendations.totals(connection, south)
+    assert total.expected == pytest.approx(rows["gain"].sum())
+    width = rows["gain_q95"] - rows["gain_q05"]
+    assert (width**2).sum() ** 0.5 < total.high - total.low < width.sum()
+    assert {zone for _, _, zone, _ in recommendations.keys(connection, south, ACTIONS, 10)} == {SOUTH}
 
 
 def test_values_to_filter_by(connection):

@@ -144,6 +144,7 @@ def test_a_product_and_a_what_if(page: Page, address: str, tmp_path: Path) -> No
     expect(page.get_by_test_id("stVegaLiteChart").locator("canvas, svg")).to_have_count(4)
     screenshot(page, "product", tmp_path)
     assert fits(page)
+    expect(page.get_by_role("heading", name="Prices by zone")).to_be_visible()
     expect(page.get_by_text("Something unseen would have to explain")).to_be_visible()
     page.get_by_role("button", name="What if its price changes?").click()
     page.get_by_role("radio", name="its substitutes").click()

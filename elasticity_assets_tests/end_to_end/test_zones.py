@@ -88,6 +88,19 @@ def test_fits_by_zone_are_judged_and_told_in_the_report(folder: Path) -> None:
     assert "Where elasticities differ by zone" in (folder / "data/reports/latest.html").read_text()
 
 
+def test_each_zone_has_a_price_beside_the_change_everywhere(folder: Path) -> None:
+    prices, zones = table(folder, "recommended_prices"), table(folder, "zone_elasticity")
+    key = ["category", "product", "zone"]
+    assert len(prices[prices["zone"].isna()]) == len(table(folder, "product_elasticity"))
+    by_zone = prices[prices["zone"].notna()].merge(zones, on=key, validate="one_to_one")
+    assert len(by_zone) == len(zones)
+    assert (by_zone["price_now"] >= by_zone["price_latest"] - 1e-9).all()
+    costs = table(folder, "uniform_pricing")
+    assert costs.loc[costs["product"].isna(), "category"].tolist() == ["cheese", "soup"]
+    assert (costs["cost"] >= -1e-9).all()
+    assert "one change in all " in (folder / "data/reports/latest.html").read_text()
+
+
 def test_a_second_refit_changes_nothing_and_a_new_week_refits_its_category_alone(folder: Path) -> None:
     first = {name: table(folder, name) for name in ("zone_elasticity", "product_elasticity")}
     assert elasticity(folder, "refit").returncode == 0

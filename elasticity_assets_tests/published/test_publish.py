@@ -222,8 +222,8 @@ def test_failed_category_keeps_its_rows_flagged_as_old(warehouse, published):
 
 
 ZONE_ROW = (
-    "INSERT INTO zone_elasticity SELECT 'soup', '{}', 'north', -2, 0.2, -2.3, -2, -1.7, 1, 0.5, 2, DATE '2026-01-12', "
-    "15, 30, NULL, true, '{}', TIMESTAMP '2026-01-05'"
+    "INSERT INTO zone_elasticity SELECT 'soup', '{}', 'north', -2, 0.2, -2.3, -2, -1.7, 1, 0.5, 0.1, 2, "
+    "DATE '2026-01-12', 15, 30, NULL, true, '{}', TIMESTAMP '2026-01-05'"
 )
 
 BREAKS = {
@@ -310,6 +310,14 @@ BREAKS = {
     "crossed slope": (
         "UPDATE promotion_elasticity SET promotion_elasticity_q95 = -99 WHERE product = '2'",
         "product 2 has no proper interval in promotion_elasticity",
+    ),
+    "price in an unknown zone": (
+        "INSERT INTO recommended_prices BY NAME SELECT * REPLACE ('x' AS zone) FROM recommended_prices LIMIT 1",
+        "has a price for zone x, and no row in zone_elasticity",
+    ),
+    "uniform pricing without zones": (
+        "INSERT INTO uniform_pricing SELECT 'soup', '1', 1, 2, 1, 0, 2, 0.9, 'refit-1'",
+        "category soup: product 1 has no proper cost of uniform pricing",
     ),
     "stray effect": ("UPDATE control_effect SET category = 'x'", "has a category without products"),
     "not a number": (

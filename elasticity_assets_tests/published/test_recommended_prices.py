@@ -11,12 +11,20 @@ from elasticity_assets.pricing.products import CrossEffects
 from elasticity_assets.published.recommended_prices import Priced, read_products, recommended
 from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.schema import replace_rows
-from elasticity_assets.warehouse.tables import CAUSAL_EVIDENCE, CROSS_ELASTICITY, RECOMMENDED_PRICES
+from elasticity_assets.warehouse.tables import (
+    CAUSAL_EVIDENCE,
+    CROSS_ELASTICITY,
+    RECOMMENDED_PRICES,
+    UNIFORM_PRICING,
+)
 from elasticity_assets_tests.pricing.markets import market
 from elasticity_assets_tests.published.test_rows import assert_fits
 from elasticity_assets_tests.support.small_warehouse import NASTY, fill
+from elasticity_assets_tests.support.zoned_prices import NORTH, SHIFT, SOUTH, fill_zones
 
 pytestmark = pytest.mark.quick
+
+RULES = PricingSettings(objective="revenue")
 
 
 def rows_of(rules: dict, **products) -> pd.DataFrame:
@@ -269,3 +277,40 @@ def test_rules_that_collide_and_unknown_products_are_named() -> None:
     assert "'p1'" in found.description
     assert "'p2'" in found.description
     assert "'x'" in found.description
+
+
+def test_zones_have_prices_of_their_own_beside_the_one_everywhere(warehouse_file) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        before = recommended(read_products(connection), RULES, "refit-1")
+        fill_zones(connection, "soup")
+        connection.execute(
+            "UPDATE zone_sales SET regular_price = 2.5 WHERE product = '1' AND zone = ?", [NORTH]
+        )
+        priced = read_products(connection)
+    assert before.uniform.empty
+    found = recommended(priced, RULES, "refit-1")
+    assert_fits(found.rows, RECOMMENDED_PRICES)
+    assert_fits(found.uniform, UNIFORM_PRICING)
+    everywhere = found.rows[found.rows["zone"].isna()]
+    pd.testing.assert_frame_equal(everywhere, before.rows)  # zones change nothing of it
+    rows = found.rows[found.rows["zone"].notna()].set_index(["product", "zone"])
+    assert len(rows) == 6
+    # To changes that last: -2 and 0.9 of the regular price's slope, and the zone's own.
+    zones = priced.zones
+    assert zones is not None
+    at = {key: number for number, key in enumerate(zip(zones.rows.product, zones.zone, strict=True))}
+    assert zones.rows.elasticity[at["1", NORTH]] == pytest.approx(-2.0 + 0.9 + SHIFT[NORTH])
+    assert zones.rows.price[at["1", NORTH]] == 2.5
+    assert zones.rows.price[at["1", SOUTH]] == 2.25
+    assert zones.rows.units[at["2", SOUTH]] == pytest.approx(7.5 * (2.25 / 2.0) ** (-2.1 + SHIFT[SOUTH]))
+    assert rows.loc[("1", NORTH), "action"] == "raise"
+    assert rows.loc[("1", SOUTH), "action"] == "lower"
+    assert rows.loc[("1", NORTH), "reason"].startswith("revenue +")
+    uniform = found.uniform.set_index("product")
+    assert uniform["cost"].tolist()[:3] == pytest.approx(
+        (uniform["gain_by_zone"] - uniform["gain_everywhere"]).tolist()[:3]
+    )
+    assert (uniform["cost"] > 0).all()
+    assert uniform.index.isna().sum() == 1
+    assert uniform["cost"].iloc[3] == pytest.approx(uniform["cost"].iloc[:3].sum())

@@ -131,6 +131,7 @@ def test_zone_rows_hold_the_posterior_and_the_sales_in_each_zone() -> None:
     assert rows["elasticity"].tolist() == [-1.0, -1.5, -2.5]
     np.testing.assert_allclose(rows["elasticity_sd"], 0.3)
     assert rows["shrinkage"].tolist() == [0.1, 0.2, 0.95]
+    np.testing.assert_allclose(rows["shared_sd"], 0.2 * rows["shrinkage"])
     assert rows["estimated"].tolist() == [True, False, True]
     assert rows["flag"].tolist() == [
         None,

@@ -22,8 +22,8 @@ COLUMNS = {
         n_periods units revenue price_mean price_min price_max log_price_sd price_latest price_latest_at
         units_per_period revenue_per_period flag estimated bias_per_confounding robustness log_units_sd
         fit_id fitted_at""",
-    "zone_elasticity": f"""category product zone {ELASTICITY} prob_elastic shrinkage price_latest price_latest_at
-        units_per_period revenue_per_period flag estimated fit_id fitted_at""",
+    "zone_elasticity": f"""category product zone {ELASTICITY} prob_elastic shrinkage shared_sd price_latest
+        price_latest_at units_per_period revenue_per_period flag estimated fit_id fitted_at""",
     "category_move_elasticity": f"category product {ELASTICITY} fit_id",
     "cross_elasticity": """category product other_product elasticity elasticity_sd elasticity_q05 elasticity_q95
         fit_id""",
@@ -62,6 +62,8 @@ COLUMNS = {
     "recommended_prices": """category product zone price_now price_recommended action units_change units_change_q05
         units_change_q95 revenue_change revenue_change_q05 revenue_change_q95 profit_change profit_change_q05
         profit_change_q95 prob_gain binding_rule reason refit_id""",
+    "uniform_pricing": """category product gain_everywhere gain_by_zone cost cost_q05 cost_q95 prob_zones_gain
+        refit_id""",
     "recommended_tests": """category product zone price_now price_low price_high periods elasticity elasticity_sd
         sd_after gain_per_period gain_per_period_of_testing rank reason refit_id""",
     "elasticity_history": """category product refit_id refitted_at elasticity elasticity_sd elasticity_q05

@@ -6,6 +6,7 @@ import pytest
 
 from elasticity_assets.pricing import choice
 from elasticity_assets.report.answer import KEPT, MOST_CHANGES, Answer, Objective, answer, recommendations
+from elasticity_assets.report.uniform_pricing import uniform_pricing_of
 from elasticity_assets_tests.report.made_up import IMAGE, product_elasticity, recommended
 
 pytestmark = pytest.mark.quick
@@ -134,3 +135,14 @@ def test_a_product_s_detail_has_its_attributes() -> None:
     products = product_elasticity("soup", 2).assign(brand=["Ours", None])
     rows = recommendations(products, recommended(products), "profit").set_index("product")
     assert rows["detail"].to_dict() == {"p0": "<b>cheap</b> · Ours", IMAGE: "<b>cheap</b>"}
+
+
+def test_it_says_what_uniform_pricing_costs() -> None:
+    costs = pd.DataFrame({"cost": [3.0, 4.0], "cost_q05": [0.0, 0.0], "cost_q95": [6.0, 8.0]})
+    told = uniform_pricing_of(costs, "margin_floor", "a week")
+    assert told == (
+        "Prices by zone are expected to bring +7.00 revenue a week more than one change in all zones "
+        "(90%: +2.00 to +12.00)."
+    )
+    assert uniform_pricing_of(costs.iloc[:0], "profit", "a week") == ""
+    assert "one change in all of them" in uniform_pricing_of(costs * 0, "profit", "a week")

@@ -12,8 +12,14 @@ from elasticity_assets.published.recommended_tests import read_decided, recommen
 from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.schema import replace_rows
-from elasticity_assets.warehouse.tables import CROSS_ELASTICITY, RECOMMENDED_PRICES, RECOMMENDED_TESTS
+from elasticity_assets.warehouse.tables import (
+    CROSS_ELASTICITY,
+    RECOMMENDED_PRICES,
+    RECOMMENDED_TESTS,
+    UNIFORM_PRICING,
+)
 from elasticity_assets_tests.support.small_warehouse import CONTROLS, fill, refit
+from elasticity_assets_tests.support.zoned_prices import fill_zones
 
 ELSEWHERE = "http://127.0.0.1:9"
 """Where nobody answers, and nothing should be asked for."""
@@ -60,10 +66,12 @@ def publish_prices(folder: Path, number: int = 1) -> Path:
             "MAP {?: if(product = 'leek', 'national', category)} AS attributes FROM product_elasticity",
             [ATTRIBUTE],
         )
+        fill_zones(connection, SOUP)
         priced = read_products(connection)
         assert isinstance(priced.cross, CrossEffects)
         prices = recommended(priced, PricingSettings(), f"refit-{number}")
         replace_rows(connection, RECOMMENDED_PRICES, prices.rows)
+        replace_rows(connection, UNIFORM_PRICING, prices.uniform)
         tests = recommended_tests_of(read_decided(connection), PricingSettings(), f"refit-{number}")
         replace_rows(connection, RECOMMENDED_TESTS, tests)
         # Only now, since no price is recommended where prices follow demand.
