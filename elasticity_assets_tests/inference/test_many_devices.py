@@ -33,7 +33,7 @@ ALLOWED = {
 
 def process(devices: int, *arguments: str) -> subprocess.Popen[str]:
     """Start `on_devices` over this many devices of the CPU."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [sys.executable, "-m", on_devices.__name__, *arguments],
         env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
