@@ -16,8 +16,8 @@ class ZonedPosterior:
     ----------
     products : CategoryPosterior
         Of products over all their zones together, sum_z w_z beta_iz with the zones' shares of their units: what units
-        do when a price moves everywhere. Its `level` is the mean over a product's rows, and `dispersion` the geometric
-        one; `slow_demand` holds slow demand and shocks together.
+        do when a price moves everywhere. Its `level` and `dispersion` are of units in all zones, shocks
+        included; `slow_demand` holds slow demand and shocks together.
     row : array of str, shape (R,)
     zone : array of str, shape (Z,)
     product_of_row, zone_of_row : int arrays, shape (R,)

@@ -14,6 +14,7 @@ from elasticity_assets.inference.natural_gradient import engine
 from elasticity_assets.inference.natural_gradient.zones.engine import Problem, fit
 from elasticity_assets.inference.natural_gradient.zones.one_pass import one_pass
 from elasticity_assets.inference.natural_gradient.zones.pace import Pace
+from elasticity_assets.inference.natural_gradient.zones.result import over_all_zones
 from elasticity_assets.inference.natural_gradient.zones.state import State, layout_of
 from elasticity_assets.inference.natural_gradient.zones.tiles import Tiling, tile_size
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
@@ -363,3 +364,22 @@ def _drifting(shape: ZoneSimulation, *, chain: bool) -> ZonedPanel:
         np.exp(log_price).ravel(),
     )
     return zoned_panel_from_sales(sales, zone.astype(str), {"size": {str(z): float(z % 3) for z in range(Z)}})
+
+
+def test_units_of_all_zones_together_have_their_mean_and_dispersion() -> None:
+    rng = np.random.default_rng(0)
+    level, size, shock = (
+        np.array([1.0, 2.0, 3.0, 1.5]),
+        np.array([2.0, 5.0, 20.0, np.inf]),
+        np.array([0.2, 0.0]),
+    )
+    product = np.array([0, 0, 0, 1])
+    found = over_all_zones(level, size, shock, product)
+    common = np.exp(shock[0] * rng.standard_normal((200_000, 1)))
+    units = rng.poisson(common * np.exp(level[:3]) * rng.gamma(size[:3], 1 / size[:3], (200_000, 3))).sum(
+        axis=1
+    )
+    mean = units.mean()
+    np.testing.assert_allclose(np.exp(found[0]), [mean, np.exp(1.5)], rtol=0.03)
+    np.testing.assert_allclose(found[1][0], mean**2 / (units.var() - mean), rtol=0.06)
+    assert np.isinf(found[1][1])

@@ -69,6 +69,11 @@ def posterior_of_runs(
         )
 
     count = by_product(np.ones(panel.n_rows))
+    shocks = mode.state.shock_common.centre_var > 0
+    shock_sd = np.where(shocks, np.exp(mode.state.log_sd[1, :n].astype(np.float64)), 0.0)
+    level_together, dispersion_together = over_all_zones(
+        level, np.exp(log_size), shock_sd, panel.product_of_row
+    )
     warnings = reasons_for_doubt(runs, mode, options)
     diagnostics = FitDiagnostics(
         engine="natural_gradient",
@@ -99,9 +104,9 @@ def posterior_of_runs(
         control_cov=lead[:, alpha, alpha],
         control_gain=lead[:, 0, alpha] / var[:, None],
         product_control_cov=together_lead[:, :, alpha],
-        level=by_product(level) / count,
+        level=level_together,
         period_effect=centre[layout.period][:T] + shift,
-        dispersion=np.exp(by_product(log_size) / count),
+        dispersion=dispersion_together,
         log_dispersion_sd=by_product(log_size_sd) / count,
         level_mean=float(centre[1] - shift),
         level_spread=float(scale[LEVEL_SPREAD]),
@@ -114,7 +119,6 @@ def posterior_of_runs(
         **_slow_demand(mode, n, T, slow=priors.slow_demand is not None),
     )
     gain = np.stack([tiling.by_row(run.spreads.row_category) for run in runs]) / var[:, None]
-    shocks = mode.state.shock_common.centre_var > 0
     return ZonedPosterior(
         products=products,
         row=panel.rows.product,
@@ -138,8 +142,30 @@ def posterior_of_runs(
         periods=mode.state.periods[:n, :T].astype(np.float32),
         zone_spread=float(scale[ZONE_SPREAD]),
         row_spread=float(scale[ROW_SPREAD]),
-        shock_sd=np.where(shocks, np.exp(mode.state.log_sd[1, :n].astype(np.float64)), 0.0),
+        shock_sd=shock_sd,
     )
+
+
+def over_all_zones(
+    level: np.ndarray, dispersion: np.ndarray, shock_sd: np.ndarray, product_of_row: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Level and dispersion of products' units in all their zones together, shapes (n,).
+
+    Units of zones with means mu_z and sizes r_z have the variance sum mu_z + sum mu_z^2 / r_z; a shock common to them
+    adds (nu sum mu_z)^2. With shares w of the mean, 1 / r = sum w_z^2 / r_z + nu^2.
+
+    Parameters
+    ----------
+    level, dispersion : arrays, shape (R,)
+    shock_sd : array, shape (n,)
+    product_of_row : int array, shape (R,)
+    """
+    n = len(shock_sd)
+    mean = np.exp(level)
+    total = np.bincount(product_of_row, mean, minlength=n)
+    share = mean / total[product_of_row]
+    added = np.bincount(product_of_row, share**2 / dispersion, minlength=n) + shock_sd**2
+    return np.log(total), np.divide(1.0, added, out=np.full(n, np.inf), where=added > 0)
 
 
 def _season(mode: Run, scale: np.ndarray, n: int) -> dict[str, Any]:
