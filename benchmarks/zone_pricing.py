@@ -131,7 +131,7 @@ def realised(known: Known, price: np.ndarray, elasticity: np.ndarray) -> np.ndar
     rows = known.zones.rows
     factor = (price / rows.price) ** elasticity
     gain = rows.units * ((price - rows.cost) * factor - (rows.price - rows.cost))
-    return known.zones.of_products(gain, len(known.products))
+    return known.zones.of_products(gain)
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ def uniform_pricing(
     cross : CrossEffects, optional
         Of products' prices on other products' units, in each zone.
     """
-    n, rows = len(products), zones.rows
-    of_rows = zones.cross_effects(cross or CrossEffects.none(), n)
+    rows = zones.rows
+    of_rows = zones.cross_effects(cross or CrossEffects.none())
     laid_out = ladders_of(
         np.stack([prices.choice.price, prices.everywhere, rows.price], axis=1), rows, rules, of_rows, rows
     )
@@ -87,7 +87,7 @@ def uniform_pricing(
     common = common_variance(products, zones)
     alone = _variances(products, zones, slope, others, common, together=False)
     together = _variances(products, zones, slope, others, common, together=True)
-    by_zone, everywhere = (zones.of_products(value[:, at], n) for at in (0, 1))
+    by_zone, everywhere = (zones.of_products(value[:, at]) for at in (0, 1))
     return (
         UniformPricing(everywhere, by_zone, np.sqrt(alone)),
         UniformPricing(
@@ -105,14 +105,14 @@ def common_variance(products: Products, zones: InZones) -> np.ndarray:
     its variance tells it.
     """
     n, rows = len(products), zones.rows
-    sold = zones.of_products(np.maximum(rows.units, 0.0), n)
-    count = np.maximum(zones.of_products(np.ones(len(zones)), n), 1)
+    sold = zones.of_products(np.maximum(rows.units, 0.0))
+    count = np.maximum(zones.of_products(np.ones(len(zones))), 1)
     share = np.where(sold > 0, 0.0, 1.0 / count)[zones.place]
     share = share + np.maximum(rows.units, 0.0) / np.where(sold > 0, sold, 1.0)[zones.place]
     variance = rows.elasticity_sd**2
-    squares = zones.of_products(share**2, n)
+    squares = zones.of_products(share**2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = (products.elasticity_sd**2 - zones.of_products(share**2 * variance, n)) / (1.0 - squares)
+        found = (products.elasticity_sd**2 - zones.of_products(share**2 * variance)) / (1.0 - squares)
     least = np.full(n, np.inf)
     np.minimum.at(least, zones.place, variance)
     least = np.where(np.isfinite(least), least, 0.0)
@@ -139,11 +139,10 @@ def _variances(
     common : float array, shape (n,)
     together : bool
     """
-    n = len(products)
     own = np.maximum(zones.rows.elasticity_sd**2 - common[zones.place], 0.0)
-    of_product, of_others = zones.of_products(slope, n), zones.of_products(others, n)
+    of_product, of_others = zones.of_products(slope), zones.of_products(others)
     if not together:
-        return zones.of_products(own * slope**2, n) + common * of_product**2 + of_others**2
+        return zones.of_products(own * slope**2) + common * of_product**2 + of_others**2
     category = products.category
     of_zone = np.minimum(zones.shared_sd**2, own)
     of_category = np.minimum(zones.category_sd**2, common)
@@ -158,7 +157,7 @@ def _variances(
         return np.bincount(category, values)
 
     return (
-        summed(zones.of_products((own - of_zone) * slope**2, n))
+        summed(zones.of_products((own - of_zone) * slope**2))
         + (in_zone**2).reshape(-1, len(names)).sum(axis=1)
         + summed((common - of_category) * of_product**2)
         + summed(np.sqrt(of_category) * of_product) ** 2

@@ -59,35 +59,30 @@ class InZones:
     def __len__(self) -> int:
         return len(self.place)
 
-    def of_products(self, values: np.ndarray, n: int) -> np.ndarray:
+    def of_products(self, values: np.ndarray) -> np.ndarray:
         """Sum rows' values over each product's zones, shape (n,)."""
-        return np.bincount(self.place, values, n)
+        return np.bincount(self.place, values, len(self.category_sd))
 
-    def cross_effects(self, cross: CrossEffects, n: int) -> CrossEffects:
+    def cross_effects(self, cross: CrossEffects) -> CrossEffects:
         """Give what a price in a zone does to other products' units there: as everywhere.
 
         Parameters
         ----------
         cross : CrossEffects
             Of products.
-        n : int
-            Number of products.
         """
-        if not len(cross.changed):
-            return cross
         _, zone = np.unique(self.zone, return_inverse=True)
-        key = zone * n + self.place
+        key = zone * len(self.category_sd) + self.place
         order = np.argsort(key)
-        first = np.searchsorted(cross.changed, self.place)
-        count = np.searchsorted(cross.changed, self.place, side="right") - first
-        changed = np.repeat(np.arange(len(self)), count)
-        entry = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
-        wanted = zone[changed] * n + cross.affected[entry]
+        everywhere = cross.of(self.place)
+        wanted = zone[everywhere.changed] * len(self.category_sd) + everywhere.affected
         at = np.minimum(np.searchsorted(key[order], wanted), len(self) - 1)
-        there = key[order][at] == wanted
-        entry = entry[there]
+        there = key[order][at] == wanted  # in this zone, too
         return CrossEffects(
-            changed[there], order[at[there]], cross.elasticity[entry], cross.elasticity_sd[entry]
+            everywhere.changed[there],
+            order[at[there]],
+            everywhere.elasticity[there],
+            everywhere.elasticity_sd[there],
         )
 
 
@@ -131,7 +126,7 @@ def choose_by_zone(
         Of products' prices on other products' units, in each zone.
     """
     n, rows = len(products), zones.rows
-    of_rows = zones.cross_effects(cross or CrossEffects.none(), n)
+    of_rows = zones.cross_effects(cross or CrossEffects.none())
     pairs, _, _ = pair_rules(products, rules)
     joined = np.isin(np.arange(n), np.concatenate([np.zeros(0, int), *joined_by(pairs, n)]))
     stays = np.where(np.isin(everywhere.rule.astype(str), _STAYS), everywhere.rule, NONE)[zones.place]
@@ -208,23 +203,23 @@ def _take_back(
     choice: Choice, products: Products, zones: InZones, rules: PricingSettings, joined: np.ndarray
 ) -> None:
     """Keep the prices of products that the category's price index and `max_products` do not allow to change."""
-    n, rows = len(products), zones.rows
+    rows = zones.rows
     log_ratio = np.where(choice.changed, np.log(choice.price / rows.price), 0.0)
-    sold = zones.of_products(rows.units, n)
-    moved = zones.of_products(rows.units * log_ratio, n) / np.where(sold > 0, sold, 1.0)
-    asked = zones.of_products(asked_for(choice), n) > 0
+    sold = zones.of_products(rows.units)
+    moved = zones.of_products(rows.units * log_ratio) / np.where(sold > 0, sold, 1.0)
+    asked = zones.of_products(asked_for(choice)) > 0
     back = too_many(
         products,
         moved,
-        zones.of_products(choice.gain, n),
+        zones.of_products(choice.gain),
         np.where(products.units > 0, worth_of_a_unit(products, rules), 0.0),
         (moved != 0) & ~joined & ~asked,
     )
     choice.take_back(back[zones.place] & choice.changed, rows.price, CATEGORY_INDEX)
     if rules.max_products is None:
         return
-    changes = zones.of_products(choice.changed, n) > 0
-    gain = np.where(asked | joined, np.inf, zones.of_products(choice.gain, n))
+    changes = zones.of_products(choice.changed) > 0
+    gain = np.where(asked | joined, np.inf, zones.of_products(choice.gain))
     back = changes.copy()
     back[np.argsort(np.where(changes, -gain, np.inf), kind="stable")[: rules.max_products]] = False
     choice.take_back(back[zones.place] & choice.changed, rows.price, MAX_PRODUCTS)

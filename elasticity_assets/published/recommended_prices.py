@@ -146,7 +146,7 @@ def recommended(priced: Priced, rules: PricingSettings, refit_id: str) -> Recomm
     uniform = pd.DataFrame(columns=[column.name for column in UNIFORM_PRICING.columns])
     if zones is not None:
         prices = choose_by_zone(products, zones, choice, rules, priced.cross)
-        cross = zones.cross_effects(priced.cross, len(products))
+        cross = zones.cross_effects(priced.cross)
         in_zones = _rows(zones.rows, priced.category[zones.place], prices.choice, rules, cross)
         rows = pd.concat([rows, in_zones.assign(zone=zones.zone)], ignore_index=True)
         uniform = _uniform_rows(priced, zones, prices, rules).assign(refit_id=refit_id)

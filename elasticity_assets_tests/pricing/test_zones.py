@@ -33,8 +33,8 @@ def all_zones(zones: InZones, **values) -> Products:
     """Give the products over all their zones."""
     n = zones.place[-1] + 1
     rows = zones.rows
-    units = zones.of_products(rows.units, n)
-    slope = zones.of_products(rows.units * rows.elasticity, n) / units
+    units = zones.of_products(rows.units)
+    slope = zones.of_products(rows.units * rows.elasticity) / units
     return market(n, **{"units": units, "elasticity": slope, "category": [0] * n, **values})
 
 
@@ -120,7 +120,7 @@ def test_substitutes_count_in_the_same_zone() -> None:
         rows=zones.rows.take(slice(0, 5)),
     )
     cross = CrossEffects(np.array([0, 1, 1]), np.array([2, 0, 2]), np.array([0.2, 0.3, 0.4]), np.full(3, 0.1))
-    found = zones.cross_effects(cross, 3)
+    found = zones.cross_effects(cross)
     # p2 is in z0 alone.
     pairs = list(zip(found.changed.tolist(), found.affected.tolist(), found.elasticity.tolist(), strict=True))
     assert sorted(pairs) == [(0, 4, 0.2), (2, 0, 0.3), (2, 4, 0.4), (3, 1, 0.3)]
@@ -177,7 +177,7 @@ def test_the_interval_holds_the_truth_though_prices_are_chosen_by_the_same_poste
         found = choose_by_zone(products, zones, choose(products, rules)[0], rules)
         cost, together = uniform_pricing(products, zones, found, rules)
         ratio, same = found.choice.price / 2.0, found.everywhere / 2.0
-        true = zones.of_products(units * 2.0 * (ratio ** (1 + truth) - same ** (1 + truth)), n)
+        true = zones.of_products(units * 2.0 * (ratio ** (1 + truth) - same ** (1 + truth)))
         differ = cost.cost_sd > 0
         off.append(((true - cost.cost) / np.where(differ, cost.cost_sd, 1.0))[differ])
         if differ.any():
