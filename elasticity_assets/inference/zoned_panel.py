@@ -25,7 +25,8 @@ class ZonedPanel:
         Which product, and which zone, a row is.
     covariate : tuple of str, length q
     covariates : float32 array, shape (Z, q)
-        What is known of the zones, less its mean over them: it explains why the same product is more elastic in one.
+        What is known of the zones, less its mean over them, in units of its sd over them: it explains why the same
+        product is more elastic in one.
     """
 
     rows: Panel
@@ -105,11 +106,19 @@ def zoned_panel_from_sales(
     codes = np.char.add(np.char.add(product[of_row[0]], " @ "), zones[of_row[1]])
     known = dict(covariates or {})
     values = np.array([[of_zone.get(str(name), np.nan) for of_zone in known.values()] for name in zones])
-    values = values.reshape(len(zones), len(known))
-    centred = values - np.nanmean(values, axis=0) if known else values
     # Single precision, so that the rounding of means over more rows makes no other panel.
-    single = np.nan_to_num(centred).astype(np.float32)
+    single = _standardised(values.reshape(len(zones), len(known))).astype(np.float32)
     return ZonedPanel(replace(panel, product=codes), product, zones, *of_row, tuple(known), single)
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Take the means off columns, and put them in units of their sds; what is not given is the mean."""
+    given = np.isfinite(values)
+    n = np.maximum(given.sum(axis=0), 1)
+    mean = np.where(given, values, 0.0).sum(axis=0) / n
+    centred = np.where(given, values - mean, 0.0)
+    sd = np.sqrt((centred**2).sum(axis=0) / n)
+    return centred / np.where(sd > 1e-9 * np.abs(mean), sd, 1.0)
 
 
 def some_products_and_zones(panel: ZonedPanel, products: int, zones: int, seed: int) -> ZonedPanel:

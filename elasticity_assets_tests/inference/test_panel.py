@@ -10,6 +10,7 @@ from elasticity_assets.inference.panel import (
     padded_size,
     panel_from_sales,
 )
+from elasticity_assets.inference.zoned_panel import zoned_panel_from_sales
 
 pytestmark = pytest.mark.quick
 
@@ -118,6 +119,24 @@ def test_more_periods_can_be_asked_for_than_were_sold_in():
 def test_what_cannot_be_a_panel_is_refused(change, reason):
     with pytest.raises(ValueError, match=reason):
         panel_from_sales(CategorySales("c", **sales() | change))
+
+
+def test_covariates_of_zones_are_standardised_and_have_their_mean_where_they_are_not_known():
+    """Dollars and thousands of dollars are the same; one that says nothing of the zones is nothing."""
+    zones = np.array(["a", "b", "c", "d"])
+    week = np.array(["2024-01-01"] * 4, "datetime64[D]")
+    sales = CategorySales("soup", np.full(4, "p"), week, np.ones(4), np.ones(4))
+    of_zones = {
+        "dollars": {"a": 10_000.0, "b": 30_000.0, "c": 20_000.0},
+        "thousands": {"a": 10.0, "b": 30.0, "c": 20.0},
+        "alike": dict.fromkeys("abcd", 0.1),
+        "unknown": {},
+    }
+    panel = zoned_panel_from_sales(sales, zones, of_zones)
+    width = np.sqrt(1.5)
+    np.testing.assert_allclose(
+        panel.covariates.T, [[-width, width, 0.0, 0.0]] * 2 + [[0.0] * 4] * 2, atol=1e-6
+    )
 
 
 def test_the_order_of_rows_does_not_matter():
