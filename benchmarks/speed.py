@@ -4,6 +4,7 @@
     python benchmarks/speed.py --size small --likelihood negative_binomial
     python benchmarks/speed.py --steps-needed      # how many steps the article's loop needs (minutes)
     python benchmarks/speed.py --glmmtmb           # against R's glmmTMB, if installed
+    python benchmarks/speed.py --gpboost [--likelihood negative_binomial]      # against GPBoost, if installed
 
 Times are wall seconds on the devices that jax sees, medians of repeated runs where something is
 compared; each ends in one JSON line.
@@ -69,13 +70,23 @@ def seconds_of(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
+def true_elasticities(product: np.ndarray, truth: Truth) -> np.ndarray:
+    """Elasticities that these products were drawn with."""
+    known = dict(zip(truth.product, truth.elasticity, strict=True))
+    return np.array([known[code] for code in product])
+
+
+def rmse(product: np.ndarray, mean: np.ndarray, truth: Truth) -> float:
+    """Root mean square of what these products' elasticities are off by."""
+    return float(np.sqrt(np.mean((mean - true_elasticities(product, truth)) ** 2)))
+
+
 def coverage(fits: list[CategoryPosterior], truth: Truth) -> float:
     """Share of true elasticities inside their 90% intervals."""
-    known = dict(zip(truth.product, truth.elasticity, strict=True))
     inside = []
     for fit in fits:
         summary = summarize(fit.weight, fit.product_mean, fit.product_var)
-        true = np.array([known[code] for code in fit.product])
+        true = true_elasticities(fit.product, truth)
         inside.append((summary.q05 <= true) & (true <= summary.q95))
     return float(np.concatenate(inside).mean())
 
@@ -209,11 +220,72 @@ def steps_needed(most: int) -> dict:
     }
 
 
+def one_category(likelihood: str) -> tuple[list[Panel], Truth]:
+    """Sales of one category, 1,000 products x 156 weeks."""
+    return simulated_panels(
+        Simulation(products=1_000, categories=1, weeks=WEEKS, likelihood=likelihood), seed=1
+    )
+
+
+def gpboost(likelihood: str, repeats: int) -> dict:
+    """Compare with the same random slopes, levels and week effects in GPBoost, by Laplace's approximation.
+
+    Its elasticities and their variances are those at its scales, its dispersion one for all products.
+    """
+    panels, truth = one_category(likelihood)
+    options = FitOptions(likelihood=likelihood)
+    fits = whole_posterior(panels, options)
+    ours = seconds_of(lambda: whole_posterior(panels, options), repeats)
+    summary = summarize(fits[0].weight, fits[0].product_mean, fits[0].product_var)
+    result = {
+        "likelihood": likelihood,
+        "fit_seconds_warm": round(ours, 4),
+        "tau": round(fits[0].product_spread(), 4),
+        "rmse": round(rmse(fits[0].product, summary.mean, truth), 4),
+        "coverage_90": round(coverage(fits, truth), 4),
+    }
+    try:
+        import gpboost as rival
+    except ImportError:
+        return {**result, "skipped": "gpboost is not installed (pip install gpboost)"}
+    panel = panels[0]
+    row, column = np.nonzero(panel.observed)
+    log_price = panel.centred_log_price()[row, column].astype(np.float64)
+    units = panel.units[row, column].astype(np.float64)
+
+    def fit() -> rival.GPModel:
+        model = rival.GPModel(
+            group_data=np.column_stack([row, column]),
+            group_rand_coef_data=log_price[:, None],
+            ind_effect_group_rand_coef=[1],
+            likelihood=likelihood,
+        )
+        model.fit(y=units, X=np.column_stack([np.ones(len(row)), log_price]))
+        return model
+
+    start = time.perf_counter()
+    model = fit()
+    theirs = time.perf_counter() - start
+    effects = model.predict_training_data_random_effects(predict_var=True)
+    of_product = np.unique(row, return_index=True)[1]
+    slope = effects["Group_1_rand_coef_nb_1"].to_numpy()[of_product]
+    sd = np.sqrt(effects["Group_1_rand_coef_nb_1_var"].to_numpy()[of_product])
+    mean = model.get_coef().to_numpy()[0, 1] + slope
+    scales = model.get_cov_pars().to_numpy()[0]
+    true = true_elasticities(panel.product, truth)
+    return {
+        **result,
+        "gpboost_seconds": round(theirs, 2),
+        "gpboost_tau": round(float(np.sqrt(scales[2])), 4),
+        "gpboost_rmse": round(rmse(panel.product, mean, truth), 4),
+        "gpboost_coverage_90": round(float((np.abs(mean - true) <= 1.645 * sd).mean()), 4),
+        "speedup": round(theirs / ours),
+    }
+
+
 def glmmtmb(repeats: int) -> dict:
     """Compare with the same model in glmmTMB: 1,000 products x 156 weeks, Poisson, scales learned."""
-    panels, _ = simulated_panels(
-        Simulation(products=1_000, categories=1, weeks=WEEKS, likelihood="poisson"), seed=1
-    )
+    panels, _ = one_category("poisson")
     options = FitOptions(likelihood="poisson")
     fits = whole_posterior(panels, options)
     ours = seconds_of(lambda: whole_posterior(panels, options), repeats)
@@ -251,6 +323,7 @@ def main() -> None:
     parser.add_argument("--steps-needed", action="store_true")
     parser.add_argument("--most-steps", type=int, default=1_000_000)
     parser.add_argument("--glmmtmb", action="store_true")
+    parser.add_argument("--gpboost", action="store_true")
     arguments = parser.parse_args()
     if arguments.once:
         result = once(arguments.size, arguments.likelihood)
@@ -258,6 +331,8 @@ def main() -> None:
         result = steps_needed(arguments.most_steps)
     elif arguments.glmmtmb:
         result = glmmtmb(arguments.repeats)
+    elif arguments.gpboost:
+        result = gpboost(arguments.likelihood, arguments.repeats)
     else:
         result = speed(arguments.size, arguments.likelihood, arguments.repeats)
     print(json.dumps(result))
