@@ -13,7 +13,7 @@ from elasticity_assets.automation.run_failures import settings_mistakes
 from elasticity_assets.command.runs import what_failed
 from elasticity_assets.definitions import build_definitions
 from elasticity_assets.fitting.array_store import ArrayStore
-from elasticity_assets.fitting.fitter import Fitter
+from elasticity_assets.fitting.fitter import FittedCategory, Fitter
 from elasticity_assets.inference import engines
 from elasticity_assets.inference.judging import heldout
 from elasticity_assets.inference.judging.cross_check import CrossCheck
@@ -647,12 +647,13 @@ def test_nuts_checks_categories_in_turns(project: Project, monkeypatch: pytest.M
         config = {"ops": {"nuts_cross_check": {"config": {"most": most}}}}
         return job.execute_in_process(instance=project.instance, run_config=config, raise_on_error=False)
 
-    def fake(panel, posterior, draws=None):
-        if panel.category == FIRST and broken:
+    def fake(fitter: Fitter, task: FittedCategory) -> CrossCheck:
+        category = task.panel.category
+        if category == FIRST and broken:
             raise ValueError("no luck")
-        return CrossCheck(panel.category, 4, 0.01, 0.02, 1.0, 0.9, 1.1, 1.0, 1000.0, 0)
+        return CrossCheck(category, 4, 0.01, 0.02, 1.0, 0.9, 1.1, 1.0, 1000.0, 0)
 
-    monkeypatch.setattr(Fitter, "cross_check", lambda self, panel, posterior: fake(panel, posterior))
+    monkeypatch.setattr(Fitter, "cross_check", fake)
     broken = True
     result = cross_check(most=1)  # the first fails, the second is checked in its place
     check = checks(result)["posteriors_match_nuts"]
