@@ -37,9 +37,6 @@ if TYPE_CHECKING:  # they import jax
 CROSS_CHECK_PRODUCTS = 30
 """NUTS takes minutes for so many products, and hours for many more."""
 
-SPLIT_GRID_POINTS = 3
-"""Of tau, where samples are split: they say whether parts agree, and are not published themselves."""
-
 LIKELIHOODS: tuple[Likelihood, ...] = ("negative_binomial", "poisson")
 
 
@@ -253,32 +250,24 @@ class Fitter:
         return heldout.evaluate(panel, self.priors, likelihood, task.products, effort=effort)
 
     def compare_samples(self, task: FittedCategory) -> "SplitSamples":
-        """Compare elasticities from parts of the category's periods, fitted as `evaluate` does.
+        """Compare elasticities from parts of the category's periods, at the scales and under the weights of its fit."""
+        from elasticity_assets.inference.judging import split_samples  # noqa: PLC0415
+        from elasticity_assets.inference.natural_gradient import engine  # noqa: PLC0415
+        from elasticity_assets.inference.natural_gradient.zones import engine as by_zones  # noqa: PLC0415
 
-        A few points of tau's grid are enough: differences move by some 0.05 of their sds.
-        """
-        from elasticity_assets.inference import natural_gradient  # noqa: PLC0415
-        from elasticity_assets.inference.judging import split_samples, zoned  # noqa: PLC0415
-        from elasticity_assets.inference.natural_gradient.zones import engine  # noqa: PLC0415
-
-        options = self.options.natural_gradient
-        points = min(options.grid_points or SPLIT_GRID_POINTS, SPLIT_GRID_POINTS)
-        options = dataclasses.replace(options, grid_points=points)
-        likelihood = task.products.diagnostics.likelihood
+        likelihood, options = task.products.diagnostics.likelihood, self.options.natural_gradient
         if by_zone := task.by_zone():
-            rows, start = by_zone
-
-            def fit_by_zone(part: ZonedPanel) -> ZonedPosterior:
-                return engine.fit(part, self.priors, DEFAULT_ZONES, likelihood, options, start=start)
-
-            return zoned.compare_samples(rows, fit_by_zone)
-
-        def fit(part: Panel) -> CategoryPosterior:
-            return natural_gradient.fit(part, self.priors, likelihood, options, start=task.products)
-
+            zoned, posterior = by_zone
+            rows = by_zones.Problem(zoned, self.priors, DEFAULT_ZONES, likelihood, options.max_passes)
+            at = rows.start(posterior)
+            return split_samples.compare(
+                zoned.rows, lambda weight: rows.under(weight).at_scales(at, options).products
+            )
         # What was found elsewhere is not found twice.
-        panel = without_experiments(task.panel)
-        return split_samples.compare(weighed(panel, CellWeights.of(task.products)), fit)
+        panel = weighed(without_experiments(task.panel), CellWeights.of(task.products))
+        problem = engine.Problem(panel, self.priors, likelihood, options.max_passes)
+        start = problem.start(task.products)
+        return split_samples.compare(panel, lambda weight: problem.under(weight).at_scales(start, options))
 
     def look_for_confounding(self, task: FittedCategory) -> ConfoundingTests:
         """Test whether the category's prices follow demand, from the working model of its fit.

@@ -2,12 +2,12 @@
 
 Held-out cells lie among the cells that they are predicted from, and cannot show what changes slowly. Two splits do:
 blocks of 13 weeks in turns, where nothing should differ, and the first half against the second, where elasticities
-that drift do. Both parts lean on the same prior, so that their difference varies less than two independent posteriors'
-would; its sd is taken from the model (`difference_sd`).
+that drift do. Both parts are fitted at the scales of the whole, and so lean on the same prior: their difference varies
+less than two independent posteriors' would; its sd is taken from the model (`difference_sd`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from elasticity_assets.inference.posterior import CategoryPosterior
 BLOCK_DAYS = 91
 """A block's length: 13 weeks."""
 _NINETY = 1.6448536269514722  # normal quantile of 95%
-
-Fit = Callable[[Panel], CategoryPosterior]
-"""Fits one category under the weights its panel gives."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class SplitSamples:
         return np.abs(self.drift) > sds * self.drift_sd
 
 
-def compare(panel: Panel, fit: Fit) -> SplitSamples:
+def compare(panel: Panel, fit: Callable[[np.ndarray], CategoryPosterior]) -> SplitSamples:
     """Fit alternate blocks and halves, and compare.
 
     Parameters
@@ -65,13 +62,8 @@ def compare(panel: Panel, fit: Fit) -> SplitSamples:
     panel : Panel
         Cells count by their weights, within their part.
     fit : callable
-        As the whole panel was fitted.
+        Fits the panel under weights of its cells, shape (N, W), at the scales of the whole.
     """
-    return compare_parts(panel, lambda weight: fit(replace(panel, weight=weight)))
-
-
-def compare_parts(panel: Panel, fit: Callable[[np.ndarray], CategoryPosterior]) -> SplitSamples:
-    """Fit alternate blocks and halves under the weights that are left to them, shape (N, W), and compare."""
     period = np.arange(panel.units.shape[1])
 
     def of_part(columns: np.ndarray) -> CategoryPosterior:

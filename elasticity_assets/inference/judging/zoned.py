@@ -3,11 +3,6 @@
 A product's periods are left out in all its zones at once: its zones' sales of the same week would predict each other.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-
-import numpy as np
-
 from elasticity_assets.inference.judging.heldout import (
     MOST,
     OPTIONS,
@@ -20,7 +15,6 @@ from elasticity_assets.inference.judging.heldout import (
     scored,
 )
 from elasticity_assets.inference.judging.scores import HeldOut
-from elasticity_assets.inference.judging.split_samples import SplitSamples, compare_parts
 from elasticity_assets.inference.natural_gradient.zones.engine import Problem
 from elasticity_assets.inference.options import Likelihood
 from elasticity_assets.inference.priors import DEFAULT_ZONES, Priors, Zones
@@ -77,20 +71,3 @@ def choose_likelihood(
 ) -> tuple[Likelihood, dict[Likelihood, float]]:
     """Choose the likelihood that predicts held-out cells best; returns as of `heldout.choose_likelihood`."""
     return best_of(candidates, lambda name: evaluate(panel, priors, name, zones=zones, rivals=False))
-
-
-def compare_samples(panel: ZonedPanel, fit: Callable[[ZonedPanel], ZonedPosterior]) -> SplitSamples:
-    """Fit alternate blocks and halves of the periods, and compare products over all their zones.
-
-    Parameters
-    ----------
-    panel : ZonedPanel
-        Cells count by their weights, within their part.
-    fit : callable
-        As the whole panel was fitted.
-    """
-
-    def under(weight: np.ndarray) -> ZonedPanel:
-        return replace(panel, rows=replace(panel.rows, weight=weight))
-
-    return compare_parts(panel.rows, lambda weight: fit(under(weight)).products)

@@ -214,6 +214,12 @@ class Problem:
         cells = FittedCells(mean, var, posterior.dispersion, posterior.log_dispersion_sd)
         return Mode(posterior, cells, run.state)
 
+    def at_scales(self, state: State, options: NaturalGradientOptions) -> CategoryPosterior:
+        """Fit from `state` with its scales and dispersions held, tau among them."""
+        began = time.perf_counter()
+        run = from_devices(self.run(state, 0.0, options.tolerance))
+        return self.posterior([run], np.ones(1), 0, options, began)
+
     def linear_predictor(self, state: State) -> np.ndarray:
         """Give log expected units at the means, shape (blocks, W, n); `state` holds arrays of NumPy."""
         rows, theta, shared = self.blocks.rows, state.theta, state.shared

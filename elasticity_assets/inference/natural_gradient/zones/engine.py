@@ -154,6 +154,11 @@ class Problem:
         cells = FittedCells(mean, var, posterior.row_dispersion, posterior.row_log_dispersion_sd)
         return Mode(posterior, cells, run.state)
 
+    def at_scales(self, state: State, options: NaturalGradientOptions) -> ZonedPosterior:
+        """Fit from `state` with its scales and dispersions held, tau among them."""
+        began = time.perf_counter()
+        return self.posterior([self.run(state, 0.0, options.tolerance)], np.ones(1), 0, options, began)
+
     def posterior(
         self,
         runs: Sequence[Run],
