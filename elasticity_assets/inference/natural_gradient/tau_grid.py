@@ -84,6 +84,27 @@ def over_tau(
     return runs, weights(log_tau, gradient), list(log_tau).index(centre)
 
 
+def power_mean(
+    gradient_at: Callable[[float], float], log_scale: float, information: float, power: float, most: int
+) -> float:
+    """Posterior mean of a power of a scale, as a scale.
+
+    Parameters
+    ----------
+    gradient_at : callable
+        As of `walk`.
+    log_scale : float
+        The mode of its log.
+    information : float
+        Rough inverse of the log's posterior variance.
+    power : float
+    most : int
+        Points at most.
+    """
+    at, gradient = walk(gradient_at, log_scale, spacing(most, 1.0 / np.sqrt(information)), most)
+    return float((weights(at, gradient) @ np.exp(power * at)) ** (1.0 / power))
+
+
 def spacing(points: int, sd: float) -> float:
     """Distance between neighbouring points of a grid for a density of this sd.
 

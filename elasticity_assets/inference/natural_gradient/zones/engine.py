@@ -26,7 +26,9 @@ from elasticity_assets.inference.natural_gradient.zones.one_pass import linear_p
 from elasticity_assets.inference.natural_gradient.zones.pace import Pace
 from elasticity_assets.inference.natural_gradient.zones.result import posterior_of_runs
 from elasticity_assets.inference.natural_gradient.zones.state import (
+    ROW_SPREAD,
     TAU,
+    ZONE_SPREAD,
     Hyper,
     Run,
     Spreads,
@@ -38,6 +40,9 @@ from elasticity_assets.inference.options import Likelihood, NaturalGradientOptio
 from elasticity_assets.inference.priors import Priors, Zones
 from elasticity_assets.inference.zoned_panel import ZonedPanel
 from elasticity_assets.inference.zoned_posterior import ZonedPosterior
+
+_WELL_KNOWN = 100.0  # information: a tenth of its size at most
+_POINTS = 15
 
 
 def fit(
@@ -73,11 +78,11 @@ def fit(
     began = time.perf_counter()
     problem = Problem(panel, priors, zones, likelihood, options.max_passes)
     mode = problem.run(problem.start(start), 1.0, options.tolerance)
+    for place, power in ((ROW_SPREAD, 2.0), (ZONE_SPREAD, 1.25)):
+        mode = problem.at_power_mean(mode, place, power, options)
 
     def run_at(near: Run, log_tau: float) -> Run:
-        log_scale = np.array(near.state.log_scale)
-        log_scale[TAU] = log_tau
-        return problem.run(near.state._replace(log_scale=log_scale), 0.0, tolerance_off_mode(options))
+        return problem.run_at(near, TAU, log_tau, tolerance_off_mode(options))
 
     most = tau_grid.most_points(options.grid_points, panel.n_products, problem.hyper.scale)
     runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, problem.log_base, on_progress)
@@ -194,6 +199,35 @@ class Problem:
             family=self.family,
             max_passes=self.max_passes,
         )
+
+    def run_at(self, near: Run, place: int, log_scale: float, tolerance: float) -> Run:
+        """Go on from another run with this scale elsewhere, all scales held."""
+        logs = np.array(near.state.log_scale)
+        logs[place] = log_scale
+        return self.run(near.state._replace(log_scale=logs), 0.0, tolerance)
+
+    def at_power_mean(self, mode: Run, place: int, power: float, options: NaturalGradientOptions) -> Run:
+        """Put a scale that is hardly known at the posterior mean of a power of it, above which its log's mode lies.
+
+        At the mode, effects would be drawn too little to 0. Where data say little of each effect, as of rows', its mean
+        is linear in the scale's square; where they say much, as of zones', it grows more slowly.
+        """
+        centre = float(np.asarray(mode.state.log_scale)[place])
+        information = float(np.asarray(mode.spreads.scale_information)[place])
+        if not self.hyper.scale.learned[place] or not information < _WELL_KNOWN:
+            return mode
+        points = {centre: mode}
+
+        def gradient_at(log_scale: float) -> float:
+            if log_scale not in points:
+                near = points[min(points, key=lambda known: abs(known - log_scale))]
+                points[log_scale] = self.run_at(near, place, log_scale, tolerance_off_mode(options))
+            return float(np.asarray(points[log_scale].spreads.scale_gradient)[place])
+
+        chosen = tau_grid.power_mean(gradient_at, centre, information, power, _POINTS)
+        run = self.run_at(mode, place, float(np.log(chosen)), options.tolerance)
+        found = run.found._replace(scale_move=mode.found.scale_move)
+        return run._replace(found=found, passes=mode.passes + run.passes, trace=mode.trace)
 
     def start(self, posterior: ZonedPosterior | State | None = None) -> State:
         """Where to start; see `first_state`. A state is where to start itself."""

@@ -85,7 +85,7 @@ def one_pass(
         shared=state.shared + step.shared,
         dispersion_centre=state.dispersion_centre + step.centre,
     )
-    new, found = settle(
+    new, found, scored = settle(
         common,
         hyper,
         state,
@@ -116,6 +116,8 @@ def one_pass(
         together_shared[:, :lead],
         _zone_var(shared.cov, common, layout),
         shared.cov[:lead, :lead],
+        scored.gradient,
+        scored.information,
     )
     return new, found, spreads
 

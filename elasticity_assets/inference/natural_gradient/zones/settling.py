@@ -44,7 +44,7 @@ def settle(
     family: Family,
     layout: Layout,
     longest: jax.Array,
-) -> tuple[State, Found]:
+) -> tuple[State, Found, scales.ScaleStep]:
     """Move the scales, and judge the pass."""
     nb, q = float(family.negative_binomial), len(common.season)
     sd, real = sds(before), common.is_product
@@ -126,7 +126,7 @@ def settle(
         shared_var=var,
         lead_cov=jnp.zeros(0),
     )
-    return state._replace(log_scale=before.log_scale + learning * scale_step), found
+    return state._replace(log_scale=before.log_scale + learning * scale_step), found, scored
 
 
 def _objective(

@@ -129,7 +129,7 @@ class State(NamedTuple):
 
 
 class Spreads(NamedTuple):
-    """Variances and covariances of elasticities.
+    """Variances and covariances of elasticities, and what is known of scales.
 
     Attributes
     ----------
@@ -145,6 +145,8 @@ class Spreads(NamedTuple):
     zone : array, shape (Z,)
         Var b_z.
     lead : array, shape (2 + q + K, 2 + q + K)
+    scale_gradient, scale_information : arrays, shape (7,)
+        d (ELBO + log prior + log sigma)/d log sigma of the scales, and the expected information.
     """
 
     row: Leaf
@@ -155,6 +157,8 @@ class Spreads(NamedTuple):
     together_lead: Leaf
     zone: Leaf
     lead: Leaf
+    scale_gradient: Leaf
+    scale_information: Leaf
 
 
 class Run(NamedTuple):
