@@ -19,21 +19,31 @@ CATEGORY_PRICE_CHANGE = "category_price_change"
 """Name of the control that is the index less its mean over the lags' periods: 0 again once a move has lasted."""
 
 
-def category_price_index(panel: Panel) -> np.ndarray:
+def category_price_index(panel: Panel, product_of_row: np.ndarray | None = None) -> np.ndarray:
     """Mean centred log price of all the category's products in each period, shape (T,).
 
     Over the cells that count. Centred by product, so that products which come and go do not move it. 0 where fewer
     than two are seen: of one product alone, elasticity and effect would say the same.
+
+    Parameters
+    ----------
+    panel : Panel
+    product_of_row : int array, shape (n,), optional
+        Which product each row is, where rows are products in zones: one product in several is one alone.
     """
     n, T = panel.n_products, panel.n_periods
     seen = panel.weight[:n, :T] > 0
     log_price = panel.centred_log_price()[:n, :T].astype(np.float64)
-    count = seen.sum(axis=0)
+    product = np.arange(n) if product_of_row is None else product_of_row
+    first, last = (
+        least(np.where(seen, product[:, None], none), axis=0, initial=none)
+        for least, none in ((np.min, n), (np.max, -1))
+    )
     total = np.where(seen, log_price, 0.0).sum(axis=0)
-    return np.where(count > 1, total / np.maximum(count, 1), 0.0)
+    return np.where(first < last, total / np.maximum(seen.sum(axis=0), 1), 0.0)
 
 
-def with_category_price_index(panel: Panel, lags: int = 0) -> Panel:
+def with_category_price_index(panel: Panel, lags: int = 0, product_of_row: np.ndarray | None = None) -> Panel:
     """Add the index to a panel's controls, and its change where there are lags, unless it never moves.
 
     Parameters
@@ -41,8 +51,10 @@ def with_category_price_index(panel: Panel, lags: int = 0) -> Panel:
     panel : Panel
     lags : int
         Periods before whose prices are controls; 0 for none.
+    product_of_row : int array, shape (n,), optional
+        As of `category_price_index`.
     """
-    index = category_price_index(panel)
+    index = category_price_index(panel, product_of_row)
     if not np.ptp(index) > 0:
         return panel
     panel = with_control(panel, CATEGORY_PRICE_INDEX, index)

@@ -91,7 +91,9 @@ def category_panels(
             zoned = zoned_panel_from_sales(_as_asked(rows, sales, fit), zone, covariates, unit=unit)
             if substitutes is not None:  # those of the same zone
                 group = zoned.within_zones([substitutes.get(product, "") for product in zoned.product])
-            zoned = replace(zoned, rows=_with_controls(zoned.rows, fit, holidays, group))
+            zoned = replace(
+                zoned, rows=_with_controls(zoned.rows, fit, holidays, group, zoned.product_of_row)
+            )
         yield CategoryPanels(with_experiments(panel, results.get(category, ())), zoned)
 
 
@@ -107,7 +109,11 @@ def _as_asked(found: CategorySales, sales: SalesSettings, fit: FitSettings) -> C
 
 
 def _with_controls(
-    panel: Panel, fit: FitSettings, holidays: np.ndarray | None, group: np.ndarray | None
+    panel: Panel,
+    fit: FitSettings,
+    holidays: np.ndarray | None,
+    group: np.ndarray | None,
+    product_of_row: np.ndarray | None = None,
 ) -> Panel:
     """Add the controls that are made: holidays by period, and what sales themselves give.
 
@@ -118,13 +124,15 @@ def _with_controls(
     holidays : array, shape (T,), optional
     group : array of str, shape (n,), optional
         Each product's group of substitutes.
+    product_of_row : int array, shape (n,), optional
+        Which product each row is, where rows are products in zones.
     """
     if holidays is not None:
         panel = with_control(panel, HOLIDAYS, holidays)
     if fit.preset == "article":
         return panel
     lags = bearable_lags(fit.lags, panel.n_periods)
-    panel = with_price_lags(with_category_price_index(panel, lags), lags)
+    panel = with_price_lags(with_category_price_index(panel, lags, product_of_row), lags)
     if fit.season and fit.engine != "svi":
         panel = with_price_season(panel, Season.least_days if fit.season == "auto" else 0)
     if group is not None:

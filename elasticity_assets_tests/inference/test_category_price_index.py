@@ -66,6 +66,17 @@ def test_a_product_alone_has_none_and_moves_as_its_category_does() -> None:
     )
 
 
+def test_a_product_alone_in_several_zones_has_none_either() -> None:
+    log_price = np.random.default_rng(0).normal(0, 0.3, (3, 6))
+    seen = np.ones((3, 6), bool)
+    seen[2, :3] = False
+    panel = panel_of(np.ones((3, 6)), log_price, seen)
+    assert with_category_price_index(panel, product_of_row=np.zeros(3, int)).control == ()
+    index = category_price_index(panel, np.array([0, 0, 1]))
+    np.testing.assert_array_equal(index, np.where(seen[2], category_price_index(panel), 0.0))
+    assert index[3:].all()
+
+
 def test_is_zero_in_padding_and_where_nothing_was_observed() -> None:
     panel = with_category_price_index(
         panel_of(np.ones((3, 6)), np.random.default_rng(0).random((3, 6)), np.eye(3, 6) < 1)
