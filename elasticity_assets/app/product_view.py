@@ -225,7 +225,9 @@ def _zones(product: Product, per: str, objective: str) -> None:
     if rows.empty:
         return
     st.subheader("Prices by zone", anchor=False)
-    if told := uniform_pricing_of(product.uniform, objective, per):
+    recommendation = product.recommendation or {}
+    has_costs = recommendation.get("profit_change") is not None
+    if told := uniform_pricing_of(product.uniform, objective, per, has_costs=has_costs):
         drawing.paragraph(told)
     if len(rows) == products.MOST_ZONES:
         drawing.paragraph(f"The {products.MOST_ZONES} zones that gain most.", "quiet")

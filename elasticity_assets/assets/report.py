@@ -152,7 +152,12 @@ def report_of(
             products,
             settings.sales.period,
             warned,
-            uniform_pricing_of(tables.uniform, settings.pricing.objective, f"a {settings.sales.period}"),
+            uniform_pricing_of(
+                tables.uniform,
+                settings.pricing.objective,
+                f"a {settings.sales.period}",
+                has_costs=bool(tables.recommended["profit_change"].notna().any()),
+            ),
         ),
         tests=price_tests(tables.tests),
         zones=zone_rows(tables.zones),

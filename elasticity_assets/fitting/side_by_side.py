@@ -148,6 +148,8 @@ def _with_room(work: Callable[[Task], Result]) -> Callable[[Task], Result]:
 
     def of_task(task: Task) -> Result:
         size = task.panel.controls.shape
+        if task.zoned is not None:
+            size += (*task.zoned.rows.controls.shape, task.zoned.n_zones)
         if size not in sizes:
             if forget_programs():
                 sizes.clear()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.quick
 class Task:
     panel: Any
     error: Exception | None = None
-    zoned: None = None
+    zoned: Any = None
 
 
 class CannotBePickledError(ArithmeticError):
@@ -109,8 +109,10 @@ def test_room_for_programs_is_looked_for_at_each_new_size(
     looked: list[bool] = []
     monkeypatch.setattr(side_by_side, "forget_programs", lambda: bool(looked.append(True)))
     small, large = np.zeros((8, 8, 0)), np.zeros((16, 8, 0))
-    tasks = [Task(SimpleNamespace(category="tea", controls=controls)) for controls in (small, small, large)]
+    panels = [SimpleNamespace(category="tea", controls=controls) for controls in (small, small, large)]
+    by_zone = [SimpleNamespace(rows=panel, n_zones=3) for panel in panels]
+    tasks = [*map(Task, panels), *(Task(panels[0], zoned=zoned) for zoned in by_zone)]
     kept: list[str] = []
     work_on_each(fitter, work, tasks, lambda _, done: kept.append(done), {})
-    assert kept == ["TEA"] * 3
-    assert len(looked) == 2
+    assert kept == ["TEA"] * 6
+    assert len(looked) == 4

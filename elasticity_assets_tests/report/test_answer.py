@@ -139,10 +139,12 @@ def test_a_product_s_detail_has_its_attributes() -> None:
 
 def test_it_says_what_uniform_pricing_costs() -> None:
     costs = pd.DataFrame({"cost": [3.0, 4.0], "cost_q05": [0.0, 0.0], "cost_q95": [6.0, 8.0]})
-    told = uniform_pricing_of(costs, "margin_floor", "a week")
+    told = uniform_pricing_of(costs, "margin_floor", "a week", has_costs=True)
     assert told == (
         "Prices by zone are expected to bring +7.00 revenue a week more than one change in all zones "
         "(90%: +2.00 to +12.00)."
     )
-    assert uniform_pricing_of(costs.iloc[:0], "profit", "a week") == ""
-    assert "one change in all of them" in uniform_pricing_of(costs * 0, "profit", "a week")
+    assert "+7.00 profit" in uniform_pricing_of(costs, "profit", "a week", has_costs=True)
+    assert uniform_pricing_of(costs, "profit", "a week", has_costs=False) == told
+    assert uniform_pricing_of(costs.iloc[:0], "profit", "a week", has_costs=True) == ""
+    assert "one change in all of them" in uniform_pricing_of(costs * 0, "profit", "a week", has_costs=True)
