@@ -2,7 +2,8 @@
 
 A cell far out in the tail of its own prediction (a stock-out, a mistyped number) says nothing of prices and can
 move an elasticity by several sds: such cells count less, the most outlying not at all, as in Tukey's redescending
-weights (Huber and Ronchetti 2009, "Robust statistics", 4.8), found by refitting.
+weights (Huber and Ronchetti 2009, "Robust statistics", 4.8), found by refitting. In zones, a product's week is scored
+as well: what is absurd in all zones at once would hide in the week's shock.
 
 Where the likelihood counts neighbours' repetition, all weights of the category are divided by a factor
 (`serial_correlation`), which widens every interval and the shrinkage with it. Derivation and what was tried:
@@ -11,6 +12,7 @@ docs/model.md.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -22,6 +24,7 @@ from elasticity_assets.inference.natural_gradient.engine import Mode, Problem
 from elasticity_assets.inference.natural_gradient.result import FittedCells
 from elasticity_assets.inference.natural_gradient.zones.engine import Mode as ZonedMode
 from elasticity_assets.inference.natural_gradient.zones.engine import Problem as ZonedProblem
+from elasticity_assets.inference.natural_gradient.zones.result import over_all_zones
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -39,6 +42,7 @@ cell hides behind the dispersion that it brought about."""
 _ROUNDS = _FIRST_THRESHOLDS, *[_THRESHOLDS] * 5
 _OPTIONS = NaturalGradientOptions(grid_points=1)
 _SAME = 0.02  # shares
+_LEAST_VARIANCE = 1e-8
 _SCREENED_FROM = (
     0.8  # of the first threshold: only cells whose deviance residual lies beyond get a tail score
 )
@@ -106,7 +110,10 @@ def weigh(
     def problem(family: Likelihood) -> Problem:
         return Problem(panel, priors, family, _OPTIONS.max_passes)
 
-    share, mode, passes = _shares_of(panel, problem, likelihood, start, carried, robust=robust)
+    def shares(_: Mode, cells: FittedCells, thresholds: np.ndarray) -> np.ndarray:
+        return _shares(cells, panel.units, panel.weight > 0, thresholds, zero_truncated=panel.zero_truncated)
+
+    share, mode, passes = _shares_of(panel, problem, shares, likelihood, start, carried, robust=robust)
     factor = 1.0
     if serial_correlation:
         panel = weighed(panel, CellWeights.of_shares(1.0, share))
@@ -134,7 +141,10 @@ def weigh_zones(
     def problem(family: Likelihood) -> ZonedProblem:
         return ZonedProblem(panel, priors, zones, family, _OPTIONS.max_passes)
 
-    share, mode, passes = _shares_of(rows, problem, likelihood, start, carried, robust=robust)
+    def shares(mode: ZonedMode, cells: FittedCells, thresholds: np.ndarray) -> np.ndarray:
+        return _zoned_shares(mode.posterior, cells, panel, thresholds)
+
+    share, mode, passes = _shares_of(rows, problem, shares, likelihood, start, carried, robust=robust)
     factor = 1.0
     if serial_correlation:
         counted = replace(panel, rows=weighed(rows, CellWeights.of_shares(1.0, share)))
@@ -174,6 +184,7 @@ class _AnyProblem(Protocol[Mode_co]):
 def _shares_of(
     panel: Panel,
     problem_of: Callable[[Likelihood], _AnyProblem[Mode_co]],
+    shares: Callable[[Mode_co, FittedCells, np.ndarray], np.ndarray],
     likelihood: Likelihood,
     start: CategoryPosterior | ZonedPosterior | None,
     carried: "_Carried | None",
@@ -196,7 +207,7 @@ def _shares_of(
     rounds = _ROUNDS if robust else ()
     if robust and carried is not None:
         mode = fit(carried.share, start)
-        share = carried.scored_again(mode.cells, panel)
+        share = carried.scored_again(mode.cells, partial(shares, mode))
         if _alike(carried.share, share):
             rounds = ()
         else:  # what is found must not depend on where the search began
@@ -205,7 +216,7 @@ def _shares_of(
     else:
         mode = fit(share, start)
     for thresholds in rounds:
-        last, share = share, _shares(mode.cells, panel, np.array(thresholds))
+        last, share = share, shares(mode, mode.cells, np.array(thresholds))
         if _alike(last, share):
             break
         mode = fit(share, mode.state)
@@ -253,14 +264,14 @@ class _Carried:
         share[row[here], column[here]] = weights.discounted_share[here]
         return cls(share, seen, known)
 
-    def scored_again(self, cells: FittedCells, panel: Panel) -> np.ndarray:
+    def scored_again(
+        self, cells: FittedCells, shares: Callable[[FittedCells, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
         """Give all cells shares, (n, T); new ones under the dispersion from before them, behind which none hides."""
         new = np.isnan(self.dispersion)
         before = replace(cells, dispersion=np.where(new, cells.dispersion, self.dispersion))
         thresholds = np.where(new[:, None, None], _FIRST_THRESHOLDS, _THRESHOLDS)
-        return np.where(
-            self.seen, _shares(cells, panel, np.array(_THRESHOLDS)), _shares(before, panel, thresholds)
-        )
+        return np.where(self.seen, shares(cells, np.array(_THRESHOLDS)), shares(before, thresholds))
 
 
 def _places(then: np.ndarray, now: np.ndarray) -> np.ndarray:
@@ -275,7 +286,14 @@ def _alike(some: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.abs(some - other).max() <= _SAME)
 
 
-def _shares(fitted: FittedCells, panel: Panel, thresholds: np.ndarray) -> np.ndarray:
+def _shares(
+    fitted: FittedCells,
+    units: np.ndarray,
+    known: np.ndarray,
+    thresholds: np.ndarray,
+    *,
+    zero_truncated: bool,
+) -> np.ndarray:
     """Give cells shares by their tail scores, (n, T): 1 up to the first threshold, falling to 0 at the second.
 
     Periods without a sale are taken together where they follow each other: a stock-out lasts.
@@ -283,17 +301,18 @@ def _shares(fitted: FittedCells, panel: Panel, thresholds: np.ndarray) -> np.nda
     Parameters
     ----------
     fitted : FittedCells
-    panel : Panel
+    units, known : arrays, shape (N, W)
+        Padded or not; which cells count at all.
     thresholds : array, shape (2,) or (n, 1, 2)
+    zero_truncated : bool
     """
     n, T = fitted.log_mean.shape
-    units = panel.units[:n, :T].astype(np.float64)
+    units, known = units[:n, :T].astype(np.float64), known[:n, :T]
     residual = _deviance_residual(units, fitted.log_mean, fitted.dispersion[:, None])
-    known = panel.weight[:n, :T] > 0
-    unsold = known & (units == 0) & (not panel.zero_truncated)
+    unsold = known & (units == 0) & (not zero_truncated)
     discounted_from, nothing_from = np.moveaxis(np.broadcast_to(thresholds, (n, T, 2)), -1, 0)
     row, column = np.nonzero((known & (np.abs(residual) > _SCREENED_FROM * discounted_from)) | unsold)
-    cells = of_cells(fitted, row, column, zero_truncated=panel.zero_truncated)
+    cells = of_cells(fitted, row, column, zero_truncated=zero_truncated)
     score = np.zeros((n, T))
     score[row, column] = cells.tail_score(units[row, column])
     log_probability = np.zeros((n, T))
@@ -302,6 +321,60 @@ def _shares(fitted: FittedCells, panel: Panel, thresholds: np.ndarray) -> np.nda
     )
     score = np.where(unsold, np.maximum(score, _run_score(log_probability, unsold)), score)
     return np.clip((nothing_from - score) / (nothing_from - discounted_from), 0.0, 1.0) ** 2
+
+
+def _zoned_shares(
+    fit: ZonedPosterior, cells: FittedCells, panel: ZonedPanel, thresholds: np.ndarray
+) -> np.ndarray:
+    """Give rows' cells shares, (R, T): by their own scores, and by that of the product's week in all its zones.
+
+    Cells are scored given the week's shock, which has taken in what is absurd in all of them. The week's units in all
+    zones, of cells by their own shares, are therefore scored by what the product's other weeks say of its shock.
+    """
+    R, T = cells.log_mean.shape
+    of_row, truncated = panel.product_of_row, panel.rows.zero_truncated
+    units, known = panel.rows.units[:R, :T].astype(np.float64), panel.rows.weight[:R, :T] > 0
+    share = _shares(cells, units, known, thresholds, zero_truncated=truncated)
+
+    def by_product(of_cells: np.ndarray) -> np.ndarray:
+        total = np.zeros((panel.n_products, T))
+        np.add.at(total, of_row, np.where(known, share, 0.0) * of_cells)
+        return total
+
+    surprise, var = _shocks_from_other_weeks(fit)
+    expected = np.exp(np.minimum(cells.log_mean - surprise[of_row], 40.0))
+    weight = by_product(expected)
+    safe = np.where(weight > 0, weight, 1.0)
+    # A week that does not count is known no better than its cells.
+    var = np.maximum(var, by_product(expected * cells.log_mean_var) / safe)
+    if truncated:
+        size = cells.dispersion[:, None]
+        expected = expected / -np.expm1(-size * np.log1p(expected / size))
+    _, dispersion = over_all_zones(fit.row_level, cells.dispersion, np.zeros(panel.n_products), of_row)
+    week = FittedCells(
+        np.log(np.where(weight > 0, by_product(expected), 1.0)),
+        var,
+        dispersion,
+        fit.products.log_dispersion_sd,
+    )
+    if thresholds.ndim > 1:  # as of the product's first row
+        thresholds = thresholds[np.unique(of_row, return_index=True)[1]]
+    of_week = _shares(week, by_product(units), weight > 0, thresholds, zero_truncated=truncated)
+    return np.minimum(share, of_week[of_row])
+
+
+def _shocks_from_other_weeks(fit: ZonedPosterior) -> tuple[np.ndarray, np.ndarray]:
+    """How far u_it + v_it lie from what the product's other weeks predict, and that prediction's variance, (n, T).
+
+    With K their prior covariance, a's distance from the prediction is (K^-1 a)_t / (K^-1)_tt, its variance 1/(K^-1)_tt.
+    """
+    n, T = fit.periods.shape
+    lag = np.abs(np.arange(T)[:, None] - np.arange(T))
+    slow_sd = fit.products.slow_demand_sd if fit.products.slow_demand_sd.size else np.zeros(n)
+    eigenvalue, basis = np.linalg.eigh(fit.products.slow_demand_persistence**lag)
+    prior = np.maximum(slow_sd[:, None] ** 2 * eigenvalue + fit.shock_sd[:, None] ** 2, _LEAST_VARIANCE)
+    precision = (1.0 / prior) @ basis.T**2
+    return (fit.periods @ basis / prior) @ basis.T / precision, 1.0 / precision
 
 
 def _run_score(log_probability: np.ndarray, of_run: np.ndarray) -> np.ndarray:

@@ -11,9 +11,10 @@ from elasticity_assets.inference.cell_weights import CellWeights, weighed
 from elasticity_assets.inference.options import FitOptions, NaturalGradientOptions
 from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, some_products
 from elasticity_assets.inference.posterior import CategoryPosterior
-from elasticity_assets.inference.priors import DEFAULT, SlowDemand
+from elasticity_assets.inference.priors import DEFAULT, DEFAULT_ZONES, SlowDemand
 from elasticity_assets.inference.simulate import Simulation, simulated_panels
-from elasticity_assets.inference.weighing import _run_score, weigh
+from elasticity_assets.inference.simulate_zones import ZoneSimulation, simulate_zones
+from elasticity_assets.inference.weighing import _run_score, weigh, weigh_zones
 
 SIMULATION = Simulation(products=16, weeks=78, categories=1, level_mean=3.0, log_dispersion_mean=2.5)
 
@@ -87,6 +88,28 @@ def test_an_absurd_week_moves_no_elasticity_by_more_than_its_sd(clean: Panel, ab
         if absurd == "a typing error":
             assert [product, 20] in robust.discounted.tolist()
     assert max(moves) < 1.0 < max(plain_moves)
+
+
+def test_an_absurd_week_in_all_zones_counts_not_and_usual_shocks_do() -> None:
+    """The shock of the product's week would take it in, and its cells would look as usual."""
+    simulation = ZoneSimulation(
+        products=6, zones=8, weeks=52, product_spread=1.0, level_mean=4.0, own_prices=0.0
+    )
+    panel = simulate_zones(simulation, seed=5)[0]
+    clean = weigh_zones(panel, DEFAULT, DEFAULT_ZONES, "negative_binomial", serial_correlation=False)
+    assert len(clean.cell_weights.discounted) <= 0.005 * panel.rows.n_obs
+    first = np.flatnonzero(panel.product_of_row == 0)
+    week = int(np.argmin(panel.rows.centred_log_price()[0, : panel.rows.n_periods]))
+    units = panel.rows.units.copy()
+    units[first, week] = np.round(units[first, week] * 0.01)
+    absurd = replace(panel, rows=replace(panel.rows, units=units))
+    found = weigh_zones(absurd, DEFAULT, DEFAULT_ZONES, "negative_binomial", serial_correlation=False)
+    weights = found.cell_weights
+    of_week = (weights.discounted[:, 1] == week) & np.isin(weights.discounted[:, 0], first)
+    np.testing.assert_array_equal(weights.discounted_share[of_week], np.zeros(len(first)))
+    assert (~of_week).sum() <= 0.005 * panel.rows.n_obs
+    before, after = clean.mode.posterior.products, found.mode.posterior.products
+    assert abs(after.product_mean - before.product_mean)[0, 0] < 0.5 * np.sqrt(before.product_var[0, 0])
 
 
 def test_serial_correlation_widens_intervals_where_prices_stay() -> None:
