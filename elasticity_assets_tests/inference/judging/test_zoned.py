@@ -10,6 +10,7 @@ from elasticity_assets.inference.judging.split_samples import SplitSamples, comp
 from elasticity_assets.inference.judging.zoned import evaluate
 from elasticity_assets.inference.natural_gradient.zones import engine
 from elasticity_assets.inference.options import NaturalGradientOptions
+from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.priors import DEFAULT, DEFAULT_ZONES
 from elasticity_assets.inference.simulate_zones import ZoneSimulation, simulate_zones
 from elasticity_assets.inference.zoned_panel import ZonedPanel, some_products_and_zones
@@ -49,7 +50,15 @@ def test_parts_of_the_periods_agree_where_nothing_changes(panel: ZonedPanel) -> 
         options = NaturalGradientOptions(grid_points=1)
         problem = engine.Problem(panel, DEFAULT, DEFAULT_ZONES, "negative_binomial", options.max_passes)
         whole = problem.mode(options).state
-        return compare(panel.rows, lambda weight: problem.under(weight).at_scales(whole, options).products)
+
+        def fit(weight: np.ndarray) -> CategoryPosterior:
+            part = problem.under(weight).at_scales(whole, options)
+            # Zones count by the units of all periods: other shares would look like other elasticities.
+            together = np.bincount(panel.product_of_row, panel.share_of_units() * part.row_mean[0])
+            np.testing.assert_allclose(part.products.product_mean[0], together, rtol=1e-5)
+            return part.products
+
+        return compare(panel.rows, fit)
 
     steady = split(panel)
     assert steady.drifting().sum() <= 1  # a hundredth by chance

@@ -41,7 +41,7 @@ def posterior_of_runs(
     """Put the grid's points together; parameters as of the arrow's `posterior_of_runs`."""
     panel, layout, mode = tiling.panel, layout_of(tiling.tiles, tiling.common), runs[mode_at]
     n, T, Z = panel.n_products, panel.rows.n_periods, panel.n_zones
-    share = panel.share_of_units()
+    share = tiling.by_row(tiling.tiles.share)
 
     def by_product(of_row: np.ndarray) -> np.ndarray:
         return np.bincount(panel.product_of_row, of_row, minlength=n)

@@ -120,6 +120,7 @@ class Tiling:
             panel,
             Tiles(
                 **_counted(panel, in_blocks),
+                share=in_blocks(panel.share_of_units().astype(np.float32)),
                 price=in_blocks(rows.centred_log_price()),
                 controls=in_blocks(np.where(rows.observed[..., None], rows.controls, np.float32(0.0))),
                 real=in_blocks(np.ones(R, np.float32)),
@@ -136,7 +137,10 @@ class Tiling:
         )
 
     def under(self, weight: np.ndarray) -> "Tiling":
-        """Give the same tiles under other weights of the rows' cells, shape (N, W)."""
+        """Give the same tiles under other weights of the rows' cells, shape (N, W).
+
+        Zones keep their shares of units: a product over all its zones is to be the same quantity in parts of the sales.
+        """
         panel = replace(self.panel, rows=replace(self.panel.rows, weight=weight))
         counted = _counted(panel, partial(_in_blocks, self.place, len(self.tiles.real)))
         return replace(self, panel=panel, tiles=self.tiles._replace(**counted))
@@ -168,7 +172,6 @@ def _counted(panel: ZonedPanel, in_blocks: Callable[[np.ndarray], np.ndarray]) -
     return {
         "units": in_blocks(np.where(rows.weight > 0, rows.units, np.float32(0.0))),
         "weight": in_blocks(rows.weight),
-        "share": in_blocks(panel.share_of_units().astype(np.float32)),
     }
 
 
