@@ -209,7 +209,8 @@ def product_sales(
         "key": "w.product, w.zone" if by_zone else "w.product",
         "order": "s.product, s.zone" if by_zone else "s.product",
     }
-    select = statement("product_sales", counts=statement("counts"), **source)
+    weights = statement("weights_of_suspects", zone="w.zone" if by_zone else "NULL")
+    select = statement("product_sales", weight=statement("weight_of_suspects"), weights=weights, **source)
     missing = missing_periods(connection, sales)
     values = {
         "categories": [category_of(key) for key in keys],

@@ -15,30 +15,29 @@ WITH recent AS (
         {key},
         any_value(products.product_description) AS product_description,
         any_value(products.substitutes) AS substitutes,
-        coalesce(sum(w.units) FILTER ({counts}), 0) AS counted_units,
+        coalesce(sum(w.units) FILTER ({weight} > 0), 0) AS counted_units,
         count(*) AS n_periods,
         sum(w.units) AS units,
         sum(w.revenue) AS revenue,
-        coalesce(avg(w.price) FILTER ({counts}), avg(w.price)) AS price_mean,
-        coalesce(min(w.price) FILTER ({counts}), min(w.price)) AS price_min,
-        coalesce(max(w.price) FILTER ({counts}), max(w.price)) AS price_max,
-        coalesce(stddev_pop(ln(w.price)) FILTER ({counts}), 0) AS log_price_sd,
+        coalesce(avg(w.price) FILTER ({weight} > 0), avg(w.price)) AS price_mean,
+        coalesce(min(w.price) FILTER ({weight} > 0), min(w.price)) AS price_min,
+        coalesce(max(w.price) FILTER ({weight} > 0), max(w.price)) AS price_max,
+        coalesce(stddev_pop(ln(w.price)) FILTER ({weight} > 0), 0) AS log_price_sd,
         counted_units > 0 AS sold,
-        count(*) FILTER (NOT ({counts})) AS n_suspect,
-        min(w.period_start) FILTER ({counts}) AS first_counted,
-        max(w.period_start) FILTER ({counts}) AS last_counted,
-        count(*) FILTER ({counts}) AS n_counted,
-        list(w.period_start) FILTER (NOT ({counts})) AS suspect_periods,
-        coalesce(arg_max(w.price, w.period_start) FILTER ({counts}), arg_max(w.price, w.period_start)) AS price_latest,
-        coalesce(max(w.period_start) FILTER ({counts}), max(w.period_start)) AS price_latest_at,
-        coalesce(sum(w.units) FILTER ({counts} AND w.period_start >= recent.first_period), 0) AS recent_units,
-        count(*) FILTER ({counts} AND w.period_start >= recent.first_period) AS n_recent,
-        count(*) FILTER (NOT ({counts}) AND w.period_start >= recent.first_period) AS n_recent_suspect,
+        count(*) FILTER (NOT ({weight} > 0)) AS n_suspect,
+        min(w.period_start) FILTER ({weight} > 0) AS first_counted,
+        max(w.period_start) FILTER ({weight} > 0) AS last_counted,
+        count(*) FILTER ({weight} > 0) AS n_counted,
+        list(w.period_start) FILTER (NOT ({weight} > 0)) AS suspect_periods,
+        coalesce(arg_max(w.price, w.period_start) FILTER ({weight} > 0), arg_max(w.price, w.period_start)) AS price_latest,
+        coalesce(max(w.period_start) FILTER ({weight} > 0), max(w.period_start)) AS price_latest_at,
+        coalesce(sum(w.units) FILTER ({weight} > 0 AND w.period_start >= recent.first_period), 0) AS recent_units,
+        count(*) FILTER ({weight} > 0 AND w.period_start >= recent.first_period) AS n_recent,
+        count(*) FILTER (NOT ({weight} > 0) AND w.period_start >= recent.first_period) AS n_recent_suspect,
         min(w.period_start) AS first_period
     FROM {sales} AS w
     CROSS JOIN recent
-    LEFT JOIN (SELECT product, period_start, min(weight) AS weight FROM suspect_sales GROUP BY ALL) AS s
-        ON s.product = w.product AND s.period_start = w.period_start
+    {weights}
     LEFT JOIN products ON products.product = w.product
     WHERE w.category IN (SELECT unnest($categories))
     GROUP BY w.category, {key}
@@ -73,10 +72,6 @@ FROM summed AS s
 CROSS JOIN recent
 CROSS JOIN (SELECT list(DISTINCT period_start) AS periods FROM weekly_sales) AS every_period
 ORDER BY s.category, {order}
-
--- name: counts
--- Whether a product-period counts in the fits.
-coalesce(s.weight, 1) > 0
 
 -- name: categories_rows
 -- A table's rows of some categories.

@@ -104,9 +104,10 @@ class SuspectsReport:
     Attributes
     ----------
     n_cells : dict of str to int
-        Product-periods by what is suspect of them: price, units, unit of measure, total row.
+        Rows by what is suspect of them: price, units, unit of measure, total row.
     lines : dict of str to tuple of str
-        The same in words: a file, some periods, a product or one product-period a line, those that concern most first.
+        The same in words: a file, some periods, a product or one of its periods, in all zones or in one, a line; those
+        that concern most first.
     totals : dict of str to str
         Such as "store 'All'": stores, or zones, that are the sum of the others, each with what tells it; their rows
         count, and so count twice.

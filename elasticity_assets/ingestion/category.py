@@ -81,7 +81,7 @@ def read_zones(
 ) -> tuple[CategorySales, np.ndarray] | None:
     """Read one category's sales by product, zone and period; else as `read_category`.
 
-    A product-period that is suspect is so in all of its zones.
+    A product-period that is suspect is so in all of its zones; what is suspect in one zone is so there alone.
 
     Returns
     -------
@@ -164,6 +164,8 @@ def _read(
             "category_sales",
             sales="zone_sales" if by_zone else "weekly_sales",
             zone="w.zone," if by_zone else "",
+            weight=statement("weight_of_suspects"),
+            weights=statement("weights_of_suspects", zone="w.zone" if by_zone else "NULL"),
             controls="".join(f", w.{quoted(name)}" for name in controls),
         ),
         {

@@ -40,11 +40,9 @@ WHERE z.covariates[c.covariate] IS NOT NULL
 ORDER BY c.covariate, z.zone
 
 -- name: category_sales
-SELECT w.product, {zone} w.period_start, w.units, w.price, w.regular_price, w.cost, w.randomized, coalesce(s.weight, 1) AS "weight of suspects" {controls}
+SELECT w.product, {zone} w.period_start, w.units, w.price, w.regular_price, w.cost, w.randomized, {weight} AS "weight of suspects" {controls}
 FROM {sales} AS w
-LEFT JOIN (
-    SELECT product, period_start, min(weight) AS weight FROM suspect_sales WHERE category = $category GROUP BY ALL
-) AS s ON s.product = w.product AND s.period_start = w.period_start
+{weights}
 WHERE
     w.category_hash = $category_hash::UBIGINT
     AND w.category = $category

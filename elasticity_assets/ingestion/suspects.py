@@ -1,8 +1,8 @@
 """Sales that cannot be as they were delivered: mistyped, cents among euros, rows of totals, other units.
 
 One such price decides a product's elasticity, since no other lies so far from its mean, and its units do not follow it.
-Nothing is lost: `weekly_sales` keeps every cell, `suspect_sales` names those in doubt, with what is usual there, and by
-how much they count in a fit.
+Nothing is lost: `weekly_sales` and `zone_sales` keep every cell, `suspect_sales` names those in doubt, with what is
+usual there, and by how much they count in a fit.
 """
 
 from datetime import date
@@ -20,6 +20,7 @@ class _Cell(NamedTuple):
 
     category: str
     product: str
+    zone: str | None
     period_start: date
     value: float
     usual: float
@@ -40,7 +41,7 @@ class _Group(NamedTuple):
 
 
 def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> SuspectsReport:
-    """Fill `suspect_sales` anew from `weekly_sales`.
+    """Fill `suspect_sales` anew from `weekly_sales`, and from `zone_sales` where the settings name zones.
 
     A cell of weight 0 counts for nothing in a fit. Of prices that change for good, those of the longer time count; a
     product whose prices are all in another unit counts, since a constant factor changes no elasticity.
@@ -48,7 +49,7 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        To the warehouse, for writing, within the transaction that builds `weekly_sales`.
+        To the warehouse, for writing, within the transaction that builds `weekly_sales` and `zone_sales`.
     sales : SalesSettings
 
     Returns
@@ -64,10 +65,10 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
         connection.execute(statement("suspect_files"))
         connection.execute(statement("cells_of_suspect_files"), period)
         connection.execute(statement("suspect_of_files"))
-    for name in ("price_series", "price_steps", "level_series", "suspect_steps", "suspect_cells"):
-        connection.execute(statement(name))
-    for name in ("suspect_units", "suspect_levels"):
-        connection.execute(statement(name))
+    _find_in_series(connection, "series_of_products")
+    connection.execute(statement("suspect_levels"))
+    if sales.columns.zone:
+        _find_in_series(connection, "series_of_zones")
     place = next((place for place in ("store", "zone") if getattr(sales.columns, place)), None)
     totals = connection.execute(statement("total_places", place=place), period).fetchall() if place else []
     lines: dict[str, list[str]] = {}
@@ -79,6 +80,13 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
         lines={what: tuple(told) for what, told in lines.items()},
         totals={f"{place} {name!r}": why for name, why in totals},
     )
+
+
+def _find_in_series(connection: duckdb.DuckDBPyConnection, series: str) -> None:
+    """Find prices and units that lie far from the others of their series: a product's, or a product's in a zone."""
+    steps = ("price_series", "price_steps", "level_series", "suspect_steps", "suspect_cells", "suspect_units")
+    for name in (series, *steps):
+        connection.execute(statement(name))
 
 
 def _several_files(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -98,11 +106,12 @@ def _in_words(group: _Group, period: str) -> str:
         "units": f"{value} units, usually {usual}",
         "unit of measure": f"price {value}, usually {usual}, and units the other way",
     }[group.what]
+    of_zone = "" if found.zone is None else f", zone {found.zone!r}"
     if group.scope == "cell":
-        return f"product {found.product!r}, {when}: {said}"
+        return f"product {found.product!r}{of_zone}, {when}: {said}"
     many = f"{group.n_cells} product-{period}s {_times(group.times)}"
     if group.scope == "product":
-        return f"product {found.product!r}, {when}: {many}, such as {said}"
+        return f"product {found.product!r}{of_zone}, {when}: {many}, such as {said}"
     where = f"file {group.file}" if group.scope == "file" else when
     return f"{where}: {many}, such as product {found.product!r}, {period} {found.period_start}: {said}"
 

@@ -65,20 +65,36 @@ SELECT category, product, period_start, 'total row' AS what, units AS value, oth
 FROM compared
 SEMI JOIN totals USING (product)
 
+-- name: series_of_products
+-- What is looked at by the statements that follow: each product's sales over all zones.
+CREATE OR REPLACE TEMP VIEW sales_in_series AS
+SELECT product AS series, category, product, CAST(NULL AS VARCHAR) AS zone, period_start, units, price
+FROM weekly_sales
+
+-- name: series_of_zones
+-- Or each product's sales in each zone, but for periods that are suspect in all zones, of which enough is said.
+CREATE OR REPLACE TEMP VIEW sales_in_series AS
+SELECT [z.product, z.zone] AS series, z.category, z.product, z.zone, z.period_start, z.units, z.price
+FROM zone_sales AS z
+ANTI JOIN suspect_sales AS s
+    ON s.product = z.product AND s.period_start = z.period_start AND s.zone IS NULL AND s.weight = 0
+
 -- name: price_series
 -- Products whose prices differ so much that any may be suspect, each cell in its place.
 CREATE OR REPLACE TEMP TABLE price_series AS
 SELECT
+    series,
     category,
     product,
+    zone,
     period_start,
     price,
     ln(price) AS log_price,
     ln(units + 0.5) AS log_units,
-    row_number() OVER (PARTITION BY product ORDER BY period_start) AS place
-FROM weekly_sales
-SEMI JOIN (SELECT product FROM weekly_sales GROUP BY product HAVING max(price) > 2.5 * min(price)) USING (product)
-ANTI JOIN suspect_sales USING (product, period_start)
+    row_number() OVER (PARTITION BY series ORDER BY period_start) AS place
+FROM sales_in_series
+SEMI JOIN (SELECT series FROM sales_in_series GROUP BY series HAVING max(price) > 2.5 * min(price)) USING (series)
+ANTI JOIN (FROM suspect_sales WHERE zone IS NULL AND weight = 0) USING (product, period_start)
 WHERE price > 0
 
 -- name: price_steps
@@ -87,9 +103,9 @@ WHERE price > 0
 CREATE OR REPLACE TEMP TABLE price_segments AS
 WITH sides AS (
     SELECT
-        product,
+        series,
         place,
-        log_price - lag(log_price) OVER (PARTITION BY product ORDER BY place) AS jump,
+        log_price - lag(log_price) OVER (PARTITION BY series ORDER BY place) AS jump,
         quantile_disc(log_price, 0.5) OVER after - quantile_disc(log_price, 0.5) OVER before AS step,
         -- Most prices on one side lie above most of those on the other.
         greatest(
@@ -99,75 +115,75 @@ WITH sides AS (
         count(*) OVER before >= 3 AND count(*) OVER after >= 3 AS known
     FROM price_series
     WINDOW
-        before AS (PARTITION BY product ORDER BY place ROWS BETWEEN 13 PRECEDING AND 1 PRECEDING),
-        after AS (PARTITION BY product ORDER BY place ROWS BETWEEN CURRENT ROW AND 12 FOLLOWING)
+        before AS (PARTITION BY series ORDER BY place ROWS BETWEEN 13 PRECEDING AND 1 PRECEDING),
+        after AS (PARTITION BY series ORDER BY place ROWS BETWEEN CURRENT ROW AND 12 FOLLOWING)
 ), jumps AS (
     SELECT * FROM sides WHERE known AND apart AND abs(step) > ln(2.5) AND jump * step > 0 AND abs(jump) > 0.5 * abs(step)
 ), steps AS (  -- one step is seen once, where the price jumps most
     SELECT a.*
     FROM jumps AS a
     ANTI JOIN jumps AS b
-        ON a.product = b.product AND a.place <> b.place AND abs(a.place - b.place) <= 4 AND a.jump * b.jump > 0
+        ON a.series = b.series AND a.place <> b.place AND abs(a.place - b.place) <= 4 AND a.jump * b.jump > 0
         AND (abs(b.jump) > abs(a.jump) OR (abs(b.jump) = abs(a.jump) AND b.place < a.place))
 ), cells AS (
-    SELECT c.product, c.place, coalesce(sum(s.step), 0) AS above_first, count(s.step) AS segment
+    SELECT c.series, c.place, coalesce(sum(s.step), 0) AS above_first, count(s.step) AS segment
     FROM price_series AS c
-    SEMI JOIN steps USING (product)
-    LEFT JOIN steps AS s ON s.product = c.product AND s.place <= c.place
+    SEMI JOIN steps USING (series)
+    LEFT JOIN steps AS s ON s.series = c.series AND s.place <= c.place
     GROUP BY ALL
 ), segments AS (
-    SELECT product, segment, above_first, min(place) AS first, max(place) AS last, count(*) AS n
+    SELECT series, segment, above_first, min(place) AS first, max(place) AS last, count(*) AS n
     FROM cells
     GROUP BY ALL
 ), levels AS (
-    SELECT a.product, a.above_first, a.segment, sum(b.n) AS n
+    SELECT a.series, a.above_first, a.segment, sum(b.n) AS n
     FROM segments AS a
-    JOIN segments AS b ON a.product = b.product AND abs(a.above_first - b.above_first) < ln(2)
+    JOIN segments AS b ON a.series = b.series AND abs(a.above_first - b.above_first) < ln(2)
     GROUP BY ALL
 ), home AS (
-    SELECT product, arg_max(above_first, (n, segment)) AS above_first FROM levels GROUP BY product
+    SELECT series, arg_max(above_first, (n, segment)) AS above_first FROM levels GROUP BY series
 )
 SELECT
-    product,
+    series,
     segment,
     first,
     last,
     s.above_first - h.above_first AS step,
-    segment IN (0, max(segment) OVER (PARTITION BY product)) AS outermost
+    segment IN (0, max(segment) OVER (PARTITION BY series)) AS outermost
 FROM segments AS s
-JOIN home AS h USING (product)
+JOIN home AS h USING (series)
 
 -- name: level_series
 -- The same cells with the steps taken out: `level` is a log price that compares with its neighbours'.
 CREATE OR REPLACE TEMP TABLE level_series AS
 SELECT c.*, coalesce(s.segment, 0) AS segment, c.log_price - coalesce(s.step, 0) AS level
 FROM price_series AS c
-LEFT JOIN price_segments AS s ON s.product = c.product AND c.place BETWEEN s.first AND s.last
+LEFT JOIN price_segments AS s ON s.series = c.series AND c.place BETWEEN s.first AND s.last
 
 -- name: suspect_steps
 -- Segments off the level on which a product has most cells, where their units do not follow.
 INSERT INTO suspect_sales BY NAME
 WITH home AS (
-    SELECT product, avg(log_units) AS log_units, coalesce(stddev_samp(log_units), 0) AS sd
+    SELECT series, avg(log_units) AS log_units, coalesce(stddev_samp(log_units), 0) AS sd
     FROM level_series
-    JOIN price_segments AS s USING (product, segment)
+    JOIN price_segments AS s USING (series, segment)
     WHERE abs(s.step) < ln(2)
-    GROUP BY product
+    GROUP BY series
 ), off AS (
     SELECT
-        s.product,
+        s.series,
         s.segment,
         s.step,
         suspected(s.step, avg(c.log_units) - h.log_units, exp(h.log_units) - 0.5, h.sd, count(*), count(*) >= 8 AND s.outermost) AS what
     FROM price_segments AS s
-    JOIN level_series AS c USING (product, segment)
-    JOIN home AS h USING (product)
+    JOIN level_series AS c USING (series, segment)
+    JOIN home AS h USING (series)
     WHERE abs(s.step) >= ln(2.5)
-    GROUP BY s.product, s.segment, s.step, s.outermost, h.log_units, h.sd
+    GROUP BY s.series, s.segment, s.step, s.outermost, h.log_units, h.sd
 )
-SELECT category, product, period_start, what, price AS value, round(exp(log_price - step), 9) AS usual, 0 AS weight
+SELECT category, product, zone, period_start, what, price AS value, round(exp(log_price - step), 9) AS usual, 0 AS weight
 FROM level_series
-JOIN off USING (product, segment)
+JOIN off USING (series, segment)
 WHERE what IS NOT NULL
 
 -- name: suspect_cells
@@ -179,7 +195,7 @@ WITH compared AS (
         quantile_disc(level, 0.5) OVER around AS usual,
         mad(level) OVER around AS spread
     FROM level_series
-    WINDOW around AS (PARTITION BY product ORDER BY place ROWS BETWEEN 13 PRECEDING AND 13 FOLLOWING)
+    WINDOW around AS (PARTITION BY series ORDER BY place ROWS BETWEEN 13 PRECEDING AND 13 FOLLOWING)
 ), far AS (
     SELECT *, level - usual AS above
     FROM compared
@@ -188,6 +204,7 @@ WITH compared AS (
     SELECT
         f.category,
         f.product,
+        f.zone,
         f.period_start,
         f.price,
         f.above,
@@ -197,16 +214,17 @@ WITH compared AS (
         count(*) FILTER (abs(n.level - f.level) < 0.25) <= 0.25 * count(*) AS rare
     FROM far AS f
     JOIN (FROM level_series) AS n
-        ON n.product = f.product AND n.segment = f.segment AND n.place <> f.place
+        ON n.series = f.series AND n.segment = f.segment AND n.place <> f.place
         AND n.place BETWEEN f.place - 13 AND f.place + 13
     CROSS JOIN LATERAL (SELECT abs(n.level - f.usual) < ln(2) AS like_usual)
-    GROUP BY f.category, f.product, f.period_start, f.price, f.above, f.log_units
+    GROUP BY f.series, f.category, f.product, f.zone, f.period_start, f.price, f.above, f.log_units
 )
 SELECT *
 FROM (
     SELECT
         category,
         product,
+        zone,
         period_start,
         suspected(above, units_above, usual_units, sd, 1, FALSE) AS what,
         price AS value,
@@ -222,52 +240,54 @@ WHERE what IS NOT NULL
 -- period in which the category sold as usual. Few units say little: sds are of log units.
 INSERT INTO suspect_sales BY NAME
 WITH ranked AS (
-    SELECT category, product, period_start, units, price, row_number() OVER w AS rank, units > 3 * lead(units) OVER w AS gap
-    FROM weekly_sales
+    SELECT *, row_number() OVER w AS rank, units > 3 * lead(units) OVER w AS gap
+    FROM sales_in_series
     SEMI JOIN (
-        SELECT product
-        FROM weekly_sales
-        GROUP BY product
+        SELECT series
+        FROM sales_in_series
+        GROUP BY series
         HAVING min(price) > 0 AND max(units) > 8 * (sum(units) - max(units)) / greatest(count(*) - 1, 1)
-    ) USING (product)
-    WINDOW w AS (PARTITION BY product ORDER BY units DESC, period_start)
+    ) USING (series)
+    WINDOW w AS (PARTITION BY series ORDER BY units DESC, period_start)
 ), series AS (
     SELECT
         *,
         ln(units + 0.5) AS log_units,
         ln(price) AS log_price,
         -- Few lie so high, and all others far below.
-        rank <= 3 AND bool_or(gap AND rank <= 3) OVER (PARTITION BY product ORDER BY rank DESC) AS high,
-        row_number() OVER (PARTITION BY product ORDER BY period_start) AS place
+        rank <= 3 AND bool_or(gap AND rank <= 3) OVER (PARTITION BY series ORDER BY rank DESC) AS high,
+        row_number() OVER (PARTITION BY series ORDER BY period_start) AS place
     FROM ranked
 ), judged AS (
     SELECT
         s.category,
         s.product,
+        s.zone,
         s.period_start,
         s.units,
         exp(avg(n.log_units)) - 0.5 AS usual,
         s.log_units - avg(n.log_units) - 6 * greatest(0, avg(n.log_price) - s.log_price) AS above,
         greatest(coalesce(stddev_samp(n.log_units), 0), 0.3) ** 2 + 1 / exp(avg(n.log_units)) AS variance
     FROM series AS s
-    JOIN series AS n ON n.product = s.product AND NOT n.high AND n.place BETWEEN s.place - 13 AND s.place + 13
+    JOIN series AS n ON n.series = s.series AND NOT n.high AND n.place BETWEEN s.place - 13 AND s.place + 13
     WHERE s.high
-    GROUP BY s.category, s.product, s.period_start, s.units, s.log_units, s.log_price
+    GROUP BY s.series, s.category, s.product, s.zone, s.period_start, s.units, s.log_units, s.log_price
     HAVING count(*) >= 4
 ), of_periods AS (
     SELECT category, period_start, median(log_units - usual) AS above
     FROM (
-        SELECT category, period_start, ln(units + 0.5) AS log_units, avg(ln(units + 0.5)) OVER (PARTITION BY product) AS usual
-        FROM weekly_sales
+        SELECT category, period_start, ln(units + 0.5) AS log_units, avg(ln(units + 0.5)) OVER (PARTITION BY series) AS usual
+        FROM sales_in_series
         SEMI JOIN judged USING (category)
     )
     GROUP BY ALL
     HAVING count(*) >= 3
 )
-SELECT j.category, j.product, j.period_start, 'units' AS what, j.units AS value, j.usual, 0 AS weight
+SELECT j.category, j.product, j.zone, j.period_start, 'units' AS what, j.units AS value, j.usual, 0 AS weight
 FROM judged AS j
 LEFT JOIN of_periods AS p ON p.category = j.category AND p.period_start = j.period_start
-ANTI JOIN suspect_sales AS s ON s.product = j.product AND s.period_start = j.period_start
+ANTI JOIN suspect_sales AS s
+    ON s.product = j.product AND s.period_start = j.period_start AND s.zone IS NOT DISTINCT FROM j.zone
 WHERE
     j.above - greatest(coalesce(p.above, 0), 0) > greatest(ln(7), 6 * sqrt(j.variance))
 
@@ -404,20 +424,21 @@ SELECT what, count(*) FROM suspect_sales GROUP BY what
 
 -- name: suspects_in_words
 -- What is suspect, in as few groups as it may be said in: a file; periods, with most products of a category; a product,
--- with several periods; a cell. Of each how many cells and products, from when to when, and the cell that is furthest off.
+-- in all zones or in one, with several periods; a cell. Of each how many cells and products, from when to when, and the cell
+-- that is furthest off.
 WITH cells AS (
     SELECT s.*, ln(times) AS above, abs(ln(times)) AS off, round(log10(times)) AS magnitude, f.file
     FROM suspect_sales AS s
     CROSS JOIN LATERAL (SELECT greatest(s.value, 1e-9) / greatest(s.usual, 1e-9) AS times)
     LEFT JOIN (SELECT product, period_start, min(file) AS file FROM cells_of_suspect_files GROUP BY ALL) AS f
-        ON s.what = 'price' AND f.product = s.product AND f.period_start = s.period_start
+        ON s.what = 'price' AND s.zone IS NULL AND f.product = s.product AND f.period_start = s.period_start
 ), sold AS (
     SELECT category, period_start, count(*) AS n FROM weekly_sales GROUP BY ALL
 ), of_periods AS (
     SELECT category, period_start, what
     FROM cells
     JOIN sold USING (category, period_start)
-    WHERE file IS NULL
+    WHERE file IS NULL AND zone IS NULL
     GROUP BY category, period_start, what, n
     HAVING count(*) >= 3 AND 2 * count(*) >= n
 ), scoped AS (
@@ -426,12 +447,12 @@ WITH cells AS (
         CASE
             WHEN file IS NOT NULL THEN 'file'
             WHEN p.what IS NOT NULL THEN 'periods'
-            WHEN count(*) FILTER (file IS NULL AND p.what IS NULL) OVER (PARTITION BY c.product, c.what) >= 3 THEN 'product'
+            WHEN count(*) FILTER (file IS NULL AND p.what IS NULL) OVER (PARTITION BY c.product, c.zone, c.what) >= 3 THEN 'product'
             ELSE 'cell'
         END AS scope
     FROM cells AS c
     LEFT JOIN of_periods AS p
-        ON p.category = c.category AND p.period_start = c.period_start AND p.what = c.what
+        ON p.category = c.category AND p.period_start = c.period_start AND p.what = c.what AND c.zone IS NULL
 )
 SELECT
     what,
@@ -442,12 +463,13 @@ SELECT
     min(period_start) AS first,
     max(period_start) AS last,
     exp(median(above)) AS times,
-    arg_max((category, product, period_start, value, usual), off) AS example
+    arg_max((category, product, zone, period_start, value, usual), off) AS example
 FROM scoped
 GROUP BY
     what,
     scope,
     CASE scope WHEN 'file' THEN file WHEN 'periods' THEN CAST(magnitude AS VARCHAR) ELSE product END,
+    zone,
     CASE WHEN scope = 'cell' THEN period_start END
 ORDER BY
     what,

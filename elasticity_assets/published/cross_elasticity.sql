@@ -4,7 +4,9 @@ WITH sold AS (
     SELECT w.category, w.product, p.substitutes, sum(w.units) AS units
     FROM weekly_sales AS w
     INNER JOIN products AS p ON p.product = w.product
-    LEFT JOIN (SELECT product, period_start, min(weight) AS weight FROM suspect_sales GROUP BY ALL) AS s
+    LEFT JOIN (
+        SELECT product, period_start, min(weight) AS weight FROM suspect_sales WHERE zone IS NULL GROUP BY ALL
+    ) AS s
         ON s.product = w.product AND s.period_start = w.period_start
     WHERE p.substitutes IS NOT NULL AND coalesce(s.weight, 1) > 0
         AND w.category IN (SELECT category FROM control_effect WHERE control = $control)

@@ -80,7 +80,11 @@ def read_products(connection: duckdb.DuckDBPyConnection) -> Priced:
 def _read_zones(connection: duckdb.DuckDBPyConnection, products: Products) -> InZones | None:
     """Read what is known of the products in their zones; None without zones."""
     lasting = select_lasting_slopes()
-    found = connection.execute(statement("zones_to_price", lasting=lasting)).fetchnumpy()
+    counting = {
+        "weights": statement("weights_of_suspects", zone="w.zone"),
+        "weight": statement("weight_of_suspects"),
+    }
+    found = connection.execute(statement("zones_to_price", lasting=lasting, **counting)).fetchnumpy()
     place = np.asarray(found["place"], dtype=np.int64)
     if not len(place):
         return None

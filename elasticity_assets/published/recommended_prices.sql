@@ -116,6 +116,11 @@ WITH places AS (
         AND w.product = z.product
         AND w.zone = z.zone
         AND w.period_start = z.price_latest_at
+), counting AS (  -- without what is suspect
+    SELECT w.*
+    FROM zone_sales AS w
+    {weights}
+    WHERE {weight} > 0
 ), recent AS (
     SELECT
         s.category,
@@ -124,7 +129,7 @@ WITH places AS (
         list_sum(
             list(s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity) ORDER BY s.period_start)
         ) / list_sum(list(s.units ORDER BY s.period_start)) AS at_todays_price
-    FROM zone_sales AS s
+    FROM counting AS s
     INNER JOIN today AS t ON t.category = s.category AND t.product = s.product AND t.zone = s.zone
     WHERE
         s.units > 0
@@ -133,7 +138,7 @@ WITH places AS (
     GROUP BY s.category, s.product, s.zone
 ), charged AS (
     SELECT category, product, zone, min(price) AS price_min, max(price) AS price_max
-    FROM zone_sales
+    FROM counting
     WHERE price > 0
     GROUP BY category, product, zone
 ), costs AS (

@@ -218,12 +218,15 @@ ZONES = Table(
 
 SUSPECT_SALES = Table(
     "suspect_sales",
-    "One row a product and period whose sales can hardly be as delivered: mistyped, in another unit, rows of totals. "
-    "They stay in weekly_sales, and those of weight 0 count for nothing in the fits.",
-    ("category", "product", "period_start", "what"),
+    "One row a product and period, or a product, zone and period, whose sales can hardly be as delivered: mistyped, in "
+    "another unit, rows of totals. They stay in weekly_sales, and those of weight 0 count for nothing in the fits.",
+    ("category", "product", "zone", "period_start", "what"),
     (
         CATEGORY,
         PRODUCT,
+        Column(
+            "zone", "VARCHAR", "text", "The zone whose sales alone they are; NULL: those of all zones", True
+        ),
         Column("period_start", "DATE", "date", "First day of the day, week, month or quarter"),
         Column("what", "VARCHAR", "text", "What is suspect: price, units, unit of measure or total row"),
         Column(
@@ -236,9 +239,10 @@ SUSPECT_SALES = Table(
             "usual",
             "DOUBLE",
             "currency a unit, or units sold",
-            "What the product's other periods have there; of a total row the sum of all other products' units",
+            "What the product's other periods have there, in that zone or in all; of a total row the sum of all other "
+            "products' units",
         ),
-        Column("weight", "DOUBLE", "fraction", "How much the product-period counts in the fits, 0 to 1"),
+        Column("weight", "DOUBLE", "fraction", "How much it counts in the fits, 0 to 1"),
     ),
 )
 

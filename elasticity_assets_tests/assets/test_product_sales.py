@@ -64,7 +64,7 @@ def test_recent_units_are_those_of_13_weeks_by_what_a_missing_week_means(warehou
 def test_weeks_before_a_products_first_and_suspect_ones_do_not_count(warehouse):
     sold(warehouse, "every", dict.fromkeys(range(20), (5.0, 1.0)))
     sold(warehouse, "new", {0: (1.0, 100.0), 1: (4.0, 2.0), 3: (5.0, 1.0)})
-    warehouse.execute("INSERT INTO suspect_sales VALUES ('c', 'new', ?, 'price', 100, 2, 0)", [LAST])
+    warehouse.execute("INSERT INTO suspect_sales VALUES ('c', 'new', NULL, ?, 'price', 100, 2, 0)", [LAST])
     new = read(warehouse, missing_periods="zero").loc["new"]
     assert new["units_per_period"] == 3.0  # 9 in the three weeks that count
     assert (new["price_latest"], new["price_latest_at"].date()) == (2.0, LAST - timedelta(weeks=1))
@@ -85,7 +85,7 @@ def test_a_product_has_substitutes_where_others_of_its_group_sold_in_periods_tha
         )
     for weeks in range(3):
         warehouse.execute(
-            "INSERT INTO suspect_sales VALUES ('c', 'd', ?, 'price', 100, 2, 0)",
+            "INSERT INTO suspect_sales VALUES ('c', 'd', NULL, ?, 'price', 100, 2, 0)",
             [LAST - timedelta(weeks=weeks)],
         )
     found = read(warehouse)["has_substitutes"]
@@ -105,3 +105,17 @@ def test_periods_of_the_fit_are_those_that_it_fills_too(warehouse, missing, peri
     rows = read(warehouse, missing_periods=missing)
     # Of the eleven weeks from the first that counts to the last one, all but the suspect one.
     assert rows["n_fitted"].to_dict() == {"every": 20, "some": periods}
+
+
+def test_what_is_suspect_in_one_zone_is_left_out_there_alone(warehouse):
+    sold(warehouse, "p", dict.fromkeys(range(20), (4.0, 1.0)))
+    warehouse.execute(
+        "INSERT INTO zone_sales BY NAME SELECT *, unnest(['north', 'south']) AS zone FROM weekly_sales"
+    )
+    warehouse.execute("INSERT INTO suspect_sales VALUES ('c', 'p', 'north', ?, 'price', 1, 9, 0)", [LAST])
+    key = partition_key("c")
+    found = product_sales(warehouse, [key], sales_settings("sales.csv"), by_zone=True)[key]
+    assert found["zone"].tolist() == ["north", "south"]
+    assert found["n_suspect"].tolist() == [1, 0]
+    assert [at.date() for at in found["price_latest_at"]] == [LAST - timedelta(weeks=1), LAST]
+    assert read(warehouse)["n_suspect"].tolist() == [0]

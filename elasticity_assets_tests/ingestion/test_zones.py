@@ -218,12 +218,65 @@ def test_each_store_may_be_a_zone(connection, tmp_path: Path) -> None:
 def test_suspect_product_periods_weigh_nothing_in_any_zone(connection, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "sales.csv", *LINES, header=HEADER)
     ingest(connection, sales_settings(path, **BY_ZONE))
-    connection.execute("INSERT INTO suspect_sales VALUES ('all', 'A', ?, 'units', 1, 2, 0)", [FIRST])
+    connection.execute("INSERT INTO suspect_sales VALUES ('all', 'A', NULL, ?, 'units', 1, 2, 0)", [FIRST])
     named = {"periods": all_periods(connection), "missing_periods": "unobserved"}
     found = read_zones(connection, "all", [], **named)
     assert found is not None
     np.testing.assert_array_equal(found[0].weight, [0.0, 1.0, 0.0, 1.0])
     np.testing.assert_array_equal(read_category(connection, "all", [], **named).weight, [0.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("n_zones", [6, 30])
+def test_what_is_mistyped_in_one_zone_counts_for_nothing_there_alone(
+    connection, tmp_path: Path, n_zones: int
+) -> None:
+    """Over all zones the price is a unit value, in which one zone's mistake is hardly seen."""
+    rng = np.random.default_rng(0)
+    lines, week, units_at, cents = [], FIRST + dt.timedelta(weeks=30), FIRST + dt.timedelta(weeks=20), []
+    for product in "ABC":
+        for at in range(60):
+            day = FIRST + dt.timedelta(weeks=at)
+            for zone in range(n_zones):
+                price, units = round(4 * np.exp(rng.normal(0, 0.1)), 2), int(rng.poisson(20))
+                if (product, zone, day) == ("A", 2, week):
+                    price *= 10
+                elif (product, zone, day) == ("B", 3, units_at):
+                    units *= 10
+                elif (product, zone) == ("C", 1) and at >= 50:
+                    price *= 100
+                    cents.append(("C", "z1", day, "price"))
+                lines.append(f"{product},{day},{units},{price:.2f},z{zone},1")
+    path = write_lines(tmp_path / "sales.csv", *lines, header=HEADER)
+    settings = sales_settings(path, **BY_ZONE)
+    _, report = ingest(connection, settings)
+    found = connection.execute(
+        "SELECT product, zone, period_start, what FROM suspect_sales WHERE zone IS NOT NULL ORDER BY ALL"
+    ).fetchall()
+    over_all = set(
+        connection.execute("FROM suspect_sales SELECT product, period_start WHERE zone IS NULL").fetchall()
+    )
+    assert ("A", week) not in over_all
+    assert ("B", units_at) not in over_all
+    alone = [("A", "z2", week, "price"), ("B", "z3", units_at, "units")]
+    assert found == alone + [cell for cell in cents if ("C", cell[2]) not in over_all]
+    assert f"product 'A', zone 'z2', week {week}: price " in "".join(report.suspects.lines["price"])
+    named = {"periods": all_periods(connection), "missing_periods": "unobserved"}
+    read = read_zones(connection, "all", [], **named)
+    assert read is not None
+    sales, zone = read
+    without = {
+        (*key, moment)
+        for *key, moment in zip(
+            sales.product[sales.weight == 0],
+            zone[sales.weight == 0],
+            sales.period[sales.weight == 0].tolist(),
+            strict=True,
+        )
+    }
+    assert {cell[:3] for cell in found} <= without
+    assert not any(product in "AB" for product, *_ in without - {cell[:3] for cell in found})
+    of_products = read_category(connection, "all", [], **named)
+    assert np.sum(of_products.weight == 0) == len(over_all)
 
 
 def test_what_the_two_tables_say_is_compared(connection, tmp_path: Path) -> None:

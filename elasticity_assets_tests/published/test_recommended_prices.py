@@ -314,3 +314,28 @@ def test_zones_have_prices_of_their_own_beside_the_one_everywhere(warehouse_file
     assert (uniform["cost"] > 0).all()
     assert uniform.index.isna().sum() == 1
     assert uniform["cost"].iloc[3] == pytest.approx(uniform["cost"].iloc[:3].sum())
+
+
+@pytest.mark.parametrize("zone", [None, NORTH])
+def test_suspect_prices_are_none_that_a_zone_charged(warehouse_file, zone) -> None:
+    fill(warehouse_file)
+    with warehouse_file.write() as connection:
+        fill_zones(connection, "soup")
+        most = connection.execute("SELECT max(price) FROM zone_sales WHERE product = '1'").fetchone()
+        connection.execute(
+            """INSERT INTO zone_sales BY NAME
+            SELECT * REPLACE (DATE '2020-01-06' AS period_start, 99 AS price)
+            FROM zone_sales WHERE product = '1' AND zone = ? LIMIT 1""",
+            [NORTH],
+        )
+        before = read_products(connection).zones
+        connection.execute(
+            "INSERT INTO suspect_sales VALUES ('soup', '1', ?, '2020-01-06', 'price', 99, 2, 0)", [zone]
+        )
+        found = read_products(connection).zones
+    assert most is not None
+    assert before is not None
+    assert found is not None
+    there = (found.rows.product == "1") & (found.zone == NORTH)
+    assert before.rows.price_max[there] == 99.0
+    assert found.rows.price_max[there] == most[0]

@@ -70,7 +70,7 @@ COLUMNS = {
         elasticity_q95 estimated""",
     "check_results": "check asset category passed severity message evaluated_at refit_id",
     "weekly_sales": "category product period_start units revenue price regular_price cost randomized display",
-    "suspect_sales": "category product period_start what value usual weight",
+    "suspect_sales": "category product zone period_start what value usual weight",
     "rejected_sales": "file line reason row units",
     "refits": """refit_id refitted_at seconds n_files rows_in rows_used rows_rejected n_categories n_products
         failed versions number""",

@@ -1,0 +1,14 @@
+-- name: weights_of_suspects
+-- How much a row w of sales counts where it is suspect: its period in all zones, or in its own, NULL where w is of all.
+LEFT JOIN (
+    SELECT product, period_start, min(weight) AS weight FROM suspect_sales WHERE zone IS NULL GROUP BY ALL
+) AS suspect ON suspect.product = w.product AND suspect.period_start = w.period_start
+LEFT JOIN (
+    SELECT product, zone, period_start, min(weight) AS weight FROM suspect_sales WHERE zone IS NOT NULL GROUP BY ALL
+) AS suspect_there
+    ON suspect_there.product = w.product
+    AND suspect_there.period_start = w.period_start
+    AND suspect_there.zone = {zone}
+
+-- name: weight_of_suspects
+least(coalesce(suspect.weight, 1), coalesce(suspect_there.weight, 1))
