@@ -38,8 +38,8 @@ class Choice:
     better : float array
         The price that this rule forbids, or the best feasible one where rules collide; NaN where there is none.
     between : object array of str
-        The rules between products that forbid it, as the settings have them; empty where none does. Why a zone's price
-        changes as everywhere, where that is the rule.
+        The rules between products that forbid it, as the settings have them; empty where none does. By another
+        rule why a zone has the change, or the price of today, that its product has everywhere.
     """
 
     price: np.ndarray

@@ -33,7 +33,6 @@ _MORE = {
     rule_names.CONFIDENCE: "{better} would bring more, but gains with less than {confidence:.0%} probability",
     rule_names.GROUPS: "{better} would be best for it alone, but pricing.groups forbids it: {between}",
     rule_names.MAX_CHANGE: "pricing.max_change allows no further change",
-    rule_names.EVERYWHERE: "as in all zones: {between}",
 }
 """What follows the first words, of a changed price or a kept one."""
 _ROUNDING = 1e-9
@@ -99,6 +98,8 @@ def _reason(row: _Row, confidence: float) -> str:
         words.append(_KEPT[row.rule])
     elif row.rule in _MORE:
         words.append(_MORE[row.rule])
+    if row.between and row.rule != rule_names.GROUPS:
+        words.append("as in all zones: {between}")
     if row.changed and row.rule == rule_names.GROUPS and row.probability < confidence:
         words.append("no price that gains with {confidence:.0%} probability keeps it")
     if abs(row.now - row.paid) > 0.5 * _CENT:

@@ -14,6 +14,7 @@ from elasticity_assets.pricing.choice import (
     CATEGORY_INDEX,
     CONFOUNDED,
     EVERYWHERE,
+    GROUPS,
     LOCKED,
     MAX_PRODUCTS,
     NONE,
@@ -141,6 +142,7 @@ def choose_by_zone(
     choice = Choice(
         *(np.concatenate([getattr(part, field.name) for part in found]) for field in fields(Choice))
     )
+    _keep_as_everywhere(choice, everywhere, zones, rows.price / products.price[zones.place])
     _take_back(choice, products, zones, rules, joined)
     return ZonePrices(choice, same)
 
@@ -148,7 +150,9 @@ def choose_by_zone(
 def _why_as_everywhere(rows: Products, joined: np.ndarray) -> np.ndarray:
     """Say why a zone has no price change of its own; empty where it may."""
     why = np.full(len(rows), NONE, dtype=object)
-    why[~rows.estimated] = "its price never changed in the zone, or nothing was sold"
+    why[~rows.estimated] = (
+        "the zone has no elasticity of its own: its price never changed there, or nothing was sold"
+    )
     why[rows.elasticity >= 0] = "the elasticity there is not negative"
     why[~((rows.units > 0) & np.isfinite(rows.price))] = "nothing was sold there of late"
     why[joined] = "pricing.groups joins it with other products"
@@ -197,6 +201,26 @@ def _choose(
         choice.between[named] = np.broadcast_to(words, len(named))[named]
         choice.better[named] = np.nan
     return choice
+
+
+def _keep_as_everywhere(choice: Choice, everywhere: Choice, zones: InZones, price_there: np.ndarray) -> None:
+    """Give zones without a change of their own the rule that keeps their product's price everywhere.
+
+    Parameters
+    ----------
+    choice : Choice
+        Of rows.
+    everywhere : Choice
+        Of products.
+    zones : InZones
+    price_there : float array, shape (R,)
+        A zone's price of today over its product's.
+    """
+    kept = (choice.rule == EVERYWHERE) & ~choice.changed & ~everywhere.changed[zones.place]
+    choice.rule[kept] = everywhere.rule[zones.place][kept]
+    choice.better[kept] = (everywhere.better[zones.place] * price_there)[kept]
+    by_groups = kept & (choice.rule == GROUPS)
+    choice.between[by_groups] = everywhere.between[zones.place][by_groups]
 
 
 def _take_back(

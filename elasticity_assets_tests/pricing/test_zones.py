@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from elasticity_assets.pricing.choice import EVERYWHERE, LOCKED, MAX_PRODUCTS
+from elasticity_assets.pricing.choice import CONFIDENCE, EVERYWHERE, LOCKED, MAX_PRODUCTS
 from elasticity_assets.pricing.products import CrossEffects, Products
+from elasticity_assets.pricing.reasons import reasons
 from elasticity_assets.pricing.recommend import choose
 from elasticity_assets.pricing.uniform import common_variance, uniform_pricing
 from elasticity_assets.pricing.zones import InZones, choose_by_zone
@@ -79,6 +80,22 @@ def test_a_zone_that_says_too_little_changes_as_everywhere() -> None:
     assert found.choice.price.tolist() == pytest.approx([1.8] * 5)
     assert found.choice.rule.tolist()[1:] == [EVERYWHERE] * 4
     assert len(set(found.choice.between.tolist()[1:])) == 4
+
+
+def test_a_zone_that_says_too_little_is_kept_by_the_rule_that_keeps_the_price_everywhere() -> None:
+    """Without an elasticity of its own it says why its product has no other price anywhere."""
+    zones = in_zones(1, 2, elasticity=-3.0, price=[2.0, 4.0], estimated=[True, False])
+    products = all_zones(zones, elasticity=-3.0, elasticity_sd=5.0)
+    everywhere, _ = choose(products, REVENUE)
+    assert everywhere.rule.tolist() == [CONFIDENCE]
+    choice = choose_by_zone(products, zones, everywhere, REVENUE).choice
+    assert (choice.changed[1], choice.rule[1]) == (False, CONFIDENCE)
+    assert choice.better[1] == pytest.approx(2 * everywhere.better[0])
+    said = reasons(zones.rows, choice, REVENUE, CrossEffects.none())[1]
+    assert said.startswith(
+        f"{choice.better[1]:.2f} would bring more, but gains with less than 80% probability"
+    )
+    assert "as in all zones: the zone has no elasticity of its own" in said
 
 
 def test_rules_hold_in_zones() -> None:
