@@ -117,6 +117,8 @@ class CategoryPosterior:
         Product and period, as indices, of the cells that count less than the others.
     discounted_share : float array, shape (m,)
         What they count, 0 to 1.
+    zones_prior_var : float array, shape (n,)
+        What a product's zones add to tau^2, the prior variance of its elasticity given beta_c; [0] without zones.
     """
 
     category: str
@@ -157,26 +159,35 @@ class CategoryPosterior:
     serial_correlation_factor: float = 1.0
     discounted: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     discounted_share: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    zones_prior_var: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
 
     @property
     def control_var(self) -> np.ndarray:
         """Var(alpha_k) at each point, shape (G, K)."""
         return np.diagonal(self.control_cov, axis1=1, axis2=2)
 
+    def own_prior_var(self) -> np.ndarray:
+        """Prior variance of products' elasticities given beta_c, at each point of the tau grid, shape (G, n or 1).
+
+        tau^2, and what a product's zones add.
+        """
+        return self.tau[:, None] ** 2 + self.zones_prior_var
+
     def own_share(self) -> np.ndarray:
         """How far each product's own data decide, given its category, at each point of the tau grid, shape (G, n).
 
-        1 - Var(beta_i | beta_c) / tau^2. Where tau is lost in float32 beside the variance of beta_c, it is 0.
+        1 - Var(beta_i | beta_c) / tau^2, and what zones add to tau^2. Where that is lost in float32 beside the variance
+        of beta_c, it is 0.
         """
-        tau_squared = self.tau[:, None] ** 2
+        prior_var = self.own_prior_var()
         conditional = self.product_var - self.product_gain**2 * self.category_var[:, None]
-        share = np.clip(1.0 - conditional / tau_squared, 0.0, 1.0)
-        return np.where(tau_squared > _FLOAT32 * self.product_var, share, 0.0)
+        share = np.clip(1.0 - conditional / prior_var, 0.0, 1.0)
+        return np.where(prior_var > _FLOAT32 * self.product_var, share, 0.0)
 
     def shrinkage(self) -> np.ndarray:
         """How far each product leans on its category, shape (n,): 0 own data alone, 1 category alone.
 
-        Var(beta_i | beta_c) / tau^2, averaged over tau.
+        Var(beta_i | beta_c) / tau^2, and what zones add to tau^2, averaged over tau.
         """
         return np.clip(1.0 - self.weight @ self.own_share(), 0.0, 1.0)
 

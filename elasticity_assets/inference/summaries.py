@@ -93,7 +93,8 @@ def own_data_estimates(posterior: CategoryPosterior) -> tuple[np.ndarray, np.nda
     """Estimate each product's elasticity from its own data alone, at the mode of tau.
 
     Given its category, a product's posterior N(m, V) is its prior N(beta_c, tau^2) times what its data say. Dividing
-    the prior out leaves precision 1/V - 1/tau^2 and mean (m/V - beta_c/tau^2) over it, whatever beta_c is.
+    the prior out leaves precision 1/V - 1/tau^2 and mean (m/V - beta_c/tau^2) over it, whatever beta_c is. Zones add to
+    tau^2.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def own_data_estimates(posterior: CategoryPosterior) -> tuple[np.ndarray, np.nda
         NaN where a product's own data say next to nothing.
     """
     mode = int(np.argmax(posterior.weight))
-    prior_var, centre = float(posterior.tau[mode]) ** 2, float(posterior.category_mean[mode])
+    prior_var, centre = posterior.own_prior_var()[mode], float(posterior.category_mean[mode])
     gain = np.asarray(posterior.product_gain[mode], np.float64)
     var = posterior.product_var[mode] - gain**2 * float(posterior.category_var[mode])
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -6,8 +6,8 @@ weights (Huber and Ronchetti 2009, "Robust statistics", 4.8), found by refitting
 as well: what is absurd in all zones at once would hide in the week's shock.
 
 Where the likelihood counts neighbours' repetition, all weights of the category are divided by a factor
-(`serial_correlation`), which widens every interval and the shrinkage with it. Derivation and what was tried:
-docs/model.md.
+(`serial_correlation`), which widens every interval and the shrinkage with it; in zones little, where it is shocks
+common to them that leave a product unknown. Derivation and what was tried: docs/model.md.
 """
 
 from collections.abc import Callable

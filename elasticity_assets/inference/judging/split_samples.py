@@ -104,10 +104,12 @@ def difference_sd(one: CategoryPosterior, other: CategoryPosterior) -> np.ndarra
     Given its category, a product's mean is (1 - k) c + k b with b its own data's estimate, V its variance and
     k = 1 - V/tau^2; b has variance V/k around beta_i. c, the category's own mean, is (1 - k_c) m0 + k_c b_c likewise.
     With beta_i ~ N(beta_c, tau^2), beta_c ~ N(m0, v0), g = Cov(beta_i, beta_c)/Var(beta_c), its variance is
-    k V + k' V' + g^2 k_c V_c + g'^2 k_c' V_c' + (k - k')^2 tau^2 + (k + g k_c - k' - g' k_c')^2 v0.
+    k V + k' V' + g^2 k_c V_c + g'^2 k_c' V_c' + (k - k')^2 tau^2 + (k + g k_c - k' - g' k_c')^2 v0. Where products have
+    zones, tau^2 is with what these add.
     """
     parts = [_Pull.of(posterior) for posterior in (one, other)]
     tau_squared = 0.5 * (one.weight @ one.tau**2 + other.weight @ other.tau**2)
+    tau_squared = tau_squared + 0.5 * (one.zones_prior_var + other.zones_prior_var)
     noise = parts[0].noise + parts[1].noise
     by_product = (parts[0].product - parts[1].product) ** 2 * tau_squared
     return np.sqrt(noise + by_product + (parts[0].category - parts[1].category) ** 2 * one.prior_var)
@@ -134,7 +136,7 @@ class _Pull:
     def of(cls, posterior: CategoryPosterior) -> "_Pull":
         gain, weight = posterior.product_gain, posterior.weight
         pull = posterior.own_share()
-        conditional = (1.0 - pull) * posterior.tau[:, None] ** 2
+        conditional = (1.0 - pull) * posterior.own_prior_var()
         of_category = _pull_of_category(posterior)[:, None]
         noise = pull * conditional + gain**2 * of_category * posterior.category_var[:, None]
         return cls(weight @ pull, weight @ (pull + gain * of_category), weight @ noise)

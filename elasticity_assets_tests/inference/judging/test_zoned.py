@@ -70,6 +70,25 @@ def test_parts_of_the_periods_agree_where_nothing_changes(panel: ZonedPanel) -> 
     assert changed.category_drift < -3.0 * changed.category_drift_sd
 
 
+def test_products_lean_on_their_category_by_what_data_leave_of_their_prior(panel: ZonedPanel) -> None:
+    """Their zones' variance is part of that prior: it is all there where nothing is known."""
+    options = NaturalGradientOptions(grid_points=1)
+    problem = engine.Problem(panel, DEFAULT, DEFAULT_ZONES, "negative_binomial", options.max_passes)
+    start = problem.start()
+    known, unknown = (
+        problem.under(panel.rows.weight * np.float32(factor)).at_scales(start, options).products
+        for factor in (1.0, 1e-6)
+    )
+    conditional = [
+        fit.product_var - fit.product_gain**2 * fit.category_var[:, None] for fit in (known, unknown)
+    ]
+    assert unknown.zones_prior_var.min() > 0.05 * unknown.tau[0] ** 2
+    np.testing.assert_allclose(unknown.own_prior_var(), conditional[1], rtol=1e-3)
+    np.testing.assert_allclose(known.shrinkage(), conditional[0][0] / known.own_prior_var()[0], rtol=1e-6)
+    np.testing.assert_allclose(unknown.shrinkage(), 1.0, atol=1e-3)
+    assert known.shrinkage().max() < 0.7
+
+
 @pytest.mark.quick
 def test_a_large_category_is_judged_by_some_products_in_some_zones() -> None:
     panel = simulate_zones(ZoneSimulation(products=12, zones=9, weeks=20, present=0.7), seed=1)[0]

@@ -56,6 +56,11 @@ def posterior_of_runs(
     theta = np.stack([tiling.by_row(run.state.theta) for run in runs])
     row = beta[:, panel.product_of_row] + zone[:, panel.zone_of_row] + theta[:, 0]
     together = np.stack([by_product(own * share) for own in row])
+    # What covariates add is known from all products: its variance is part of no product's own data.
+    covariate = np.zeros((n, covariates.shape[1]))
+    np.add.at(covariate, panel.product_of_row, share[:, None] * covariates[panel.zone_of_row])
+    lead_mode, eta = lead[mode_at], layout.eta
+    eta_cov = lead_mode[eta, eta] - np.outer(lead_mode[eta, 0], lead_mode[0, eta]) / var[mode_at]
     centre, scale = weight @ shared, np.exp(mode.state.log_scale.astype(np.float64))
     # What the level's mean holds of the periods' mean, by their shares of its prior variance.
     of_periods = scale[PERIOD_SPREAD] ** 2 / T
@@ -115,6 +120,8 @@ def posterior_of_runs(
         log_dispersion_spread=float(scale[DISPERSION_SPREAD]),
         trace=mode.trace[np.isfinite(mode.trace)].astype(np.float64) + log_base,
         diagnostics=diagnostics,
+        zones_prior_var=by_product(share**2) * (scale[ZONE_SPREAD] ** 2 + scale[ROW_SPREAD] ** 2)
+        + np.einsum("nj,jk,nk->n", covariate, eta_cov, covariate),
         **_season(mode, scale, n),
         **_slow_demand(mode, n, T, slow=priors.slow_demand is not None),
     )
