@@ -1,5 +1,6 @@
 """One category's model input where prices are set by zone: a panel whose rows are products in zones."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -103,7 +104,9 @@ def zoned_panel_from_sales(
     width = len(str(len(pair)))
     panel = panel_from_sales(replace(sales, product=np.char.zfill(row_at.astype(str), width)), unit=unit)
     of_row = pair // len(zones), pair % len(zones)
-    codes = np.char.add(np.char.add(product[of_row[0]], " @ "), zones[of_row[1]])
+    # As JSON no two pairs are one text, whatever codes hold.
+    pairs = zip(product[of_row[0]].tolist(), zones[of_row[1]].tolist(), strict=True)
+    codes = np.array([json.dumps(pair) for pair in pairs], dtype=str)
     known = dict(covariates or {})
     values = np.array([[of_zone.get(str(name), np.nan) for of_zone in known.values()] for name in zones])
     # Single precision, so that the rounding of means over more rows makes no other panel.

@@ -139,6 +139,13 @@ def test_covariates_of_zones_are_standardised_and_have_their_mean_where_they_are
     )
 
 
+def test_no_two_products_in_zones_are_called_alike():
+    """Fits find their rows again by these names."""
+    named = {**sales(), "product": np.array(["a @ b", "a", "a\x1fb", "a"]), "period": WEEKS}
+    panel = zoned_panel_from_sales(CategorySales("c", **named), np.array(["c", "b @ c", "c", "b\x1fc"]), {})
+    assert len(set(panel.rows.product)) == panel.n_rows == 4
+
+
 def test_the_order_of_rows_does_not_matter():
     shuffled = {name: values[[3, 1, 0, 2]] for name, values in sales().items()}
     first, second = (
