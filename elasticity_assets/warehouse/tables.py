@@ -69,7 +69,9 @@ def _long_run(whose: str) -> tuple[Column, ...]:
 _SIZES = (
     Column("n_products", "BIGINT", "products", "Products in the fit"),
     Column("n_periods", "BIGINT", "periods", "Periods from which the fit has sales"),
-    Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
+    Column(
+        "n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit, also where it is by zone"
+    ),
 )
 
 _CONFOUNDING = (
@@ -590,7 +592,12 @@ FIT_DIAGNOSTICS = Table(
             "Wall time of the fit, compilation included; fits side by side share the cores",
         ),
         Column("n_products", "BIGINT", "products", "Products in the fit"),
-        Column("n_obs", "BIGINT", "product-periods", "Observed product-periods in the fit"),
+        Column(
+            "n_obs",
+            "BIGINT",
+            "product-periods",
+            "Observed product-periods in the fit, also where it is by zone",
+        ),
         Column(
             "serial_correlation_factor",
             "DOUBLE",
