@@ -110,7 +110,7 @@ def test_two_stand_beside_each_other_and_beside_other_assets(
         for made in refitted.get_asset_materialization_events()
     }
     assert all(lineage == graph.get(key).metadata.get(LINEAGE) for key, lineage in lineages.items() if key)
-    assert sum(lineage is not None for lineage in lineages.values()) == 14
+    assert sum(lineage is not None for lineage in lineages.values()) == 16
     assert (root / "data/shops/warehouse.arrays/model_input").is_dir()  # as the command names it
     with duckdb.connect(str(root / "data/shops/elasticity.duckdb"), read_only=True) as connection:
         found = connection.execute("SELECT category FROM category_elasticity").fetchall()

@@ -13,6 +13,7 @@ import numpy as np
 from elasticity_assets.inference.panel import Panel, with_controls
 from elasticity_assets.inference.price_lags import is_lag, known_log_price, lagged, last_known
 from elasticity_assets.inference.randomized_prices import is_price_not_random
+from elasticity_assets.inference.season import is_price_season
 
 PRICE_RESIDUAL = "price_residual"
 """Name of the control; those of other periods have a number behind."""
@@ -80,8 +81,8 @@ def first_stage(panel: Panel) -> FirstStage | None:
     has_cost = known.any(axis=1)
     counts = (panel.weight[:n, :T] > 0) & has_cost[:, None]
     price = known_log_price(panel)
-    # Beside lags of the price, which hold costs of before, the slope would be another.
-    left_out = (is_price_residual, is_price_not_random, is_lag)
+    # Beside what is the price's own, its lags or its season, the slope would be another: they hold costs too.
+    left_out = (is_price_residual, is_price_not_random, is_lag, is_price_season)
     kept = [k for k, name in enumerate(panel.control) if not any(is_one(name) for is_one in left_out)]
     stacked = np.concatenate(
         [price[None], cost[None], np.moveaxis(panel.controls[:n, :T, kept], 2, 0)]

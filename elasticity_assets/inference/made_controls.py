@@ -9,12 +9,12 @@ from elasticity_assets.inference.category_price_index import CATEGORY_PRICE_CHAN
 from elasticity_assets.inference.instrument import is_price_residual
 from elasticity_assets.inference.price_lags import is_lag
 from elasticity_assets.inference.randomized_prices import is_price_not_random
-from elasticity_assets.inference.season import PRICE_SEASON
+from elasticity_assets.inference.season import is_price_season
 from elasticity_assets.inference.substitute_prices import SUBSTITUTE_PRICES
 
 MADE_BY: dict[str, Callable[[str], bool]] = {
     "every fit": lambda name: name.casefold() in (CATEGORY_PRICE_INDEX, CATEGORY_PRICE_CHANGE),
-    "fit.season": lambda name: name.casefold() == PRICE_SEASON,
+    "fit.season": is_price_season,
     "sales.columns.substitutes": lambda name: name.casefold() == SUBSTITUTE_PRICES,
     "fit.instrument": lambda name: is_price_residual(name) or is_price_not_random(name),
     "fit.lags": is_lag,

@@ -16,6 +16,11 @@ _UNSEEN_PERIODS = 4
 """Periods without a season by which each product's is drawn to 0: it is nothing where it was hardly seen."""
 
 
+def is_price_season(control: str) -> bool:
+    """Whether a control is the season of products' prices."""
+    return control.casefold() == PRICE_SEASON
+
+
 def length(period: np.ndarray) -> int:
     """Days from the first period's begin to the last one's end.
 

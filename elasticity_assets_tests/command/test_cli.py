@@ -656,7 +656,8 @@ def test_ctrl_c_ends_a_refit_at_once_and_leaves_no_run_under_way(folder: Path) -
     (folder / "sales").mkdir()
     simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
     program = """
-import os, time
+import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from elasticity_assets.command.cli import main
 from elasticity_assets.fitting.fitter import Fitter
 
@@ -667,16 +668,16 @@ def fit(*_, **__):
 Fitter.fit = fit
 main(["refit"])
 """
-    refit = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert refit.stdout is not None
-        assert refit.stdout.readline() == "fitting\n"
-        refit.send_signal(signal.SIGINT)
-        _, errors = refit.communicate(timeout=240)  # the fit would take five minutes
-    finally:
-        refit.kill()
+    ) as refit:
+        try:
+            assert refit.stdout is not None
+            assert refit.stdout.readline() == "fitting\n"
+            refit.send_signal(signal.SIGINT)
+            _, errors = refit.communicate(timeout=240)  # the fit would take five minutes
+        finally:
+            refit.kill()
     assert refit.returncode == 130
     assert errors.splitlines()[-1].startswith("interrupted; what is published stays as it is")
     assert "Traceback" not in errors

@@ -138,7 +138,7 @@ def test_only_what_is_published_is_others_to_read(folder: Path) -> None:
 
 def test_twice_gives_the_same_tables_also_with_full(folder: Path) -> None:
     first = dict(published(folder))
-    assert len(first) == 17
+    assert len(first) == 19
     assert "CHEESE" not in elasticity_at_a_terminal(folder, "refit")  # nothing to fit
     for table, rows in published(folder):
         pd.testing.assert_frame_equal(rows, first[table], check_exact=True, obj=table)

@@ -11,8 +11,9 @@ from elasticity_assets.inference.instrument import (
     is_price_residual,
     with_price_residual,
 )
-from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales
+from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, with_control
 from elasticity_assets.inference.price_lags import with_price_lags
+from elasticity_assets.inference.season import PRICE_SEASON, price_season
 
 pytestmark = pytest.mark.quick
 
@@ -59,6 +60,15 @@ def test_a_cost_that_prices_do_not_follow_is_weak_and_not_used() -> None:
     assert found is not None
     assert found.doubt.startswith("costs are a weak instrument")
     assert with_price_residual(sales) is sales
+
+
+def test_the_season_of_prices_is_no_control_of_the_first_stage() -> None:
+    sales = panel(0.8)
+    found, alike = first_stage(sales), first_stage(with_control(sales, PRICE_SEASON, price_season(sales)))
+    assert found is not None
+    assert alike is not None
+    assert alike.strength == found.strength
+    np.testing.assert_array_equal(alike.residual, found.residual)
 
 
 def test_costs_reckoned_from_prices_are_no_instrument() -> None:
