@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -31,6 +32,10 @@ forget_unfinished(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]))
 # XLA's older way to write kernels for a CPU takes two thirds of the time to compile, and tests' fits are short.
 _QUICKLY_COMPILED = "--xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_QUICKLY_COMPILED}".strip()
+
+# A shell's background jobs ignore interrupts, and so would the processes that tests start, and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Linux's default is 65,530 maps a process.
 _MANY_MAPS = 40_000

@@ -656,8 +656,7 @@ def test_ctrl_c_ends_a_refit_at_once_and_leaves_no_run_under_way(folder: Path) -
     (folder / "sales").mkdir()
     simulated_sales().to_csv(folder / "sales/sales.csv", index=False)
     program = """
-import os, signal, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+import os, time
 from elasticity_assets.command.cli import main
 from elasticity_assets.fitting.fitter import Fitter
 
