@@ -40,6 +40,7 @@ from elasticity_assets.warehouse.file import Warehouse
 from elasticity_assets.warehouse.fit_failures import fit_failures
 from elasticity_assets.warehouse.schema import Table, qualified, replace_rows, typed_columns
 from elasticity_assets.warehouse.sql import statement
+from elasticity_assets.warehouse.suspects import weights_of_suspects
 from elasticity_assets.warehouse.tables import (
     CATEGORY_ELASTICITY,
     CATEGORY_MOVE_ELASTICITY,
@@ -209,8 +210,7 @@ def product_sales(
         "key": "w.product, w.zone" if by_zone else "w.product",
         "order": "s.product, s.zone" if by_zone else "s.product",
     }
-    weights = statement("weights_of_suspects", zone="w.zone" if by_zone else "NULL")
-    select = statement("product_sales", weight=statement("weight_of_suspects"), weights=weights, **source)
+    select = statement("product_sales", **weights_of_suspects(by_zone=by_zone), **source)
     missing = missing_periods(connection, sales)
     values = {
         "categories": [category_of(key) for key in keys],

@@ -9,6 +9,7 @@ import numpy as np
 from elasticity_assets.inference.panel import CategorySales
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.warehouse.suspects import weights_of_suspects
 
 
 def categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -164,9 +165,8 @@ def _read(
             "category_sales",
             sales="zone_sales" if by_zone else "weekly_sales",
             zone="w.zone," if by_zone else "",
-            weight=statement("weight_of_suspects"),
-            weights=statement("weights_of_suspects", zone="w.zone" if by_zone else "NULL"),
             controls="".join(f", w.{quoted(name)}" for name in controls),
+            **weights_of_suspects(by_zone=by_zone),
         ),
         {
             "category": category,

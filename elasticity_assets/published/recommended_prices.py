@@ -19,6 +19,7 @@ from elasticity_assets.pricing.zones import InZones, ZonePrices, choose_by_zone
 from elasticity_assets.published.price_scenarios import select_lasting_slopes
 from elasticity_assets.settings import PricingSettings
 from elasticity_assets.warehouse.sql import quoted, statement
+from elasticity_assets.warehouse.suspects import weights_of_suspects
 from elasticity_assets.warehouse.tables import UNIFORM_PRICING
 
 
@@ -80,10 +81,7 @@ def read_products(connection: duckdb.DuckDBPyConnection) -> Priced:
 def _read_zones(connection: duckdb.DuckDBPyConnection, products: Products) -> InZones | None:
     """Read what is known of the products in their zones; None without zones."""
     lasting = select_lasting_slopes()
-    counting = {
-        "weights": statement("weights_of_suspects", zone="w.zone"),
-        "weight": statement("weight_of_suspects"),
-    }
+    counting = weights_of_suspects(by_zone=True)
     found = connection.execute(statement("zones_to_price", lasting=lasting, **counting)).fetchnumpy()
     place = np.asarray(found["place"], dtype=np.int64)
     if not len(place):
