@@ -1,12 +1,18 @@
 -- name: weights_of_suspects
 -- How much a row w of sales counts where it is suspect: its period in all zones, or in its own, NULL where w is of all.
+-- The category is among the keys so that DuckDB looks at those only that w is of.
 LEFT JOIN (
-    SELECT product, period_start, min(weight) AS weight FROM suspect_sales WHERE zone IS NULL GROUP BY ALL
-) AS suspect ON suspect.product = w.product AND suspect.period_start = w.period_start
+    SELECT category, product, period_start, min(weight) AS weight FROM suspect_sales WHERE zone IS NULL GROUP BY ALL
+) AS suspect
+    ON suspect.category = w.category AND suspect.product = w.product AND suspect.period_start = w.period_start
 LEFT JOIN (
-    SELECT product, zone, period_start, min(weight) AS weight FROM suspect_sales WHERE zone IS NOT NULL GROUP BY ALL
+    SELECT category, product, zone, period_start, min(weight) AS weight
+    FROM suspect_sales
+    WHERE zone IS NOT NULL
+    GROUP BY ALL
 ) AS suspect_there
-    ON suspect_there.product = w.product
+    ON suspect_there.category = w.category
+    AND suspect_there.product = w.product
     AND suspect_there.period_start = w.period_start
     AND suspect_there.zone = {zone}
 
