@@ -7,13 +7,15 @@ import jax
 import numpy as np
 
 from elasticity_assets.inference.natural_gradient import arrow
-from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.panel import Panel, padded_size
 from elasticity_assets.inference.priors import Priors
 from elasticity_assets.inference.season import sine_and_cosine
 
 # Products at a time: on a CPU so few that a block stays in cache, and that no part of its work is worth sharing out
 # among threads to XLA, which costs more than it saves where fits run side by side.
 _BLOCK_ON_CPU, _BLOCK_ON_ACCELERATOR = 64, 4096
+_SMALLEST_BLOCK = 16  # products: on a CPU half as many take as long
+_FEW_BLOCKS = (1, 8, 32)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Blocks:
     def cut(
         cls, panel: Panel, priors: Priors, regressors: Sequence[np.ndarray], devices: int, products: int = 0
     ) -> "Blocks":
-        """Cut a panel into blocks, as many a device.
+        """Cut a panel into blocks, as many a device; see `room`.
 
         Parameters
         ----------
@@ -58,9 +60,7 @@ class Blocks:
             season = np.zeros((2, seen.shape[1], 1), np.float32)
             season[:, : panel.n_periods, 0] = sine_and_cosine(panel.period)
         most = _BLOCK_ON_CPU if jax.default_backend() == "cpu" else _BLOCK_ON_ACCELERATOR
-        room = max(len(seen), products)
-        n = min(most, -(-room // devices))
-        blocks = -(-room // (n * devices)) * devices
+        blocks, n = room(max(panel.n_products, products), devices, most)
 
         def in_blocks(array: np.ndarray) -> np.ndarray:
             return _in_blocks(array, blocks, n)
@@ -107,9 +107,32 @@ class Blocks:
         return np.moveaxis(padded.reshape(*values.shape[:-1], blocks, n), -2, 0)
 
 
+def room(products: int, devices: int, most: int) -> tuple[int, int]:
+    """Choose a number of blocks, and of products in each, of which there are few, so that few programs are compiled.
+
+    Passes end at the last block that has a product: to keep more room costs nothing but memory that is not touched.
+
+    Parameters
+    ----------
+    products : int
+        To find room for.
+    devices : int
+        Each gets as many blocks.
+    most : int
+        Products in a block.
+    """
+    of_device = -(-products // devices)
+    n = min(most, max(1 << (of_device - 1).bit_length(), _SMALLEST_BLOCK))
+    needed = -(-of_device // n)
+    if devices > 1:  # products fill the first blocks, and would leave the last devices with nothing to do
+        return needed * devices, n
+    return next((few for few in _FEW_BLOCKS if few >= needed), padded_size(needed)), n
+
+
 def _in_blocks(array: np.ndarray, blocks: int, n: int) -> np.ndarray:
     """(N, ...) to (blocks, ..., n), padded with zeros."""
     padded = np.zeros((blocks * n, *array.shape[1:]), np.float32)
-    padded[: len(array)] = array
+    rows = min(len(array), len(padded))  # the panel's own padding may need more room
+    padded[:rows] = array[:rows]
     padded = padded.reshape(blocks, n, *array.shape[1:])
     return np.ascontiguousarray(np.transpose(padded, (0, *range(padded.ndim - 1, 0, -1))))

@@ -5,6 +5,7 @@ and `move` give for each part of the rows, over devices too. Rows come in blocks
 products last. Everything here runs inside `jax.shard_map` over the mesh axis `AXIS`.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -132,7 +133,7 @@ def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) ->
         return jax.tree.map(jnp.add, total, seen), Kept(factor, size_derivatives)
 
     nothing = varying(nothing_seen(len(state.shared)))
-    return jax.lax.scan(of_block, nothing, (rows, *_of_rows(state)))
+    return _over_blocks(of_block, nothing, (rows, *_of_rows(state)), rows.real)
 
 
 def _of_rows(state: State) -> tuple[Any, ...]:
@@ -241,7 +242,7 @@ def move(
             new_theta, var, new_size, size_var, covariance.theta, covariance.theta_lead, slow
         )
 
-    (moved, longest), moved_rows = jax.lax.scan(
+    (moved, longest), moved_rows = _over_blocks(
         of_block,
         varying((nothing_moved(d), jnp.zeros(LONGEST))),
         (
@@ -249,6 +250,7 @@ def move(
             kept,
             (damping.variance, damping.size),
         ),
+        rows.real,
     )
     return moved, longest, moved_rows
 
@@ -483,6 +485,39 @@ def _tied(values: jax.Array, together: jax.Array) -> jax.Array:
 def _insert(of_rows: jax.Array, of_gamma: jax.Array, of_dispersion: float) -> jax.Array:
     """Put gamma's before the dispersion's, which counts by the factor given."""
     return jnp.concatenate([of_rows[:-1], jnp.stack([of_gamma, of_dispersion * of_rows[-1]])])
+
+
+def _over_blocks(
+    of_block: Callable[[Any, Any], tuple[Any, Any]], total: Any, blocks: Any, real: jax.Array
+) -> tuple[Any, Any]:
+    """Go over blocks as `jax.lax.scan` does, up to the last that has a product; of others, what is given is 0.
+
+    The number of blocks is that of the program's room, of which there are few (`Blocks.cut`).
+
+    Parameters
+    ----------
+    of_block : callable
+    total, blocks : trees of arrays
+        What is carried, and what there is of each block.
+    real : array, shape (blocks, n)
+    """
+
+    def at(block: jax.Array | int) -> Any:
+        return jax.tree.map(
+            lambda all_of_it: jax.lax.dynamic_index_in_dim(all_of_it, block, keepdims=False), blocks
+        )
+
+    def step(block: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+        total, given = carry
+        total, new = of_block(total, at(block))
+        return total, jax.tree.map(
+            lambda all_of_it, own: jax.lax.dynamic_update_index_in_dim(all_of_it, own, block, 0), given, new
+        )
+
+    _, one = jax.eval_shape(lambda: of_block(total, at(0)))
+    nothing = jax.tree.map(lambda own: jnp.zeros((len(real), *own.shape), own.dtype), one)
+    used = jnp.max(jnp.where(jnp.any(real > 0, axis=1), jnp.arange(1, len(real) + 1), 0))
+    return jax.lax.fori_loop(0, used, step, (total, varying(nothing)))
 
 
 def varying(tree: Any) -> Any:
