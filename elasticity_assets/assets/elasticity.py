@@ -1,6 +1,6 @@
 """Tables of products, of categories, and price_scenarios: pooled posteriors as tables in the warehouse."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import pandas as pd
 from elasticity_assets.assets.column_lineage import own_column_lineage
 from elasticity_assets.assets.metadata import (
     OWNERS,
+    add_partition_metadata,
     column_schema,
-    row_count,
-    sample_rows,
+    made_rows,
     stored_rows,
     table_spec,
 )
@@ -145,28 +145,15 @@ def product_tables(
         moves.append(rows_of.category_move_rows(posterior, record, own_sales))
         if isinstance(fit, ZonedPosterior):
             zones.append(rows_of.zone_rows(fit, record, of_zones[key], periods))
-            context.add_asset_metadata(
-                {**row_count(len(zones[-1])), **sample_rows(ZONE_ELASTICITY, zones[-1], _ZONE_COLUMNS)},
-                own_key(context, ZONE_ELASTICITY.name),
-                key,
-            )
+            _show(context, key, ZONE_ELASTICITY, made_rows(ZONE_ELASTICITY, zones[-1], _ZONE_COLUMNS))
         best_sold = parts[-1].sort_values("revenue", ascending=False, kind="stable")
-        context.add_asset_metadata(
-            {
-                **row_count(len(best_sold)),
-                **sample_rows(PRODUCT_ELASTICITY, best_sold, _PRODUCT_COLUMNS),
-                "charts of the last report": page,
-            },
-            own_key(context, PRODUCT_ELASTICITY.name),
+        shown = made_rows(PRODUCT_ELASTICITY, best_sold, _PRODUCT_COLUMNS)
+        _show(context, key, PRODUCT_ELASTICITY, {**shown, "charts of the last report": page})
+        _show(
+            context,
             key,
-        )
-        context.add_asset_metadata(
-            {
-                **row_count(len(moves[-1])),
-                **sample_rows(CATEGORY_MOVE_ELASTICITY, moves[-1], _CATEGORY_MOVE_COLUMNS),
-            },
-            own_key(context, CATEGORY_MOVE_ELASTICITY.name),
-            key,
+            CATEGORY_MOVE_ELASTICITY,
+            made_rows(CATEGORY_MOVE_ELASTICITY, moves[-1], _CATEGORY_MOVE_COLUMNS),
         )
     rows = rows_of.concatenated(parts, PRODUCT_ELASTICITY)
     by_zone = rows_of.concatenated(zones, ZONE_ELASTICITY)
@@ -180,15 +167,19 @@ def product_tables(
         return changes
 
     changes = warehouse.in_transaction(replace)
+    for table in (PRODUCT_ELASTICITY, ZONE_ELASTICITY, CATEGORY_MOVE_ELASTICITY):
+        # It is looked for at the last materialization, and that is the last partition's.
+        _show(context, context.partition_keys[-1], table, own_column_lineage(context, table.name))
     yield dg.MaterializeResult(
         asset_key=own_key(context, PRODUCT_ELASTICITY.name),
-        metadata=own_column_lineage(context, PRODUCT_ELASTICITY.name),
         check_results=[checks.elasticities_are_negative(rows), checks.elasticities_keep_still(changes)],
     )
     for table in (ZONE_ELASTICITY, CATEGORY_MOVE_ELASTICITY):
-        yield dg.MaterializeResult(
-            asset_key=own_key(context, table.name), metadata=own_column_lineage(context, table.name)
-        )
+        yield dg.MaterializeResult(asset_key=own_key(context, table.name))
+
+
+def _show(context: dg.AssetExecutionContext, key: str, table: Table, metadata: Mapping[str, Any]) -> None:
+    add_partition_metadata(context, key, metadata, own_key(context, table.name))
 
 
 def product_sales(
@@ -220,8 +211,9 @@ def product_sales(
     }
     sold = connection.execute(select, values).df()
     sold["tested"] = sold["product"].isin(products_tested(connection, experiments, sales))
-    of_category = {name: rows.drop(columns="category") for name, rows in sold.groupby("category")}
-    return {key: of_category.get(category_of(key), sold.iloc[:0].drop(columns="category")) for key in keys}
+    category = sold.pop("category")
+    of_category = dict(iter(sold.groupby(category)))
+    return {key: of_category.get(category_of(key), sold.iloc[:0]) for key in keys}
 
 
 def _sales_of_fit(sales: pd.DataFrame, fit: Posterior) -> pd.DataFrame:

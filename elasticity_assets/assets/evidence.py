@@ -11,7 +11,13 @@ import pandas as pd
 from pydantic import Field
 
 from elasticity_assets.assets.column_lineage import own_column_lineage
-from elasticity_assets.assets.metadata import OWNERS, column_schema, rounded, stored_rows
+from elasticity_assets.assets.metadata import (
+    OWNERS,
+    add_partition_metadata,
+    column_schema,
+    rounded,
+    stored_rows,
+)
 from elasticity_assets.automation.partitions import CATEGORIES, category_of
 from elasticity_assets.checks import evidence as checks
 from elasticity_assets.fitting.array_store import ArrayStore, StoredArrays, UnreadableArraysError
@@ -337,7 +343,7 @@ def _judge(
     def keep(task: FittedCategory, judged: Judged) -> None:
         array_store.write(context.asset_key, {**pack(judged), **pack(task.record)}, task.key)
         found[task.panel.category] = task.key
-        context.add_asset_metadata(metadata(judged), partition_key=task.key)
+        add_partition_metadata(context, task.key, metadata(judged))
 
     work_on_each(svi_fit, judge, to_judge(), keep, failed)
 

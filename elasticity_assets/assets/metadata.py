@@ -1,13 +1,14 @@
 """Metadata that assets have in common: what a person sees of a table or a category in the UI."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import duckdb
 import pandas as pd
+from dagster._core.execution.context.metadata_logging import AssetMetadataHandle
 
 from elasticity_assets.inference.posterior import Summary
 from elasticity_assets.warehouse.schema import Table
@@ -50,6 +51,30 @@ def table_spec(table: Table, group: str, deps: Sequence[str | dg.AssetDep]) -> d
     )
 
 
+def add_partition_metadata(
+    context: dg.AssetExecutionContext,
+    partition: str,
+    metadata: Mapping[str, Any],
+    asset: dg.AssetKey | None = None,
+) -> None:
+    """Add metadata to the materialization of one of a step's partitions, in the same time however many there are.
+
+    Dagster's own `add_asset_metadata` reads all partitions, and copies what was added to them, each time.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+    partition : str
+        A key of those that the step makes.
+    metadata : mapping
+    asset : AssetKey, optional
+        Where the step makes several.
+    """
+    added = context.get_step_execution_context()._metadata_accumulator.per_output_metadata
+    of = AssetMetadataHandle(asset_key=asset or context.asset_key, partition_key=partition)
+    cast(dict[Any, Mapping[str, Any]], added)[of] = {**added.get(of, {}), **metadata}
+
+
 def row_count(n_rows: int) -> dict[str, Any]:
     """Metadata of a materialization: rows written."""
     return {"dagster/row_count": int(n_rows)}
@@ -83,6 +108,11 @@ def sample_rows(table: Table, rows: pd.DataFrame, columns: Sequence[str]) -> dic
         for values in rows[list(columns)].head(MOST_ROWS).itertuples(index=False, name=None)
     ]
     return {"rows": dg.MetadataValue.table(records, schema)}
+
+
+def made_rows(table: Table, rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
+    """Metadata of a materialization: how many rows of a table it made, and the first of them; as of `sample_rows`."""
+    return {**row_count(len(rows)), **sample_rows(table, rows, columns)}
 
 
 def stored_rows(

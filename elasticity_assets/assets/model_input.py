@@ -4,7 +4,7 @@ from contextlib import closing
 
 import dagster as dg
 
-from elasticity_assets.assets.metadata import OWNERS
+from elasticity_assets.assets.metadata import OWNERS, add_partition_metadata
 from elasticity_assets.assets.sales import weekly_sales
 from elasticity_assets.automation.partitions import CATEGORIES, category_of, gone_since
 from elasticity_assets.checks import model_input as checks
@@ -48,7 +48,9 @@ def model_input(
         for key, of_category in zip(context.partition_keys, panels, strict=True):
             file = array_store.write(context.asset_key, pack_panels(of_category), key)
             panel, zoned = of_category.panel, of_category.zoned
-            context.add_asset_metadata(
+            add_partition_metadata(
+                context,
+                key,
                 {
                     "products": panel.n_products,
                     "periods": panel.n_periods,
@@ -61,7 +63,6 @@ def model_input(
                     "products in zones": 0 if zoned is None else zoned.n_rows,
                     "file": dg.MetadataValue.path(str(file)),
                 },
-                partition_key=key,
             )
             facts[panel.category] = checks.facts(of_category)
     if settings.fit.preset != "article" and facts:

@@ -8,7 +8,13 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from elasticity_assets.assets.metadata import OWNERS, elasticity_text, model_graph, rounded
+from elasticity_assets.assets.metadata import (
+    OWNERS,
+    add_partition_metadata,
+    elasticity_text,
+    model_graph,
+    rounded,
+)
 from elasticity_assets.automation.partitions import CATEGORIES, category_of, partition_key
 from elasticity_assets.checks import fit as checks
 from elasticity_assets.fitting.array_store import Arrays, ArrayStore, StoredArrays, UnreadableArraysError
@@ -108,7 +114,7 @@ def category_posterior(
             else:
                 up_to_date.append(category_of(key))
                 why = "neither sales nor settings changed"
-            context.add_asset_metadata({"fit": f"kept: {why}"}, partition_key=key)
+            add_partition_metadata(context, key, {"fit": f"kept: {why}"})
 
     def keep(task: CategoryToFit, posterior: Posterior) -> None:
         record = new_record(task.inputs_hash, task.panel.n_obs)
@@ -117,7 +123,7 @@ def category_posterior(
         metadata = _metadata(products_of(posterior), record)
         if isinstance(posterior, ZonedPosterior):
             metadata["zones"] = len(posterior.zone)
-        context.add_asset_metadata(metadata, partition_key=task.key)
+        add_partition_metadata(context, task.key, metadata)
 
     next_ones = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     fit = partial(
@@ -127,7 +133,7 @@ def category_posterior(
     )
     work_on_each(svi_fit, fit, to_fit(), keep, failed, in_threads=svi_fit.by_natural_gradient)
     for category, why in failed.items():
-        context.add_asset_metadata({"fit": f"failed: {why}"}, partition_key=partition_key(category))
+        add_partition_metadata(context, partition_key(category), {"fit": f"failed: {why}"})
     warehouse.in_transaction(partial(record_outcomes, fitted=[*fitted, *up_to_date], failed=failed))
     if failed and not any(_has_fit(array_store, context.asset_key, key) for key in keys):
         name, why = next(iter(failed.items()))

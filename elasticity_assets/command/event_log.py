@@ -1,24 +1,30 @@
 """Dagster's own SQLite storage, for the runs of one process: each file is opened once, and not for each event.
 
-A refit has some three hundred events. Dagster opens their file anew for each, and waits until the disk has it.
+Dagster opens their file anew for each event, and waits until the disk has it. A refit has some hundreds, and one more
+for each category and partitioned asset: those of an asset it hands over together, and they are stored so.
 """
 
 import io
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
+from dagster._core.events import ASSET_EVENTS
+from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.instance.types import _EventListenerLogHandler
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
 
+_BATCH = 1_000
+"""Events of an asset's partitions that are stored together, and so are in memory until then."""
 _BUSY_SECONDS = 60.0
 
 
@@ -27,11 +33,12 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str) -> None:
         self._engines: dict[str, Engine] = {}
+        self._one_at_a_time = threading.RLock()  # entered again where two files are written in one go
         super().__init__(base_dir)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        with self._db_lock, self._engine(shard).begin() as connection:
+        with self._one_at_a_time, self._engine(shard).begin() as connection:
             yield connection
 
     def _engine(self, shard: str) -> Engine:
@@ -50,6 +57,32 @@ class EventLog(SqliteEventLogStorage):
             self._engines[shard] = engine
         return self._engines[shard]
 
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events of one run, those of assets in one transaction.
+
+        Dagster's table of assets has the last event of each, and only that one is written there.
+        """
+        of_assets = [event for event in events if event.dagster_event_type in ASSET_EVENTS]
+        if of_assets:
+            self._store_asset_events(of_assets)
+        for entry in events:
+            if entry.dagster_event_type not in ASSET_EVENTS:
+                self.store_event(entry)
+
+    def _store_asset_events(self, events: Sequence[EventLogEntry]) -> None:
+        insert = SqlEventLogStorageTable.insert()
+        rows = [self._event_to_row(entry) for entry in events]
+        with self.run_connection(events[0].run_id) as of_run, self.index_connection() as index:
+            of_run.execute(insert, rows)
+            numbers = [index.execute(insert, row).lastrowid for row in rows]
+            self._store_asset_event_tags(index, events, numbers)
+            last = {
+                (entry.get_dagster_event().asset_key, entry.dagster_event_type): (entry, number)
+                for entry, number in zip(events, numbers, strict=True)
+            }
+            for entry, number in last.values():
+                self._store_asset_event(index, entry, number)
+
     def dispose(self) -> None:
         """Close the files."""
         for engine in self._engines.values():
@@ -66,7 +99,10 @@ def close_to_others(*files: Path) -> None:
 
 
 class QuietInstance(dg.DagsterInstance):
-    """Prints nothing of each event that it cannot write: who asked for the run is told once."""
+    """Stores events of partitions together, and prints nothing of each that it cannot: who asked is told once."""
+
+    def _get_event_batch_size(self) -> int:
+        return _BATCH
 
     def get_event_log_handler(self) -> "_QuietHandler":
         """Get what writes events."""

@@ -46,6 +46,7 @@ def test_dagster_reads_what_was_logged_and_goes_on_with_it(tmp_path: Path) -> No
             (run, key) for run in (first.run_id, second.run_id) for key in ("a", "b")
         )
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS] * 2
+        assert instance.get_latest_data_version_record(numbers.key).run_id == second.run_id
     with sqlite3.connect(tmp_path / "history" / "runs" / "index.db") as index:
         assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
