@@ -10,14 +10,17 @@ import io
 import json
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
+from numpy.lib import format as npy_format
 from numpy.lib.npyio import NpzFile
 from upath import UPath
 from upath.implementations.local import LocalPath
@@ -49,6 +52,10 @@ class DamagedArraysError(UnreadableArraysError):
 
 _CONTENT_HASHES = "content_hashes"
 """Name of the array, beside those stored, that has the hash of each: JSON."""
+_SMALL_BYTES = 1_000_000
+_NPY_1 = b"\x93NUMPY\x01\x00"
+"""How an array of numpy's format 1.0 begins; the length of its header follows."""
+_NPY_1_HEADER = struct.Struct("<H")
 
 
 class LazyArrays(Mapping[str, np.ndarray]):
@@ -86,10 +93,10 @@ class LazyArrays(Mapping[str, np.ndarray]):
     def _checked(self, name: str) -> np.ndarray:
         if self._hashes is None:  # files of earlier versions have none
             known = _CONTENT_HASHES in self._arrays
-            self._hashes = json.loads(self._arrays[_CONTENT_HASHES].item()) if known else {}
+            self._hashes = json.loads(_member(self._arrays, _CONTENT_HASHES).item()) if known else {}
             if known and self._hashes.keys() != set(self._names):
                 raise ValueError("arrays are missing")
-        array = self._arrays[name]
+        array = _member(self._arrays, name)
         if self._hashes and self._hashes.get(name) != content_hash({name: array}):
             raise ValueError(f"{name} is not as it was written")
         return array
@@ -254,6 +261,29 @@ def _read(file: UPath) -> Arrays:
         return opened
 
 
+def _member(arrays: NpzFile, name: str) -> np.ndarray:
+    """Read one array as numpy does; of small ones most of the time would go into headers that were met before."""
+    archive = arrays.zip
+    if archive is None or (member := archive.getinfo(f"{name}.npy")).file_size > _SMALL_BYTES:
+        return arrays[name]
+    content = archive.read(member)
+    if not content.startswith(_NPY_1):
+        return arrays[name]
+    first = len(_NPY_1)
+    begin = first + _NPY_1_HEADER.size + _NPY_1_HEADER.unpack_from(content, first)[0]
+    shape, in_columns, dtype = _npy_header(content[first:begin])
+    if dtype.hasobject:
+        raise ValueError("objects are not read")
+    values = np.frombuffer(content, dtype, math.prod(shape), begin)
+    return values.reshape(shape, order="F" if in_columns else "C").copy("K")
+
+
+@lru_cache(maxsize=4096)
+def _npy_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Parse a header: an array's shape, whether it lies column by column, and its type."""
+    return npy_format.read_array_header_1_0(io.BytesIO(header))
+
+
 @contextmanager
 def _unreadable(file: UPath, *passed: type[Exception]) -> Iterator[None]:
     """Tell as one error, in one line, what numpy and zipfile raise for a file that cannot be read."""
@@ -268,6 +298,7 @@ def _unreadable(file: UPath, *passed: type[Exception]) -> Iterator[None]:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        struct.error,
         AttributeError,  # numpy's, of an array that is none
         EOFError,
         KeyError,

@@ -72,6 +72,11 @@ def read_category(
     return _read(connection, category, controls, periods, missing_periods)[0]
 
 
+def has_zones(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the settings that the sales were added up by named zones."""
+    return connection.execute(statement("has_zones")).fetchall()[0][0]
+
+
 def read_zones(
     connection: duckdb.DuckDBPyConnection,
     category: str,

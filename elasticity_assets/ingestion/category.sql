@@ -23,6 +23,9 @@ FROM (
 GROUP BY part
 ORDER BY part
 
+-- name: has_zones
+SELECT EXISTS (FROM zone_sales)
+
 -- name: holds_zones
 -- Whether a product of the category is sold in more than one zone.
 SELECT EXISTS (

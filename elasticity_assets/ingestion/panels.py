@@ -20,6 +20,7 @@ from elasticity_assets.inference.substitute_prices import with_substitute_prices
 from elasticity_assets.inference.zoned_panel import ZonedPanel, zoned_panel_from_sales
 from elasticity_assets.ingestion.category import (
     all_periods,
+    has_zones,
     missing_periods,
     read_category,
     read_zones,
@@ -73,7 +74,7 @@ def category_panels(
     holidays = None
     if sales.holidays is not None:
         holidays = holidays_in_periods(sales.holidays, periods, sales.period)
-    covariates = zone_covariates(connection)
+    zones, covariates = has_zones(connection), zone_covariates(connection)
     for category in categories:
         found = read_category(connection, category, sales.controls, periods=periods, missing_periods=absent)
         panel = panel_from_sales(_as_asked(found, sales, fit), unit=unit)
@@ -84,8 +85,11 @@ def category_panels(
         if substitutes is not None:
             group = np.array([substitutes.get(product, "") for product in panel.product], dtype=str)
         panel = _with_controls(panel, fit, holidays, group)
-        by_zone = read_zones(connection, category, sales.controls, periods=periods, missing_periods=absent)
-        zoned = None
+        by_zone, zoned = None, None
+        if zones:
+            by_zone = read_zones(
+                connection, category, sales.controls, periods=periods, missing_periods=absent
+            )
         if by_zone is not None:
             rows, zone = by_zone
             zoned = zoned_panel_from_sales(_as_asked(rows, sales, fit), zone, covariates, unit=unit)

@@ -236,7 +236,7 @@ def test_a_damaged_file_is_told_in_one_line_when_it_is_opened_or_read(
 
 def test_memory_that_runs_out_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ArrayStore(folder=str(tmp_path))
-    file = store.write(ASSET, {"n": np.arange(1000)}, "a")
+    file = store.write(ASSET, {"n": np.arange(200_000)}, "a")
 
     def run_out(*_: object, **__: object) -> None:
         raise MemoryError
