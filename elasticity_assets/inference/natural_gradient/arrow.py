@@ -227,12 +227,12 @@ def eliminate(
     d, K, lead = len(theta), len(rows.controls), E.shape[1]
     m, own, eliminated = lead - K, of_products(rows), None
     if slow is None:
-        hz, h_controls = [curvature * z for z in own] + [curvature], [*(curvature * rows.controls)]
+        hz, h_controls = [curvature * z for z in own] + [curvature], curvature * rows.controls
     else:
         eliminated = slow_demand.eliminate(slow, regressors(rows), gradient, curvature)
         gradient = gradient - curvature * eliminated.step
-        left = _each(curvature * eliminated.regressors)
-        hz, h_controls = left[:d], left[d:]
+        hz = [curvature * left for left in _each(eliminated.regressors[:d])]
+        h_controls = curvature * eliminated.regressors[d:]
     # What was found elsewhere is as one more cell, whose eta is the first slope alone.
     found, known = rows.experiment[0], rows.experiment[1]
     H = (
@@ -243,11 +243,9 @@ def eliminate(
     weighted = transpose(R) * precision[None, :, None]  # R' Lambda
     L = cholesky(H + times(weighted, R))
     to_prior = times(weighted, E)
-    to_alpha = jnp.zeros_like(to_prior)  # sum_t h z z_alpha'
-    for k in range(K):
-        to_alpha = to_alpha.at[:, m + k].set(
-            jnp.stack([over_periods(hz[a], rows.controls, k) for a in range(d)])
-        )
+    # sum_t h z z_alpha'
+    to_alpha = jnp.stack([_each_over_periods(hz[a] * rows.controls) for a in range(d)])
+    to_alpha = jnp.concatenate([jnp.zeros_like(to_prior[:, :m]), to_alpha], axis=1)
 
     e = deviation(rows, theta, shared)
     score = (
@@ -277,14 +275,12 @@ def eliminate(
     rhs = apply(transpose(E), apply(kept, e)) + apply(transpose(by_prior), score)
     rhs = jnp.sum((rhs - apply(transpose(by_alpha), full_score)) * rows.real, axis=-1)
     total_h, total_g = _over_products(curvature), _over_products(gradient)
-    cross = [jnp.zeros_like(total_h)] * m
-    for k in range(K):
-        hk = h_controls[k]
-        cross.append(_over_products(hk))
-        rhs = rhs.at[m + k].add(jnp.vdot(gradient, rows.controls[k]))
-        for j in range(K):
-            corner = corner.at[m + k, m + j].add(jnp.vdot(hk, rows.controls[j]))
-    crossing = jnp.stack(cross) - gram[:lead, lead:-1]
+    crossing = -gram[:lead, lead:-1]
+    if K:
+        by_gradient, by_controls, by_periods = _of_controls(rows.controls, h_controls, gradient)
+        rhs = rhs.at[m:].add(by_gradient)
+        corner = corner.at[m:, m:].add(by_controls)
+        crossing = crossing.at[m:].add(by_periods)
     between = jnp.diag(total_h) - gram[lead:-1, lead:-1]
     log_det = 2.0 * jnp.sum(jnp.stack([jnp.log(L[a, a]) for a in range(d)]) * rows.real)
     if eliminated is not None:
@@ -292,6 +288,16 @@ def eliminate(
         log_det = log_det + jnp.sum(eliminated.log_det * rows.real)
     matrix = jnp.block([[0.5 * (corner + corner.T), crossing], [crossing.T, between]])
     return factor, Corner(matrix, jnp.concatenate([rhs, total_g - gram[-1, lead:-1]]), log_det)
+
+
+def _of_controls(
+    controls: jax.Array, h_controls: jax.Array, gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Sum controls (K, W, n) times the gradient, and h times controls by controls and by period."""
+    K, W, n = controls.shape
+    flat = controls.reshape(K, W * n)
+    by_periods = _over_products(h_controls.reshape(K * W, n)).reshape(K, W)
+    return _matmul(flat, gradient.reshape(-1)), _matmul(h_controls.reshape(K, W * n), flat.T), by_periods
 
 
 def solve_shared(
@@ -552,6 +558,12 @@ def over_periods(weighted: jax.Array, regressors: jax.Array | None = None, index
     if regressors is not None and index < len(regressors):
         weighted = weighted * regressors[index]
     return _matmul(jnp.ones(len(weighted), weighted.dtype), weighted)
+
+
+def _each_over_periods(arrays: jax.Array) -> jax.Array:
+    """Sum each of (m, W, n) over periods, shape (m, n)."""
+    m, W, _ = arrays.shape
+    return _matmul(jnp.ones((m, 1, W), arrays.dtype), arrays)[:, 0]
 
 
 def _over_products(cells: jax.Array) -> jax.Array:
