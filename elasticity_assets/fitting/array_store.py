@@ -215,9 +215,10 @@ class ArrayStore(dg.ConfigurableIOManager):
         """Hand down a partitioned asset as `StoredArrays`, any other as its dict of arrays."""
         asset = context.asset_key
         if context.has_asset_partitions:
-            files = {key: self._file(asset, key) for key in context.asset_partition_keys}
-            stored = _names(self._folder(asset))
-            return StoredArrays({key: file for key, file in files.items() if file.name in stored})
+            folder = self._folder(asset)
+            stored = _names(folder)
+            names = {key: _file_name(key) for key in context.asset_partition_keys}
+            return StoredArrays({key: folder / name for key, name in names.items() if name in stored})
         arrays = self.read(asset)
         if arrays is None:
             raise dg.Failure(f"{asset.to_user_string()} was never materialized; materialize it first")
@@ -233,10 +234,14 @@ class ArrayStore(dg.ConfigurableIOManager):
         folder = self._folder(asset)
         if partition is None:
             return folder.with_suffix(".npz")
-        # Any text may be a category, so a readable beginning, and a hash that tells them apart.
-        readable = re.sub(r"[^A-Za-z0-9]+", "_", partition)[:40].strip("_")
-        digest = hashlib.sha256(partition.encode()).hexdigest()[:16]
-        return folder / f"{readable}-{digest}.npz"
+        return folder / _file_name(partition)
+
+
+def _file_name(partition: str) -> str:
+    # Any text may be a category, so a readable beginning, and a hash that tells them apart.
+    readable = re.sub(r"[^A-Za-z0-9]+", "_", partition)[:40].strip("_")
+    digest = hashlib.sha256(partition.encode()).hexdigest()[:16]
+    return f"{readable}-{digest}.npz"
 
 
 def _write(file: UPath, arrays: Arrays) -> None:

@@ -60,20 +60,27 @@ def product_rows(
     """
     summary = product_summary(posterior)
     bias, _ = bias_per_confounding(posterior, _of_fit(posterior, sales, "n_fitted"))
+    of_fit = {
+        "product": posterior.product,
+        **_summary_columns("elasticity", summary),
+        "prob_elastic": summary.prob_elastic,
+        "shrinkage": posterior.shrinkage(),
+        **_summary_columns("elasticity_long_run", long_run_summary(posterior)),
+        **_confounding_columns(summary, bias),
+        "log_units_sd": log_units_sd(posterior, _of_fit(posterior, sales, "units_per_period")),
+    }
+    place = _place(posterior, sales)
+    sold = place >= 0
+    own = sales.iloc[place[sold]]
     rows = pd.DataFrame(
         {
             "category": posterior.category,
-            "product": posterior.product,
-            **_summary_columns("elasticity", summary),
-            "prob_elastic": summary.prob_elastic,
-            "shrinkage": posterior.shrinkage(),
-            **_summary_columns("elasticity_long_run", long_run_summary(posterior)),
-            **_confounding_columns(summary, bias),
-            "log_units_sd": log_units_sd(posterior, _of_fit(posterior, sales, "units_per_period")),
+            **{name: values[sold] for name, values in of_fit.items()},
             "fit_id": record.fit_id,
             "fitted_at": record.fitted,
+            **{name: own[name].array for name in own if name != "product"},
         }
-    ).merge(sales, on="product", how="inner", validate="one_to_one")
+    )
     rows["estimated"] = estimated(rows)
     rows["flag"] = flags(rows, posterior, min_periods, samples, confounding)
     return rows.drop(columns=["sold", "n_suspect", "n_fitted", "has_substitutes", "tested"])
@@ -138,16 +145,19 @@ def category_move_rows(posterior: CategoryPosterior, record: FitRecord, sales: p
     sales : DataFrame
         As of `product_rows`: products without sales are left out here too.
     """
-    with_substitutes = np.isin(posterior.product, sales.loc[sales["has_substitutes"], "product"])
-    rows = pd.DataFrame(
+    with_substitutes = _of_fit(posterior, sales, "has_substitutes") > 0
+    of_fit = {
+        "product": posterior.product,
+        **_summary_columns("elasticity", category_move_summary(posterior, with_substitutes)),
+    }
+    sold = _place(posterior, sales) >= 0
+    return pd.DataFrame(
         {
             "category": posterior.category,
-            "product": posterior.product,
-            **_summary_columns("elasticity", category_move_summary(posterior, with_substitutes)),
+            **{name: values[sold] for name, values in of_fit.items()},
             "fit_id": record.fit_id,
         }
     )
-    return rows[rows["product"].isin(sales["product"])].reset_index(drop=True)
 
 
 def two_slopes_rows(slopes: TwoSlopes, fit_id: str, fitted_at: datetime, min_periods: int) -> pd.DataFrame:
@@ -406,10 +416,15 @@ def _summary_columns(name: str, summary: Summary) -> dict[str, np.ndarray]:
     }
 
 
+def _place(posterior: CategoryPosterior, sales: pd.DataFrame) -> np.ndarray:
+    """Give the row of each product of the fit in the sales, shape (n,); -1 of those without sales."""
+    return pd.Index(sales["product"]).get_indexer(posterior.product)
+
+
 def _of_fit(posterior: CategoryPosterior, sales: pd.DataFrame, column: str) -> np.ndarray:
     """Give a column of the sales for each product of the fit, shape (n,); 0 of those without sales."""
-    values = pd.Series(sales[column].to_numpy(np.float64), sales["product"])
-    return values.reindex(posterior.product, fill_value=0.0).to_numpy()
+    values = np.append(sales[column].to_numpy(np.float64), 0.0)  # the last is found by -1
+    return values[_place(posterior, sales)]
 
 
 def _confounding_columns(summary: Summary, bias: np.ndarray | float) -> dict[str, np.ndarray]:

@@ -46,9 +46,19 @@ def test_dagster_reads_what_was_logged_and_goes_on_with_it(tmp_path: Path) -> No
             (run, key) for run in (first.run_id, second.run_id) for key in ("a", "b")
         )
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS] * 2
-        assert instance.get_latest_data_version_record(numbers.key).run_id == second.run_id
+        last = instance.get_latest_materialization_event(numbers.key)
+        assert last is not None
+        assert last.run_id == second.run_id
     with sqlite3.connect(tmp_path / "history" / "runs" / "index.db") as index:
         assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        for table, of_run in (
+            ("event_logs", "run_id"),
+            ("asset_check_executions", "run_id"),
+            ("asset_event_tags", "(SELECT run_id FROM event_logs AS e WHERE e.id = event_id)"),
+        ):
+            counted = f"SELECT {of_run} AS run, count(*) FROM {table} WHERE run IS NOT NULL GROUP BY run"
+            rows = dict(index.execute(counted).fetchall())
+            assert rows[first.run_id] == rows[second.run_id] > 0, table
 
 
 def test_a_storage_that_is_not_sqlite_stays(tmp_path: Path) -> None:
