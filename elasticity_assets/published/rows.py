@@ -71,14 +71,15 @@ def product_rows(
     }
     place = _place(posterior, sales)
     sold = place >= 0
-    own = sales.iloc[place[sold]]
+    own = sales.iloc[place[sold]].drop(columns="product")
+    of_sales = {str(name): values.array for name, values in own.items()}
     rows = pd.DataFrame(
         {
             "category": posterior.category,
             **{name: values[sold] for name, values in of_fit.items()},
             "fit_id": record.fit_id,
             "fitted_at": record.fitted,
-            **{name: own[name].array for name in own if name != "product"},
+            **of_sales,
         }
     )
     rows["estimated"] = estimated(rows)
