@@ -41,14 +41,22 @@ def _files(module: str) -> set[Path]:
         if file is None or file in found:
             continue
         found |= {file, file.with_suffix(".sql")}
-        code = file.read_text(encoding="utf-8")
-        for name, imported in _IMPORT.findall(code):
-            wanted |= {_file(name), *(_file(f"{name}.{part}") for part in re.findall(r"\w+", imported))}
-        for package in _IMPORT_BY_NAME.findall(code):  # such as of the engine that the settings name
-            wanted |= set(_ROOT.joinpath(*package.split(".")).rglob("*.py"))
+        wanted |= _imported_by(file)
     return found
 
 
+@cache  # most modules are imported by several
+def _imported_by(file: Path) -> set[Path | None]:
+    code = file.read_text(encoding="utf-8")
+    found: set[Path | None] = set()
+    for name, imported in _IMPORT.findall(code):
+        found |= {_file(name), *(_file(f"{name}.{part}") for part in re.findall(r"\w+", imported))}
+    for package in _IMPORT_BY_NAME.findall(code):  # such as of the engine that the settings name
+        found |= set(_ROOT.joinpath(*package.split(".")).rglob("*.py"))
+    return found
+
+
+@cache
 def _file(module: str) -> Path | None:
     """Where a module is; None where the name is no module's."""
     place = _ROOT.joinpath(*module.split("."))

@@ -27,6 +27,12 @@ STEPS = [
 ]
 
 
+def forget() -> None:
+    """Forget what was read of a package before it changes."""
+    for cached in (tested.code_version, tested._imported_by, tested._file):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the package, whose versions are asked for."""
@@ -35,13 +41,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         Path(elasticity_assets.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
     )
     monkeypatch.setattr(tested, "_ROOT", tmp_path)
-    tested.code_version.cache_clear()
+    forget()
     yield copy
-    tested.code_version.cache_clear()
+    forget()
 
 
 def _versions() -> dict[str, str]:
-    tested.code_version.cache_clear()
+    forget()
     return {step: tested.code_version(f"elasticity_assets.assets.{step}") for step in STEPS}
 
 
