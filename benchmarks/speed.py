@@ -26,9 +26,8 @@ from pathlib import Path
 
 import numpy as np
 from article import ArticleLoop, flatten
-from threadpoolctl import threadpool_limits
 
-from elasticity_assets.fitting.threads import cores, run_each
+from elasticity_assets.fitting.threads import cores, one_blas_thread, run_each
 from elasticity_assets.inference import engines
 from elasticity_assets.inference.hierarchy import message, pool, pooled
 from elasticity_assets.inference.options import FitOptions
@@ -53,7 +52,7 @@ def whole_posterior(
     panels: list[Panel], options: FitOptions, priors: Priors = DEFAULT
 ) -> list[CategoryPosterior]:
     """Fit every category and pool them, as a refit does."""
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         done = run_each(lambda panel: engines.fit(panel, priors, options), panels, cores())
         fits = [fit.result() for _, fit in done]
     hierarchy = pool([message(fit) for fit in fits], priors)

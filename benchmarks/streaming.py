@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from elasticity_assets.fitting.packing import pack, unpack
+from elasticity_assets.fitting.threads import one_blas_thread
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
 
@@ -79,7 +79,7 @@ def fit_in_memory(folder: Path, likelihood: str) -> dict:
     passes = [0]
     began = time.perf_counter()
     panel = joined(list(read(folder)))
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         fit = natural_gradient.fit(
             panel,
             DEFAULT,
@@ -98,7 +98,7 @@ def fit_streaming(folder: Path, likelihood: str) -> dict:
 
     passes = [0]
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as scratch, threadpool_limits(limits=1, user_api="blas"):
+    with tempfile.TemporaryDirectory() as scratch, one_blas_thread():
         fits = streaming.fit(
             read(folder),
             DEFAULT,

@@ -19,8 +19,8 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from elasticity_assets.fitting.threads import one_blas_thread
 from elasticity_assets.inference.natural_gradient.zones import engine
 from elasticity_assets.inference.options import NaturalGradientOptions
 from elasticity_assets.inference.posterior import summarize
@@ -57,7 +57,7 @@ def fitted(simulation: ZoneSimulation, seed: int) -> tuple[ZonedPanel, ZoneTruth
     """Draw a category, and fit it."""
     panel, truth = simulate_zones(simulation, seed)
     priors = replace(DEFAULT, slow_demand=SlowDemand())
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         found = engine.fit(panel, priors, Zones(), "negative_binomial", NaturalGradientOptions())
     return panel, truth, found
 

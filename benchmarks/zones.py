@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from elasticity_assets.fitting.threads import one_blas_thread
 from elasticity_assets.inference import nuts_zones
 from elasticity_assets.inference.natural_gradient.zones import engine
 from elasticity_assets.inference.options import NaturalGradientOptions, NutsOptions
@@ -42,7 +42,7 @@ def main() -> None:
         panel, truth = simulate_zones(simulation, given.seed + k)
         wall, cpu = time.perf_counter(), time.process_time()
         # As in a refit: BLAS' own threads spin where fits, or other work, run side by side.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             found = engine.fit(panel, priors, zones_prior, "negative_binomial", options)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         products = found.products

@@ -20,8 +20,8 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 import dagster as dg
-from threadpoolctl import threadpool_limits
 
+from elasticity_assets.fitting.threads import one_blas_thread
 from elasticity_assets.words import in_one_line
 
 Task = TypeVar("Task")
@@ -252,7 +252,7 @@ def _do(version_of_run: str, payload: bytes) -> bytes:
     work, batch = pickle.loads(payload)  # noqa: S301
     outcomes: list[tuple[Any, Exception | None]] = []
     # As in `side_by_side`: BLAS's threads spin while they wait for work.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         for task in batch:
             try:
                 outcomes.append((work(task), None))

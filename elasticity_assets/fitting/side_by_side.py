@@ -10,12 +10,11 @@ from itertools import chain
 from typing import Protocol, TypeVar
 
 import dagster as dg
-from threadpoolctl import threadpool_limits
 
 from elasticity_assets.fitting import ray_tasks
 from elasticity_assets.fitting.compiled import forget_programs, keep_compiled
 from elasticity_assets.fitting.fitter import Fitter
-from elasticity_assets.fitting.threads import cores, run_each
+from elasticity_assets.fitting.threads import cores, one_blas_thread, run_each
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.zoned_panel import ZonedPanel
 from elasticity_assets.settings import Settings
@@ -137,8 +136,7 @@ def side_by_side(
         yield from ray_tasks.run_each(in_worker, tasks, _cells, cpus=cluster.cpus, gpus=cluster.gpus)
         return
     prepare_jax(fitter.cache)
-    # Each fit's small factorizations need no threads of their own, and BLAS's spin while they wait for work.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         yield from run_each(_with_room(work), tasks, _at_once() if in_threads else 1)
 
 

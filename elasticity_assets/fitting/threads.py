@@ -4,7 +4,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -13,6 +16,18 @@ Result = TypeVar("Result")
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread: small factorizations need no more, and others would spin while they wait for work.
+
+    A library that is loaded later would keep its own: SciPy's, which jax calls, is loaded here.
+    """
+    import scipy.linalg  # noqa: F401, PLC0415
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def run_each(

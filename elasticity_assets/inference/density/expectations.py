@@ -17,8 +17,8 @@ from jax.nn import softplus
 
 from elasticity_assets.inference.density import likelihood as density
 
-_POINTS = np.array([3, 4, 5, 6, 7])
-_LARGEST_VAR = np.array([0.15, 0.35, 0.6, 0.9], np.float32)
+_POINTS = np.array([1, 3, 4, 5, 6, 7])
+_LARGEST_VAR = np.array([0.0, 0.15, 0.35, 0.6, 0.9], np.float32)
 """Up to which all but the last of _POINTS serve: the expectation of a logistic curve's slope is off by at most 3e-4
 of it, wherever its mean lies."""
 

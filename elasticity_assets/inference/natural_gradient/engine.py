@@ -20,7 +20,13 @@ from jax.sharding import PartitionSpec as P
 from elasticity_assets.inference import season
 from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
-from elasticity_assets.inference.devices import AXIS, device_mesh, from_devices, to_devices
+from elasticity_assets.inference.devices import (
+    AXIS,
+    compiled_once_used,
+    device_mesh,
+    from_devices,
+    to_devices,
+)
 from elasticity_assets.inference.natural_gradient import arrow, slow_demand, tau_grid
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.first_state import first_state
@@ -312,7 +318,7 @@ def base_of_rows(units: jax.Array, weight: jax.Array) -> jax.Array:
     return jnp.sum(weight * log_base(units), axis=1)
 
 
-@partial(jax.jit, static_argnames=("mesh", "family", "max_passes"))
+@compiled_once_used("mesh", "family", "max_passes")
 def _run(
     rows: arrow.Rows,
     hyper: Hyper,
@@ -332,7 +338,7 @@ def _run(
     )(rows, hyper, state, learning, tolerance)
 
 
-@partial(jax.jit, static_argnames=("mesh", "family"))
+@compiled_once_used("mesh", "family")
 def _covariance(
     rows: arrow.Rows, hyper: Hyper, state: State, *, mesh: Mesh, family: Family
 ) -> tuple[State, Found]:

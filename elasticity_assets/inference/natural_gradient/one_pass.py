@@ -115,19 +115,14 @@ def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) ->
         own = _slow_demand(slow, state)
         if own is not None:
             eta = eta + own.mean
-        # Few nodes will do for what has been observed; of other cells less is known.
-        var = jnp.where(data.weight > 0, var, 0.0)
-        # At the mean alone there is no ELBO yet: its log likelihoods, half the work, are left out.
-        gradient, curvature, log_lik, size_derivatives = jax.lax.cond(
-            gaussian,
-            lambda: _weighted(expectations(family, data.units, eta, var, log_size, size_var), data.weight),
-            lambda: _weighted(
-                expectations(family, data.units, eta, None, log_size, None)._replace(
-                    log_lik=jnp.full_like(eta, jnp.nan)
-                ),
-                data.weight,
-            ),
+        # Few nodes will do for what has been observed, of other cells less is known; and one at the mean alone, where
+        # there is no ELBO yet.
+        var = jnp.where(gaussian & (data.weight > 0), var, 0.0)
+        size_var = jnp.where(gaussian, size_var, 0.0)
+        gradient, curvature, log_lik, size_derivatives = _weighted(
+            expectations(family, data.units, eta, var, log_size, size_var), data.weight
         )
+        log_lik = jnp.where(gaussian, log_lik, jnp.nan)
         factor, corner = arrow.eliminate(data, theta, state.shared, gradient, curvature, precision, own)
         centre = dispersion.eliminate(log_size, mu, r_precision, size_derivatives, data.real)
         seen = Seen(corner, centre, log_lik, jnp.sum(data.real))

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -17,6 +16,7 @@ import numpy as np
 from elasticity_assets.inference import season
 from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
+from elasticity_assets.inference.devices import compiled_once_used
 from elasticity_assets.inference.natural_gradient import tau_grid
 from elasticity_assets.inference.natural_gradient.iteration import is_moving, judge
 from elasticity_assets.inference.natural_gradient.result import FittedCells, tolerance_off_mode
@@ -250,7 +250,7 @@ def _linear_predictor(tiles: Tiles, common: Common, state: State) -> jax.Array:
     )
 
 
-@partial(jax.jit, static_argnames=("family", "max_passes"))
+@compiled_once_used("family", "max_passes")
 def _run(
     tiles: Tiles,
     common: Common,
