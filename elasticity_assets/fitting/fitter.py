@@ -255,7 +255,8 @@ class Fitter:
         from elasticity_assets.inference.natural_gradient import engine  # noqa: PLC0415
         from elasticity_assets.inference.natural_gradient.zones import engine as by_zones  # noqa: PLC0415
 
-        likelihood, options = task.products.diagnostics.likelihood, self.options.natural_gradient
+        likelihood = task.products.diagnostics.likelihood
+        options = dataclasses.replace(self.options.natural_gradient, tolerance=split_samples.TOLERANCE)
         if by_zone := task.by_zone():
             zoned, posterior = by_zone
             rows = by_zones.Problem(zoned, self.priors, DEFAULT_ZONES, likelihood, options.max_passes)

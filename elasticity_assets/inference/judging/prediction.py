@@ -5,11 +5,12 @@ Gauss-Hermite quadrature. Distribution functions are continued between whole num
 P(Y <= y) is the regularized incomplete beta function I_p(r, y + 1), p = r/(r + mu), or the gamma function Q(y + 1, mu).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
-from scipy.special import betainc, gammainc, gammaincc, gammaln, logsumexp, ndtri
+from scipy.special import betainc, gammainc, gammaincc, gammaln, ndtri
 
 from elasticity_assets.inference.natural_gradient.result import FittedCells
 
@@ -21,6 +22,7 @@ _LOOKS = 4  # at the distribution function, to find a median
 _LEAST = -7.0  # log(units + 1)
 _SMALLEST = 1e-12  # probability
 _MEDIAN_TOLERANCE = 5e-4  # units, and a fiftieth of it of the median
+_OF_CELLS = "mean", "var", "log_size", "log_size_sd"
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,7 @@ class Predictive:
 
     def __getitem__(self, cells: np.ndarray | slice) -> "Predictive":
         """Take some of the cells."""
-        return Predictive(
-            self.mean[cells],
-            self.var[cells],
-            self.log_size[cells],
-            self.log_size_sd[cells],
-            self.zero_truncated,
-        )
+        return replace(self, **{name: getattr(self, name)[cells] for name in _OF_CELLS})
 
     def log_probability(self, units: np.ndarray) -> np.ndarray:
         """Log predictive probability of the units sold, shape (m,); a density where units are fractional."""
@@ -127,6 +123,14 @@ def of_cells(
     )
 
 
+def together(parts: Sequence[Predictive]) -> Predictive:
+    """Put the cells of several together, in their order; at least one, all truncated or none."""
+    mean, var, log_size, log_size_sd = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in _OF_CELLS
+    )
+    return Predictive(mean, var, log_size, log_size_sd, parts[0].zero_truncated)
+
+
 def _in_chunks(
     function: Callable[["_Nodes", np.ndarray], np.ndarray],
     cells: Predictive,
@@ -143,7 +147,7 @@ def _in_chunks(
 
 
 class _Nodes:
-    """Nodes of the quadrature: expected units and sizes, shape (m, nodes), and weights, shape (nodes,)."""
+    """Nodes of the quadrature: expected units (m, e, 1), sizes (m, 1, s), and weights (e, s)."""
 
     def __init__(self, cells: Predictive, of_eta: int, of_size: int) -> None:
         self.cells = cells
@@ -151,44 +155,46 @@ class _Nodes:
         self.poisson = not np.isfinite(cells.log_size).all()
         self.truncated = cells.zero_truncated
         eta = cells.mean[:, None] + np.sqrt(cells.var)[:, None] * at
-        self.mu = np.exp(np.minimum(eta, _LARGEST_ETA))
-        self.size = np.ones(1)
+        self.mu = np.exp(np.minimum(eta, _LARGEST_ETA))[..., None]
+        self.size, self.weight = np.ones((1, 1, 1)), weight[:, None]
         if not self.poisson:
-            size_at, size_weight = _gauss(of_size)
-            size = np.exp(cells.log_size[:, None] + cells.log_size_sd[:, None] * size_at)
-            self.mu, self.size = np.repeat(self.mu, of_size, axis=1), np.tile(size, of_eta)
-            weight = np.outer(weight, size_weight).ravel()
-        self.weight = weight
-        log_zero = -self.mu if self.poisson else -self.size * np.log1p(self.mu / self.size)
-        self.zero = np.exp(log_zero) if self.truncated else np.zeros(1)  # P(Y = 0) before truncation
-        self.some = -np.expm1(log_zero) if self.truncated else np.ones(1)
+            at, of_sizes = _gauss(of_size)
+            self.size = np.exp(cells.log_size[:, None] + cells.log_size_sd[:, None] * at)[:, None]
+            self.weight = np.outer(weight, of_sizes)
+        self.zero, self.some = np.zeros((1, 1, 1)), np.ones((1, 1, 1))
+        if self.truncated:  # P(Y = 0) before truncation, and P(Y > 0)
+            log_zero = -self.mu if self.poisson else -self.size * np.log1p(self.mu / self.size)
+            self.zero, self.some = np.exp(log_zero), -np.expm1(log_zero)
 
-    def cdf(self, units: np.ndarray, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
-        above = np.maximum(units, -1.0)[:, None] + 1.0
-        mu = self.mu[cells]
+    def cdf(self, units: np.ndarray) -> np.ndarray:
+        above = np.maximum(units, -1.0)[:, None, None] + 1.0
         if self.poisson:
-            value = gammaincc(np.maximum(above, 1e-12), mu)
+            value = gammaincc(np.maximum(above, 1e-12), self.mu)
         else:
-            size = self.size[cells]
-            value = betainc(size, np.maximum(above, 1e-12), size / (size + mu))
-        return self._conditioned(np.where(above > 0, value, 0.0), self.zero, cells)
+            value = betainc(self.size, np.maximum(above, 1e-12), self.size / (self.size + self.mu))
+        return self._conditioned(np.where(above > 0, value, 0.0), self.zero)
 
     def survival(self, units: np.ndarray) -> np.ndarray:
-        above = np.maximum(units, -1.0)[:, None] + 1.0
+        above = np.maximum(units, -1.0)[:, None, None] + 1.0
         if self.poisson:
             value = gammainc(np.maximum(above, 1e-12), self.mu)
         else:
             # 1 - I_p(r, y + 1), turned round: ten times as fast as betaincc, and as exact.
             value = betainc(np.maximum(above, 1e-12), self.size, self.mu / (self.size + self.mu))
-        return self._conditioned(np.where(above > 0, value, 1.0), np.zeros(1), slice(None))
+        return self._conditioned(np.where(above > 0, value, 1.0), np.zeros((1, 1, 1)))
 
-    def _conditioned(self, value: np.ndarray, below: np.ndarray, cells: np.ndarray | slice) -> np.ndarray:
+    def average(self, value: np.ndarray) -> np.ndarray:
+        """Average over the nodes, shape (m,)."""
+        return value.reshape(len(value), -1) @ self.weight.ravel()
+
+    def _conditioned(self, value: np.ndarray, below: np.ndarray) -> np.ndarray:
         """Condition on a sale, where truncated, and average over the nodes."""
         if self.truncated:
-            value = (value - below[cells]) / np.maximum(self.some[cells], 1e-300)
-        return np.clip(value, 0.0, 1.0) @ self.weight
+            value = (value - below) / np.maximum(self.some, 1e-300)
+        return self.average(np.clip(value, 0.0, 1.0))
 
 
+@cache
 def _gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights of a standard normal."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(count)
@@ -196,7 +202,7 @@ def _gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _log_probability(nodes: _Nodes, units: np.ndarray) -> np.ndarray:
-    y, mu, r = units[:, None], nodes.mu, nodes.size
+    y, mu, r = units[:, None, None], nodes.mu, nodes.size
     if nodes.poisson:
         value = y * np.log(mu) - mu - gammaln(y + 1.0)
     else:
@@ -204,7 +210,8 @@ def _log_probability(nodes: _Nodes, units: np.ndarray) -> np.ndarray:
         value = value - r * np.log1p(mu / r) - y * np.log1p(r / mu)
     if nodes.truncated:
         value = value - np.log(np.maximum(nodes.some, 1e-300))
-    return logsumexp(value, axis=1, b=nodes.weight)
+    highest = value.max(axis=(1, 2), keepdims=True)
+    return highest[:, 0, 0] + np.log(nodes.average(np.exp(value - highest)))
 
 
 def _median(nodes: _Nodes, _log_units: np.ndarray) -> np.ndarray:
@@ -212,7 +219,7 @@ def _median(nodes: _Nodes, _log_units: np.ndarray) -> np.ndarray:
 
     The normal deviate of P(Y <= y) is all but linear in log(y + 1): a few looks find where it is 0.
     """
-    mean, most = np.exp(nodes.cells.mean), np.log(3.0 * (nodes.mu @ nodes.weight) + 4.0)
+    mean, most = np.exp(nodes.cells.mean), np.log(3.0 * (nodes.mu[..., 0] @ nodes.weight.sum(axis=1)) + 4.0)
     of_size = np.log1p(np.exp(-nodes.cells.log_size))
     at = np.clip(np.log1p(mean * np.exp(-0.5 * of_size)), _LEAST, most)
     slope = 1.0 / np.sqrt(nodes.cells.var + of_size + np.log1p(1.0 / mean))

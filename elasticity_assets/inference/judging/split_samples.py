@@ -17,6 +17,8 @@ from elasticity_assets.inference.posterior import CategoryPosterior
 
 BLOCK_DAYS = 91
 """A block's length: 13 weeks."""
+TOLERANCE = 0.05
+"""Of the parts' fits, in posterior sds: differences are held against theirs."""
 _NINETY = 1.6448536269514722  # normal quantile of 95%
 
 

@@ -36,7 +36,7 @@ from elasticity_assets.inference.natural_gradient.result import (
     posterior_of_runs,
     tolerance_off_mode,
 )
-from elasticity_assets.inference.natural_gradient.state import Found, Hyper, Run, State
+from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, Run, State
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -212,13 +212,23 @@ class Problem:
         """Fit at the mode of all scales; `start` as of `fit`."""
         began = time.perf_counter()
         run = self.run(self.start(start), 1.0, options.tolerance)
-        found = from_devices(run)
-        posterior = self.posterior([found], np.ones(1), 0, options, began)
-        mean, var = (
-            self.blocks.by_cell(part) for part in (self.linear_predictor(found.state), found.state.var)
-        )
-        cells = FittedCells(mean, var, posterior.dispersion, posterior.log_dispersion_sd)
-        return Mode(posterior, cells, run.state)
+        posterior = self.posterior([from_devices(run)], np.ones(1), 0, options, began)
+        return Mode(posterior, self.cells(run.state), run.state)
+
+    def one_pass(self, state: State) -> State:
+        """Pass once over the data from `state`, scales and dispersions included."""
+        passed: State = self.run(state, 1.0, 0.5 * FAR_AWAY).state
+        return passed
+
+    def cells(self, state: State) -> FittedCells:
+        """Give what `state` says of each cell, on its way or at its end."""
+        read = from_devices(state)
+        n, by_product = self.panel.n_products, self.blocks.by_product
+        size, size_sd = np.full(n, np.inf), np.zeros(n)
+        if self.family.negative_binomial:
+            size, size_sd = np.exp(by_product(read.log_size)), np.sqrt(by_product(read.size_var))
+        mean, var = (self.blocks.by_cell(part) for part in (self.linear_predictor(read), read.var))
+        return FittedCells(mean, var, size, size_sd)
 
     def at_scales(self, state: State, options: NaturalGradientOptions) -> CategoryPosterior:
         """Fit from `state` with its scales and dispersions held, tau among them."""

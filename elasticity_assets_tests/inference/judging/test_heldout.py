@@ -60,6 +60,20 @@ def test_the_model_leads_its_rivals_where_elasticities_differ(scores: HeldOut) -
     assert lead > -2.0 * error
 
 
+def test_a_few_passes_unlearn_a_fold(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = evaluate(panel, DEFAULT, "negative_binomial", effort=Effort(folds=5))
+    monkeypatch.setattr(heldout, "_PASSES", 12)
+    monkeypatch.setattr(heldout, "_FORECAST_PASSES", 12)
+    many = evaluate(panel, DEFAULT, "negative_binomial", effort=Effort(folds=5))
+    for own, other in ((few.folds(), many.folds()), (few.forecast(), many.forecast())):
+        error = own.log_probability[0].std() / np.sqrt(len(own.fold))
+        assert abs(own.log_score() - other.log_score()) < 0.1 * error
+        assert abs(own.coverage() - other.coverage()) < 0.01
+        np.testing.assert_allclose(own.pit, other.pit, atol=0.05)
+        for rival in (1, 2, 3):
+            assert abs(own.lead(rival)[0] - other.lead(rival)[0]) < 0.3 * other.lead(rival)[1]
+
+
 def test_a_wrong_likelihood_is_found_out(panel: Panel) -> None:
     narrow = evaluate(panel, DEFAULT, "poisson", rivals=False).folds()
     assert narrow.coverage() < 0.85

@@ -151,13 +151,25 @@ class Problem:
         began = time.perf_counter()
         run = self.run(self.start(start), 1.0, options.tolerance)
         posterior = self.posterior([run], np.ones(1), 0, options, began)
-        T = self.tiling.panel.rows.n_periods
-        mean, var = (
-            self.tiling.by_row(np.asarray(part))[:T].T
-            for part in (_linear_predictor(self.tiling.tiles, self.tiling.common, run.state), run.state.var)
-        )
-        cells = FittedCells(mean, var, posterior.row_dispersion, posterior.row_log_dispersion_sd)
-        return Mode(posterior, cells, run.state)
+        return Mode(posterior, self.cells(run.state), run.state)
+
+    def one_pass(self, state: State) -> State:
+        """Pass once over the data from `state`, scales and dispersions included."""
+        passed: State = self.run(state, 1.0, 0.5 * FAR_AWAY).state
+        return passed
+
+    def cells(self, state: State) -> FittedCells:
+        """Give what `state` says of each row's cells, on its way or at its end."""
+        T, by_row = self.tiling.panel.rows.n_periods, self.tiling.by_row
+        predictor = _linear_predictor(self.tiling.tiles, self.tiling.common, state)
+        mean, var = (by_row(np.asarray(part))[:T].T for part in (predictor, state.var))
+        size, size_sd = np.full(self.tiling.panel.n_rows, np.inf), np.zeros(self.tiling.panel.n_rows)
+        if self.family.negative_binomial:
+            size, size_sd = (
+                np.exp(by_row(np.asarray(state.log_size))),
+                np.sqrt(by_row(np.asarray(state.size_var))),
+            )
+        return FittedCells(mean, var, size, size_sd)
 
     def at_scales(self, state: State, options: NaturalGradientOptions) -> ZonedPosterior:
         """Fit from `state` with its scales and dispersions held, tau among them."""
