@@ -28,7 +28,7 @@ BLOCK_PERIODS = 4
 _FEW_CATEGORIES = 100
 _FEWEST_PRODUCTS = 32
 SEED = 0
-OPTIONS = NaturalGradientOptions(tolerance=0.03, grid_points=1)
+OPTIONS = NaturalGradientOptions(tolerance=0.01, grid_points=1)
 _PASSES, _FORECAST_PASSES = 3, 4
 """Without a fold, and without the last periods, of which no neighbours are left either."""
 _SAME, _APART = Fixed(0.01), Fixed(5.0)  # spreads of elasticities: none to speak of, and any

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from elasticity_assets.inference.natural_gradient import arrow
+from elasticity_assets.inference.natural_gradient.state import room_for_controls
 from elasticity_assets.inference.panel import Panel, padded_size
 from elasticity_assets.inference.priors import Priors
 from elasticity_assets.inference.season import sine_and_cosine
@@ -53,6 +54,10 @@ class Blocks:
         count = np.maximum(seen.sum(axis=1), 1)[:, None]
         control_mean = np.where(seen[..., None], panel.controls, 0.0).sum(axis=1, dtype=np.float64) / count
         controls = np.where(seen[..., None], panel.controls - control_mean[:, None], 0.0)
+        empty = room_for_controls(len(panel.control)) - len(panel.control)
+        controls, control_mean = (
+            np.pad(part, [(0, 0)] * (part.ndim - 1) + [(0, empty)]) for part in (controls, control_mean)
+        )
         if priors.centred_price:
             slope_mean = np.zeros_like(slope_mean)
         season = np.zeros((0, seen.shape[1], 1), np.float32)

@@ -103,15 +103,15 @@ def with_arrow_covariances(
     _, found = problem.covariance(problem.start(posterior))
     found = from_devices(found)
     theta_cov, theta_lead = (problem.blocks.by_product(part) for part in (found.theta_cov, found.theta_lead))
-    shared_var = found.shared_var.astype(np.float64)
+    shared_var, controls = found.shared_var.astype(np.float64), slice(2, 2 + len(panel.control))
     return replace(
         posterior,
         category_var=shared_var[:1],
         product_var=theta_cov[None, 0, 0],
         product_gain=theta_lead[None, 0, 0] / shared_var[0],
-        control_cov=found.lead_cov[None, 2:, 2:].astype(np.float64),
-        control_gain=found.lead_cov[None, 0, 2:].astype(np.float64) / shared_var[0],
-        product_control_cov=theta_lead[0, 2:].T[None],
+        control_cov=found.lead_cov[None, controls, controls].astype(np.float64),
+        control_gain=found.lead_cov[None, 0, controls].astype(np.float64) / shared_var[0],
+        product_control_cov=theta_lead[0, controls].T[None],
     )
 
 

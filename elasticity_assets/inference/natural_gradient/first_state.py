@@ -112,8 +112,8 @@ def first_state(
     negative_binomial : bool
     """
     rows, panel = blocks.rows, blocks.panel
-    D, K = rows.slopes.shape[1], len(panel.control)  # slopes, controls
-    lead = D + 1 + K
+    D = rows.slopes.shape[1]
+    lead = D + 1 + rows.controls.shape[1]
     by_price = price_factor(rows, priors.category_mean)
     before, period_effect, shift = balance(lambda: [(rows, by_price)], hyper.is_period[lead:] > 0)
     level = blocks.by_product(np.log(product_factor(rows, by_price, before))) + shift

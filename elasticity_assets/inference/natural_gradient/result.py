@@ -73,15 +73,17 @@ def posterior_of_runs(
     panel, mode = blocks.panel, runs[mode_at]
     K, n = len(panel.control), panel.n_products
     theta = np.stack([blocks.by_product(run.state.theta) for run in runs])
-    shared = np.stack([run.state.shared for run in runs]).astype(np.float64)
+    # Room for more controls than there are holds their prior.
+    empty = np.arange(2 + K, 2 + blocks.rows.controls.shape[1])
+    shared = np.delete(np.stack([run.state.shared for run in runs]), empty, axis=1).astype(np.float64)
     var = np.stack([run.found.shared_var for run in runs]).astype(np.float64)
     theta_cov = np.stack([blocks.by_product(run.found.theta_cov) for run in runs])
-    theta_lead = np.stack([blocks.by_product(run.found.theta_lead) for run in runs])
-    lead_cov = np.stack([run.found.lead_cov for run in runs]).astype(np.float64)
+    theta_lead = np.stack([blocks.by_product(run.found.theta_lead)[:, : 2 + K] for run in runs])
+    lead_cov = np.stack([run.found.lead_cov[: 2 + K, : 2 + K] for run in runs]).astype(np.float64)
     centre = weight @ shared
     # The model's level, from the one at the product's own mean price and controls.
     level = theta[:, -1] - blocks.by_product(blocks.rows.slope_mean)[0] * theta[:, 0]
-    level = weight @ (level - shared[:, 2 : 2 + K] @ blocks.by_product(blocks.rows.control_mean))
+    level = weight @ (level - shared[:, 2 : 2 + K] @ blocks.by_product(blocks.rows.control_mean)[:K])
     scale = np.exp(mode.state.log_scale.astype(np.float64))
     # What the level's mean holds of the periods' mean, by their shares of its prior variance.
     of_periods = scale[-2] ** 2 / panel.n_periods

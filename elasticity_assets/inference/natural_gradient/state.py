@@ -10,11 +10,21 @@ import numpy as np
 
 from elasticity_assets.inference.devices import Leaf
 from elasticity_assets.inference.natural_gradient import scales, slow_demand
-from elasticity_assets.inference.panel import Panel
+from elasticity_assets.inference.panel import Panel, padded_size
 from elasticity_assets.inference.priors import Priors
+
+_FEW_CONTROLS = 8
 
 FAR_AWAY = 1e30
 """How far there is to go where it is not known, in posterior sds."""
+
+
+def room_for_controls(controls: int) -> int:
+    """Round a number of controls up to one of few, so that few programs are compiled: 0, 8, 12, 16, ...
+
+    What is not used is 0 in all cells.
+    """
+    return padded_size(controls, 4) if controls > _FEW_CONTROLS else _FEW_CONTROLS * bool(controls)
 
 
 class Hyper(NamedTuple):
@@ -49,7 +59,7 @@ class Hyper(NamedTuple):
     @classmethod
     def of(cls, panel: Panel, priors: Priors, slopes: int) -> "Hyper":
         """Priors of this many slopes a product, all alike, and of its season, if any; arrays of NumPy."""
-        K, W = len(panel.control), panel.units.shape[1]
+        K, W = room_for_controls(len(panel.control)), panel.units.shape[1]
         lead = slopes + 1 + K
         mean = np.zeros(lead + W, np.float32)
         mean[:slopes], mean[slopes] = priors.category_mean, priors.level_mean

@@ -29,7 +29,14 @@ from elasticity_assets.inference.natural_gradient.engine import STATE_SPECS, bas
 from elasticity_assets.inference.natural_gradient.iteration import is_moving, judge
 from elasticity_assets.inference.natural_gradient.one_pass import Moved, MovedRows, Seen, Solved
 from elasticity_assets.inference.natural_gradient.result import posterior_of_runs, tolerance_off_mode
-from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, Run, State
+from elasticity_assets.inference.natural_gradient.state import (
+    FAR_AWAY,
+    Found,
+    Hyper,
+    Run,
+    State,
+    room_for_controls,
+)
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -191,7 +198,7 @@ class _Stream:
     def _begin_balanced(self) -> State:
         """Write where products start, and return what they share there; see `first_state`."""
         slope = self.priors.category_mean
-        lead = 2 + len(self.common.control)
+        lead = 2 + room_for_controls(len(self.common.control))
         is_period = np.asarray(self.hyper.is_period)[lead:] > 0
 
         def read() -> Iterator[tuple[arrow.Rows, np.ndarray]]:
@@ -240,7 +247,7 @@ class _Stream:
     def _run(self, state: State, start: str, place: str, learning: float, tolerance: float) -> Run:
         """Iterate to convergence, as `iterate`, from what lies in one folder to another."""
         (self.folder / place).mkdir()
-        lead = 2 + len(self.common.control)
+        lead = 2 + room_for_controls(len(self.common.control))
         found, passes = _nothing_found(), 0
         learns = np.float32(learning)
         gaussian = np.asarray(start != _BEGINNING)

@@ -8,6 +8,8 @@ are each integrated over in its turn, the other at its mode: a slope whose own t
 that are too narrow with few products. Derivation: docs/model.md.
 """
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 
@@ -27,6 +29,7 @@ PROMOTION = 0.01
 """By how much, as a fraction of the regular price, a price is lower in a promotion at least."""
 
 _ROUNDING = 1e-5  # of differences of logs in float32
+_OFF_MODE = 0.05  # posterior sds that means may still move beside the mode of tau
 
 
 def fit(
@@ -86,7 +89,8 @@ def _first_slope(
     problem: Problem, mode: Run, options: NaturalGradientOptions
 ) -> tuple[tuple[Summary, Summary], tuple[str, ...]]:
     """Integrate the first slope over its own tau, alone and with the lags' effects; with both why not to trust them."""
-    runs, weight, mode_at = problem.over_tau(mode, options)
+    beside_mode = replace(options, tolerance=max(options.tolerance, _OFF_MODE))
+    runs, weight, mode_at = problem.over_tau(mode, beside_mode)
     by_product = problem.blocks.by_product
     mean = np.stack([by_product(run.state.theta)[0] for run in runs])
     var = np.stack([by_product(run.found.theta_cov)[0, 0] for run in runs])
@@ -94,12 +98,15 @@ def _first_slope(
     lead = runs[mode_at].found.lead_cov.shape[0]
     controls = problem.blocks.panel.control
     lags = np.zeros(lead)
-    lags[lead - len(controls) :] = [is_lag(name) for name in controls]
+    first = 1 + problem.blocks.rows.slopes.shape[1]
+    lags[first : first + len(controls)] = [is_lag(name) for name in controls]
     later = np.array([run.state.shared[:lead] @ lags for run in runs])
     later_var = np.array([lags @ run.found.lead_cov @ lags for run in runs])
     common = np.stack([lags @ by_product(run.found.theta_lead)[0] for run in runs])
     lasting = summarize(weight, mean + later[:, None], var + later_var[:, None] + 2.0 * common)
-    return (summarize(weight, mean, var), lasting), reasons_for_doubt(runs, runs[mode_at], options)
+    of_mode = reasons_for_doubt([runs[mode_at]], runs[mode_at], options)
+    doubts = *of_mode, *reasons_for_doubt(runs, runs[mode_at], beside_mode)
+    return (summarize(weight, mean, var), lasting), doubts
 
 
 def _exchanged(state: State) -> State:
