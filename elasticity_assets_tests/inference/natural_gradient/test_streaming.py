@@ -104,7 +104,7 @@ def test_parts_give_the_posterior_of_the_whole(
     np.testing.assert_allclose(found.slow_demand_sd, expected.slow_demand_sd, rtol=0.02)
     np.testing.assert_allclose(found.season, expected.season, atol=2e-3)
     assert found.diagnostics.converged
-    assert found.diagnostics.iterations == expected.diagnostics.iterations
+    assert abs(found.diagnostics.iterations - expected.diagnostics.iterations) <= 3
     assert found.diagnostics.elbo == pytest.approx(expected.diagnostics.elbo, abs=0.05)
     assert seen[-1][0] >= found.diagnostics.iterations
 
