@@ -167,15 +167,15 @@ def product_tables(
         return changes
 
     changes = warehouse.in_transaction(replace)
-    for table in (PRODUCT_ELASTICITY, ZONE_ELASTICITY, CATEGORY_MOVE_ELASTICITY):
-        # It is looked for at the last materialization, and that is the last partition's.
-        _show(context, context.partition_keys[-1], table, own_column_lineage(context, table.name))
     yield dg.MaterializeResult(
         asset_key=own_key(context, PRODUCT_ELASTICITY.name),
+        metadata=own_column_lineage(context, PRODUCT_ELASTICITY.name),
         check_results=[checks.elasticities_are_negative(rows), checks.elasticities_keep_still(changes)],
     )
     for table in (ZONE_ELASTICITY, CATEGORY_MOVE_ELASTICITY):
-        yield dg.MaterializeResult(asset_key=own_key(context, table.name))
+        yield dg.MaterializeResult(
+            asset_key=own_key(context, table.name), metadata=own_column_lineage(context, table.name)
+        )
 
 
 def _show(context: dg.AssetExecutionContext, key: str, table: Table, metadata: Mapping[str, Any]) -> None:
