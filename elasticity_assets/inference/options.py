@@ -59,14 +59,14 @@ class NaturalGradientOptions:
     max_passes : int
         Passes over the data after which it gives up, saying so.
     tolerance : float
-        Stop when no mean has further to go than this many posterior sds, and no scale that products share than 15 times
-        as many; 20 times as many, but no more than 0.02, at the points of tau's grid beside its mode.
+        Stop when no mean has further to go than this many posterior sds, and no scale than 30 times as many; 20 times
+        as many, but no more than 0.02, at the points of tau's grid beside its mode.
     grid_points : int or None
         Points of the grid over tau; None chooses by the number of products.
     """
 
     max_passes: int = 200
-    tolerance: float = 0.02
+    tolerance: float = 0.01
     grid_points: int | None = None
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from _pytest.mark import ParameterSet
 
+from elasticity_assets.inference.natural_gradient.state import room_for_controls
 from elasticity_assets_tests.support import on_devices
 
 KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
@@ -167,7 +168,8 @@ def a_devices_rows() -> int:
 
 @pytest.mark.parametrize("name", cases(ENGINES_PROGRAMS))
 def test_only_sums_of_the_shared_size_cross_devices(name: str, written: Callable[[str], Path]) -> None:
-    shared = 2 + 1 + on_devices.FEW_WEEKS  # elasticity, level, control, period effects
+    # Elasticity, level, room for a control, period effects.
+    shared = 2 + room_for_controls(1) + on_devices.FEW_WEEKS
     assert shared**2 < a_devices_rows()
     sizes = moved((written(engine_of(name)) / f"{name}.txt").read_text())
     assert "all-reduce" in sizes  # the devices do work together

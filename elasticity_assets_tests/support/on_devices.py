@@ -43,7 +43,7 @@ FEW_COUNTS = {
 PROGRAM_DEVICES = 4
 PRODUCTS, WEEKS = 61, 30  # of the fits; devices have unequal numbers of products
 # Of the programs: a device's rows of a block are more than the shared vector's length squared.
-MORE_PRODUCTS, FEW_WEEKS, BLOCK, BATCH = 2048, 8, 256, 1024
+MORE_PRODUCTS, FEW_WEEKS, BLOCK, BATCH = 4096, 8, 512, 4096
 
 EXACT = SviOptions(loss="closed_form")
 FEW_STEPS = SviOptions(max_steps=200, num_particles=1, batch_products=32)
@@ -109,9 +109,11 @@ def programs_of_natural_gradient() -> dict[str, str]:
         problem = engine.Problem(panel, priors, "negative_binomial", 50)
     state, one = problem.start(None), np.float32(1.0)
     known = {"mesh": problem.mesh, "family": problem.family}
-    run = engine._run.lower(problem.rows, problem.hyper, state, one, one, **known, max_passes=50)
+    lowered = jax.jit(engine._run.__wrapped__, static_argnames=(*known, "max_passes")).lower
+    run = lowered(problem.rows, problem.hyper, state, one, one, **known, max_passes=50)
     found["natural_gradient, run"] = run.compile().as_text()
-    covariance = engine._covariance.lower(problem.rows, problem.hyper, state, **known)
+    lowered = jax.jit(engine._covariance.__wrapped__, static_argnames=tuple(known)).lower
+    covariance = lowered(problem.rows, problem.hyper, state, **known)
     found["natural_gradient, covariance"] = covariance.compile().as_text()
     return found | programs_that_move_rows(problem.mesh)
 

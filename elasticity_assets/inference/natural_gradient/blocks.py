@@ -115,7 +115,7 @@ class Blocks:
 def room(products: int, devices: int, most: int) -> tuple[int, int]:
     """Choose a number of blocks, and of products in each, of which there are few, so that few programs are compiled.
 
-    Passes end at the last block that has a product: to keep more room costs nothing but memory that is not touched.
+    Passes end at the last block that has a product: more room costs memory, of which little is touched.
 
     Parameters
     ----------
@@ -127,10 +127,13 @@ def room(products: int, devices: int, most: int) -> tuple[int, int]:
         Products in a block.
     """
     of_device = -(-products // devices)
+    if (
+        devices > 1
+    ):  # products fill the first blocks: more room would leave the last devices with nothing to do
+        n = min(most, of_device)
+        return -(-of_device // n) * devices, n
     n = min(most, max(1 << (of_device - 1).bit_length(), _SMALLEST_BLOCK))
     needed = -(-of_device // n)
-    if devices > 1:  # products fill the first blocks, and would leave the last devices with nothing to do
-        return needed * devices, n
     return next((few for few in _FEW_BLOCKS if few >= needed), padded_size(needed)), n
 
 

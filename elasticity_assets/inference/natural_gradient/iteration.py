@@ -20,7 +20,7 @@ from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, 
 _NEWTON_UNTIL = 3.0  # posterior sds: closer than this, the variance of eta matters
 _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
-OF_SCALES = 15.0
+OF_SCALES = 30.0
 """How many times more rough posterior sds than the means' tolerance a scale may have to go: it moves them far less."""
 
 
@@ -153,9 +153,11 @@ def _pass(
     moved, longest, now = one_pass.move(
         rows, state, kept, solved, of_rows, gaussian, learning, of_scales.share[-1], hyper.is_period
     )
-    by_device = jnp.zeros(jax.lax.axis_size(AXIS)).at[jax.lax.axis_index(AXIS)].set(longest)
+    by_device = (
+        jnp.zeros((jax.lax.axis_size(AXIS), one_pass.LONGEST)).at[jax.lax.axis_index(AXIS)].set(longest)
+    )
     moved, by_device = jax.lax.psum((moved, by_device), AXIS)
-    longest = jnp.max(by_device)
+    longest = jnp.max(by_device, axis=0)
     state, found = one_pass.settle(
         hyper, state, lead, seen, solved, moved, longest, of_scales, learning, family
     )

@@ -21,6 +21,7 @@ _LARGEST_MOVE = 2.0  # of log expected units, in one step
 _SMALLEST_SD = 0.01  # log units; float32 holds no thousandth of less
 _TAU_TOLERANCE = 0.02  # rough posterior sds
 _SCALE_TOLERANCE = 0.0025  # rough posterior sds: shorter steps of scales and dispersions are not taken
+LONGEST = 3
 
 
 class Seen(NamedTuple):
@@ -181,8 +182,8 @@ def move(
     Returns
     -------
     moved : Moved
-    longest : array, shape ()
-        Longest step of a mean, in posterior sds.
+    longest : array, shape (LONGEST,)
+        Longest steps of a mean, of a dispersion, and of an sd of slow demand, in posterior sds.
     rows : MovedRows
     """
     d = state.theta.shape[1]
@@ -213,7 +214,7 @@ def move(
         after = arrow.deviation(data, new_theta, state.shared + solved.step)
         deviation_var = _append_row(covariance.deviation, r.deviation_var)
         shrunk = deviation_var * jnp.append(precision, r_precision)[:, None]
-        slow_moved, slow = _move_slow_demand(
+        slow_moved, slow, slow_move = _move_slow_demand(
             factor,
             slow,
             slow_step,
@@ -230,7 +231,8 @@ def move(
             -0.5 * data.experiment[1] @ ((theta[0] - data.experiment[0]) ** 2 + covariance.theta[0, 0]),
             slow_moved,
         )
-        total = jax.tree.map(jnp.add, total[0], moved), jnp.maximum(total[1], theta_move)
+        longest = jnp.stack([theta_move, r.move, slow_move])
+        total = jax.tree.map(jnp.add, total[0], moved), jnp.maximum(total[1], longest)
         var = jnp.where(gaussian, var + share * (covariance.eta - var), covariance.eta)
         size_var = jnp.where(gaussian, size_var + size_share * (r.var - size_var), r.var)
         return total, MovedRows(
@@ -239,7 +241,7 @@ def move(
 
     (moved, longest), moved_rows = _over_blocks(
         of_block,
-        varying((nothing_moved(d), jnp.zeros(()))),
+        varying((nothing_moved(d), jnp.zeros(LONGEST))),
         (
             (rows, *_of_rows(state)),
             kept,
@@ -301,8 +303,7 @@ def settle(
     scale_step = jnp.where(scale_sds > tolerances, damping.share[: d + 2] * scale_step, 0.0)
     scale_move = jnp.max(jnp.where(scale_sds > tolerances, scale_sds, 0.0))
     centre_sds = jnp.abs(solved.centre_step) * jax.lax.rsqrt(solved.centre_var)
-    # A product's own dispersion shows in its means.
-    scale_move = jnp.maximum(scale_move, nb * centre_sds)
+    scale_move = jnp.maximum(scale_move, nb * jnp.maximum(longest[1], centre_sds))
     squares = _insert(moved.squares_before, gamma.squares_before, nb)
     prior_var = _shared_var(hyper, state, lead)
     objective = seen.log_lik + _log_prior(hyper, state, shared, prior_var, squares, counts, lead)
@@ -312,9 +313,9 @@ def settle(
     slow_common, slow_move = slow_demand.settle(
         hyper.slow, state.slow_common, moved.slow, seen.products, damping.share[d + 2 :], learning
     )
-    scale_move = jnp.maximum(scale_move, slow_move)
+    scale_move = jnp.maximum(scale_move, jnp.maximum(slow_move, longest[2]))
     found = Found(
-        move=jnp.maximum(longest, solved.move),
+        move=jnp.maximum(longest[0], solved.move),
         ahead=jnp.asarray(FAR_AWAY),
         scale_move=learning * scale_move,
         objective=objective,
@@ -432,11 +433,11 @@ def _move_slow_demand(
     is_period: jax.Array,
     data: arrow.Rows,
     learning: jax.Array,
-) -> tuple[slow_demand.Moved, slow_demand.OfRows]:
+) -> tuple[slow_demand.Moved, slow_demand.OfRows, jax.Array]:
     """Move a block's slow demand; none stays none."""
     if step is None or factor.slow is None:
         nothing = jax.tree.map(lambda zero: zero * data.real[0], slow_demand.nothing_moved())
-        return nothing, rows
+        return nothing, rows, 0.0 * data.real[0]
     eliminated, own = factor.slow, slow_demand.at_hand(rows, common)
     mean = own.mean + step
     own = own._replace(mean=mean)
@@ -447,7 +448,7 @@ def _move_slow_demand(
     energy = slow_demand.energy_of_mean(own) + covariance.slow_energy
     energy = energy * data.real
     still = jax.tree.map(lambda zero: zero * data.real[0], slow_demand.nothing_moved())
-    moved, log_sd, share = jax.lax.cond(
+    moved, log_sd, share, move = jax.lax.cond(
         learning > 0.0,
         lambda: slow_demand.move_scales(
             own,
@@ -460,9 +461,9 @@ def _move_slow_demand(
             data.real,
             learning,
         ),
-        lambda: (still._replace(energy=jnp.sum(energy)), own.log_sd, rows.share),
+        lambda: (still._replace(energy=jnp.sum(energy)), own.log_sd, rows.share, 0.0 * data.real[0]),
     )
-    return moved, slow_demand.OfRows(mean, log_sd, share)
+    return moved, slow_demand.OfRows(mean, log_sd, share), move
 
 
 def _shortening(longest: jax.Array) -> jax.Array:

@@ -316,7 +316,7 @@ def move_scales(
     is_period: jax.Array,
     real: jax.Array,
     learning: jax.Array,
-) -> tuple[Moved, jax.Array, jax.Array]:
+) -> tuple[Moved, jax.Array, jax.Array, jax.Array]:
     """Move the products' log sigma_i, and sum up what that of all says.
 
     Parameters
@@ -338,6 +338,8 @@ def move_scales(
     -------
     moved : Moved
     log_sd, share : arrays, shape (n,)
+    move : array, shape ()
+        Longest step of log sigma_i, in posterior sds.
     """
     phi = own.persistence
     information = 2.0 * _over_periods(slow.curvature * squared_sums(slow, slow.curvature[None])[0])
@@ -381,7 +383,7 @@ def move_scales(
         jnp.sum(real * by_phi) * by_logit,
         jnp.sum(real * of_phi),
     )
-    return moved, log_sd, share
+    return moved, log_sd, share, jnp.where(step.move > _TOLERANCE, step.move, 0.0)
 
 
 def settle(

@@ -261,7 +261,7 @@ class _Stream:
             solved = _solve(self.hyper, state, lead, seen, learns, self.family)
             moved, longest = (
                 one_pass.nothing_moved(self.part_like.theta.shape[1]),
-                np.zeros((), np.float32),
+                np.zeros(one_pass.LONGEST, np.float32),
             )
             writing: list[Future] = []
             for number, (rows, part) in enumerate(self._each(partial(self._rows_and_part, start))):
