@@ -33,6 +33,7 @@ from elasticity_assets.inference.natural_gradient.first_state import first_state
 from elasticity_assets.inference.natural_gradient.iteration import covariance_at, iterate
 from elasticity_assets.inference.natural_gradient.result import (
     FittedCells,
+    dispersions,
     posterior_of_runs,
     tolerance_off_mode,
 )
@@ -223,12 +224,9 @@ class Problem:
     def cells(self, state: State) -> FittedCells:
         """Give what `state` says of each cell, on its way or at its end."""
         read = from_devices(state)
-        n, by_product = self.panel.n_products, self.blocks.by_product
-        size, size_sd = np.full(n, np.inf), np.zeros(n)
-        if self.family.negative_binomial:
-            size, size_sd = np.exp(by_product(read.log_size)), np.sqrt(by_product(read.size_var))
         mean, var = (self.blocks.by_cell(part) for part in (self.linear_predictor(read), read.var))
-        return FittedCells(mean, var, size, size_sd)
+        of_rows = dispersions(self.blocks, read, negative_binomial=self.family.negative_binomial)
+        return FittedCells(mean, var, *of_rows)
 
     def at_scales(self, state: State, options: NaturalGradientOptions) -> CategoryPosterior:
         """Fit from `state` with its scales and dispersions held, tau among them."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.iteration import OF_SCALES
-from elasticity_assets.inference.natural_gradient.state import AnyRun, Run
+from elasticity_assets.inference.natural_gradient.state import AnyRun, Run, State
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions
 from elasticity_assets.inference.posterior import CategoryPosterior, FitDiagnostics
 from elasticity_assets.inference.priors import Priors
@@ -71,7 +71,7 @@ def posterior_of_runs(
         When, by time.perf_counter.
     """
     panel, mode = blocks.panel, runs[mode_at]
-    K, n = len(panel.control), panel.n_products
+    K = len(panel.control)
     theta = np.stack([blocks.by_product(run.state.theta) for run in runs])
     # Room for more controls than there are holds their prior.
     empty = np.arange(2 + K, 2 + blocks.rows.controls.shape[1])
@@ -88,10 +88,9 @@ def posterior_of_runs(
     # What the level's mean holds of the periods' mean, by their shares of its prior variance.
     of_periods = scale[-2] ** 2 / panel.n_periods
     shift = (centre[1] - priors.level_mean) * of_periods / (of_periods + priors.level_sd**2)
-    dispersion, log_dispersion_sd = np.full(n, np.inf), np.zeros(n)
-    if likelihood == "negative_binomial":
-        dispersion = np.exp(blocks.by_product(mode.state.log_size))
-        log_dispersion_sd = np.sqrt(blocks.by_product(mode.state.size_var))
+    dispersion, log_dispersion_sd = dispersions(
+        blocks, mode.state, negative_binomial=likelihood == "negative_binomial"
+    )
     passes = int(mode.passes)
     warnings = reasons_for_doubt(runs, mode, options)
     diagnostics = FitDiagnostics(
@@ -137,6 +136,13 @@ def posterior_of_runs(
         trace=mode.trace[np.isfinite(mode.trace)].astype(np.float64) + log_base,
         diagnostics=diagnostics,
     )
+
+
+def dispersions(blocks: Blocks, state: State, *, negative_binomial: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Give the products' dispersions and the sds of their logs, shape (n,) each; infinite and 0 for Poisson."""
+    if not negative_binomial:
+        return np.full(blocks.panel.n_products, np.inf), np.zeros(blocks.panel.n_products)
+    return np.exp(blocks.by_product(state.log_size)), np.sqrt(blocks.by_product(state.size_var))
 
 
 def _season(theta: np.ndarray, scale: np.ndarray) -> dict[str, Any]:

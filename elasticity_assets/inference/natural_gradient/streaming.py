@@ -35,7 +35,6 @@ from elasticity_assets.inference.natural_gradient.state import (
     Hyper,
     Run,
     State,
-    room_for_controls,
 )
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
@@ -195,11 +194,15 @@ class _Stream:
             threads=threads,
         )
 
+    @property
+    def lead(self) -> int:
+        """How many numbers products share before the period effects: m + K."""
+        return len(self.hyper.is_period) - self.common.units.shape[1]
+
     def _begin_balanced(self) -> State:
         """Write where products start, and return what they share there; see `first_state`."""
         slope = self.priors.category_mean
-        lead = 2 + room_for_controls(len(self.common.control))
-        is_period = np.asarray(self.hyper.is_period)[lead:] > 0
+        is_period = np.asarray(self.hyper.is_period)[self.lead :] > 0
 
         def read() -> Iterator[tuple[arrow.Rows, np.ndarray]]:
             for rows in self._each(self.rows):
@@ -247,7 +250,6 @@ class _Stream:
     def _run(self, state: State, start: str, place: str, learning: float, tolerance: float) -> Run:
         """Iterate to convergence, as `iterate`, from what lies in one folder to another."""
         (self.folder / place).mkdir()
-        lead = 2 + room_for_controls(len(self.common.control))
         found, passes = _nothing_found(), 0
         learns = np.float32(learning)
         gaussian = np.asarray(start != _BEGINNING)
@@ -258,7 +260,7 @@ class _Stream:
             seen = one_pass.nothing_seen(len(state.shared))
             for rows, part in self._each(partial(self._rows_and_part, start)):
                 seen = _look(seen, rows, _with(state, part), gaussian, **on)
-            solved = _solve(self.hyper, state, lead, seen, learns, self.family)
+            solved = _solve(self.hyper, state, self.lead, seen, learns, self.family)
             moved, longest = (
                 one_pass.nothing_moved(self.part_like.theta.shape[1]),
                 np.zeros(one_pass.LONGEST, np.float32),
@@ -296,7 +298,7 @@ class _Stream:
                 future.result()
             last, before = found, state
             state, found = _settle(
-                self.hyper, state, lead, seen, solved, moved, longest, scales, learns, self.family
+                self.hyper, state, self.lead, seen, solved, moved, longest, scales, learns, self.family
             )
             scales = scales.after(before, state)
             found, near = judge(found, last, passes, gaussian, learns, self.max_passes)
