@@ -1,7 +1,8 @@
 """From simulated sales files to published tables: each stage's time and peak memory.
 
     python benchmarks/pipeline.py --products 100_000
-    python benchmarks/pipeline.py --products 1_000_000      # the article's large size (forty minutes)
+    python benchmarks/pipeline.py --products 1_000_000      # the article's large size
+    python benchmarks/pipeline.py --week-later              # and again, with one more week of sales
 
 `elasticity simulate` writes a Parquet file, and `elasticity refit` takes it from there, each in a process of its own.
 Memory is the process's resident set, looked at five times a second; a stage's peak is the highest while it ran. Ends in
@@ -24,7 +25,7 @@ import duckdb
 
 SETTINGS = """
 sales:
-  path: sales.parquet
+  path: sales/*.parquet
   columns: {product: product, category: category, period: week, units: units, price: price}
 fit: {likelihood: LIKELIHOOD}
 """
@@ -84,7 +85,20 @@ def coverage(folder: Path) -> float:
     return round(found[0], 4)
 
 
-def pipeline(products: int, categories: int, weeks: int, likelihood: str, folder: Path) -> dict:
+def deliver(folder: Path, which: str, weeks: str) -> None:
+    """Put the simulated sales of weeks before the last ("<"), or of the last ("="), where settings look for them."""
+    (folder / "sales").mkdir(exist_ok=True)
+    sales = duckdb.read_parquet(str(folder / "simulated.parquet"))
+    last = sales.max("week").fetchone()
+    assert last is not None
+    column = duckdb.ColumnExpression("week")
+    end = duckdb.ConstantExpression(last[0])
+    sales.filter(column < end if weeks == "<" else column == end).write_parquet(str(folder / "sales" / which))
+
+
+def pipeline(
+    products: int, categories: int, weeks: int, likelihood: str, folder: Path, *, week_later: bool
+) -> dict:
     """Measure one size."""
     (folder / "elasticity.yaml").write_text(SETTINGS.replace("LIKELIHOOD", likelihood))
     simulated = elasticity(
@@ -93,10 +107,16 @@ def pipeline(products: int, categories: int, weeks: int, likelihood: str, folder
         f"--products={products}",
         f"--weeks={weeks}",
         f"--categories={categories}",
-        "--out=sales.parquet",
+        f"--out={'simulated.parquet' if week_later else 'sales/sales.parquet'}",
         "--truth=truth.parquet",
     )
+    if week_later:
+        deliver(folder, "weeks.parquet", "<")
     refit = elasticity(folder, "refit")
+    later = {}
+    if week_later:
+        deliver(folder, "last.parquet", "=")
+        later = elasticity(folder, "refit")
     return {
         "products": products,
         "weeks": weeks,
@@ -105,6 +125,7 @@ def pipeline(products: int, categories: int, weeks: int, likelihood: str, folder
         "simulate": simulated["all"],
         "stages": {name: stage for name, stage in refit.items() if name != "all"},
         "refit": refit["all"],
+        "week_later": later,
         "coverage_90": coverage(folder),
         "published_mb": round((folder / "data/elasticity.duckdb").stat().st_size / 1e6),
     }
@@ -119,10 +140,20 @@ def main() -> None:
     parser.add_argument("--categories", type=int, help="by default one for a thousand products")
     parser.add_argument("--weeks", type=int, default=156)
     parser.add_argument("--likelihood", choices=["poisson", "negative_binomial"], default="negative_binomial")
+    parser.add_argument(
+        "--week-later", action="store_true", help="refit again, with the last week as a new file"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         categories = arguments.categories or max(arguments.products // 1_000, 1)
-        found = pipeline(arguments.products, categories, arguments.weeks, arguments.likelihood, Path(folder))
+        found = pipeline(
+            arguments.products,
+            categories,
+            arguments.weeks,
+            arguments.likelihood,
+            Path(folder),
+            week_later=arguments.week_later,
+        )
         print(json.dumps(found))
 
 

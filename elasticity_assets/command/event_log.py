@@ -58,21 +58,24 @@ class EventLog(SqliteEventLogStorage):
         return self._engines[shard]
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events of one run, those of assets in one transaction.
+        """Store events of one run, those of assets in one transaction a file.
 
-        Dagster's table of assets has the last event of each, and only that one is written there.
+        Dagster's table of assets has the last event of each, and only that one is written there. Where a batch cannot
+        be stored Dagster tries each of its events again: those of assets come last, so that no asset has one twice.
         """
-        of_assets = [event for event in events if event.dagster_event_type in ASSET_EVENTS]
+        of_assets = []
+        for entry in events:
+            if entry.dagster_event_type in ASSET_EVENTS:
+                of_assets.append(entry)
+            else:
+                self.store_event(entry)
         if of_assets:
             self._store_asset_events(of_assets)
-        for entry in events:
-            if entry.dagster_event_type not in ASSET_EVENTS:
-                self.store_event(entry)
 
     def _store_asset_events(self, events: Sequence[EventLogEntry]) -> None:
         insert = SqlEventLogStorageTable.insert()
         rows = [self._event_to_row(entry) for entry in events]
-        with self.run_connection(events[0].run_id) as of_run, self.index_connection() as index:
+        with self.index_connection() as index, self.run_connection(events[0].run_id) as of_run:
             of_run.execute(insert, rows)
             numbers = [index.execute(insert, row).lastrowid for row in rows]
             self._store_asset_event_tags(index, events, numbers)
@@ -104,6 +107,11 @@ class QuietInstance(dg.DagsterInstance):
     def _get_event_batch_size(self) -> int:
         return _BATCH
 
+    def handle_new_event(self, event: EventLogEntry, *, batch_metadata: Any = None) -> None:
+        """Store an event, or keep it until the last of its batch is there."""
+        with _nothing_printed():
+            super().handle_new_event(event, batch_metadata=batch_metadata)
+
     def get_event_log_handler(self) -> "_QuietHandler":
         """Get what writes events."""
         handler = _QuietHandler(self)
@@ -112,11 +120,18 @@ class QuietInstance(dg.DagsterInstance):
 
 
 class _QuietHandler(_EventListenerLogHandler):
-    _one_at_a_time = threading.RLock()
-
     def emit(self, record: logging.LogRecord) -> None:
-        with self._one_at_a_time, redirect_stderr(io.StringIO()):
+        with _nothing_printed():
             super().emit(record)
+
+
+_ONE_AT_A_TIME = threading.RLock()
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    with _ONE_AT_A_TIME, redirect_stderr(io.StringIO()):
+        yield
 
 
 class Storage(DagsterSqliteStorage):
