@@ -2,8 +2,8 @@
 
 For units y with log expectation eta ~ N(m, v): E log p(y | eta), its gradient g = E d/d eta and its
 negative curvature h = -E d^2/d eta^2. Plain Poisson has them in closed form; the others go by Gauss-Hermite
-quadrature over eta, of as few points as its variance allows and of 7 at most, and by two points over log r.
-Formulas are arranged so that float32 loses nothing at 1e7 units or at 0.01.
+quadrature over eta, of as few points as its variance allows and of 7 at most, or by Taylor's series about its mean, and
+by two points over log r. Formulas are arranged so that float32 loses nothing at 1e7 units or at 0.01.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import softplus
 
 from elasticity_assets.inference.density import likelihood as density
 
@@ -34,7 +33,7 @@ def _rules() -> np.ndarray:
 
 _RULES = _rules()
 _LARGEST_ETA = 60.0  # exp(60) times 1e7 products stays within float32
-_SHIFT = 6  # digamma's asymptotic series is good to float32 from here on
+_LARGEST_VAR_OF_SERIES = 0.25  # the next term is 3e-4 of a logistic curve's slope at most
 
 
 Sums = TypeVar("Sums")
@@ -93,14 +92,15 @@ def expectations(
     """
     mean = jnp.minimum(mean, _LARGEST_ETA)
     if family.negative_binomial:
+        log_units = density.log_of_positive(units)
         if size_var is None:
-            return _negative_binomial(family.zero_truncated, units, mean, var, log_size)
+            return _negative_binomial(family.zero_truncated, units, log_units, mean, var, log_size)
         sd = jnp.sqrt(size_var)
-        sizes = jnp.stack([log_size - sd, log_size + sd])
-        at = jax.lax.map(
-            lambda log_r: _negative_binomial(family.zero_truncated, units, mean, var, log_r), sizes
+        low, high = (
+            _negative_binomial(family.zero_truncated, units, log_units, mean, var, log_r)
+            for log_r in (log_size - sd, log_size + sd)
         )
-        return jax.tree.map(lambda both: jnp.mean(both, axis=0), at)
+        return jax.tree.map(lambda a, b: 0.5 * (a + b), low, high)
     if family.zero_truncated:
         return _average(lambda eta: _truncated_poisson(units, eta), mean, var)
     return _poisson(units, mean, var)
@@ -148,8 +148,8 @@ def _truncated_poisson(units: jax.Array, eta: jax.Array) -> Expectations:
 class _Parts(NamedTuple):
     """What the negative binomial takes expectations of, with t = eta - log r.
 
-    u = (mu - y) / (r + mu), its square, u + log(1 - u), sigmoid(t) sigmoid(-t), softplus(t); and, if zero-truncated,
-    what -log(1 - P(0)) adds to the log density and to its derivatives as in `Expectations`.
+    u = (mu - y) / (r + mu), its square, u + log(1 - u), sigmoid(t) sigmoid(-t), softplus(t) less that of E t; and, if
+    zero-truncated, what -log(1 - P(0)) adds to the log density and to its derivatives as in `Expectations`.
     """
 
     excess: jax.Array
@@ -161,45 +161,94 @@ class _Parts(NamedTuple):
 
 
 def _negative_binomial(
-    zero_truncated: bool, units: jax.Array, mean: jax.Array, var: jax.Array | None, log_size: jax.Array
+    zero_truncated: bool,
+    units: jax.Array,
+    log_units: jax.Array,
+    mean: jax.Array,
+    var: jax.Array | None,
+    log_size: jax.Array,
 ) -> Expectations:
     r = jnp.exp(log_size)
     odds = units / r
-    log_odds = jnp.log1p(odds)
+    terms = density.size_terms(units, log_units, log_size)
+    at_mean = _logistic(mean - log_size)
 
     def parts(eta: jax.Array) -> _Parts:
-        up, down, rise = _logistic(eta - log_size)
-        u = up - odds * down
+        at = _logistic(eta - log_size)
+        u = at.up - odds * at.down
         series = -(u**2) * (1 / 2 + u * (1 / 3 + u * (1 / 4 + u * (1 / 5 + u / 6))))
-        loss = jnp.where(jnp.abs(u) < 0.1, series, u + log_odds - rise)
-        return _Parts(
-            u, u**2, loss, up * down, rise, _truncation(r, up, down, rise) if zero_truncated else None
-        )
+        loss = jnp.where(jnp.abs(u) < 0.1, series, u + terms.by_size - at.rise)
+        truncation = _truncation(r, at.up, at.down, at.rise) if zero_truncated else None
+        return _Parts(u, u**2, loss, at.up * at.down, at.rise - at_mean.rise, truncation)
 
-    e = _average(parts, mean, var)
+    if zero_truncated or var is None:
+        e = _average(parts, mean, var)
+    else:
+        e = jax.lax.cond(
+            jnp.max(var) <= _LARGEST_VAR_OF_SERIES,
+            lambda: _by_series(parts(mean), at_mean, odds, var),
+            lambda: _average(parts, mean, var),
+        )
     # E softplus(t) - softplus(E t) is the same for t and -t.
-    log_lik = density.negative_binomial(units, mean, log_size)
-    log_lik = log_lik - (units + r) * (e.softplus - softplus(mean - log_size))
-    digamma, slope = _digamma_remainder(units, r)
+    log_lik = density.negative_binomial_of_terms(units, r, terms, at_mean.rise, at_mean.fall)
     result = Expectations(
-        log_lik,
+        log_lik - (units + r) * e.softplus,
         -r * e.excess,
         (units + r) * e.logistic,
-        r * (e.loss + digamma),
-        -r * (e.loss + e.square / (1.0 + odds) + digamma + slope),
+        r * (e.loss + terms.digamma),
+        -r * (e.loss + e.square / (1.0 + odds) + terms.digamma + r * terms.trigamma),
     )
     return jax.tree.map(jnp.add, result, e.truncation) if zero_truncated else result
 
 
-def _logistic(t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """sigmoid(t), sigmoid(-t) and softplus(t) from one exponential and one logarithm."""
+def _by_series(at_mean: _Parts, logistic: "_Logistic", odds: jax.Array, var: jax.Array) -> _Parts:
+    """Take expectations of parts by Taylor's series in eta to its variance's cube, of those at its mean.
+
+    With s = sigmoid(t) and q = s (1 - s), softplus' = s, s' = q, and further derivatives are polynomials of q, times
+    w = 1 - 2 s if odd; u = (1 + y/r) s - y/r and s^2 = s - q. What cancels is subtracted on paper.
+    """
+    q, s = at_mean.logistic, logistic.up
+    w = logistic.down - s
+    first, second, third = 0.5 * var, var**2 / 8.0, var**3 / 48.0
+    # softplus, s and q move by q a, q w b and q c.
+    a = first + second * (1.0 - 6.0 * q) + third * (1.0 - q * (30.0 - 120.0 * q))
+    b_less_a = -6.0 * q * (second + third * (5.0 - 40.0 * q))
+    b = a + b_less_a
+    b_less_c = q * (6.0 * first + second * (18.0 - 120.0 * q) + third * (66.0 - q * (1320.0 - 5040.0 * q)))
+    c = b - b_less_c
+    more = 1.0 + odds
+    wb_less_c = b_less_c - 2.0 * s * b
+    return _Parts(
+        at_mean.excess + more * q * w * b,
+        at_mean.square + more * q * (wb_less_c - odds * (wb_less_c + 2.0 * c)),
+        at_mean.loss + q * ((odds - 2.0 * more * s) * b + b_less_a),
+        q + q * c,
+        q * a,
+        None,
+    )
+
+
+class _Logistic(NamedTuple):
+    """sigmoid(t), sigmoid(-t), softplus(t) and softplus(-t)."""
+
+    up: jax.Array
+    down: jax.Array
+    rise: jax.Array
+    fall: jax.Array
+
+
+def _logistic(t: jax.Array) -> _Logistic:
+    """By one exponential."""
     small = jnp.exp(-jnp.abs(t))
-    near, far = 1.0 / (1.0 + small), small / (1.0 + small)
+    near = 1.0 / (1.0 + small)
+    far = small * near
     rises = t > 0
-    return (
+    least = density.log1p_of_share(small)
+    return _Logistic(
         jnp.where(rises, near, far),
         jnp.where(rises, far, near),
-        jnp.maximum(t, 0.0) + jnp.log1p(small),
+        least + jnp.maximum(t, 0.0),
+        least + jnp.maximum(-t, 0.0),
     )
 
 
@@ -223,20 +272,3 @@ def _truncation(r: jax.Array, up: jax.Array, down: jax.Array, rise: jax.Array) -
         -odds * r_slope,
         odds * (r_bend - (1.0 + odds) * r_slope**2),
     )
-
-
-def _digamma_remainder(units: jax.Array, r: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """digamma(y + r) - digamma(r) - log(1 + y/r), and its derivative by log r; nothing cancels for large r."""
-    steps, steps_slope = jnp.zeros_like(units), jnp.zeros_like(units)
-    for k in range(_SHIFT):
-        low, high = 1.0 / (r + k), 1.0 / (units + r + k)
-        steps = steps + units * low * high
-        steps_slope = steps_slope - units * low * high * (low + high)
-    low, high = 1.0 / (r + _SHIFT), 1.0 / (units + r + _SHIFT)
-    gap = units * low * high  # 1/(r + 6) - 1/(y + r + 6)
-    total, square = low + high, low**2 + high**2
-    shift = _SHIFT * units * low / (r + units)  # what is left of the logarithms
-    remainder = steps + jnp.log1p(-shift) + gap * (1 / 2 + total * (1 / 12 - square / 120))
-    logs_slope = shift * high * (2.0 * r + _SHIFT + units)  # y/(r + y) - r gap
-    series_slope = gap * (total / 2 + (square + low * high) / 6 - low**4 / 6)
-    return remainder, logs_slope + r * (steps_slope - series_slope)
