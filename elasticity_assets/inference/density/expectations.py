@@ -16,8 +16,8 @@ import numpy as np
 
 from elasticity_assets.inference.density import likelihood as density
 
-_POINTS = np.array([1, 3, 4, 5, 6, 7])
-_LARGEST_VAR = np.array([0.0, 0.15, 0.35, 0.6, 0.9], np.float32)
+_POINTS = np.array([1, 4, 5, 7])
+_LARGEST_VAR = np.array([0.0, 0.15, 0.35], np.float32)
 """Up to which all but the last of _POINTS serve: the expectation of a logistic curve's slope is off by at most 3e-4
 of it, wherever its mean lies."""
 
@@ -33,7 +33,7 @@ def _rules() -> np.ndarray:
 
 _RULES = _rules()
 _LARGEST_ETA = 60.0  # exp(60) times 1e7 products stays within float32
-_LARGEST_VAR_OF_SERIES = 0.25  # the next term is 3e-4 of a logistic curve's slope at most
+_LARGEST_VAR_OF_SERIES = 0.15  # the next term is 4e-5 of a logistic curve's slope at most
 
 
 Sums = TypeVar("Sums")

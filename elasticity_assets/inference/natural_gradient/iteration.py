@@ -20,7 +20,7 @@ from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, 
 _NEWTON_UNTIL = 3.0  # posterior sds: closer than this, the variance of eta matters
 _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
-OF_SCALES = 30.0
+OF_SCALES = 10.0
 """How many times more rough posterior sds than the means' tolerance a scale may have to go: it moves them far less."""
 
 
