@@ -238,7 +238,7 @@ SELECT
     texts[2] AS substitutes,
     map($attributes::VARCHAR[], texts[3:]) AS attributes
 FROM (SELECT DISTINCT product, category, texts FROM product_codes)
-SEMI JOIN weekly_sales USING (product)
+SEMI JOIN (SELECT DISTINCT product FROM weekly_sales) USING (product)
 ORDER BY category, product
 
 -- name: price_unit_value
@@ -470,9 +470,9 @@ WITH faulty AS (
         OR (period_start <= $today AND units >= 0 AND isfinite(units) AND price > 0 AND isfinite(price)) IS NOT TRUE
 ), repeating AS (
     -- Products with more rows than periods. 63 days share a bit mask: far fewer groups than there are product-periods.
-    SELECT z.category, z.product
+    SELECT z.product
     FROM (SELECT *, period_start - DATE '0001-01-01' AS day FROM {sales}) AS z
-    GROUP BY z.category, z.product, {zone} z.day // 63
+    GROUP BY z.product, {zone} z.day // 63
     HAVING count(*) > bit_count(bit_or(CAST(1 AS BIGINT) << CAST(z.day % 63 AS INTEGER)))
 ), faults AS (
     SELECT unnest([
@@ -487,7 +487,7 @@ WITH faulty AS (
     UNION ALL
     SELECT 'a product-period twice', category, product, period_start
     FROM {sales} AS z
-    SEMI JOIN repeating USING (category, product)
+    SEMI JOIN repeating USING (product)
     GROUP BY category, product, {zone} period_start
     HAVING count(*) > 1
 )
