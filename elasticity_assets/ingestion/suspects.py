@@ -59,8 +59,9 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
     period = {"period": sales.period}
     for name in ("clear_suspects", "suspect_macros", "store_macros", "no_suspect_files"):
         connection.execute(statement(name))
-    connection.execute(statement("suspect_totals", of_whom="category,"))
-    connection.execute(statement("suspect_totals", of_whom=""))
+    for of_whom in ("category,", ""):
+        for name in ("possible_totals", "suspect_totals"):
+            connection.execute(statement(name, of_whom=of_whom))
     if _several_files(connection):
         connection.execute(statement("suspect_files"))
         connection.execute(statement("cells_of_suspect_files"), period)

@@ -42,18 +42,24 @@ CREATE OR REPLACE TEMP MACRO names_all_stores(x) AS
 -- name: clear_suspects
 DELETE FROM suspect_sales
 
+-- name: possible_totals
+-- A category's, or all, units in each period, where in several periods one product has half of them, which is rare.
+CREATE OR REPLACE TEMP TABLE possible_totals AS
+SELECT {of_whom} period_start, sum(units) AS total, count(*) FILTER (units > 0) AS n, max(units) AS most
+FROM weekly_sales
+ANTI JOIN suspect_sales USING (product)
+GROUP BY {of_whom} period_start
+QUALIFY count(*) FILTER (n >= 3 AND abs(2 * most - total) <= 1e-4 * total) OVER (PARTITION BY {of_whom} TRUE) >= 6
+
 -- name: suspect_totals
 -- Products whose units are the sum of all others' in nearly all periods: rows of totals, published as products. Of the
 -- same category, or of all; a period counts where several others sold.
 INSERT INTO suspect_sales BY NAME
-WITH sales AS (
-    SELECT category, product, period_start, units FROM weekly_sales ANTI JOIN suspect_sales USING (product)
-), sums AS (
-    SELECT {of_whom} period_start, sum(units) AS total, count(*) FILTER (units > 0) AS n FROM sales GROUP BY ALL
-), compared AS (
+WITH compared AS (
     SELECT category, product, period_start, units, total - units AS others, n >= 3 AND total > units AS counts
-    FROM sales
-    JOIN sums USING ({of_whom} period_start)
+    FROM weekly_sales
+    JOIN possible_totals USING ({of_whom} period_start)
+    ANTI JOIN suspect_sales USING (product)
 ), totals AS (
     SELECT product
     FROM compared
@@ -273,18 +279,20 @@ WITH ranked AS (
     WHERE s.high
     GROUP BY s.series, s.category, s.product, s.zone, s.period_start, s.units, s.log_units, s.log_price
     HAVING count(*) >= 4
+), high AS (
+    SELECT * FROM judged WHERE above > greatest(ln(7), 6 * sqrt(variance))
 ), of_periods AS (
     SELECT category, period_start, median(log_units - usual) AS above
     FROM (
         SELECT category, period_start, ln(units + 0.5) AS log_units, avg(ln(units + 0.5)) OVER (PARTITION BY series) AS usual
         FROM sales_in_series
-        SEMI JOIN judged USING (category)
+        SEMI JOIN high USING (category)
     )
     GROUP BY ALL
     HAVING count(*) >= 3
 )
 SELECT j.category, j.product, j.zone, j.period_start, 'units' AS what, j.units AS value, j.usual, 0 AS weight
-FROM judged AS j
+FROM high AS j
 LEFT JOIN of_periods AS p ON p.category = j.category AND p.period_start = j.period_start
 ANTI JOIN suspect_sales AS s
     ON s.product = j.product AND s.period_start = j.period_start AND s.zone IS NOT DISTINCT FROM j.zone

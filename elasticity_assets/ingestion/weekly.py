@@ -16,7 +16,7 @@ from elasticity_assets.warehouse.schema import Table, create_anew, qualified
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.words import in_one_line, latest_today
 
-BATCH_ROWS = 40_000_000
+BATCH_ROWS = 20_000_000
 """Rows that are added up at a time, about."""
 
 
@@ -133,23 +133,16 @@ def _build_zones(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) ->
 
 
 def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: _Grain) -> None:
-    """Fill a table of sales, a batch of products at a time: adding up needs memory for its product-periods."""
-    price = f"price_{sales.price_rule}"
-    if price == "price_unit_value" and not connection.execute(statement("holds_returns")).fetchall()[0][0]:
-        price = "price_unit_value_of_sales"
-    names = [quoted(name) for name in sales.controls]
+    """Fill a table of sales, a batch of products at a time: it needs memory for its product-periods."""
+    several = connection.execute(
+        statement("holds_several_rows", **grain.parts), {"period": sales.period}
+    ).fetchall()[0][0]
+    returns = connection.execute(statement("holds_returns")).fetchall()[0][0]
+    sums = _sums_of_rows(sales, returns=returns) if several else _one_row_each(sales, returns=returns)
     connection.execute(create_anew(grain.table))
     batches = connection.execute(statement("weekly_batches"), {"rows": BATCH_ROWS}).fetchall()
-    add_up = statement(
-        "add_up",
-        **grain.parts,
-        price=statement(price),
-        regular_price=_mean("regular_price", sales.columns.regular_price or sales.columns.discount),
-        cost=_mean("cost", sales.columns.cost),
-        randomized=statement("all_randomized" if sales.columns.randomized else "none_randomized"),
-        controls="".join(f", round(avg({name}), 9) AS {name}" for name in names),
-        of_batch=statement("of_batch") if len(batches) > 1 else "",
-    )
+    of_batch = statement("of_batch") if len(batches) > 1 else ""
+    add_up = statement("add_up", **grain.parts, **sums, of_batch=of_batch)
     for (first,), (following,) in itertools.pairwise([*batches, (None,)]):
         batch = {"first_code": first, "next_code": following} if len(batches) > 1 else {}
         connection.execute(add_up, {"period": sales.period, **batch})
@@ -157,8 +150,49 @@ def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: 
     connection.execute(statement("drop_negative", **grain.parts))
 
 
-def _mean(column: str, delivered: str | None) -> str:
-    return f"round(avg({column}), 9)" if delivered else "CAST(NULL AS DOUBLE)"
+def _sums_of_rows(sales: SalesSettings, *, returns: bool) -> dict[str, str]:
+    """Give the parts of `add_up` where product-periods have several rows; `returns`: some are no sales."""
+    price = f"price_{sales.price_rule}"
+    if price == "price_unit_value" and not returns:
+        price = "price_unit_value_of_sales"
+    return {
+        "sum": "sum",
+        "n_rows": "count(*)",
+        "price": statement(price, sum="sum"),
+        "randomized": statement("all_randomized" if sales.columns.randomized else "none_randomized"),
+        **_means("avg", sales),
+        "group_by": "GROUP BY ALL",
+    }
+
+
+def _one_row_each(sales: SalesSettings, *, returns: bool) -> dict[str, str]:
+    """Give the same parts where each product-period has one row, which is its own sum and mean."""
+    price = f"price_{sales.price_rule}_of_one_row"
+    if price == "price_unit_value_of_one_row" and not returns:
+        price = "price_unit_value_of_sales"
+    return {
+        "sum": "",
+        "n_rows": "CAST(1 AS BIGINT)",
+        "price": statement(price, sum=""),
+        "randomized": statement("one_randomized" if sales.columns.randomized else "none_randomized"),
+        **_means("", sales),
+        "group_by": "",
+    }
+
+
+def _means(mean: str, sales: SalesSettings) -> dict[str, str]:
+    def of(column: str) -> str:
+        return f"round({mean}({column}), 9)"
+
+    nothing = "CAST(NULL AS DOUBLE)"
+    names = [quoted(name) for name in sales.controls]
+    return {
+        "regular_price": of("regular_price")
+        if sales.columns.regular_price or sales.columns.discount
+        else nothing,
+        "cost": of("cost") if sales.columns.cost else nothing,
+        "controls": "".join(f", {of(name)} AS {name}" for name in names),
+    }
 
 
 def _report(connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: _Grain) -> WeeklyReport:

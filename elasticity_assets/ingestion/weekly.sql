@@ -238,7 +238,7 @@ SELECT
     texts[2] AS substitutes,
     map($attributes::VARCHAR[], texts[3:]) AS attributes
 FROM (SELECT DISTINCT product, category, texts FROM product_codes)
-SEMI JOIN weekly_sales USING (product)
+SEMI JOIN (SELECT DISTINCT product FROM weekly_sales) USING (product)
 ORDER BY category, product
 
 -- name: price_unit_value
@@ -261,7 +261,34 @@ SELECT EXISTS (FROM raw_sales WHERE reason IS NULL AND units <= 0)
 
 -- name: price_unit_value_of_sales
 -- Revenue over units where all rows are sales.
-round(sum(units * price), 6) / round(sum(units), 9)
+round({sum}(units * price), 6) / round({sum}(units), 9)
+
+-- name: price_unit_value_of_one_row
+CASE
+    WHEN units > 0 AND round(units * price, 6) / round(units, 9) = price THEN price
+    WHEN units > 0 THEN round(round(units * price, 6) / round(units, 9), 9)
+    ELSE round(price, 9)
+END
+
+-- name: price_median_of_one_row
+price
+
+-- name: holds_several_rows
+-- Whether any product-period, or zone's, has several rows: if not, as where files have one line each, none are added up.
+-- 63 periods share a bit mask: far fewer groups than there are product-periods.
+SELECT coalesce(bool_or(n_rows > n_periods), false)
+FROM (
+    SELECT count(*) AS n_rows, bit_count(bit_or(CAST(1 AS BIGINT) << CAST(number % 63 AS INTEGER))) AS n_periods
+    FROM (
+        SELECT coalesce(s.product, r.product) AS product, {zone} date_diff($period, DATE '0001-01-01', r.day) AS number
+        FROM raw_sales AS r
+        LEFT JOIN (FROM product_codes WHERE spelling <> product) AS s ON s.spelling = r.product
+        {join_zones}
+        ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
+        WHERE r.reason IS NULL
+    ) AS z
+    GROUP BY product, {zone} number // 63
+)
 
 -- name: weekly_batches
 -- Product codes in batches of about as many rows: the first code of each.
@@ -289,20 +316,20 @@ WITH respelled AS (
         coalesce(s.product, r.product) AS product,
         {zone}
         CAST(date_trunc($period, r.day) AS DATE) AS period_start,
-        round(sum(units), 9) AS units,
-        round(sum(units * price), 6) AS revenue,
+        round({sum}(units), 9) AS units,
+        round({sum}(units * price), 6) AS revenue,
         {price} AS price,
         {regular_price} AS regular_price,
         {cost} AS cost,
         {randomized} AS randomized,
-        count(*) AS n_rows
+        {n_rows} AS n_rows
         {controls}
     FROM raw_sales AS r
     LEFT JOIN respelled AS s ON s.spelling = r.product
     {join_zones}
     ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
     WHERE r.reason IS NULL {of_batch}
-    GROUP BY ALL
+    {group_by}
 ), ordered AS (
     SELECT *, row_number() OVER (ORDER BY category_hash, category, product) AS place
     FROM (SELECT DISTINCT product, category, md5_number_lower(category) AS category_hash FROM product_codes)
@@ -355,6 +382,9 @@ FROM (
     GROUP BY c.product, {zone} date_trunc($period, r.day)
     HAVING bool_and(coalesce(r.randomized, false)) AND max(r.price) > 1.001 * min(r.price)
 )
+
+-- name: one_randomized
+units >= 0 AND coalesce(randomized, false)
 
 -- name: none_randomized
 CAST(NULL AS BOOLEAN)
@@ -470,9 +500,9 @@ WITH faulty AS (
         OR (period_start <= $today AND units >= 0 AND isfinite(units) AND price > 0 AND isfinite(price)) IS NOT TRUE
 ), repeating AS (
     -- Products with more rows than periods. 63 days share a bit mask: far fewer groups than there are product-periods.
-    SELECT z.category, z.product
+    SELECT z.product
     FROM (SELECT *, period_start - DATE '0001-01-01' AS day FROM {sales}) AS z
-    GROUP BY z.category, z.product, {zone} z.day // 63
+    GROUP BY z.product, {zone} z.day // 63
     HAVING count(*) > bit_count(bit_or(CAST(1 AS BIGINT) << CAST(z.day % 63 AS INTEGER)))
 ), faults AS (
     SELECT unnest([
@@ -487,7 +517,7 @@ WITH faulty AS (
     UNION ALL
     SELECT 'a product-period twice', category, product, period_start
     FROM {sales} AS z
-    SEMI JOIN repeating USING (category, product)
+    SEMI JOIN repeating USING (product)
     GROUP BY category, product, {zone} period_start
     HAVING count(*) > 1
 )

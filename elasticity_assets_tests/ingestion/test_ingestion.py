@@ -217,6 +217,30 @@ def test_unit_value_and_median_price(connection, tmp_path: Path) -> None:
     assert weekly_sales(connection, "price, revenue") == [(2.0, 115.0)]
 
 
+@pytest.mark.parametrize("rule", ["unit_value", "median"])
+@pytest.mark.parametrize("others", [[], [0], [0, -2]], ids=["sales", "no sales", "returns"])
+def test_a_row_that_is_alone_is_what_its_sum_would_be(
+    connection, tmp_path: Path, rule: str, others: list[int]
+) -> None:
+    days = [day.date() for day in pd.date_range("2024-01-01", periods=40, freq="W-MON")]
+    lines = [
+        f"{product},{day},{[*others, 1, 3, 7][place % (len(others) + 3)]},{2 + place / 7},{place / 3},{place % 2}"
+        for product in "AB"
+        for place, day in enumerate(days)
+    ]
+    header = "product,date,units,price,cost,promotion"
+    several = ["C,2024-01-01,1,2,1,0", "C,2024-01-01,2,3,1,0"]
+    tables = []
+    for more in ([], several):
+        path = write_lines(tmp_path / "sales.csv", *lines, *more, header=header)
+        settings = sales_settings(path, {"cost": "cost"}, controls=["promotion"], price_rule=rule)
+        _, report = ingest(connection, settings)
+        assert report.accounts_close
+        tables.append(connection.execute("FROM weekly_sales WHERE product <> 'C' ORDER BY ALL").fetchall())
+    assert tables[0] == tables[1]
+    assert len(tables[0]) == sum(not line.split(",")[2].startswith("-") for line in lines)
+
+
 def test_returns_at_another_price_do_not_distort_the_unit_value(connection, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "sales.csv", "A,2024-01-01,10,2", "A,2024-01-02,-9,1")
     ingest(connection, sales_settings(path))
