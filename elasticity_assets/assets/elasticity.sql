@@ -9,37 +9,58 @@ WITH recent AS (
         FROM weekly_sales
         WHERE period_start > (SELECT max(period_start) FROM weekly_sales) - $recent::INTERVAL
     )
+), rows_that_count AS (
+    -- A product's rows that count, and those that do not, apart: many filtered sums cost more than twice as many groups.
+    SELECT
+        w.category,
+        {key},
+        {weight} > 0 AS counts,
+        count(*) AS n,
+        sum(w.units) AS units,
+        sum(w.revenue) AS revenue,
+        avg(w.price) AS price_mean,
+        min(w.price) AS price_min,
+        max(w.price) AS price_max,
+        stddev_pop(ln(w.price)) AS log_price_sd,
+        arg_max(w.price, w.period_start) AS price_latest,
+        min(w.period_start) AS first_period,
+        max(w.period_start) AS last_period,
+        list(w.period_start) FILTER (NOT ({weight} > 0)) AS suspect_periods,
+        coalesce(sum(w.units) FILTER (w.period_start >= recent.first_period), 0) AS recent_units,
+        count(*) FILTER (w.period_start >= recent.first_period) AS n_recent
+    FROM {sales} AS w
+    CROSS JOIN recent
+    {weights}
+    WHERE w.category IN (SELECT unnest($categories))
+    GROUP BY w.category, {key}, counts
 ), summed AS (
     SELECT
         w.category,
         {key},
         any_value(products.product_description) AS product_description,
         any_value(products.substitutes) AS substitutes,
-        coalesce(sum(w.units) FILTER ({weight} > 0), 0) AS counted_units,
-        count(*) AS n_periods,
+        coalesce(sum(w.units) FILTER (w.counts), 0) AS counted_units,
+        sum(w.n)::BIGINT AS n_periods,
         sum(w.units) AS units,
         sum(w.revenue) AS revenue,
-        coalesce(avg(w.price) FILTER ({weight} > 0), avg(w.price)) AS price_mean,
-        coalesce(min(w.price) FILTER ({weight} > 0), min(w.price)) AS price_min,
-        coalesce(max(w.price) FILTER ({weight} > 0), max(w.price)) AS price_max,
-        coalesce(stddev_pop(ln(w.price)) FILTER ({weight} > 0), 0) AS log_price_sd,
+        coalesce(any_value(w.price_mean) FILTER (w.counts), any_value(w.price_mean)) AS price_mean,
+        coalesce(any_value(w.price_min) FILTER (w.counts), any_value(w.price_min)) AS price_min,
+        coalesce(any_value(w.price_max) FILTER (w.counts), any_value(w.price_max)) AS price_max,
+        coalesce(any_value(w.log_price_sd) FILTER (w.counts), 0) AS log_price_sd,
         counted_units > 0 AS sold,
-        count(*) FILTER (NOT ({weight} > 0)) AS n_suspect,
-        min(w.period_start) FILTER ({weight} > 0) AS first_counted,
-        max(w.period_start) FILTER ({weight} > 0) AS last_counted,
-        count(*) FILTER ({weight} > 0) AS n_counted,
-        list(w.period_start) FILTER (NOT ({weight} > 0)) AS suspect_periods,
-        coalesce(arg_max(w.price, w.period_start) FILTER ({weight} > 0), arg_max(w.price, w.period_start)) AS price_latest,
-        coalesce(max(w.period_start) FILTER ({weight} > 0), max(w.period_start)) AS price_latest_at,
-        coalesce(sum(w.units) FILTER ({weight} > 0 AND w.period_start >= recent.first_period), 0) AS recent_units,
-        count(*) FILTER ({weight} > 0 AND w.period_start >= recent.first_period) AS n_recent,
-        count(*) FILTER (NOT ({weight} > 0) AND w.period_start >= recent.first_period) AS n_recent_suspect,
-        min(w.period_start) AS first_period
-    FROM {sales} AS w
-    CROSS JOIN recent
-    {weights}
+        coalesce(sum(w.n) FILTER (NOT w.counts), 0)::BIGINT AS n_suspect,
+        any_value(w.first_period) FILTER (w.counts) AS first_counted,
+        any_value(w.last_period) FILTER (w.counts) AS last_counted,
+        coalesce(sum(w.n) FILTER (w.counts), 0)::BIGINT AS n_counted,
+        any_value(w.suspect_periods) FILTER (NOT w.counts) AS suspect_periods,
+        coalesce(any_value(w.price_latest) FILTER (w.counts), any_value(w.price_latest)) AS price_latest,
+        coalesce(any_value(w.last_period) FILTER (w.counts), any_value(w.last_period)) AS price_latest_at,
+        coalesce(sum(w.recent_units) FILTER (w.counts), 0) AS recent_units,
+        coalesce(sum(w.n_recent) FILTER (w.counts), 0)::BIGINT AS n_recent,
+        coalesce(sum(w.n_recent) FILTER (NOT w.counts), 0)::BIGINT AS n_recent_suspect,
+        min(w.first_period) AS first_period
+    FROM rows_that_count AS w
     LEFT JOIN products ON products.product = w.product
-    WHERE w.category IN (SELECT unnest($categories))
     GROUP BY w.category, {key}
 )
 SELECT

@@ -3,6 +3,7 @@
 from contextlib import closing
 
 import dagster as dg
+from upath import UPath
 
 from elasticity_assets.assets.metadata import OWNERS, add_partition_metadata
 from elasticity_assets.assets.sales import weekly_sales
@@ -10,8 +11,9 @@ from elasticity_assets.automation.partitions import CATEGORIES, category_of, gon
 from elasticity_assets.checks import model_input as checks
 from elasticity_assets.fitting.array_store import ArrayStore
 from elasticity_assets.fitting.stored_fits import pack_panels
+from elasticity_assets.fitting.threads import run_each
 from elasticity_assets.inference.price_lags import bearable_lags
-from elasticity_assets.ingestion.panels import category_panels
+from elasticity_assets.ingestion.panels import CategoryPanels, category_panels
 from elasticity_assets.settings import Settings
 from elasticity_assets.warehouse.file import Warehouse
 
@@ -39,14 +41,20 @@ def model_input(
         )
     facts = {}
     categories = [category_of(key) for key in context.partition_keys]
+
+    def write(task: tuple[str, CategoryPanels]) -> UPath:
+        key, of_category = task
+        return array_store.write(context.asset_key, pack_panels(of_category), key)
+
     with (
         warehouse.read() as connection,
         closing(
             category_panels(connection, settings.sales, settings.fit, categories, settings.experiments)
         ) as panels,
+        # One category is written while the next is read.
+        closing(run_each(write, zip(context.partition_keys, panels, strict=True), 1)) as written,
     ):
-        for key, of_category in zip(context.partition_keys, panels, strict=True):
-            file = array_store.write(context.asset_key, pack_panels(of_category), key)
+        for (key, of_category), file in written:
             panel, zoned = of_category.panel, of_category.zoned
             add_partition_metadata(
                 context,
@@ -61,7 +69,7 @@ def model_input(
                     "regular prices": panel.has_regular_price,
                     "products with results from elsewhere": int((panel.experiments()[:, 1] > 0).sum()),
                     "products in zones": 0 if zoned is None else zoned.n_rows,
-                    "file": dg.MetadataValue.path(str(file)),
+                    "file": dg.MetadataValue.path(str(file.result())),
                 },
             )
             facts[panel.category] = checks.facts(of_category)

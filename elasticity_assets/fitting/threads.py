@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -32,7 +32,7 @@ def one_blas_thread() -> Iterator[None]:
 
 def run_each(
     work: Callable[[Task], Result], tasks: Iterable[Task], workers: int
-) -> Iterator[tuple[Task, Future[Result]]]:
+) -> Generator[tuple[Task, Future[Result]], None, None]:
     """Do `work` on several tasks at once, in threads: jax lets others run while it computes.
 
     Parameters

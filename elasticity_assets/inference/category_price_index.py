@@ -10,7 +10,7 @@ whole category's prices moving together; that of the index alone is for moves th
 
 import numpy as np
 
-from elasticity_assets.inference.panel import Panel, with_control
+from elasticity_assets.inference.panel import Panel, with_control, with_controls
 from elasticity_assets.inference.price_lags import lagged
 
 CATEGORY_PRICE_INDEX = "category_price_index"
@@ -57,8 +57,7 @@ def with_category_price_index(panel: Panel, lags: int = 0, product_of_row: np.nd
     index = category_price_index(panel, product_of_row)
     if not np.ptp(index) > 0:
         return panel
-    panel = with_control(panel, CATEGORY_PRICE_INDEX, index)
     if not lags:
-        return panel
+        return with_control(panel, CATEGORY_PRICE_INDEX, index)
     before = np.mean([lagged(index[None], lag)[0] for lag in range(1, lags + 1)], axis=0)
-    return with_control(panel, CATEGORY_PRICE_CHANGE, index - before)
+    return with_controls(panel, {CATEGORY_PRICE_INDEX: index, CATEGORY_PRICE_CHANGE: index - before})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elasticity_assets.inference.panel import Panel, with_controls
+from elasticity_assets.inference.panel import Panel, numbered_controls, with_controls
 from elasticity_assets.inference.price_lags import is_lag, known_log_price, lagged, last_known
 from elasticity_assets.inference.randomized_prices import is_price_not_random
 from elasticity_assets.inference.season import is_price_season
@@ -107,7 +107,7 @@ def with_price_residual(panel: Panel) -> Panel:
     found = first_stage(panel)
     if found is None or found.doubt:
         return panel
-    return with_controls(panel, PRICE_RESIDUAL, found.residual)
+    return with_controls(panel, numbered_controls(PRICE_RESIDUAL, found.residual))
 
 
 def is_price_residual(control: str) -> bool:

@@ -153,19 +153,22 @@ def with_control(panel: Panel, name: str, values: np.ndarray) -> Panel:
     values : float array, shape (n, T) or (T,)
         Of each cell, or of each period for all products.
     """
-    n, T = panel.n_products, panel.n_periods
-    added = np.zeros((*panel.observed.shape, 1), np.float32)
-    added[:n, :T, 0] = np.where(panel.observed[:n, :T], values, 0.0)
-    return replace(
-        panel, control=(*panel.control, name), controls=np.concatenate([panel.controls, added], axis=2)
-    )
+    return with_controls(panel, {name: values})
 
 
-def with_controls(panel: Panel, name: str, values: Iterable[np.ndarray]) -> Panel:
-    """Add several controls to a panel: `name`, then `name_1`, `name_2` and so on; each as of `with_control`."""
-    for number, of_control in enumerate(values):
-        panel = with_control(panel, f"{name}_{number}" if number else name, of_control)
-    return panel
+def with_controls(panel: Panel, values: Mapping[str, np.ndarray]) -> Panel:
+    """Add several controls to a panel at once, by name; each as of `with_control`."""
+    n, T, K = panel.n_products, panel.n_periods, len(panel.control)
+    controls = np.zeros((*panel.observed.shape, K + len(values)), np.float32)
+    controls[..., :K] = panel.controls
+    for k, of_control in enumerate(values.values(), start=K):
+        np.copyto(controls[:n, :T, k], of_control, where=panel.observed[:n, :T], casting="same_kind")
+    return replace(panel, control=(*panel.control, *values), controls=controls)
+
+
+def numbered_controls(name: str, values: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Name the controls of one kind: `name`, then `name_1`, `name_2` and so on."""
+    return {f"{name}_{number}" if number else name: of_control for number, of_control in enumerate(values)}
 
 
 def counting_unit(units: np.ndarray) -> float:
@@ -215,6 +218,7 @@ class CategorySales:
     ----------
     category : str
     product : array of str, shape (rows,)
+        Laid out faster where a product's rows stand together.
     period : array of datetime64[D], shape (rows,)
         First day of the period.
     units, price : float64 arrays, shape (rows,)
@@ -270,56 +274,42 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
     ValueError
         If a product-period occurs twice, or a price is not positive.
     """
-    category, missing_periods, controls = sales.category, sales.missing_periods, dict(sales.controls)
+    missing_periods, controls = sales.missing_periods, dict(sales.controls)
     if missing_periods not in ("unobserved", "truncated", "zero"):
         raise ValueError(f"missing_periods is {missing_periods!r}; use unobserved, truncated or zero")
-    period = np.asarray(sales.period, dtype="datetime64[D]")
     units = np.asarray(sales.units, dtype=np.float64)
     price = np.asarray(sales.price, dtype=np.float64)
     if not (price > 0).all():
-        raise ValueError(f"category {category!r}: a price is not positive")
-    codes, row = np.unique(np.asarray(sales.product, dtype=str), return_inverse=True)
-    days = np.unique(period if sales.periods is None else np.asarray(sales.periods, dtype="datetime64[D]"))
-    column = np.searchsorted(days, period)
-    if len(row) and (column.max() >= len(days) or (days[column] != period).any()):
-        raise ValueError(f"category {category!r}: a sale lies in a period that is not among `periods`")
-    if len(np.unique(row * len(days) + column)) != len(row):
-        raise ValueError(f"category {category!r}: a product-period occurs twice")
-
-    shape = (padded_products(len(codes)), padded_size(len(days)))
-    delivered = np.zeros(shape, dtype=bool)
-    delivered[row, column] = True
+        raise ValueError(f"category {sales.category!r}: a price is not positive")
+    codes, days, cell, delivered = _cells(sales)
+    shape = delivered.shape
     # What does not count leaves nothing: no price to centre by or to carry on, no units to choose a unit by.
-    share = np.ones(len(row)) if sales.weight is None else np.asarray(sales.weight, dtype=np.float64)
+    share = np.ones(len(cell)) if sales.weight is None else np.asarray(sales.weight, dtype=np.float64)
     counts = share > 0
-    row, column, units, price, share = (
-        row[counts],
-        column[counts],
-        units[counts],
-        price[counts],
-        share[counts],
-    )
+    cell, units, price, share = cell[counts], units[counts], price[counts], share[counts]
     if unit is None:
         unit = counting_unit(units) if len(units) else 1.0
-    panel_units, log_price, weight = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    log_regular_price = np.zeros(shape if sales.regular_price is not None else (0, 0))
-    observed = np.zeros(shape, dtype=bool)
-    values = np.zeros((*shape, len(controls)), dtype=np.float32)
-    panel_units[row, column] = units / unit
-    log_price[row, column] = np.log(price)
+    panel_units = _laid_out(shape, cell, units / unit)
+    log_price = _laid_out(shape, cell, np.log(price))
+    weight = _laid_out(shape, cell, share)
+    observed = _laid_out(shape, cell, True, np.bool_)
+    log_regular_price = np.zeros((0, 0), np.float32)
     if sales.regular_price is not None:
         known = np.asarray(sales.regular_price, dtype=np.float64)[counts]
         known = np.where(np.isfinite(known), np.maximum(known, price), price)
-        log_regular_price[row, column] = np.log(known)
-    randomized = np.zeros(shape if sales.randomized is not None else (0, 0), dtype=bool)
+        log_regular_price = _laid_out(shape, cell, np.log(known))
+    randomized = np.zeros((0, 0), np.bool_)
     if sales.randomized is not None:
-        randomized[row, column] = sales.randomized[counts]
-    log_cost = np.full(shape if sales.cost is not None else (0, 0), np.nan)
+        randomized = _laid_out(shape, cell, sales.randomized[counts], np.bool_)
+    log_cost = np.zeros((0, 0), np.float32)
     if sales.cost is not None:
-        log_cost[row, column] = np.log(np.where(sales.cost > 0, sales.cost, np.nan)[counts])
-    observed[row, column], weight[row, column] = True, share
+        log_cost = np.full(shape, np.nan, np.float32)
+        log_cost.reshape(-1)[cell] = np.log(np.where(sales.cost > 0, sales.cost, np.nan)[counts])
+    values = np.zeros((*shape, len(controls)), dtype=np.float32)
     for k, name in enumerate(controls):
-        values[row, column, k] = np.nan_to_num(np.asarray(controls[name], dtype=np.float64)[counts])
+        values.reshape(-1, len(controls))[cell, k] = np.nan_to_num(
+            np.asarray(controls[name], dtype=np.float64)[counts]
+        )
     if missing_periods == "zero":
         # The last observed column at or before each cell; -1 before a product's first sale.
         last = np.maximum.accumulate(np.where(observed, np.arange(shape[1]), -1), axis=1)
@@ -331,21 +321,69 @@ def panel_from_sales(sales: CategorySales, *, unit: float | None = None) -> Pane
         observed |= absent
         weight[absent] = 1.0
     return Panel(
-        category=category,
+        category=sales.category,
         product=codes,
         period=days,
         control=tuple(controls),
         unit=unit,
-        units=panel_units.astype(np.float32),
-        log_price=log_price.astype(np.float32),
+        units=panel_units,
+        log_price=log_price,
         controls=values,
         observed=observed,
-        weight=weight.astype(np.float32),
+        weight=weight,
         zero_truncated=missing_periods == "truncated",
-        log_regular_price=log_regular_price.astype(np.float32),
-        log_cost=log_cost.astype(np.float32),
+        log_regular_price=log_regular_price,
+        log_cost=log_cost,
         randomized=randomized,
     )
+
+
+def _cells(sales: CategorySales) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Say which cell of a padded panel, numbered row by row, each row of sales has.
+
+    Returns
+    -------
+    codes, days : array
+        Products and first days of periods, ascending.
+    cell : int array, shape (rows,)
+        Cell of each row of sales.
+    delivered : bool array, shape (N, W)
+        Cells that have one.
+    """
+    period = np.asarray(sales.period, dtype="datetime64[D]")
+    codes, row = distinct_texts(sales.product)
+    days = np.unique(period if sales.periods is None else np.asarray(sales.periods, dtype="datetime64[D]"))
+    column = np.searchsorted(days, period)
+    if len(row) and (column.max() >= len(days) or (days[column] != period).any()):
+        raise ValueError(f"category {sales.category!r}: a sale lies in a period that is not among `periods`")
+    shape = padded_products(len(codes)), padded_size(len(days))
+    cell = row * shape[1] + column
+    delivered = _laid_out(shape, cell, True, np.bool_)
+    if np.count_nonzero(delivered) != len(cell):
+        raise ValueError(f"category {sales.category!r}: a product-period occurs twice")
+    return codes, days, cell, delivered
+
+
+def distinct_texts(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct texts, sorted, and the place of each text among them; fast where equal ones stand together.
+
+    Parameters
+    ----------
+    texts : array of str, shape (rows,)
+    """
+    begins = np.ones(len(texts), np.bool_)
+    begins[1:] = texts[1:] != texts[:-1]
+    distinct, place = np.unique(np.asarray(texts[begins], dtype=str), return_inverse=True)
+    return distinct, place[np.cumsum(begins) - 1]
+
+
+def _laid_out(
+    shape: tuple[int, int], cell: np.ndarray, values: np.ndarray | bool, dtype: type = np.float32
+) -> np.ndarray:
+    """Put values into the cells, numbered row by row, of an array that is 0 elsewhere."""
+    laid_out: np.ndarray = np.zeros(shape, dtype)
+    laid_out.reshape(-1)[cell] = values
+    return laid_out
 
 
 def _between(marked: np.ndarray, observed: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ own price is what a change does in its period; with the effects of the lags it i
 
 import numpy as np
 
-from elasticity_assets.inference.panel import Panel, with_control
+from elasticity_assets.inference.panel import Panel, with_controls
 
 _LAG = "price_lag_"
 _PERIODS_A_LAG = 10
@@ -74,6 +74,4 @@ def with_price_lags(panel: Panel, lags: int) -> Panel:
     log_price = known_log_price(panel)
     if not np.ptp(log_price) > 0:
         return panel
-    for lag in range(1, lags + 1):
-        panel = with_control(panel, lag_name(lag), lagged(log_price, lag))
-    return panel
+    return with_controls(panel, {lag_name(lag): lagged(log_price, lag) for lag in range(1, lags + 1)})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elasticity_assets.inference.panel import Panel, with_controls
+from elasticity_assets.inference.panel import Panel, numbered_controls, with_controls
 from elasticity_assets.inference.price_lags import is_lag, known_log_price, lagged
 
 PRICE_NOT_RANDOM = "price_not_random"
@@ -128,7 +128,7 @@ def with_price_not_random(panel: Panel) -> Panel:
     found = randomized_prices(panel)
     if found is None or found.doubt:
         return panel
-    return with_controls(panel, PRICE_NOT_RANDOM, found.rest)
+    return with_controls(panel, numbered_controls(PRICE_NOT_RANDOM, found.rest))
 
 
 def is_price_not_random(control: str) -> bool:

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, take_products
+from elasticity_assets.inference.panel import (
+    CategorySales,
+    Panel,
+    distinct_texts,
+    panel_from_sales,
+    take_products,
+)
 
 
 @dataclass(frozen=True)
@@ -97,8 +103,8 @@ def zoned_panel_from_sales(
     ValueError
         As of `panel_from_sales`.
     """
-    product, product_at = np.unique(np.asarray(sales.product, dtype=str), return_inverse=True)
-    zones, zone_at = np.unique(np.asarray(zone, dtype=str), return_inverse=True)
+    product, product_at = distinct_texts(sales.product)
+    zones, zone_at = distinct_texts(np.asarray(zone, dtype=str))
     pair, row_at = np.unique(product_at * len(zones) + zone_at, return_inverse=True)
     # Numbers of as many digits sort as the pairs do.
     width = len(str(len(pair)))

@@ -165,12 +165,12 @@ def _read(
     by_zone: bool = False,
 ) -> tuple[CategorySales, np.ndarray]:
     """Read the products from `first` to `last`, or all, by zone or over all zones; and the rows' zones, empty then."""
-    columns = connection.execute(
+    rows = connection.execute(
         statement(
             "category_sales",
             sales="zone_sales" if by_zone else "weekly_sales",
             zone="w.zone," if by_zone else "",
-            controls="".join(f", w.{quoted(name)}" for name in controls),
+            controls="".join(f", coalesce(w.{name}, 'nan') AS {name}" for name in map(quoted, controls)),
             **weights_of_suspects(by_zone=by_zone),
         ),
         {
@@ -181,22 +181,19 @@ def _read(
             "without_zeros": missing_periods == "truncated",
         },
     ).fetchnumpy()
-
-    def numbers(name: str) -> np.ndarray:
-        return np.ma.filled(np.ma.asarray(columns[name], dtype=np.float64), np.nan)
-
+    columns = {name: np.asarray(values) for name, values in rows.items()}
     sales = CategorySales(
         category=category,
-        product=np.asarray(columns["product"], dtype=str),
+        product=columns["product"],
         period=np.asarray(columns["period_start"], dtype="datetime64[D]"),
-        units=numbers("units"),
-        price=numbers("price"),
-        regular_price=numbers("regular_price"),
-        controls={name: numbers(name) for name in controls},
+        units=columns["units"],
+        price=columns["price"],
+        regular_price=columns["regular_price"],
+        controls={name: columns[name] for name in controls},
         periods=periods,
         missing_periods=missing_periods,
-        weight=numbers("weight of suspects"),
-        cost=numbers("cost"),
-        randomized=np.ma.filled(np.ma.asarray(columns["randomized"], dtype=bool), False),
+        weight=columns["weight of suspects"],
+        cost=columns["cost"],
+        randomized=columns["randomized"],
     )
     return sales, np.asarray(columns["zone"] if by_zone else [], dtype=str)

@@ -43,7 +43,18 @@ WHERE z.covariates[c.covariate] IS NOT NULL
 ORDER BY c.covariate, z.zone
 
 -- name: category_sales
-SELECT w.product, {zone} w.period_start, w.units, w.price, w.regular_price, w.cost, w.randomized, {weight} AS "weight of suspects" {controls}
+-- In no set order. Numbers without NULL are read in half the time.
+SELECT
+    w.product,
+    {zone}
+    w.period_start,
+    w.units,
+    w.price,
+    coalesce(w.regular_price, 'nan') AS regular_price,
+    coalesce(w.cost, 'nan') AS cost,
+    coalesce(w.randomized, false) AS randomized,
+    {weight} AS "weight of suspects"
+    {controls}
 FROM {sales} AS w
 {weights}
 WHERE
@@ -51,4 +62,3 @@ WHERE
     AND w.category = $category
     AND ($first IS NULL OR w.product BETWEEN $first AND $last)
     AND (w.units > 0 OR NOT $without_zeros)
-ORDER BY w.product, {zone} w.period_start

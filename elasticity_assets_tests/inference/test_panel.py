@@ -6,9 +6,13 @@ from hypothesis import strategies as st
 from elasticity_assets.inference.panel import (
     CategorySales,
     counting_unit,
+    distinct_texts,
+    numbered_controls,
     padded_products,
     padded_size,
     panel_from_sales,
+    with_control,
+    with_controls,
 )
 from elasticity_assets.inference.zoned_panel import zoned_panel_from_sales
 
@@ -46,6 +50,26 @@ def test_sales_are_laid_out_products_down_and_periods_across():
     assert not panel.units[outside].any()
     assert not panel.log_price[outside].any()
     assert not panel.zero_truncated
+
+
+def test_texts_are_numbered_in_whatever_order_they_stand():
+    for texts in (["b", "b", "a", "b"], ["a", "a", "b", "cc"], ["x"], []):
+        distinct, place = distinct_texts(np.array(texts, dtype=object))
+        assert distinct.tolist() == sorted(set(texts))
+        assert distinct.dtype.kind == "U"
+        assert [distinct[number] for number in place] == texts
+
+
+def test_controls_added_at_once_are_as_added_one_by_one():
+    panel = panel_from_sales(CategorySales("c", **sales(), controls={"display": np.ones(4)}))
+    values = {"week": np.arange(4.0), **numbered_controls("cell", [np.ones((2, 4)), np.full((2, 4), 2.0)])}
+    together, alone = with_controls(panel, values), panel
+    for name, of_control in values.items():
+        alone = with_control(alone, name, of_control)
+    assert together.control == alone.control == ("display", "week", "cell", "cell_1")
+    np.testing.assert_array_equal(together.controls, alone.controls)
+    assert not together.controls[~panel.observed].any()
+    np.testing.assert_array_equal(together.controls[1, [0, 2, 3]], [[1, 0, 1, 2], [1, 2, 1, 2], [1, 3, 1, 2]])
 
 
 def test_weeks_without_a_row_between_random_ones_are_not_filled():
