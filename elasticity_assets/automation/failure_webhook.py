@@ -4,7 +4,6 @@ import logging
 import os
 import textwrap
 
-import apprise
 import dagster as dg
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
@@ -66,6 +65,8 @@ def send(url: str, title: str, body: str) -> None:
     Failure
         If it could not be sent. The URL is a secret, and not told.
     """
+    import apprise  # noqa: PLC0415
+
     logging.getLogger("apprise").disabled = True  # it logs URLs
     chat = apprise.Apprise()
     if not chat.add(url):

@@ -34,7 +34,14 @@ class EventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str) -> None:
         self._engines: dict[str, Engine] = {}
         self._one_at_a_time = threading.RLock()  # entered again where two files are written in one go
+        self._tables: set[str] = set()
         super().__init__(base_dir)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the file of all runs has a table; asked for each partition, and a table that is there stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 _WORST = 1e6
 """What breaking a rule by all of a price costs, in terms of the largest gain, where rules collide."""
@@ -52,12 +49,17 @@ class TooSlowError(Exception):
 
 def joined_by(rules: Sequence[PairRule], n_products: int) -> list[np.ndarray]:
     """Give the groups of products that rules join, each the places of two or more, ascending."""
-    ends = np.array([(rule.product, rule.other) for rule in rules], dtype=np.int64).reshape(-1, 2)
+    if not rules:
+        return []
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    ends = np.array([(rule.product, rule.other) for rule in rules], dtype=np.int64)
     places = np.unique(ends)
     place = np.searchsorted(places, ends)
     graph = coo_array((np.ones(len(ends)), (place[:, 0], place[:, 1])), shape=(len(places), len(places)))
     _, label = connected_components(graph, directed=False)
-    return [places[label == number] for number in range(label.max(initial=-1) + 1)]
+    return [places[label == number] for number in range(label.max() + 1)]
 
 
 def best_together(
@@ -98,6 +100,9 @@ def best_together(
     TooSlowError
         If time ran out before any prices were found that keep the rules.
     """
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
+    from scipy.sparse import coo_array  # noqa: PLC0415
+
     row, column = np.nonzero(allowed)
     if len(np.unique(row)) < len(price):
         return None

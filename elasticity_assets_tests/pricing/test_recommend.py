@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import OptimizeResult
 
-from elasticity_assets.pricing import groups
 from elasticity_assets.pricing.changes import changes
 from elasticity_assets.pricing.choice import (
     CATEGORY_INDEX,
@@ -249,7 +248,7 @@ def test_rules_that_joined_too_many_products_to_be_kept_in_time_are_no_collision
         tried.append(1)
         return OptimizeResult(x=None, status=1)
 
-    monkeypatch.setattr(groups, "milp", runs_out)
+    monkeypatch.setattr("scipy.optimize.milp", runs_out)
     found = chosen(
         market(3, elasticity=-0.5),
         objective="revenue",
