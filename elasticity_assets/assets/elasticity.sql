@@ -32,7 +32,7 @@ WITH recent AS (
     CROSS JOIN recent
     {weights}
     WHERE w.category IN (SELECT unnest($categories))
-    GROUP BY w.category, {key}, counts
+    GROUP BY w.category, {key}, {weight} > 0 -- a control may be called counts
 ), summed AS (
     SELECT
         w.category,

@@ -108,7 +108,7 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     from elasticity_assets.home import dagster_home  # noqa: PLC0415
     from elasticity_assets.report.files import LATEST  # noqa: PLC0415
 
-    gc.freeze()
+    gc.freeze()  # nor is it looked through later
     gc.enable()
 
     home, say = dagster_home(), functools.partial(click.echo, err=True)

@@ -68,7 +68,8 @@ class EventLog(SqliteEventLogStorage):
         """Store events of one run, those of assets in one transaction a file.
 
         Dagster's table of assets has the last event of each, and only that one is written there. Where a batch cannot
-        be stored Dagster tries each of its events again: those of assets come last, so that no asset has one twice.
+        be stored Dagster tries each of its events again: those of assets come last, so that no asset has one twice, as
+        others may have in their run's file.
         """
         of_assets = []
         for entry in events:

@@ -46,7 +46,7 @@ DELETE FROM suspect_sales
 -- A category's, or all, units in each period, where in several periods one product has half of them, which is rare.
 CREATE OR REPLACE TEMP TABLE possible_totals AS
 SELECT {of_whom} period_start, sum(units) AS total, count(*) FILTER (units > 0) AS n, max(units) AS most
-FROM weekly_sales
+FROM (SELECT category, product, period_start, units FROM weekly_sales) -- a control may be called as what is made of them
 ANTI JOIN suspect_sales USING (product)
 GROUP BY {of_whom} period_start
 QUALIFY count(*) FILTER (n >= 3 AND abs(2 * most - total) <= 1e-4 * total) OVER (PARTITION BY {of_whom} TRUE) >= 6
@@ -57,7 +57,7 @@ QUALIFY count(*) FILTER (n >= 3 AND abs(2 * most - total) <= 1e-4 * total) OVER 
 INSERT INTO suspect_sales BY NAME
 WITH compared AS (
     SELECT category, product, period_start, units, total - units AS others, n >= 3 AND total > units AS counts
-    FROM weekly_sales
+    FROM (SELECT category, product, period_start, units FROM weekly_sales)
     JOIN possible_totals USING ({of_whom} period_start)
     ANTI JOIN suspect_sales USING (product)
 ), totals AS (

@@ -191,7 +191,7 @@ def _means(mean: str, sales: SalesSettings) -> dict[str, str]:
         if sales.columns.regular_price or sales.columns.discount
         else nothing,
         "cost": of("cost") if sales.columns.cost else nothing,
-        "controls": "".join(f", {of(name)} AS {name}" for name in names),
+        "controls": "".join(f", {of(f'r.{name}')} AS {name}" for name in names),
     }
 
 

@@ -283,6 +283,10 @@ def _with_controls(table: Table, controls: Sequence[str]) -> Table:
     )
 
 
+_OF_READING = ("delivered_date", "period_label", "discount")
+"""What is read of files beside the columns of `raw_sales`."""
+
+
 def check_controls(controls: Sequence[str]) -> None:
     """Refuse controls named twice, or like another column of a table in which they are columns.
 
@@ -293,7 +297,7 @@ def check_controls(controls: Sequence[str]) -> None:
     """
     taken = {
         column.name: table.name for table in (PRODUCTS, RAW_SALES, _WEEKLY_SALES) for column in table.columns
-    }
+    } | dict.fromkeys(_OF_READING, "sales files as they are read")
     named: set[str] = set()
     for control in controls:
         name = control.casefold()

@@ -1,6 +1,7 @@
 """What products sold of late, and at which price: from rows of weekly_sales by hand."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -8,9 +9,11 @@ import pytest
 
 from elasticity_assets.assets.elasticity import product_sales
 from elasticity_assets.automation.partitions import partition_key
+from elasticity_assets.ingestion import categories
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.warehouse.migration import migrate
-from elasticity_assets_tests.support.sales_files import sales_settings
+from elasticity_assets.warehouse.sales_tables import check_controls
+from elasticity_assets_tests.support.sales_files import ingest, sales_settings, write_lines
 
 pytestmark = pytest.mark.quick
 
@@ -119,3 +122,32 @@ def test_what_is_suspect_in_one_zone_is_left_out_there_alone(warehouse):
     assert found["n_suspect"].tolist() == [1, 0]
     assert [at.date() for at in found["price_latest_at"]] == [LAST - timedelta(weeks=1), LAST]
     assert read(warehouse)["n_suspect"].tolist() == [0]
+
+
+def test_controls_may_be_called_as_what_statements_name(tmp_path: Path) -> None:
+    """A control is a column of `weekly_sales`, which DuckDB takes where a statement means a name of its own."""
+    names = ["n", "total", "most", "others", "counts", "spelling", "place", "months", "summed", "sold"]
+    days = [LAST - timedelta(weeks=weeks) for weeks in range(12)]
+    units = {"a": 3, "b": 4, "c": 5, "all of them": 12, "d": 1}
+    lines = [
+        f"{product},{day},{n},{2 + place % 3}" + f",{place}" * len(names)
+        for product, n in units.items()
+        for place, day in enumerate(days)
+    ]
+    file = write_lines(tmp_path / "sales.csv", *lines, header=",".join(["product,date,units,price", *names]))
+    settings = sales_settings(file, controls=names)
+    with duckdb.connect() as connection:
+        migrate(connection)
+        ingest(connection, settings)
+        (category,) = categories(connection)
+        key = partition_key(category)
+        found = product_sales(connection, [key], settings)[key].set_index("product")["units"]
+    assert found.to_dict() == {name: 12.0 * n for name, n in units.items()}
+
+
+def test_controls_may_not_be_called_as_what_is_read_of_files() -> None:
+    for name in ("discount", "Period_Label", "delivered_date"):
+        with pytest.raises(
+            ValueError, match=f"'{name}' is a column of sales files as they are read; rename it"
+        ):
+            check_controls([name])

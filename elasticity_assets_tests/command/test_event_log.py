@@ -61,6 +61,37 @@ def test_dagster_reads_what_was_logged_and_goes_on_with_it(tmp_path: Path) -> No
             assert rows[first.run_id] == rows[second.run_id] > 0, table
 
 
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+def test_a_batch_that_cannot_be_stored_is_stored_event_by_event_and_nothing_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @dg.asset(
+        partitions_def=dg.StaticPartitionsDefinition(["a", "b", "c"]),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def numbers() -> None:
+        pass
+
+    refused = []
+
+    def refuse(self: EventLog, *arguments: object) -> None:
+        refused.append(arguments)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(EventLog, "_store_asset_event_tags", refuse)
+    monkeypatch.setattr(
+        EventLog, "store_event", lambda self, event: (monkeypatch.undo(), self.store_event(event))
+    )
+    job = dg.Definitions([numbers], jobs=[dg.define_asset_job("all")]).resolve_job_def("all")
+    tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"}
+    with dg.DagsterInstance.from_ref(with_files_kept_open(InstanceRef.from_dir(str(tmp_path)))) as instance:
+        job.execute_in_process(instance=instance, tags=tags)
+        found = instance.fetch_materializations(numbers.key, limit=10).records
+    assert len(refused) == 1
+    assert sorted(str(record.partition_key) for record in found) == ["a", "b", "c"]
+    assert "storing" not in capfd.readouterr().err
+
+
 def test_a_storage_that_is_not_sqlite_stays(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text(
         "storage: {custom: {module: dagster._core.storage.noop, class: Other, config: {}}}"

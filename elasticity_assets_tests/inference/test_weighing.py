@@ -229,7 +229,7 @@ def test_from_an_earlier_fit_the_same_is_found(clean: Panel, happened: str) -> N
     np.testing.assert_array_equal(warm.discounted, cold.discounted)
     np.testing.assert_allclose(warm.discounted_share, cold.discounted_share, atol=0.02)
     mean, sd = elasticities(cold)
-    assert np.abs((elasticities(warm)[0] - mean) / sd).max() < 5e-3
+    assert np.abs((elasticities(warm)[0] - mean) / sd).max() < options.natural_gradient.tolerance
     if happened == "an ordinary week":
         assert warm.diagnostics.iterations <= cold.diagnostics.iterations / 2
 

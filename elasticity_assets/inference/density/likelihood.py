@@ -1,4 +1,4 @@
-"""Log densities of units sold, exact in float32 from 0.3 to 1e7 units a period.
+"""Log densities of units sold, exact in float32 from 0.3 to 1e7 units a period, and sizes r up to some 1e5.
 
 Every formula is a deviance: textbook forms subtract terms of size y log y, which float32 cannot hold.
 With lgamma(z) = (z - 1/2) log z - z + log(2 pi)/2 + d(z), d the Stirling error (Loader 2000, "Fast and
@@ -102,12 +102,14 @@ class SizeTerms(NamedTuple):
 def size_terms(units: jax.Array, log_units: jax.Array, log_size: jax.Array) -> SizeTerms:
     """Take terms of y and r; arrays broadcast, and `log_units` is `log_of_positive` of the units."""
     r = jnp.exp(log_size)
-    share = log1p_of_share(jnp.minimum(units, r) / jnp.maximum(units, r))
+    # One condition for all, or derivatives where r is about y would be of neither side.
+    above = units > r
+    share = log1p_of_share(jnp.where(above, r, units) / jnp.where(above, units, r))
     log_odds = log_units - log_size
     both, of_size = _gamma_remainders(units + r), _gamma_remainders(r)
     return SizeTerms(
-        share + jnp.where(units > 0, jnp.maximum(log_odds, 0.0), 0.0),
-        share + jnp.maximum(-log_odds, 0.0),
+        share + jnp.where(above, log_odds, 0.0),
+        share + jnp.where(above, 0.0, -log_odds),
         *(jnp.where(units > 0, one - other, 0.0) for one, other in zip(both, of_size, strict=True)),
     )
 

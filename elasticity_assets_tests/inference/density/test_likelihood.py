@@ -5,12 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import gammaln, xlogy
+from scipy.special import digamma, gammaln, polygamma, xlogy
 
 from elasticity_assets.inference.density.likelihood import (
     log_base,
+    log_of_positive,
     negative_binomial,
     poisson,
+    size_terms,
     stirling_error,
 )
 
@@ -95,6 +97,34 @@ def test_gradients_agree_with_float64() -> None:
         for one, other in zip(single, double, strict=True):
             # A thousandth of the score's own sd at most.
             assert (np.abs(one - other) <= 2e-4 * np.abs(other) + 1e-3 * np.sqrt(units + 1)).all()
+
+
+def test_gradient_by_log_size_is_smooth_where_size_equals_units() -> None:
+    for y in (1.0, 7.0, 100.0, 1000.0):
+        near = np.float32(np.log(y))
+        away = np.float32(4e-7) * np.maximum(near, 1.0) * np.arange(-3, 4, dtype=np.float32)
+        slope = jax.vmap(
+            jax.grad(lambda log_r, y=y: negative_binomial(jnp.float32(y), jnp.log(y) + 0.1, log_r))
+        )(jnp.asarray(near + away))
+        # By log r, E of digamma's and the logarithms' differences in float64.
+        mu, expected = y * np.exp(0.1), y * (digamma(2 * y) - digamma(y) - np.log1p(np.exp(0.1)))
+        expected += y * (mu - y) / (y + mu)
+        np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=2e-3)
+
+
+def test_terms_of_units_and_size_are_scipys() -> None:
+    y, r = (
+        a.ravel()
+        for a in np.meshgrid([0.0, 0.02, 0.3, 1.0, 7.0, 60.0, 1e4, 1e7], np.geomspace(1e-3, 1e5, 33))
+    )
+    y, r = np.float32(y).astype(float), np.exp(np.log(np.float32(r)).astype(np.float32).astype(float))
+    units, log_size = jnp.asarray(y, jnp.float32), jnp.asarray(np.log(r), jnp.float32)
+    terms = size_terms(units, log_of_positive(units), log_size)
+    near = digamma(y + r) - digamma(r) - np.log1p(y / r)
+    np.testing.assert_allclose(r * terms.digamma, r * near, atol=2e-6)
+    slope = polygamma(1, y + r) - polygamma(1, r) + y / (r * (y + r))
+    np.testing.assert_allclose(r**2 * terms.trigamma, r**2 * slope, atol=5e-6)
+    np.testing.assert_allclose(terms.by_size, np.log1p(y / r), rtol=1e-5, atol=1e-6)
 
 
 def test_finite_far_away() -> None:
