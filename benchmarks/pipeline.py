@@ -87,7 +87,6 @@ def coverage(folder: Path) -> float:
 
 def deliver(folder: Path, which: str, weeks: str) -> None:
     """Put the simulated sales of weeks before the last ("<"), or of the last ("="), where settings look for them."""
-    (folder / "sales").mkdir(exist_ok=True)
     sales = duckdb.read_parquet(str(folder / "simulated.parquet"))
     last = sales.max("week").fetchone()
     assert last is not None
@@ -101,6 +100,7 @@ def pipeline(
 ) -> dict:
     """Measure one size."""
     (folder / "elasticity.yaml").write_text(SETTINGS.replace("LIKELIHOOD", likelihood))
+    (folder / "sales").mkdir()
     simulated = elasticity(
         folder,
         "simulate",

@@ -137,8 +137,11 @@ def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: 
     several = connection.execute(
         statement("holds_several_rows", **grain.parts), {"period": sales.period}
     ).fetchall()[0][0]
-    returns = connection.execute(statement("holds_returns")).fetchall()[0][0]
-    sums = _sums_of_rows(sales, returns=returns) if several else _one_row_each(sales, returns=returns)
+    all_sold = (
+        sales.price_rule == "unit_value"
+        and not connection.execute(statement("holds_returns")).fetchall()[0][0]
+    )
+    sums = _sums_of_rows(sales, several=several, all_sold=all_sold)
     connection.execute(create_anew(grain.table))
     batches = connection.execute(statement("weekly_batches"), {"rows": BATCH_ROWS}).fetchall()
     of_batch = statement("of_batch") if len(batches) > 1 else ""
@@ -150,33 +153,26 @@ def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: 
     connection.execute(statement("drop_negative", **grain.parts))
 
 
-def _sums_of_rows(sales: SalesSettings, *, returns: bool) -> dict[str, str]:
-    """Give the parts of `add_up` where product-periods have several rows; `returns`: some are no sales."""
-    price = f"price_{sales.price_rule}"
-    if price == "price_unit_value" and not returns:
-        price = "price_unit_value_of_sales"
-    return {
-        "sum": "sum",
-        "n_rows": "count(*)",
-        "price": statement(price, sum="sum"),
-        "randomized": statement("all_randomized" if sales.columns.randomized else "none_randomized"),
-        **_means("avg", sales),
-        "group_by": "GROUP BY ALL",
-    }
+def _sums_of_rows(sales: SalesSettings, *, several: bool, all_sold: bool) -> dict[str, str]:
+    """Give the parts of `add_up`.
 
-
-def _one_row_each(sales: SalesSettings, *, returns: bool) -> dict[str, str]:
-    """Give the same parts where each product-period has one row, which is its own sum and mean."""
-    price = f"price_{sales.price_rule}_of_one_row"
-    if price == "price_unit_value_of_one_row" and not returns:
-        price = "price_unit_value_of_sales"
+    Parameters
+    ----------
+    sales : SalesSettings
+    several : bool
+        Whether product-periods have several rows: if not, each row is its own sum and mean.
+    all_sold : bool
+        Whether units are known to be above 0 in all rows.
+    """
+    total, mean, of_rows = ("sum", "avg", "") if several else ("", "", "_of_one_row")
+    marks = "none" if not sales.columns.randomized else "all" if several else "one"
     return {
-        "sum": "",
-        "n_rows": "CAST(1 AS BIGINT)",
-        "price": statement(price, sum=""),
-        "randomized": statement("one_randomized" if sales.columns.randomized else "none_randomized"),
-        **_means("", sales),
-        "group_by": "",
+        "sum": total,
+        "n_rows": "count(*)" if several else "CAST(1 AS BIGINT)",
+        "price": statement(f"price_{sales.price_rule}{'_of_sales' if all_sold else of_rows}", sum=total),
+        "randomized": statement(f"{marks}_randomized"),
+        **_means(mean, sales),
+        "group_by": "GROUP BY ALL" if several else "",
     }
 
 

@@ -223,13 +223,13 @@ def test_a_row_that_is_alone_is_what_its_sum_would_be(
     connection, tmp_path: Path, rule: str, others: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken_alone = []
-    one_row_each = adding_up._one_row_each
+    sums_of_rows = adding_up._sums_of_rows
 
-    def noted(sales: SalesSettings, *, returns: bool) -> dict[str, str]:
-        taken_alone.append(sales)
-        return one_row_each(sales, returns=returns)
+    def noted(sales: SalesSettings, *, several: bool, all_sold: bool) -> dict[str, str]:
+        taken_alone.append(not several)
+        return sums_of_rows(sales, several=several, all_sold=all_sold)
 
-    monkeypatch.setattr(adding_up, "_one_row_each", noted)
+    monkeypatch.setattr(adding_up, "_sums_of_rows", noted)
     days = [day.date() for day in pd.date_range("2024-01-01", periods=40, freq="W-MON")]
     lines = [
         f"{product},{day},{[*others, 1, 3, 7][place % (len(others) + 3)]},{2 + place / 7},{place / 3},{place % 2}"
@@ -245,7 +245,7 @@ def test_a_row_that_is_alone_is_what_its_sum_would_be(
         _, report = ingest(connection, settings)
         assert report.accounts_close
         tables.append(connection.execute("FROM weekly_sales WHERE product <> 'C' ORDER BY ALL").fetchall())
-    assert len(taken_alone) == 1  # the rows without C
+    assert taken_alone == [True, False]  # without C, and with it
     assert tables[0] == tables[1]
     assert len(tables[0]) == sum(not line.split(",")[2].startswith("-") for line in lines)
 

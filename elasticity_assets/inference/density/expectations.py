@@ -173,21 +173,23 @@ def _negative_binomial(
     terms = density.size_terms(units, log_units, log_size)
     at_mean = _logistic(mean - log_size)
 
-    def parts(eta: jax.Array) -> _Parts:
-        at = _logistic(eta - log_size)
+    def parts(at: _Logistic) -> _Parts:
         u = at.up - odds * at.down
         series = -(u**2) * (1 / 2 + u * (1 / 3 + u * (1 / 4 + u * (1 / 5 + u / 6))))
         loss = jnp.where(jnp.abs(u) < 0.1, series, u + terms.by_size - at.rise)
         truncation = _truncation(r, at.up, at.down, at.rise) if zero_truncated else None
         return _Parts(u, u**2, loss, at.up * at.down, at.rise - at_mean.rise, truncation)
 
+    def average() -> _Parts:
+        return _average(lambda eta: parts(_logistic(eta - log_size)), mean, var)
+
     if zero_truncated or var is None:
-        e = _average(parts, mean, var)
+        e = average()
     else:
         e = jax.lax.cond(
             jnp.max(var) <= _LARGEST_VAR_OF_SERIES,
-            lambda: _by_series(parts(mean), at_mean, odds, var),
-            lambda: _average(parts, mean, var),
+            lambda: _by_series(parts(at_mean), at_mean, odds, var),
+            average,
         )
     # E softplus(t) - softplus(E t) is the same for t and -t.
     log_lik = density.negative_binomial_of_terms(units, r, terms, at_mean.rise, at_mean.fall)
