@@ -165,12 +165,12 @@ def _sums_of_rows(sales: SalesSettings, *, several: bool, all_sold: bool) -> dic
         Whether units are known to be above 0 in all rows.
     """
     total, mean, of_rows = ("sum", "avg", "") if several else ("", "", "_of_one_row")
-    marks = "none" if not sales.columns.randomized else "all" if several else "one"
+    randomized = "all_randomized" if several else "one_randomized"
     return {
         "sum": total,
         "n_rows": "count(*)" if several else "CAST(1 AS BIGINT)",
         "price": statement(f"price_{sales.price_rule}{'_of_sales' if all_sold else of_rows}", sum=total),
-        "randomized": statement(f"{marks}_randomized"),
+        "randomized": statement(randomized if sales.columns.randomized else "none_randomized"),
         **_means(mean, sales),
         "group_by": "GROUP BY ALL" if several else "",
     }
