@@ -40,8 +40,8 @@ _FIRST_THRESHOLDS, _THRESHOLDS = (2.5, 3.5), (3.5, 5.0)
 """Tail scores from which a cell counts less, and from which not at all. The first round is stricter, since an outlying
 cell hides behind the dispersion that it brought about."""
 _ROUNDS = _FIRST_THRESHOLDS, *[_THRESHOLDS] * 5
-_OPTIONS = NaturalGradientOptions(grid_points=1, tolerance=0.1)
-"""Of a round's fit: tail scores, to a tenth, need no more digits of the means."""
+_OPTIONS = NaturalGradientOptions(grid_points=1, tolerance=0.3)
+"""Of a round's fit: a cell's own sd is many times its mean's, so that tail scores are known to a tenth."""
 _SAME = 0.02  # shares
 _LEAST_VARIANCE = 1e-8
 _SCREENED_FROM = (

@@ -131,6 +131,46 @@ class Shared(NamedTuple):
     log_det: jax.Array
 
 
+class MainParts(NamedTuple):
+    """The period effects' regression on (c, alpha), by its main parts: numbers of variance 1, each with a course.
+
+    Attributes
+    ----------
+    course : array, shape (2, W)
+    alone : array, shape (W,)
+        Variance of the period effects given the parts.
+    with_lead : array, shape (m + K, 2)
+        Cov((c, alpha), parts).
+    of_lead : array, shape (2, m + K)
+        Each part's coefficients of (c, alpha).
+    """
+
+    course: jax.Array
+    alone: jax.Array
+    with_lead: jax.Array
+    of_lead: jax.Array
+
+
+class SharedCovariance(NamedTuple):
+    """Cov(s) as all rows' covariances want it, worked out once for all of them.
+
+    Attributes
+    ----------
+    matrix : array, shape (S, S)
+    with_periods : array, shape (m + K, S + 1)
+        Cov((c, alpha), gamma), and zeros that meet a border's other rows.
+    of_periods : array, shape (S, S + 1)
+        Cov(gamma), with zeros as well.
+    main : MainParts or None
+        Where products have a slow demand.
+    """
+
+    matrix: jax.Array
+    with_periods: jax.Array
+    of_periods: jax.Array
+    main: MainParts | None
+
+
 class Covariance(NamedTuple):
     """Posterior covariances of n rows.
 
@@ -231,7 +271,7 @@ def eliminate(
     else:
         eliminated = slow_demand.eliminate(slow, regressors(rows), gradient, curvature)
         gradient = gradient - curvature * eliminated.step
-        hz = [curvature * left for left in _each(eliminated.regressors[:d])]
+        hz = [curvature * left for left in eliminated.regressors[:d]]
         h_controls = curvature * eliminated.regressors[d:]
     # What was found elsewhere is as one more cell, whose eta is the first slope alone.
     found, known = rows.experiment[0], rows.experiment[1]
@@ -347,20 +387,37 @@ def slow_step(rows: Rows, slow: slow_demand.Eliminated, step: jax.Array, shared_
     return slow.step - slow_demand.taken_up(slow, linear_predictor(rows, step, shared_step)[None])[0]
 
 
-def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
-    """Posterior covariances of n rows from their factor and Cov(s)."""
-    R, E = uncentre(rows)
-    L, lead = factor.cholesky, E.shape[1]
-    d, _, n = L.shape
-    u_lead = jnp.stack([border[:lead] for border in factor.border])
-    # Cov(s, gamma) and Cov(gamma); zeros meet the border's other rows, of which the last is the gradient.
+def shared_covariance(cov: jax.Array, lead: int, *, slow_demand: bool) -> SharedCovariance:
+    """Prepare Cov(s), shape (S, S), of which the first `lead` are (c, alpha), for `covariances`."""
+    # The last row of a border is the gradient.
     with_periods = jnp.pad(cov, ((0, 0), (0, 1))).at[:, :lead].set(0.0)
     of_periods = with_periods.at[:lead].set(0.0)
-    by_periods = [_matmul(of_periods, border) for border in factor.border]
+    return SharedCovariance(
+        cov, with_periods[:lead], of_periods, _main_parts(cov, lead) if slow_demand else None
+    )
+
+
+def _main_parts(cov: jax.Array, lead: int) -> MainParts:
+    root = jnp.linalg.cholesky(cov[:lead, :lead] + jnp.diag(1e-6 * jnp.diagonal(cov)[:lead] + 1e-30))
+    by_lead = jax.scipy.linalg.solve_triangular(root, cov[:lead, lead:], lower=True)  # gamma on (c, alpha)
+    main = jnp.linalg.eigh(_matmul(by_lead, by_lead.T))[1][:, -_MAIN_PARTS:]
+    course = _matmul(main.T, by_lead)
+    alone = jnp.maximum(jnp.diagonal(cov)[lead:] - jnp.sum(course**2, axis=0), 0.0)
+    of_lead = jax.scipy.linalg.solve_triangular(root.T, main, lower=False).T
+    return MainParts(course, alone, _matmul(root, main), of_lead)
+
+
+def covariances(rows: Rows, factor: Factor, shared: SharedCovariance) -> Covariance:
+    """Posterior covariances of n rows from their factor and Cov(s)."""
+    R, E = uncentre(rows)
+    L, lead, cov = factor.cholesky, E.shape[1], shared.matrix
+    d, _, n = L.shape
+    u_lead = jnp.stack([border[:lead] for border in factor.border])
+    by_periods = [_matmul(shared.of_periods, border) for border in factor.border]
     explained = _symmetric(
         [[over_periods(by_periods[a] * factor.border[b][:-1]) for b in range(a + 1)] for a in range(d)]
     )
-    crossed = jnp.stack([_matmul(with_periods[:lead], border) for border in factor.border])
+    crossed = jnp.stack([_matmul(shared.with_periods, border) for border in factor.border])
     cov_lead = jnp.broadcast_to(cov[:lead, :lead, None], (lead, lead, n))
 
     def given_and_explained(of_lead: jax.Array) -> jax.Array:
@@ -376,28 +433,28 @@ def covariances(rows: Rows, factor: Factor, cov: jax.Array) -> Covariance:
     ]
 
     energy = jnp.zeros_like(rows.real)
-    if factor.slow is not None:
+    if factor.slow is not None and shared.main is not None:
         to_periods = -solve_upper(L, jnp.stack(P))  # Cov(theta_i, gamma)
-        eta, energy = _with_slow_demand(rows, factor.slow, theta, -p_lead, to_periods, cov)
+        eta, energy = _with_slow_demand(rows, factor.slow, theta, -p_lead, to_periods, cov, shared.main)
         return Covariance(
             theta, -p_lead, eta, _deviation_var(L, R, given_and_explained(factor.deviation_border)), energy
         )
     # Var eta = Var(gamma) + Var(level) + z_a (...), each regressor's cross terms taken together.
     eta = _outer_sum(jnp.diagonal(cov)[lead:], theta[-1, -1])
-    within, twice_inverse, to_lead = map(_apart, (theta, 2.0 * solve_upper(L, identity(d, n)), 2.0 * p_lead))
+    twice_inverse, to_lead = 2.0 * solve_upper(L, identity(d, n)), 2.0 * p_lead
     z = [*of_products(rows), 1.0]
     for a in range(d):
-        inner = within[a][a] * z[a] if a < d - 1 else 0.0
+        inner = theta[a, a] * z[a] if a < d - 1 else 0.0
         for b in range(a):
-            inner = inner + 2.0 * within[a][b] * z[b]
+            inner = inner + 2.0 * theta[a, b] * z[b]
         for b in range(a, d):
-            inner = inner - twice_inverse[a][b] * P[b]
+            inner = inner - twice_inverse[a, b] * P[b]
         eta = eta + inner * z[a]
     m, K = len(rows.slopes) + 1, len(rows.controls)
     for k in range(K):
-        inner = _outer_sum(2.0 * cov[lead:, m + k], -to_lead[-1][m + k])
+        inner = _outer_sum(2.0 * cov[lead:, m + k], -to_lead[-1, m + k])
         for a in range(d - 1):
-            inner = inner - to_lead[a][m + k] * z[a]
+            inner = inner - to_lead[a, m + k] * z[a]
         for j in range(K):
             inner = inner + cov[m + k, m + j] * rows.controls[j]
         eta = eta + rows.controls[k] * inner
@@ -422,6 +479,7 @@ def _with_slow_demand(
     theta_lead: jax.Array,
     theta_periods: jax.Array,
     cov: jax.Array,
+    main: MainParts,
 ) -> tuple[jax.Array, jax.Array]:
     """Var eta, and what u's variance adds to E u' Q u less the number of periods.
 
@@ -438,29 +496,23 @@ def _with_slow_demand(
         Cov(theta_i), Cov(theta_i, (c, alpha)) and Cov(theta_i, gamma).
     cov : array, shape (S, S)
         Cov(s).
+    main : MainParts
     """
     d, W, n = theta_periods.shape
     m, K = len(rows.slopes) + 1, len(rows.controls)
     lead = m + K
-    root = jnp.linalg.cholesky(cov[:lead, :lead] + jnp.diag(1e-6 * jnp.diagonal(cov)[:lead] + 1e-30))
-    by_lead = jax.scipy.linalg.solve_triangular(root, cov[:lead, lead:], lower=True)  # gamma on (c, alpha)
-    # Its main parts: numbers of variance 1, each with a course over the periods.
-    main = jnp.linalg.eigh(_matmul(by_lead, by_lead.T))[1][:, -_MAIN_PARTS:]
-    course = _matmul(main.T, by_lead)
+    course, alone, alpha_parts = main.course, main.alone, main.with_lead[m:]
     parts = len(course)
-    alone = jnp.maximum(jnp.diagonal(cov)[lead:] - jnp.sum(course**2, axis=0), 0.0)
-    alpha_parts = _matmul(root, main)[m:]
-    to_parts = jax.scipy.linalg.solve_triangular(root.T, main, lower=False)
-    theta_parts = jnp.stack([_matmul(to_parts.T, of_lead) for of_lead in theta_lead])
+    theta_parts = jnp.stack([_matmul(main.of_lead, of_lead) for of_lead in theta_lead])
     # Regressors of alpha and of the parts, whose covariances are the same for all products.
     courses = jnp.broadcast_to(course[:, :, None], (parts, W, n))
     courses_left = courses - slow_demand.taken_up(slow, courses)
-    z, left = _each(regressors(rows)), _each(slow.regressors)
-    of_all, of_all_left = [*z[d:], *_each(courses)], [*left[d:], *_each(courses_left)]
+    z, left = regressors(rows), slow.regressors
+    of_all, of_all_left = [*z[d:], *course[:, :, None]], [*left[d:], *courses_left]
     theta_all = jnp.concatenate([theta_lead[:, m:], theta_parts], axis=1)
     cov_all = jnp.block([[cov[m:lead, m:lead], alpha_parts], [alpha_parts.T, jnp.eye(parts)]])
     all_left = jnp.concatenate([slow.regressors[d:], courses_left])
-    with_all = _each(_matmul(cov_all, all_left.reshape(K + parts, W * n)).reshape(K + parts, W, n))
+    with_all = _matmul(cov_all, all_left.reshape(K + parts, W * n)).reshape(K + parts, W, n)
     twice = slow.curvature * slow.var
     squares = slow_demand.squared_sums(slow, (slow.curvature**2 * alone[:, None])[None])[0]
     var = alone[:, None] * (1.0 - 2.0 * twice) + squares
@@ -534,23 +586,6 @@ def _outer_sum(of_periods: jax.Array, of_products: jax.Array) -> jax.Array:
     """
     left = jnp.stack([of_periods, jnp.ones_like(of_periods)], axis=1)
     return _matmul(left, jnp.stack([jnp.ones_like(of_products), of_products]))
-
-
-def _apart(matrices: jax.Array) -> list[list[jax.Array]]:
-    """Take (p, q, n) apart into its p x q rows.
-
-    By products: XLA's CPU loops use no vectors where they read two slices of one array.
-    """
-    p, q, n = matrices.shape
-    rows = _each(matrices.reshape(p * q, n))
-    return [rows[a * q : (a + 1) * q] for a in range(p)]
-
-
-def _each(arrays: jax.Array) -> list[jax.Array]:
-    """Take (m, ..., n) apart into m arrays; by products, as `_apart`."""
-    flat = arrays.reshape(len(arrays), -1)
-    only = jnp.eye(len(arrays), dtype=arrays.dtype)
-    return [_matmul(one, flat).reshape(arrays.shape[1:]) for one in only]
 
 
 def over_periods(weighted: jax.Array, regressors: jax.Array | None = None, index: int = 0) -> jax.Array:

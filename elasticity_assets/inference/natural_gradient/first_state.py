@@ -14,6 +14,7 @@ _BALANCING_TURNS = 2
 _MOST_BY_PRICE = 3.0  # log units between a cell and its product's mean price, at the start
 _SMALLEST_SCALE = 1e-3
 _SEASON_SPREAD = 0.3
+_FIRST_SEASON_SPREAD = 0.1  # what there is shows in a few passes, and what there is not takes many to go
 
 
 def balance(
@@ -82,12 +83,14 @@ def cold(
     shared : array, shape (S,)
     log_scale : array, shape (d + 2,)
     """
-    own = len(hyper.scale.size) - 3  # slopes' and season's
+    seasons = int(hyper.is_season.sum())
+    slopes = len(hyper.scale.size) - 3 - seasons
     shared = np.array(hyper.shared_mean)
     shared[-len(period_effect) :] = period_effect
     if priors.level_sd > 0:
         shared[hyper.is_level > 0] = level_mean
-    spread = np.minimum([*[0.5] * own, max(level_sd, 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
+    own = [0.5] * slopes + [_FIRST_SEASON_SPREAD] * seasons
+    spread = np.minimum([*own, max(level_sd, 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
     return shared.astype(np.float32), _log_scale(hyper, spread)
 
 

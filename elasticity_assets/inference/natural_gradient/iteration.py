@@ -54,13 +54,13 @@ def iterate(
     """
 
     def body(carry: Any) -> Any:
-        state, last, passes, trace, gaussian, of_rows, of_scales = carry
+        state, last, passes, trace, gaussian, of_rows, of_scales, kept = carry
         before = state
-        state, found = _pass(rows, hyper, learning, state, gaussian, of_rows, of_scales, family)
+        state, found, kept = _pass(rows, hyper, learning, state, kept, gaussian, of_rows, of_scales, family)
         of_rows, of_scales = of_rows.after(before, state, gaussian), of_scales.after(before, state)
         found, near = judge(found, last, passes, gaussian, learning, max_passes)
         trace = trace.at[passes].set(found.objective)
-        return state, found, passes + 1, trace, gaussian | near, of_rows, of_scales
+        return state, found, passes + 1, trace, gaussian | near, of_rows, of_scales, kept
 
     def moving(carry: Any) -> jax.Array:
         _, last, passes, *_ = carry
@@ -74,6 +74,7 @@ def iterate(
         jax.lax.pmax(jnp.max(state.var), AXIS) > 0.0,
         OfRows.none(state.log_size),
         OfScales.none(state.log_scale),
+        one_pass.nothing_kept(rows, state),
     )
     state, found, passes, trace, *_ = jax.lax.while_loop(moving, body, start)
     return Run(state, found, passes, trace)
@@ -126,13 +127,17 @@ def is_moving(
 def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Family) -> tuple[State, Found]:
     """Covariances at the means and scales of `state`, Var eta among its own; parameters as of `iterate`."""
 
-    def settle(_: int, carry: tuple[State, Found]) -> tuple[State, Found]:
-        state = carry[0]
-        new, found = _pass(rows, hyper, jnp.zeros(()), state, jnp.asarray(True), undamped, steps, family)
-        return state._replace(var=new.var, size_var=new.size_var, slow=new.slow), found
+    def settle(_: int, carry: tuple[State, Found, one_pass.Kept]) -> tuple[State, Found, one_pass.Kept]:
+        state, kept = carry[0], carry[2]
+        new, found, kept = _pass(
+            rows, hyper, jnp.zeros(()), state, kept, jnp.asarray(True), undamped, steps, family
+        )
+        return state._replace(var=new.var, size_var=new.size_var, slow=new.slow), found, kept
 
     undamped, steps = OfRows.none(state.log_size), OfScales.none(state.log_scale)
-    return jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, (state, _unknown(rows, state)))
+    start = state, _unknown(rows, state), one_pass.nothing_kept(rows, state)
+    state, found, _ = jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, start)
+    return state, found
 
 
 def _pass(
@@ -140,14 +145,15 @@ def _pass(
     hyper: Hyper,
     learning: jax.Array,
     state: State,
+    kept: one_pass.Kept,
     gaussian: jax.Array,
     of_rows: OfRows,
     of_scales: OfScales,
     family: Family,
-) -> tuple[State, Found]:
+) -> tuple[State, Found, one_pass.Kept]:
     """One step of everything; `gaussian`: whether expectations are over eta and log r or at their means."""
     lead = len(state.shared) - rows.units.shape[1]
-    seen, kept = one_pass.look(rows, state, gaussian, family)
+    seen, kept = one_pass.look(rows, state, kept, gaussian, family)
     seen = jax.lax.psum(seen, AXIS)
     solved = one_pass.solve(hyper, state, lead, seen, learning, family)
     moved, longest, now = one_pass.move(
@@ -164,7 +170,7 @@ def _pass(
     state = state._replace(
         theta=now.theta, var=now.var, log_size=now.log_size, size_var=now.size_var, slow=now.slow
     )
-    return state, found._replace(theta_cov=now.theta_cov, theta_lead=now.theta_lead)
+    return state, found._replace(theta_cov=now.theta_cov, theta_lead=now.theta_lead), kept
 
 
 def _unknown(rows: arrow.Rows, state: State) -> Found:

@@ -104,8 +104,21 @@ class MovedRows(NamedTuple):
     slow: slow_demand.OfRows
 
 
-def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) -> tuple[Seen, Kept]:
-    """See what rows say at the current means; `gaussian`: whether expectations are over eta and log r."""
+def look(
+    rows: arrow.Rows, state: State, kept: Kept, gaussian: jax.Array, family: Family
+) -> tuple[Seen, Kept]:
+    """See what rows say at the current means.
+
+    Parameters
+    ----------
+    rows : Rows
+    state : State
+    kept : Kept
+        Of another pass, or `nothing_kept`: written over.
+    gaussian : array, shape ()
+        Whether expectations are over eta and log r.
+    family : Family
+    """
     d = state.theta.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
     mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
@@ -130,7 +143,7 @@ def look(rows: arrow.Rows, state: State, gaussian: jax.Array, family: Family) ->
         return jax.tree.map(jnp.add, total, seen), Kept(factor, size_derivatives)
 
     nothing = varying(nothing_seen(len(state.shared)))
-    return _over_blocks(of_block, nothing, (rows, *_of_rows(state)), rows.real)
+    return _over_blocks(of_block, nothing, kept, (rows, *_of_rows(state)), rows.real)
 
 
 def _of_rows(state: State) -> tuple[Any, ...]:
@@ -148,6 +161,22 @@ def nothing_seen(size: int) -> Seen:
     return Seen(
         arrow.empty_corner(size), dispersion.Centre(*[jnp.zeros(())] * 3), jnp.zeros(()), jnp.zeros(())
     )
+
+
+def nothing_kept(rows: arrow.Rows, state: State) -> Kept:
+    """Make room for what `look` keeps, which takes as long as a tenth of a pass."""
+    blocks, d, n = state.theta.shape
+    W, S = rows.units.shape[1], len(state.shared)
+    slow = None
+    if state.slow.mean.shape[1]:
+        cells = jnp.zeros((blocks, W, n))
+        left = jnp.zeros((blocks, d + rows.controls.shape[1], W, n))
+        of_product = jnp.zeros((blocks, n))
+        slow = slow_demand.Eliminated(jnp.zeros((blocks, W, 2, n)), cells, cells, left, cells, of_product)
+    border = (jnp.zeros((blocks, S + 1, n)),) * d
+    factor = arrow.Factor(jnp.zeros((blocks, d, d, n)), border, jnp.zeros((blocks, d, S - W, n)), slow)
+    kept = Kept(factor, dispersion.SizeDerivatives(*[jnp.zeros((blocks, n))] * 2))
+    return varying(kept)
 
 
 def solve(hyper: Hyper, state: State, lead: int, seen: Seen, learning: jax.Array, family: Family) -> Solved:
@@ -190,6 +219,7 @@ def move(
     lead = len(is_period) - rows.units.shape[1]
     precision = jnp.exp(-2.0 * state.log_scale[:d])
     mu, r_precision = state.dispersion_centre, jnp.exp(-2.0 * state.log_scale[d + 1])
+    cov = arrow.shared_covariance(solved.shared.cov, lead, slow_demand=kept.factor.slow is not None)
 
     def of_block(total: Any, block: Any) -> Any:
         (data, theta, var, log_size, size_var, slow), kept, (share, size_share) = block
@@ -197,7 +227,7 @@ def move(
         new_theta, slow_step, theta_move = _step_products(data, theta, factor, solved.step)
         covariance = jax.lax.cond(
             gaussian,
-            lambda: arrow.covariances(data, factor, solved.shared.cov),
+            lambda: arrow.covariances(data, factor, cov),
             lambda: arrow.rough_covariances(data, factor, solved.shared.cov),
         )
         r = dispersion.step(
@@ -239,9 +269,15 @@ def move(
             new_theta, var, new_size, size_var, covariance.theta, covariance.theta_lead, slow
         )
 
+    blocks, _, n = state.theta.shape
+    theta_cov, theta_lead = varying((jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n))))
+    unmoved = MovedRows(
+        state.theta, state.var, state.log_size, state.size_var, theta_cov, theta_lead, state.slow
+    )
     (moved, longest), moved_rows = _over_blocks(
         of_block,
         varying((nothing_moved(d), jnp.zeros(LONGEST))),
+        unmoved,
         (
             (rows, *_of_rows(state)),
             kept,
@@ -485,36 +521,36 @@ def _insert(of_rows: jax.Array, of_gamma: jax.Array, of_dispersion: float) -> ja
 
 
 def _over_blocks(
-    of_block: Callable[[Any, Any], tuple[Any, Any]], total: Any, blocks: Any, real: jax.Array
+    of_block: Callable[[Any, Any], tuple[Any, Any]], total: Any, given: Any, blocks: Any, real: jax.Array
 ) -> tuple[Any, Any]:
-    """Go over blocks as `jax.lax.scan` does, up to the last that has a product; of others, what is given is 0.
+    """Go over blocks as `jax.lax.scan` does, up to the last that has a product.
 
     The number of blocks is that of the program's room, of which there are few (`Blocks.cut`).
 
     Parameters
     ----------
     of_block : callable
-    total, blocks : trees of arrays
-        What is carried, and what there is of each block.
+    total : tree of arrays
+        What is carried.
+    given : tree of arrays
+        Written over by what each block gives; of blocks without products it stays.
+    blocks : tree of arrays
+        What there is of each block.
     real : array, shape (blocks, n)
     """
 
-    def at(block: jax.Array | int) -> Any:
-        return jax.tree.map(
-            lambda all_of_it: jax.lax.dynamic_index_in_dim(all_of_it, block, keepdims=False), blocks
-        )
-
     def step(block: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
         total, given = carry
-        total, new = of_block(total, at(block))
+        at = jax.tree.map(
+            lambda all_of_it: jax.lax.dynamic_index_in_dim(all_of_it, block, keepdims=False), blocks
+        )
+        total, new = of_block(total, at)
         return total, jax.tree.map(
             lambda all_of_it, own: jax.lax.dynamic_update_index_in_dim(all_of_it, own, block, 0), given, new
         )
 
-    _, one = jax.eval_shape(lambda: of_block(total, at(0)))
-    nothing = jax.tree.map(lambda own: jnp.zeros((len(real), *own.shape), own.dtype), one)
     used = jnp.max(jnp.where(jnp.any(real > 0, axis=1), jnp.arange(1, len(real) + 1), 0))
-    return jax.lax.fori_loop(0, used, step, (total, varying(nothing)))
+    return jax.lax.fori_loop(0, used, step, (total, given))
 
 
 def varying(tree: Any) -> Any:

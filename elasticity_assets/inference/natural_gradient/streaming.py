@@ -352,7 +352,9 @@ def _look(
     total: Seen, rows: arrow.Rows, state: State, gaussian: jax.Array, *, mesh: Mesh, family: Family
 ) -> Seen:
     def of_device(rows: arrow.Rows, state: State, gaussian: jax.Array) -> Seen:
-        return jax.lax.psum(one_pass.look(rows, state, gaussian, family)[0], AXIS)
+        return jax.lax.psum(
+            one_pass.look(rows, state, one_pass.nothing_kept(rows, state), gaussian, family)[0], AXIS
+        )
 
     seen = jax.shard_map(of_device, mesh=mesh, in_specs=(P(AXIS), STATE_SPECS, P()), out_specs=P())(
         rows, state, gaussian
@@ -388,7 +390,7 @@ def _move(
         slow_share: jax.Array,
         is_period: jax.Array,
     ) -> tuple[Moved, jax.Array, MovedRows, OfRows]:
-        _, kept = one_pass.look(rows, state, gaussian, family)
+        _, kept = one_pass.look(rows, state, one_pass.nothing_kept(rows, state), gaussian, family)
         moved, longest, now = one_pass.move(
             rows, state, kept, solved, damping, gaussian, learning, slow_share, is_period
         )

@@ -147,7 +147,9 @@ def _by_arrow(
 ) -> tuple[arrow.Factor, arrow.Shared, arrow.Covariance]:
     factor, corner = arrow.eliminate(rows, theta, shared, gradient, curvature, precision, slow)
     solved = arrow.solve_shared(corner, shared, *prior)
-    return factor, solved, arrow.covariances(rows, factor, solved.cov)
+    lead = len(solved.cov) - rows.units.shape[1]
+    cov = arrow.shared_covariance(solved.cov, lead, slow_demand=slow is not None)
+    return factor, solved, arrow.covariances(rows, factor, cov)
 
 
 @pytest.mark.parametrize(
