@@ -4,7 +4,7 @@ Several processes work on one fit where each has called `jax.distributed.initial
 the same order. Each holds the whole panel, has its own devices' rows computed there, and gets the whole posterior.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any, TypeAlias, TypeVar
 
@@ -13,6 +13,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+
+from elasticity_assets.inference.traced import traced_once
 
 Leaf: TypeAlias = Any
 """What a tree of arrays holds: arrays of jax, or of NumPy before and after they are on the devices; in trees that
@@ -27,7 +29,9 @@ _ON_CPU = {"xla_backend_optimization_level": 1, "xla_cpu_prefer_vector_width": 5
 Result = TypeVar("Result")
 
 
-def compiled_once_used(*static: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+def compiled_once_used(
+    *static: str, results: Sequence[type]
+) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Compile a long program as the devices at hand like it, which are asked for when it is first called.
 
     On CPUs at LLVM's first level: the second takes a sixth longer, and what it makes is no faster. Vectors of 512 bits
@@ -37,13 +41,15 @@ def compiled_once_used(*static: str) -> Callable[[Callable[..., Result]], Callab
     ----------
     *static : str
         Names of arguments that are not arrays.
+    results : sequence of NamedTuple types
+        As of `traced_once`.
     """
 
     def of(function: Callable[..., Result]) -> Callable[..., Result]:
         @cache
         def program() -> Any:
             options = _ON_CPU if jax.default_backend() == "cpu" else None
-            return jax.jit(function, static_argnames=static, compiler_options=options)
+            return jax.jit(traced_once(function, results), static_argnames=static, compiler_options=options)
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Result:

@@ -318,6 +318,7 @@ STATE_SPECS = State(
     slow_demand.Common(*[_SAME] * len(slow_demand.Common._fields)),
 )
 _FOUND_SPECS = Found(_SAME, _SAME, _SAME, _SAME, _SAME, _SAME, _ROWS, _ROWS, _SAME, _SAME)
+_OF_STATE = (State, slow_demand.OfRows, slow_demand.Common)
 
 
 @jax.jit
@@ -326,7 +327,7 @@ def base_of_rows(units: jax.Array, weight: jax.Array) -> jax.Array:
     return jnp.sum(weight * log_base(units), axis=1)
 
 
-@compiled_once_used("mesh", "family", "max_passes")
+@compiled_once_used("mesh", "family", "max_passes", results=(Run, *_OF_STATE, Found))
 def _run(
     rows: arrow.Rows,
     hyper: Hyper,
@@ -346,7 +347,7 @@ def _run(
     )(rows, hyper, state, learning, tolerance)
 
 
-@compiled_once_used("mesh", "family")
+@compiled_once_used("mesh", "family", results=(*_OF_STATE, Found))
 def _covariance(
     rows: arrow.Rows, hyper: Hyper, state: State, *, mesh: Mesh, family: Family
 ) -> tuple[State, Found]:

@@ -17,7 +17,7 @@ from elasticity_assets.inference import season
 from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
 from elasticity_assets.inference.devices import compiled_once_used
-from elasticity_assets.inference.natural_gradient import tau_grid
+from elasticity_assets.inference.natural_gradient import slow_demand, tau_grid
 from elasticity_assets.inference.natural_gradient.iteration import is_moving, judge
 from elasticity_assets.inference.natural_gradient.result import FittedCells, tolerance_off_mode
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found
@@ -262,7 +262,7 @@ def _linear_predictor(tiles: Tiles, common: Common, state: State) -> jax.Array:
     )
 
 
-@compiled_once_used("family", "max_passes")
+@compiled_once_used("family", "max_passes", results=(Run, State, slow_demand.Common, Found, Spreads))
 def _run(
     tiles: Tiles,
     common: Common,
