@@ -225,14 +225,19 @@ def test_many_at_once_find_the_same_and_leave_one_file(folder: Path) -> None:
     assert not traced_again()
 
 
-def test_text_that_changed_after_it_was_imported_keeps_nothing(
+def test_programs_are_kept_in_the_project_s_folder_for_one_device_and_the_text_that_was_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
     try:
+        assert "JAX_COMPILATION_CACHE_DIR" in os.environ  # by conftest.py
+        assert traced._folder() is None
+        monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
         assert traced._folder() == tmp_path / "traced"
+        with monkeypatch.context() as of_many:
+            of_many.setattr(jax, "device_count", lambda: 2)
+            assert traced._folder() is None
         monkeypatch.setattr(traced, "_text", lambda: b"changed")
         assert traced._folder() is None
     finally:
