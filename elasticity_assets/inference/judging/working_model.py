@@ -21,8 +21,8 @@ from elasticity_assets.inference.season import sine_and_cosine
 
 _ADDED_VAR = 100.0
 """Prior variance of the effects of what is added: they speak for themselves."""
-_AT_ONCE = 1_000_000
-"""Products times periods squared that are in memory together."""
+_AT_ONCE = 300_000
+"""Numbers of regressors that are worked on together."""
 _SMALLEST_SD = 1e-3  # of slow demand, log units
 _LARGEST_ETA = 30.0
 
@@ -224,7 +224,7 @@ class WorkingModel:
         K = self.controls.shape[2]
         inverse, border, own_pull = np.zeros((n, d, d)), np.zeros((n, d, K + T)), np.zeros((n, d))
         total, pull = np.zeros((K + T, K + T)), np.zeros(K + T)
-        step = max(_AT_ONCE // T**2, 1)
+        step = max(_AT_ONCE // (T * (d + K + 1)), 1)
         for rows in (slice(begin, begin + step) for begin in range(0, n, step)):
             own, controls = self.own[rows], self.controls[rows]
             values = np.concatenate([own, controls, self.response[rows][..., None]], axis=2)
@@ -242,9 +242,9 @@ class WorkingModel:
             total[:K, :K] += np.einsum("nta,ntb->ab", controls, of_controls, optimize=True)
             total[K:, :K] += with_controls
             total[:K, K:] += with_controls.T
-            total[K:, K:] += noise.total_precision()
             pull[:K] += np.einsum("nta,nt->a", controls, of_response[..., 0])
             pull[K:] += of_response[..., 0].sum(axis=0)
+        total[K:, K:] += self._noise(slice(None)).total_precision()
         return _Sums(inverse, border, own_pull, total, pull)
 
     def strength(self, number: int) -> tuple[float, float]:
@@ -355,9 +355,29 @@ class _Noise:
         return weighted - self.precision[..., None] * self._smoothed(self._unit[:, None, None] * weighted)
 
     def total_precision(self) -> np.ndarray:
-        """Sum of M over the products, shape (T, T)."""
-        n, T = self.precision.shape
-        return self.precision_times(np.broadcast_to(np.eye(T), (n, T, T))).sum(axis=0)
+        """Sum of M over the products, shape (T, T).
+
+        Those of an inverse of tridiagonal equations by its diagonal and the pivots' ratios: docs/model.md.
+        """
+        total = np.diag(self.precision.sum(axis=0))
+        if self._unit is None:
+            return total
+        # Products last: sums over them are of contiguous numbers.
+        left, ratio = self.precision.T.copy(), np.ascontiguousarray(self._persistence / self._pivot.T)
+        inverse = np.empty_like(ratio)
+        inverse[-1] = ratio[-1] / self._persistence
+        for t in range(len(inverse) - 2, -1, -1):
+            inverse[t] = ratio[t] / self._persistence + ratio[t] ** 2 * inverse[t + 1]
+        right = self._unit * inverse * left
+        for lag in range(len(left)):
+            if lag:
+                left = left[:-1] * ratio[lag - 1 : -1]
+            shared = np.einsum("tn,tn->t", left, right[lag:])
+            period = np.arange(len(shared))
+            total[period, period + lag] -= shared
+            if lag:
+                total[period + lag, period] -= shared
+        return total
 
     def _smoothed(self, values: np.ndarray) -> np.ndarray:
         """Solve the tridiagonal equations, by elimination along the periods."""
