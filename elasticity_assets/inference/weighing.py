@@ -312,15 +312,15 @@ def _shares(
     residual = _deviance_residual(units, fitted.log_mean, fitted.dispersion[:, None])
     unsold = known & (units == 0) & (not zero_truncated)
     discounted_from, nothing_from = np.moveaxis(np.broadcast_to(thresholds, (n, T, 2)), -1, 0)
-    row, column = np.nonzero((known & (np.abs(residual) > _SCREENED_FROM * discounted_from)) | unsold)
+    score, log_probability = np.zeros((2, n, T))
+    row, column = np.nonzero(known & (np.abs(residual) > _SCREENED_FROM * discounted_from) & ~unsold)
     cells = of_cells(fitted, row, column, zero_truncated=zero_truncated)
-    score = np.zeros((n, T))
     score[row, column] = cells.tail_score(units[row, column])
-    log_probability = np.zeros((n, T))
-    log_probability[row, column] = np.where(
-        units[row, column] == 0, cells.log_probability(np.zeros(len(row))), 0.0
-    )
-    score = np.where(unsold, np.maximum(score, _run_score(log_probability, unsold)), score)
+    row, column = np.nonzero(unsold)
+    cells = of_cells(fitted, row, column, zero_truncated=zero_truncated)
+    log_probability[row, column] = cells.log_unsold()
+    alone = -ndtri_exp(np.minimum(log_probability, np.log(0.5)))
+    score = np.where(unsold, np.maximum(alone, _run_score(log_probability, unsold)), score)
     return np.clip((nothing_from - score) / (nothing_from - discounted_from), 0.0, 1.0) ** 2
 
 

@@ -53,6 +53,10 @@ class Predictive:
         """Log predictive probability of the units sold, shape (m,); a density where units are fractional."""
         return _in_chunks(_log_probability, self, units)
 
+    def log_unsold(self) -> np.ndarray:
+        """Log P(Y = 0) before truncation, shape (m,)."""
+        return _in_chunks(_log_unsold, self, np.zeros(len(self.mean)))
+
     def cdf(self, units: np.ndarray) -> np.ndarray:
         """P(Y <= units), shape (m,), for units above -1."""
         return _in_chunks(_Nodes.cdf, self, units)
@@ -89,9 +93,12 @@ class Predictive:
 
     def tail_score(self, units: np.ndarray) -> np.ndarray:
         """How far out units lie, as a normal deviate of the smaller tail's probability, shape (m,); 0 at the median."""
-        tail = self.cdf(units)
+        tail = np.full(len(units), 0.5)
+        # A median lies below the mean, or at most a third of a unit above.
+        low = np.flatnonzero(units <= np.exp(np.minimum(self.mean + 0.5 * self.var, _LARGEST_ETA)) + 1.0)
+        tail[low] = self[low].cdf(units[low])
         # Only where P(Y <= units) exceeds a half can P(Y >= units) be less.
-        high = np.flatnonzero((tail > 0.5) & (units > 0))
+        high = np.flatnonzero((tail >= 0.5) & (units > 0))
         tail[high] = np.minimum(tail[high], self[high].survival(units[high] - 1.0))
         return -ndtri(np.clip(tail, 1e-300, 0.5))
 
@@ -163,8 +170,11 @@ class _Nodes:
             self.weight = np.outer(weight, of_sizes)
         self.zero, self.some = np.zeros((1, 1, 1)), np.ones((1, 1, 1))
         if self.truncated:  # P(Y = 0) before truncation, and P(Y > 0)
-            log_zero = -self.mu if self.poisson else -self.size * np.log1p(self.mu / self.size)
-            self.zero, self.some = np.exp(log_zero), -np.expm1(log_zero)
+            self.zero, self.some = np.exp(self.log_zero()), -np.expm1(self.log_zero())
+
+    def log_zero(self) -> np.ndarray:
+        """Log probability of 0 units at the nodes, before truncation."""
+        return -self.mu if self.poisson else -self.size * np.log1p(self.mu / self.size)
 
     def cdf(self, units: np.ndarray) -> np.ndarray:
         above = np.maximum(units, -1.0)[:, None, None] + 1.0
@@ -210,6 +220,15 @@ def _log_probability(nodes: _Nodes, units: np.ndarray) -> np.ndarray:
         value = value - r * np.log1p(mu / r) - y * np.log1p(r / mu)
     if nodes.truncated:
         value = value - np.log(np.maximum(nodes.some, 1e-300))
+    return _log_average(nodes, value)
+
+
+def _log_unsold(nodes: _Nodes, _units: np.ndarray) -> np.ndarray:
+    return _log_average(nodes, nodes.log_zero())
+
+
+def _log_average(nodes: _Nodes, value: np.ndarray) -> np.ndarray:
+    """Average probabilities over the nodes by their logs."""
     highest = value.max(axis=(1, 2), keepdims=True)
     return highest[:, 0, 0] + np.log(nodes.average(np.exp(value - highest)))
 
