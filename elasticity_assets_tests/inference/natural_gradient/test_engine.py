@@ -201,20 +201,41 @@ def test_recovers_elasticities(likelihood: str) -> None:
         assert posterior.log_dispersion_spread == pytest.approx(simulation.log_dispersion_spread, abs=0.2)
 
 
-@pytest.mark.parametrize("priors", [DEFAULT, pytest.param(DRIFTING, marks=pytest.mark.slow)])
-def test_agrees_with_nuts(priors: Priors) -> None:
+@pytest.mark.parametrize(
+    ("priors", "least_of_dispersions"),
+    [
+        # The dispersions' spread and the scales of slow demand are points, and 8 products say little of them. NUTS
+        # integrates over them: its sds of log dispersions are wider, by draws near Poisson.
+        (DEFAULT, 0.75),
+        pytest.param(DRIFTING, 0.68, marks=pytest.mark.slow),
+        pytest.param(
+            replace(
+                DRIFTING,
+                slow_demand=SlowDemand(-2.0, 0.01, Fixed(0.01), 1.4, 0.01),
+                log_dispersion_mean=1.5,
+                log_dispersion_sd=0.01,
+                log_dispersion_spread=Fixed(0.4),
+            ),
+            0.9,
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["default", "drifting", "scales known"],
+)
+def test_agrees_with_nuts(priors: Priors, least_of_dispersions: float) -> None:
+    """By bounds that are five times as far as the draws' chance goes."""
     panel = draw(n=8, T=16, level=2.0, K=0)
     draws = nuts.sample(panel, priors, "negative_binomial", NutsOptions(warmup=400, samples=1500, chains=2))
     beta = draws.elasticity.reshape(-1, panel.n_products)
     posterior = fit(panel, priors, "negative_binomial", OPTIONS)
     mean, sd = mixture(posterior)
     error = (mean - beta.mean(axis=0)) / beta.std(axis=0)
-    assert np.sqrt(np.mean(error**2)) < 0.12
+    assert np.sqrt(np.mean(error**2)) < 0.06
+    assert 0.93 < np.median(sd / beta.std(axis=0)) < 1.05
     log_r = np.log(draws.dispersion.reshape(-1, panel.n_products))
     away = (np.log(posterior.dispersion) - log_r.mean(axis=0)) / log_r.std(axis=0)
-    assert np.abs(away.mean()) < 0.25
-    assert 0.75 < np.median(posterior.log_dispersion_sd / log_r.std(axis=0)) < 1.15
-    assert 0.93 < np.median(sd / beta.std(axis=0)) < 1.07
+    assert np.abs(away.mean()) < 0.1
+    assert least_of_dispersions < np.median(posterior.log_dispersion_sd / log_r.std(axis=0)) < 1.05
 
 
 @pytest.mark.parametrize("priors", [DEFAULT, DRIFTING])
