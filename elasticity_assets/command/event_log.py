@@ -4,19 +4,19 @@ Dagster opens their file anew for each event, and waits until the disk has it. A
 for each category and partitioned asset: those of an asset it hands over together, and they are stored so.
 """
 
-import io
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
 from dagster._core.events import ASSET_EVENTS
-from dagster._core.events.log import EventLogEntry
+from dagster._core.events.log import EventLogEntry, StructuredLoggerMessage, construct_event_record
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.instance.types import _EventListenerLogHandler
+from dagster._core.log_manager import get_log_record_metadata
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -65,11 +65,9 @@ class EventLog(SqliteEventLogStorage):
         return self._engines[shard]
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events of one run, those of assets in one transaction a file.
+        """Store events of one run, those of assets in one transaction a file; where that fails, one by one.
 
-        Dagster's table of assets has the last event of each, and only that one is written there. Where a batch cannot
-        be stored Dagster tries each of its events again: those of assets come last, so that no asset has one twice, as
-        others may have in their run's file.
+        Dagster's table of assets has the last event of each, and only that one is written there.
         """
         of_assets = []
         for entry in events:
@@ -77,8 +75,13 @@ class EventLog(SqliteEventLogStorage):
                 of_assets.append(entry)
             else:
                 self.store_event(entry)
-        if of_assets:
+        if not of_assets:
+            return
+        try:
             self._store_asset_events(of_assets)
+        except Exception:  # what one alone cannot be stored for is raised
+            for entry in of_assets:
+                self.store_event(entry)
 
     def _store_asset_events(self, events: Sequence[EventLogEntry]) -> None:
         insert = SqlEventLogStorageTable.insert()
@@ -110,17 +113,20 @@ def close_to_others(*files: Path) -> None:
 
 
 class QuietInstance(dg.DagsterInstance):
-    """Stores events of partitions together, and prints nothing of each that it cannot: who asked is told once."""
-
-    def _get_event_batch_size(self) -> int:
-        return _BATCH
+    """Stores events of partitions together, and prints nothing of what it cannot store: who asked is told once."""
 
     def handle_new_event(self, event: EventLogEntry, *, batch_metadata: Any = None) -> None:
         """Store an event, or keep it until the last of its batch is there."""
-        with _nothing_printed():
-            super().handle_new_event(event, batch_metadata=batch_metadata)
+        if batch_metadata is None:
+            super().handle_new_event(event)
+            return
+        batch = self._event_buffer[batch_metadata.id]
+        batch.append(event)
+        if batch_metadata.is_end or len(batch) == _BATCH:
+            del self._event_buffer[batch_metadata.id]
+            self.event_log_storage.store_event_batch(batch)
 
-    def get_event_log_handler(self) -> "_QuietHandler":
+    def get_event_log_handler(self) -> _EventListenerLogHandler:
         """Get what writes events."""
         handler = _QuietHandler(self)
         handler.setLevel(logging.DEBUG)
@@ -129,17 +135,12 @@ class QuietInstance(dg.DagsterInstance):
 
 class _QuietHandler(_EventListenerLogHandler):
     def emit(self, record: logging.LogRecord) -> None:
-        with _nothing_printed():
-            super().emit(record)
-
-
-_ONE_AT_A_TIME = threading.RLock()
-
-
-@contextmanager
-def _nothing_printed() -> Iterator[None]:
-    with _ONE_AT_A_TIME, redirect_stderr(io.StringIO()):
-        yield
+        """Hand an event over as Dagster's own does, which prints each that cannot be stored."""
+        meta = get_log_record_metadata(record)
+        message = StructuredLoggerMessage(record.name, record.msg, record.levelno, meta, record)
+        self._instance.handle_new_event(
+            construct_event_record(message), batch_metadata=meta["dagster_event_batch_metadata"]
+        )
 
 
 class Storage(DagsterSqliteStorage):

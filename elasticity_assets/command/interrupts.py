@@ -37,8 +37,8 @@ def interruptible(work: Callable[[], Result], before_the_end: Callable[[], objec
         except BaseException as error:  # raised again where it is waited for
             done.set_exception(error)
 
-    threading.Thread(target=run, name="work", daemon=True).start()
     try:
+        threading.Thread(target=run, name="work", daemon=True).start()
         return done.result()
     except KeyboardInterrupt:
         try:

@@ -672,13 +672,15 @@ main(["refit"])
     ) as refit:
         try:
             assert refit.stdout is not None
-            assert refit.stdout.readline() == "fitting\n"
+            assert refit.stdout.readline() == "fitting\n", refit.communicate(timeout=240)[1]
             refit.send_signal(signal.SIGINT)
             _, errors = refit.communicate(timeout=240)  # the fit would take five minutes
         finally:
             refit.kill()
     assert refit.returncode == 130
-    assert errors.splitlines()[-1].startswith("interrupted; what is published stays as it is")
+    # Whatever compiles meanwhile may complain, on a slow machine, after this line.
+    told = "interrupted; what is published stays as it is"
+    assert sum(line.startswith(told) for line in errors.splitlines()) == 1, errors
     assert "Traceback" not in errors
     runs = last_runs(folder / ".dagster")
     assert [(run.job, run.status) for run in runs] == [("refit", "CANCELED"), ("ingest", "SUCCESS")]

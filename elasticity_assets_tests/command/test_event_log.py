@@ -1,7 +1,10 @@
 """The command's event log: Dagster's own files, opened once."""
 
 import sqlite3
+import sys
+import threading
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -49,7 +52,7 @@ def test_dagster_reads_what_was_logged_and_goes_on_with_it(tmp_path: Path) -> No
         last = instance.get_latest_materialization_event(numbers.key)
         assert last is not None
         assert last.run_id == second.run_id
-    with sqlite3.connect(tmp_path / "history" / "runs" / "index.db") as index:
+    with closing(sqlite3.connect(tmp_path / "history" / "runs" / "index.db")) as index:
         assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         for table, of_run in (
             ("event_logs", "run_id"),
@@ -90,6 +93,37 @@ def test_a_batch_that_cannot_be_stored_is_stored_event_by_event_and_nothing_is_p
     assert len(refused) == 1
     assert sorted(str(record.partition_key) for record in found) == ["a", "b", "c"]
     assert "storing" not in capfd.readouterr().err
+
+
+def test_what_others_say_while_an_event_is_stored_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As the main thread does, at Ctrl-C, while the one at work stores an event."""
+    storing, said = threading.Event(), threading.Event()
+    store = EventLog.store_event
+
+    def slowly(self: EventLog, event: dg.EventLogEntry) -> None:
+        storing.set()
+        assert said.wait(60)
+        store(self, event)
+
+    @dg.op
+    def nothing() -> None:
+        pass
+
+    @dg.job
+    def work() -> None:
+        nothing()
+
+    with dg.DagsterInstance.from_ref(with_files_kept_open(InstanceRef.from_dir(str(tmp_path)))) as instance:
+        monkeypatch.setattr(EventLog, "store_event", slowly)
+        at_work = threading.Thread(target=work.execute_in_process, kwargs={"instance": instance})
+        at_work.start()
+        assert storing.wait(60)
+        print("interrupted", file=sys.stderr)
+        said.set()
+        at_work.join()
+    assert "interrupted" in capfd.readouterr().err
 
 
 def test_a_storage_that_is_not_sqlite_stays(tmp_path: Path) -> None:
