@@ -1,7 +1,7 @@
 """The published file, opened again when a refit has put a new one into its place."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -117,21 +117,23 @@ class PublishedFile:
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         # Attached, since DuckDB gives who connects to a path the file that the process has open there, old or new.
-        connection = connect(memory_limit=f"{self.memory_bytes}B")
-        attach = statement(
-            "attach_read_only",
-            file=quoted(str(self.path), "'"),
-            database=quoted(database_name(self.path)),
-        )
-        connection.execute(attach)
-        connection.execute(statement("no_other_files"))
-        found = connection.execute(statement("tables_published"), {"database": database_name(self.path)})
-        there = {name for (name,) in found.fetchall()}
-        if missing := [table.name for table in _READ if table.name not in there]:
-            raise NothingPublishedError(
-                f"{self.path} has no table {missing[0]}: an earlier version published it; {REFIT}"
+        with ExitStack() as on_error:
+            connection = on_error.enter_context(connect(memory_limit=f"{self.memory_bytes}B"))
+            attach = statement(
+                "attach_read_only",
+                file=quoted(str(self.path), "'"),
+                database=quoted(database_name(self.path)),
             )
-        return connection
+            connection.execute(attach)
+            connection.execute(statement("no_other_files"))
+            found = connection.execute(statement("tables_published"), {"database": database_name(self.path)})
+            there = {name for (name,) in found.fetchall()}
+            if missing := [table.name for table in _READ if table.name not in there]:
+                raise NothingPublishedError(
+                    f"{self.path} has no table {missing[0]}: an earlier version published it; {REFIT}"
+                )
+            on_error.pop_all()  # from here on its last reader closes it
+            return connection
 
 
 @cache

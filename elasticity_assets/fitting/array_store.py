@@ -11,6 +11,7 @@ import json
 import math
 import re
 import struct
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -59,7 +60,7 @@ _NPY_1_HEADER = struct.Struct("<H")
 
 
 class LazyArrays(Mapping[str, np.ndarray]):
-    """The arrays of one file, each read when it is asked for.
+    """The arrays of one file, each read when it is asked for; the file is open as long as they are there.
 
     Raises
     ------
@@ -70,6 +71,8 @@ class LazyArrays(Mapping[str, np.ndarray]):
     def __init__(self, file: UPath, arrays: NpzFile):
         self._file = file
         self._arrays = arrays
+        # Where an error's traceback holds these arrays they end as garbage, which may take the file before its owner.
+        weakref.finalize(self, arrays.close)
         self._names = [name for name in arrays if name != _CONTENT_HASHES]
         self._hashes: Mapping[str, str] | None = None  # until one is read
         # Not the error itself: its traceback would hold what the callers have open.
@@ -262,7 +265,7 @@ def _read(file: UPath) -> Arrays:
     with _unreadable(file, FileNotFoundError), ExitStack() as on_error:
         stream = on_error.enter_context(file.open("rb") if isinstance(file, Path) else _fetch(file))
         opened = LazyArrays(file, NpzFile(stream, own_fid=True, allow_pickle=False))
-        on_error.pop_all()  # from here on the arrays' end closes it
+        on_error.pop_all()  # from here on the end of the arrays closes it
         return opened
 
 

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_random
@@ -77,26 +77,32 @@ def _locked_session(catalog: str, wait_seconds: float, say: Say) -> Any:
     try:
         # A network that drops idle sessions would free the lock.
         session = psycopg2.connect(catalog, application_name=name, keepalives=1, keepalives_idle=30)
-        session.autocommit = True
-        session.cursor().execute(statement("run_lock_keepalives"))
-        if _take(session):
+        with ExitStack() as on_error:
+            on_error.callback(session.close)
+            session.autocommit = True
+            session.cursor().execute(statement("run_lock_keepalives"))
+            if not _take(session):
+                say(f"{catalog}: {_holder(session)} is at work on it; waiting until that run ends")
+                _wait(catalog, session, wait_seconds)
+            on_error.pop_all()  # from here on it is the lock's
             return session
-        say(f"{catalog}: {_holder(session)} is at work on it; waiting until that run ends")
-        tries = Retrying(
-            retry=retry_if_result(lambda taken: not taken),
-            wait=wait_random(0.1, 1.0),
-            stop=stop_after_delay(wait_seconds),
-        )
-        tries(_take, session)
-    except RetryError:
-        holder = _holder(session)
-        session.close()
-        raise RunLockError(
-            f"{catalog}: {holder} is at work on it; waited {wait_seconds:g} s, try again later"
-        ) from None
     except psycopg2.Error as error:
         raise RunLockError(f"{catalog}: cannot be reached: {in_one_line(error)}") from None
-    return session
+
+
+def _wait(catalog: str, session: Any, wait_seconds: float) -> None:
+    """Take the lock when another run has ended."""
+    tries = Retrying(
+        retry=retry_if_result(lambda taken: not taken),
+        wait=wait_random(0.1, 1.0),
+        stop=stop_after_delay(wait_seconds),
+    )
+    try:
+        tries(_take, session)
+    except RetryError:
+        raise RunLockError(
+            f"{catalog}: {_holder(session)} is at work on it; waited {wait_seconds:g} s, try again later"
+        ) from None
 
 
 def _check_alive(catalog: str, session: Any) -> None:

@@ -1,5 +1,6 @@
 """Column lineage is true: of columns that are there, of assets upstream, and as the statements compute."""
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def warehouse() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    migrate(connection)
-    return connection
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        migrate(connection)
+        yield connection
 
 
 @pytest.mark.parametrize("names", [STANDING_ALONE, Names(("shops",))], ids=["alone", "prefixed"])

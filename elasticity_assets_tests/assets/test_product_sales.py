@@ -1,5 +1,6 @@
 """What products sold of late, and at which price: from rows of weekly_sales by hand."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,10 +22,10 @@ LAST = date(2024, 7, 1)
 
 
 @pytest.fixture
-def warehouse() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    migrate(connection)
-    return connection
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        migrate(connection)
+        yield connection
 
 
 def sold(

@@ -1,9 +1,11 @@
+import gc
 import io
 import logging
 import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -260,6 +262,18 @@ def test_a_file_that_is_empty_gone_or_no_file_is_told(tmp_path: Path) -> None:
     file.mkdir()
     with pytest.raises(UnreadableArraysError, match="IsADirectoryError"):
         store.read(ASSET, "a")
+
+
+def test_a_file_is_closed_with_its_arrays_where_they_end_as_garbage(tmp_path: Path) -> None:
+    store = ArrayStore(folder=str(tmp_path))
+    store.write(ASSET, {"n": np.arange(3)}, "a")
+    held: list[object] = [store.read(ASSET, "a")]
+    held.append(held)  # as an error's traceback holds itself
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del held
+        gc.collect()
+    assert not told
 
 
 def test_an_array_that_was_never_stored_is_no_damage(store: ArrayStore) -> None:

@@ -71,8 +71,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return of
 
 
+def read(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file) as arrays:
+        return dict(arrays)
+
+
 def fitted(folder: Path, case: str, devices: int) -> dict[str, np.ndarray]:
-    fit = dict(np.load(folder / f"{case} x{devices}.npz"))
+    fit = read(folder / f"{case} x{devices}.npz")
     assert str(fit["device"]) == f"cpu x{devices}"
     return fit
 
@@ -125,7 +130,7 @@ def test_two_processes_give_what_one_gives(written: Callable[[str], Path], tmp_p
             running.kill()
             running.wait()
     one = fitted(written(case), case, 4)
-    first, second = (dict(np.load(tmp_path / f"{process}.npz")) for process in range(2))
+    first, second = (read(tmp_path / f"{process}.npz") for process in range(2))
     assert str(first["device"]) == "cpu x4"
     assert_same(first, one, case)
     for name, value in first.items():

@@ -2,6 +2,7 @@
 
 import sqlite3
 import uuid
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -32,10 +33,9 @@ def settings(database: str, name: str = NAME) -> SalesSettings:
 
 def execute(database: Path, *queries: str) -> None:
     if database.suffix == ".sqlite":
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             for query in queries:
                 connection.execute(query)
-        connection.close()
     else:
         with duckdb.connect(str(database)) as connection:
             for query in queries:
