@@ -79,7 +79,7 @@ class EventLog(SqliteEventLogStorage):
             return
         try:
             self._store_asset_events(of_assets)
-        except Exception:  # what one alone cannot be stored for is raised
+        except Exception:  # one that cannot be stored alone either raises
             for entry in of_assets:
                 self.store_event(entry)
 

@@ -509,19 +509,19 @@ def test_a_damaged_copy_leaves_the_published_file(warehouse_file, published):
 
 
 def test_an_open_reader_keeps_the_old_tables_and_blocks_nothing(warehouse, published):
-    reader = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", READER, str(published)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        assert reader.stdout.readline().strip() == "1"
-        fill(warehouse, shift=-0.5)
-        publish(warehouse, published, refit(2), controls=CONTROLS)
-        out, _ = reader.communicate("go\n", timeout=60)
-    finally:
-        reader.kill()
+    ) as reader:
+        try:
+            assert reader.stdout.readline().strip() == "1"
+            fill(warehouse, shift=-0.5)
+            publish(warehouse, published, refit(2), controls=CONTROLS)
+            out, _ = reader.communicate("go\n", timeout=60)
+        finally:
+            reader.kill()
     assert out.split() == ["1", "2"]  # the open connection's refits, then a new one's
 
 

@@ -73,7 +73,8 @@ def run_command(
 ) -> None:
     """Be the command."""
     for number, file in enumerate(files[:2], 1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+        with file.open("wb") as opened:
+            os.dup2(opened.fileno(), number)
     os.chdir(folder)
     os.environ["ELASTICITY_CONFIG"] = str(folder / "elasticity.yaml")
     if environment:

@@ -62,6 +62,7 @@ def holder(warehouse_file: Warehouse):
     for process in started:
         process.kill()
         process.join()
+        process.close()
 
 
 def test_a_new_file_has_the_tables_and_the_storage_format_that_texts_are_written_fastest_in(
