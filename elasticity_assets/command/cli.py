@@ -109,7 +109,7 @@ def refit(categories: tuple[str, ...], more_sales: tuple[str, ...], full: bool) 
     from elasticity_assets.report.files import LATEST  # noqa: PLC0415
 
     gc.freeze()  # nor is it looked through later
-    gc.set_threshold(10_000)  # by 700, the usual, a refit of the sample looks for garbage a thousand times
+    gc.set_threshold(10_000)  # by the usual, a refit of the sample looks for garbage a thousand times
     gc.enable()
 
     home, say = dagster_home(), functools.partial(click.echo, err=True)

@@ -116,7 +116,10 @@ class QuietInstance(dg.DagsterInstance):
     """Stores events of partitions together, and prints nothing of what it cannot store: who asked is told once."""
 
     def handle_new_event(self, event: EventLogEntry, *, batch_metadata: Any = None) -> None:
-        """Store an event, or keep it until the last of its batch is there."""
+        """Store an event, or keep it until the last of its batch is there.
+
+        Dagster batches what is planned, observed and materialized, of which it stores all and tells no listener.
+        """
         if batch_metadata is None:
             super().handle_new_event(event)
             return
@@ -135,12 +138,15 @@ class QuietInstance(dg.DagsterInstance):
 
 class _QuietHandler(_EventListenerLogHandler):
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand an event over as Dagster's own does, which prints each that cannot be stored."""
+        """Hand an event over as Dagster's own does, but for printing what cannot be stored."""
         meta = get_log_record_metadata(record)
         message = StructuredLoggerMessage(record.name, record.msg, record.levelno, meta, record)
-        self._instance.handle_new_event(
-            construct_event_record(message), batch_metadata=meta["dagster_event_batch_metadata"]
-        )
+        event = construct_event_record(message)
+        try:
+            self._instance.handle_new_event(event, batch_metadata=meta["dagster_event_batch_metadata"])
+        except Exception:
+            if event.dagster_event:  # of others a line of the log is lost, and no work
+                raise
 
 
 class Storage(DagsterSqliteStorage):

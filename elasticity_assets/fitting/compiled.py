@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from elasticity_assets.atomic_write import remove_unfinished
 from elasticity_assets.words import reason
 
 COMPILED_BYTES = 1024**3
@@ -45,6 +46,7 @@ def keep_compiled(folder: str) -> None:
         if ours_to_limit:  # by any other limit, an entry without a time of use may be whole
             forget_unfinished(Path(folder))
             forget_damaged(Path(folder))
+        remove_unfinished(Path(folder) / "traced")  # whose writer is alive keeps its program for itself
     except OSError as error:  # the lock's Timeout is one
         import dagster as dg  # noqa: PLC0415
 

@@ -59,7 +59,7 @@ class NaturalGradientOptions:
     max_passes : int
         Passes over the data after which it gives up, saying so.
     tolerance : float
-        Stop when no mean has further to go than this many posterior sds, and no scale than 30 times as many; 20 times
+        Stop when no mean has further to go than this many posterior sds, and no scale than 10 times as many; 20 times
         as many, but no more than 0.02, at the points of tau's grid beside its mode.
     grid_points : int or None
         Points of the grid over tau; None chooses by the number of products.

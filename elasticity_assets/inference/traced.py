@@ -125,8 +125,11 @@ def _write(file: Path, program: bytes) -> None:
     beside = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
     with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
-        beside.write_bytes(_digest(file, program) + program)
-        os.replace(beside, file)
+        try:
+            beside.write_bytes(_digest(file, program) + program)
+            os.replace(beside, file)
+        finally:
+            beside.unlink(missing_ok=True)
         by_use = sorted(folder.iterdir(), key=lambda other: other.stat().st_mtime_ns)
         for old in by_use[:-MOST_KEPT]:
             old.unlink()

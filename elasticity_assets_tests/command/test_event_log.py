@@ -95,6 +95,32 @@ def test_a_batch_that_cannot_be_stored_is_stored_event_by_event_and_nothing_is_p
     assert "storing" not in capfd.readouterr().err
 
 
+def test_a_line_of_the_log_that_cannot_be_stored_is_lost_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EventLog.store_event
+
+    def refuse_lines(self: EventLog, event: dg.EventLogEntry) -> None:
+        if not event.dagster_event:
+            raise OSError("database is locked")
+        store(self, event)
+
+    @dg.op
+    def says_something(context: dg.OpExecutionContext) -> None:
+        context.log.info("something")
+
+    @dg.job
+    def work() -> None:
+        says_something()
+
+    monkeypatch.setattr(EventLog, "store_event", refuse_lines)
+    with dg.DagsterInstance.from_ref(with_files_kept_open(InstanceRef.from_dir(str(tmp_path)))) as instance:
+        done = work.execute_in_process(instance=instance)
+        assert done.success
+        said = [entry.user_message for entry in instance.all_logs(done.run_id) if not entry.dagster_event]
+    assert said == []
+
+
 def test_what_others_say_while_an_event_is_stored_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

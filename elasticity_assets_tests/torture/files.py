@@ -18,6 +18,7 @@ KINDS = {
     "lock of compiled programs": r"data/compiled/\.lockfile",
     "compiled program": r"data/compiled/[\w-]+-cache",
     "use of a compiled program": r"data/compiled/[\w-]+-atime",
+    "traced program": r"data/compiled/traced/[0-9a-f]{64}",
     "published file": r"data/elasticity\.duckdb",
     "kept refit": r"data/elasticity\.refits/[0-9a-f-]{36}\.duckdb",
     "JavaScript": r"data/report-vega-[\w.-]+\.js",

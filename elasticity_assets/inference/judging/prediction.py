@@ -94,8 +94,9 @@ class Predictive:
     def tail_score(self, units: np.ndarray) -> np.ndarray:
         """How far out units lie, as a normal deviate of the smaller tail's probability, shape (m,); 0 at the median."""
         tail = np.full(len(units), 0.5)
-        # A median lies below the mean, or at most a third of a unit above.
-        low = np.flatnonzero(units <= np.exp(np.minimum(self.mean + 0.5 * self.var, _LARGEST_ETA)) + 1.0)
+        # Before truncation a median lies below the mean, or at most a third of a unit above.
+        most = np.exp(np.minimum(self.mean + 0.5 * self.var, _LARGEST_ETA)) + 1.0
+        low = np.flatnonzero((units <= most) | self.zero_truncated)
         tail[low] = self[low].cdf(units[low])
         # Only where P(Y <= units) exceeds a half can P(Y >= units) be less.
         high = np.flatnonzero((tail >= 0.5) & (units > 0))
@@ -170,7 +171,8 @@ class _Nodes:
             self.weight = np.outer(weight, of_sizes)
         self.zero, self.some = np.zeros((1, 1, 1)), np.ones((1, 1, 1))
         if self.truncated:  # P(Y = 0) before truncation, and P(Y > 0)
-            self.zero, self.some = np.exp(self.log_zero()), -np.expm1(self.log_zero())
+            log_zero = self.log_zero()
+            self.zero, self.some = np.exp(log_zero), -np.expm1(log_zero)
 
     def log_zero(self) -> np.ndarray:
         """Log probability of 0 units at the nodes, before truncation."""

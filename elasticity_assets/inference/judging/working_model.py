@@ -357,17 +357,16 @@ class _Noise:
     def total_precision(self) -> np.ndarray:
         """Sum of M over the products, shape (T, T).
 
-        Those of an inverse of tridiagonal equations by its diagonal and the pivots' ratios: docs/model.md.
+        By the inverse's diagonal and the pivots' ratios (docs/model.md), which takes no solve a product.
         """
         total = np.diag(self.precision.sum(axis=0))
         if self._unit is None:
             return total
         # Products last: sums over them are of contiguous numbers.
-        left, ratio = self.precision.T.copy(), np.ascontiguousarray(self._persistence / self._pivot.T)
-        inverse = np.empty_like(ratio)
-        inverse[-1] = ratio[-1] / self._persistence
+        left, pivot = self.precision.T.copy(), np.ascontiguousarray(self._pivot.T)
+        ratio, inverse = self._persistence / pivot, 1.0 / pivot
         for t in range(len(inverse) - 2, -1, -1):
-            inverse[t] = ratio[t] / self._persistence + ratio[t] ** 2 * inverse[t + 1]
+            inverse[t] += ratio[t] ** 2 * inverse[t + 1]
         right = self._unit * inverse * left
         for lag in range(len(left)):
             if lag:

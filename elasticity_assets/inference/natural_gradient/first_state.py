@@ -13,8 +13,7 @@ from elasticity_assets.inference.priors import Priors
 _BALANCING_TURNS = 2
 _MOST_BY_PRICE = 3.0  # log units between a cell and its product's mean price, at the start
 _SMALLEST_SCALE = 1e-3
-_SEASON_SPREAD = 0.3
-_FIRST_SEASON_SPREAD = 0.1  # what there is shows in a few passes, and what there is not takes many to go
+_SEASON_SPREAD = 0.1  # what there is shows in a few passes, and what there is not takes many to go
 
 
 def balance(
@@ -89,7 +88,7 @@ def cold(
     shared[-len(period_effect) :] = period_effect
     if priors.level_sd > 0:
         shared[hyper.is_level > 0] = level_mean
-    own = [0.5] * slopes + [_FIRST_SEASON_SPREAD] * seasons
+    own = [0.5] * slopes + [_SEASON_SPREAD] * seasons
     spread = np.minimum([*own, max(level_sd, 0.3), 0.3, 0.5], 2.0 * hyper.scale.size)
     return shared.astype(np.float32), _log_scale(hyper, spread)
 

@@ -77,11 +77,11 @@ def score_scales(
     gradient = squares / var - count + 1.0 - shrink
     information = 2.0 * (freedom + shrink) + 0.1
     # Where most effects are known well, Q hardly depends on sigma, and where they are hardly there, the gradient is
-    # 1 - c sigma^2: both have a zero at hand. Upwards, scoring's own step is shorter than the first.
-    step, down = gradient / information, (gradient < 0.0) & (freedom > 0.5 * count)
+    # 1 - c sigma^2: both have a zero at hand.
+    step = gradient / information
     known = 0.5 * jnp.log(jnp.maximum(1.0 + 2.0 * step, 1e-30))
     hardly = -0.5 * jnp.log(jnp.maximum(1.0 - gradient, 1e-30))
-    step = jnp.where(down, known, step)
+    step = jnp.where(freedom > 0.5 * count, known, step)
     step = jnp.where(jnp.abs(hardly) < jnp.abs(step), hardly, step)
     step = jnp.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
     return ScaleStep(log_scale + priors.learned * step, gradient, information)

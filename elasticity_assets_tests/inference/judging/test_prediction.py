@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import nbinom, poisson
+from scipy.stats import nbinom, norm, poisson
 
 from elasticity_assets.inference.judging.prediction import Predictive
 
@@ -28,6 +28,7 @@ def test_certain_parameters_give_scipys_distributions(family: str) -> None:
     np.testing.assert_allclose(cells.cdf(UNITS), law.cdf(UNITS), rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(cells.survival(UNITS), law.sf(UNITS), rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(cells.median(whole=True), law.median(), rtol=1e-4)
+    np.testing.assert_allclose(cells.log_unsold(), law.logpmf(0), rtol=1e-6)
 
 
 def test_a_truncated_distribution_has_no_zero() -> None:
@@ -63,6 +64,23 @@ def test_pit_is_uniform_where_the_prediction_is_right(unit: float) -> None:
         units = np.maximum(units + rng.uniform(-0.5, 0.5, 20_000), 0.0)
     counts, _ = np.histogram(cells.pit(units, cells.log_probability(units), rng), 10, (0.0, 1.0))
     assert np.abs(counts / 2000 - 1.0).max() < (0.1 if unit == 1.0 else 0.15)
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_tail_score_is_of_the_smaller_tail(spread: float, truncated: bool) -> None:
+    mean, size = (grid.ravel() for grid in np.meshgrid([0.05, 0.8, 3.0, 50.0], [0.02, 0.3, 5.0, np.inf]))
+    of_size = np.where(np.isfinite(size), 0.3, 0.0)
+    for units in (1.0, 2.0, 5.0, 40.0, 300.0) if truncated else (0.0, 0.4, 1.0, 2.0, 5.0, 40.0, 300.0):
+        for some in (np.isfinite(size), np.isinf(size)):
+            cells = Predictive(np.log(mean), np.full(len(mean), spread**2), np.log(size), of_size, truncated)[
+                np.flatnonzero(some)
+            ]
+            at = np.full(len(cells.mean), units)
+            above = cells.survival(at - 1.0) if units > 0 else 1.0
+            tail = np.minimum(np.minimum(cells.cdf(at), above), 0.5)
+            score = -norm.ppf(np.maximum(tail, 1e-300))
+            np.testing.assert_allclose(cells.tail_score(at), score, rtol=1e-6, atol=1e-6)
 
 
 def test_tail_score_tells_absurd_units() -> None:
