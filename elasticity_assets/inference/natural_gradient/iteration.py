@@ -14,7 +14,6 @@ from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.devices import AXIS, Leaf
 from elasticity_assets.inference.natural_gradient import arrow, one_pass
 from elasticity_assets.inference.natural_gradient.damping import OfRows, OfScales
-from elasticity_assets.inference.natural_gradient.one_pass import varying
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, Run, State
 
 _NEWTON_UNTIL = 3.0  # posterior sds: closer than this, the variance of eta matters
@@ -175,10 +174,8 @@ def _pass(
 
 def _unknown(rows: arrow.Rows, state: State) -> Found:
     """Start with nothing known."""
-    blocks, d, n = state.theta.shape
     S = len(state.shared)
     lead = S - rows.units.shape[1]
-    covariances = (jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n)))
+    theta_cov, theta_lead = one_pass.no_covariances(state, lead)
     far = jnp.asarray(FAR_AWAY)
-    theta_cov, theta_lead = varying(covariances)
     return Found(far, far, far, far, far, far, theta_cov, theta_lead, jnp.zeros(S), jnp.zeros((lead, lead)))

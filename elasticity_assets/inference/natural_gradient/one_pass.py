@@ -142,7 +142,7 @@ def look(
         seen = Seen(corner, centre, log_lik, jnp.sum(data.real))
         return jax.tree.map(jnp.add, total, seen), Kept(factor, size_derivatives)
 
-    nothing = varying(nothing_seen(len(state.shared)))
+    nothing = _varying(nothing_seen(len(state.shared)))
     return _over_blocks(of_block, nothing, kept, (rows, *_of_rows(state)), rows.real)
 
 
@@ -176,7 +176,7 @@ def nothing_kept(rows: arrow.Rows, state: State) -> Kept:
     border = (jnp.zeros((blocks, S + 1, n)),) * d
     factor = arrow.Factor(jnp.zeros((blocks, d, d, n)), border, jnp.zeros((blocks, d, S - W, n)), slow)
     kept = Kept(factor, dispersion.SizeDerivatives(*[jnp.zeros((blocks, n))] * 2))
-    return varying(kept)
+    return _varying(kept)
 
 
 def solve(hyper: Hyper, state: State, lead: int, seen: Seen, learning: jax.Array, family: Family) -> Solved:
@@ -269,14 +269,13 @@ def move(
             new_theta, var, new_size, size_var, covariance.theta, covariance.theta_lead, slow
         )
 
-    blocks, _, n = state.theta.shape
-    theta_cov, theta_lead = varying((jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n))))
+    theta_cov, theta_lead = no_covariances(state, lead)
     unmoved = MovedRows(
         state.theta, state.var, state.log_size, state.size_var, theta_cov, theta_lead, state.slow
     )
     (moved, longest), moved_rows = _over_blocks(
         of_block,
-        varying((nothing_moved(d), jnp.zeros(LONGEST))),
+        _varying((nothing_moved(d), jnp.zeros(LONGEST))),
         unmoved,
         (
             (rows, *_of_rows(state)),
@@ -286,6 +285,13 @@ def move(
         rows.real,
     )
     return moved, longest, moved_rows
+
+
+def no_covariances(state: State, lead: int) -> tuple[jax.Array, jax.Array]:
+    """Make room for the products' covariances, as of `Found`; `lead` is m + K."""
+    blocks, d, n = state.theta.shape
+    theta_cov, theta_lead = _varying((jnp.zeros((blocks, d, d, n)), jnp.zeros((blocks, d, lead, n))))
+    return theta_cov, theta_lead
 
 
 def nothing_moved(d: int) -> Moved:
@@ -553,6 +559,6 @@ def _over_blocks(
     return jax.lax.fori_loop(0, used, step, (total, given))
 
 
-def varying(tree: Any) -> Any:
+def _varying(tree: Any) -> Any:
     """Mark new arrays as differing between devices, as `shard_map` wants of what a loop carries."""
     return jax.tree.map(lambda leaf: jax.lax.pcast(leaf, AXIS, to="varying"), tree)
