@@ -42,7 +42,7 @@ cell hides behind the dispersion that it brought about."""
 _ROUNDS = _FIRST_THRESHOLDS, *[_THRESHOLDS] * 5
 _OPTIONS = NaturalGradientOptions(grid_points=1, tolerance=0.3)
 """Of a round's fit: a cell's own sd is many times its mean's, so that tail scores are known to a tenth."""
-_SAME = 0.02  # shares
+_SAME = 0.05  # shares
 _LEAST_VARIANCE = 1e-8
 _SCREENED_FROM = (
     0.8  # of the first threshold: only cells whose deviance residual lies beyond get a tail score

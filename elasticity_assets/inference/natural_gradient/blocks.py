@@ -16,7 +16,7 @@ from elasticity_assets.inference.season import sine_and_cosine
 # among threads to XLA, which costs more than it saves where fits run side by side.
 _BLOCK_ON_CPU, _BLOCK_ON_ACCELERATOR = 64, 4096
 _SMALLEST_BLOCK = 16  # products: on a CPU half as many take as long
-_FEW_BLOCKS = (1, 8, 32)
+_FEW_BLOCKS = (1, 8, 16, 32)
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,9 @@ class OfScales(NamedTuple):
 
     @classmethod
     def none(cls, log_scale: jax.Array) -> "OfScales":
-        """Whole steps."""
-        one = jnp.ones(len(log_scale) + 3, jnp.float32)
-        return cls(one, jnp.zeros_like(one))
+        """Whole steps, and half ones of slow demand's, which would turn round once a fit."""
+        share = jnp.append(jnp.ones_like(log_scale), jnp.full(3, 0.5, jnp.float32))
+        return cls(share, jnp.zeros_like(share))
 
     def after(self, before: Scales, now: Scales) -> "OfScales":
         """Damp more what turned round, and less what did not."""
