@@ -7,6 +7,7 @@ product_view       all that is known of one product
 what_if_view       prices moved by hand, of one product or of a group
 tests_view         which products to test, and what that would bring
 published_file     the file, opened again when a refit publishes a new one
+unreadable         what is said where it cannot be shown
 recommendations    recommended prices by filters, a page at a time; values to filter by
 products           what the file says of one product
 price_tests        recommended price tests, a page at a time

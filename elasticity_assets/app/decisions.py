@@ -77,13 +77,14 @@ def decided(connection: duckdb.DuckDBPyConnection, decisions: Decisions) -> pd.D
         To the published file.
     decisions : Decisions
     """
-    category, product, zone, price = zip(*decisions.made, strict=True) if decisions.made else ((), (), (), ())
+    made = dict(decisions.made)  # further ones may be made while a file is written
+    category, product, zone, price = zip(*made, strict=True) if made else ((), (), (), ())
     parameters = {
         "categories": list(category),
         "products": list(product),
         "zones": list(zone),
         "prices": list(price),
-        "decisions": list(decisions.made.values()),
+        "decisions": list(made.values()),
     }
     return connection.execute(statement("decided_recommendations"), parameters).df()
 

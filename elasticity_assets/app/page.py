@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import duckdb
 import streamlit as st
 
 from elasticity_assets.app import (
@@ -14,14 +13,13 @@ from elasticity_assets.app import (
     what_if_view,
 )
 from elasticity_assets.app.published_file import (
-    REFIT,
     NothingPublishedError,
     PublishedFile,
     Stamp,
     published_by,
 )
+from elasticity_assets.app.unreadable import unreadable_told
 from elasticity_assets.settings import settings_file
-from elasticity_assets.warehouse.damage import DamagedFileError
 
 VIEWS = {
     "prices": ("Prices to change", prices_view.show),
@@ -45,23 +43,17 @@ def main() -> None:
     st.session_state["views"] = views
     view = st.navigation(list(views.values()), position="top")
     _watch(file, _stamp(file))
-    try:
+    with unreadable_told(file):
+        refit = _refit(file)
         view.run()
-        _of_refit(file)
-    except (NothingPublishedError, DamagedFileError) as error:
-        drawing.paragraph(error, "warn")
-    except duckdb.Error as error:
-        why = str(error).partition("\n")[0]
-        drawing.paragraph(
-            f"{file.path} cannot be shown: {why}. Where an earlier version published it, {REFIT}.", "warn"
-        )
+        drawing.paragraph(refit, "quiet")
 
 
-def _of_refit(file: PublishedFile) -> None:
+def _refit(file: PublishedFile) -> str:
     """Say which refit is shown."""
     with file.reading() as connection:
         refit_id, began, products = recommendations.refit_shown(connection)
-    drawing.paragraph(f"Refit {refit_id} of {began:%Y-%m-%d %H:%M} UTC, {products:,} products.", "quiet")
+    return f"Refit {refit_id} of {began:%Y-%m-%d %H:%M} UTC, {products:,} products."
 
 
 def _stamp(file: PublishedFile) -> Stamp | None:

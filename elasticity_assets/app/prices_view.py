@@ -8,6 +8,7 @@ from elasticity_assets.app import drawing, recommendations
 from elasticity_assets.app.decisions import Decisions
 from elasticity_assets.app.published_file import PublishedFile
 from elasticity_assets.app.recommendations import ACTIONS, ORDERS, ROWS, Filters, Total
+from elasticity_assets.app.unreadable import unreadable_told
 from elasticity_assets.settings import Settings
 
 ACCEPTED, REJECTED = "accepted", "rejected"
@@ -25,12 +26,26 @@ def show(file: PublishedFile, settings: Settings) -> None:
     settings : Settings
     """
     decisions: Decisions = st.session_state.setdefault("decisions", Decisions())
-    period = drawing.PERIODS[settings.sales.period]
     stamp = file.stamp()
-    with file.reading() as connection:
-        if st.session_state.get("decided on") != stamp:
+    if st.session_state.get("decided on") != stamp:
+        with file.reading() as connection:
             downloads.drop_changed(connection, decisions)
-            st.session_state["decided on"] = stamp
+        st.session_state["decided on"] = stamp
+    _prices(file, settings, decisions, bool(decisions.made))
+    _downloads(file, decisions)
+
+
+@st.fragment
+def _prices(file: PublishedFile, settings: Settings, decisions: Decisions, any_made: bool) -> None:
+    """Show the prices, to be decided on.
+
+    A click in it runs only this anew: a run of the page makes new addresses for the downloads, and for a moment the
+    browser would still have those that are gone.
+    """
+    if bool(decisions.made) != any_made:
+        st.rerun()  # for the downloads' buttons, which work where something is decided
+    with unreadable_told(file), file.reading() as connection:
+        period = drawing.PERIODS[settings.sales.period]
         answer = st.container()
         filters, actions, order = _filters(
             recommendations.categories(connection),
@@ -45,9 +60,12 @@ def show(file: PublishedFile, settings: Settings) -> None:
         asked = f"{filters} {actions} {order}"
         number = page_number(products, asked)
         rows = recommendations.page(connection, filters, actions, order, number)
-        chosen = _table(rows, decisions, period, f"{stamp} {asked} {number}")
-    _decide(file, decisions, rows.iloc[chosen], filters, actions, products)
-    _downloads(file, decisions)
+        chosen = _table(rows, decisions, period, f"{file.stamp()} {asked} {number}")
+        _decide(file, decisions, rows.iloc[chosen], filters, actions, products)
+    accepted, rejected = decisions.count(ACCEPTED), decisions.count(REJECTED)
+    drawing.paragraph(
+        f"{accepted:,} accepted, {rejected:,} rejected; they last as long as this page is open.", "quiet"
+    )
 
 
 def _answer(counts: dict[str, int], totals: list[Total], why_kept: str, period: str) -> None:
@@ -227,16 +245,12 @@ def _decide(
 
 def _downloads(file: PublishedFile, decisions: Decisions) -> None:
     """Offer the decisions as files; they are written when they are asked for."""
-    accepted, rejected = decisions.count(ACCEPTED), decisions.count(REJECTED)
 
     def rows() -> pd.DataFrame:
         with file.reading() as connection:
             return downloads.decided(connection, decisions)
 
-    with st.container(horizontal=True, vertical_alignment="center"):
-        drawing.paragraph(
-            f"{accepted:,} accepted, {rejected:,} rejected; they last as long as this page is open.", "quiet"
-        )
+    with st.container(horizontal=True):
         nothing = not decisions.made
         st.download_button(
             "Excel", lambda: downloads.xlsx(rows()), "prices.xlsx", disabled=nothing, on_click="ignore"

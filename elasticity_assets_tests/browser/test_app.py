@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 import openpyxl
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from elasticity_assets_tests.browser.test_ui import answers
 from elasticity_assets_tests.support.ports import free_port
@@ -136,6 +137,49 @@ def test_prices_are_looked_at_decided_on_and_downloaded(page: Page, address: str
     rows = list(openpyxl.load_workbook(file).active.iter_rows(values_only=True))
     assert [row[0] for row in rows] == ["decision", "accepted", "rejected"]
     assert rows[2][2] == FORMULA
+
+
+def test_a_page_that_lags_behind_downloads_what_is_decided(page: Page, address: str, tmp_path: Path) -> None:
+    """The server has made the page anew, and the browser still has the one before."""
+    lags = False
+    late: list[bytes] = []
+    sockets: list[WebSocketRoute] = []
+
+    def between(socket: WebSocketRoute) -> None:
+        def arrived(message: str | bytes) -> None:
+            assert isinstance(message, bytes)
+            if lags:
+                late.append(message)
+            else:
+                socket.send(message)
+
+        sockets.append(socket)
+        socket.connect_to_server().on_message(arrived)
+
+    def made_anew() -> bool:
+        page.wait_for_timeout(50)  # messages are taken meanwhile
+        rejected = [number for number, message in enumerate(late) if b"6 rejected" in message]
+        kinds = [ForwardMsg.FromString(message).WhichOneof("type") for message in late]
+        return bool(rejected) and "script_finished" in kinds[rejected[0] :]
+
+    page.route_web_socket("**/_stcore/stream", between)
+    page.goto(address)
+    page.get_by_role("button", name="Accept all 6").click()
+    excel = page.get_by_role("button", name="Excel")
+    expect(excel).to_be_enabled()
+    expect(page.get_by_text("6 accepted, 0 rejected")).to_be_visible()
+    lags = True
+    page.get_by_role("button", name="Reject all 6").click()
+    until(made_anew, "the page with six rejected prices", PATIENCE)
+    with page.expect_download() as download:
+        excel.click()
+        for message in late:
+            sockets[0].send(message)
+        lags = False
+    file = tmp_path / "prices.xlsx"
+    download.value.save_as(file)
+    rows = list(openpyxl.load_workbook(file).active.iter_rows(values_only=True))
+    assert [row[0] for row in rows] == ["decision", *["rejected"] * 6]
 
 
 def test_a_product_and_a_what_if(page: Page, address: str, tmp_path: Path) -> None:
