@@ -20,6 +20,7 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 import dagster as dg
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from elasticity_assets.fitting.threads import one_blas_thread
 from elasticity_assets.words import in_one_line
@@ -38,6 +39,7 @@ _PACKAGE = "elasticity_assets"
 _connected_here = threading.Event()
 """Whether `connect` made this process's connection, of which Ray has one at a time."""
 
+_TRIES = 3
 _REACH_SECONDS = 10.0
 _JOIN_SECONDS = 120.0
 
@@ -73,8 +75,7 @@ def connect(address: str) -> bool:
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         _reach(address)
-        with warnings.catch_warnings(action="ignore"):
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        _init(address)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise dg.Failure(
             f"ray.address {address!r} cannot be reached: {in_one_line(error).rstrip('.')}; "
@@ -118,6 +119,15 @@ def _reach(address: str) -> None:
     host, _, port = (server or "").rpartition(":")
     if port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
+
+
+# At ray:// Ray forks a server for each client, and now and then it dies at once (ray-project/ray#63202); another lives.
+@retry(retry=retry_if_exception_type(ConnectionAbortedError), stop=stop_after_attempt(_TRIES), reraise=True)
+def _init(address: str) -> None:
+    import ray  # noqa: PLC0415
+
+    with warnings.catch_warnings(action="ignore"):
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
 
 
 def run_each(

@@ -193,6 +193,32 @@ def test_ray_tells_nothing_of_machines_even_if_it_was_imported_before(
     assert "raylet" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_client_whose_server_died_at_its_start_asks_for_another(
+    times: int, cluster: ray_cluster.RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    init = ray.init
+    died: list[str] = []
+
+    def dying(address: str, **options: Any) -> None:
+        if len(died) < times:
+            died.append(address)
+            raise ConnectionAbortedError("Starting Ray client server failed.")
+        init(address, **options)
+
+    ray_tasks.disconnect()
+    monkeypatch.setattr(ray, "init", dying)
+    if times < 3:
+        assert ray_tasks.connect(cluster.address)
+        assert [done.result() for _, done in run(abs, [-1])] == [1]
+    else:
+        with pytest.raises(dg.Failure, match="Starting Ray client server failed; start one"):
+            ray_tasks.connect(cluster.address)
+    assert died == times * [cluster.address]
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "nonsense", "auto"])
 def test_says_at_once_where_no_cluster_is(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray

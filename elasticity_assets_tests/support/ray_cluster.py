@@ -87,7 +87,7 @@ class RayCluster:
             done = subprocess.run(
                 command,
                 check=False,
-                env={**os.environ, "PATH": path},
+                env={**os.environ, "PATH": path, "GRPC_ENABLE_FORK_SUPPORT": "false"},  # as the image has it
                 capture_output=True,
                 text=True,
                 timeout=120,
