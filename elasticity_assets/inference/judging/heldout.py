@@ -251,9 +251,8 @@ def _predictions(panel: Panel, model: Candidate, left_out: LeftOut) -> Predictiv
         row, column = left_out.row[of_fold], left_out.column[of_fold]
         weight = panel.weight.copy()
         weight[row, column] = 0.0
-        without, state = problem.under(weight), whole
-        for _ in range(_FORECAST_PASSES if number == FORECAST else _PASSES):
-            state = without.one_pass(state)
+        without = problem.under(weight)
+        state = without.passes(whole, _FORECAST_PASSES if number == FORECAST else _PASSES)
         parts.append(of_cells(without.cells(state), row, column, zero_truncated=panel.zero_truncated))
     return together(parts)
 

@@ -22,6 +22,7 @@ from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
 from elasticity_assets.inference.devices import (
     AXIS,
+    Leaf,
     compiled_once_used,
     device_mesh,
     from_devices,
@@ -37,7 +38,7 @@ from elasticity_assets.inference.natural_gradient.result import (
     posterior_of_runs,
     tolerance_off_mode,
 )
-from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, Hyper, Run, State
+from elasticity_assets.inference.natural_gradient.state import Found, Hyper, Run, State
 from elasticity_assets.inference.options import Likelihood, NaturalGradientOptions, Progress
 from elasticity_assets.inference.panel import Panel
 from elasticity_assets.inference.posterior import CategoryPosterior
@@ -176,24 +177,25 @@ class Problem:
         """Part of the log likelihood that holds no parameter."""
         return float(from_devices(self._base_of_rows).sum(dtype=np.float64))
 
-    def run(self, state: State, learning: float, tolerance: float) -> Run:
+    def run(self, state: State, learning: float, tolerance: float, most: int | None = None) -> Run:
         """Iterate to convergence; see `iterate`."""
-        # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again.
-        placed = jax.tree.map(
-            lambda part, spec: (
-                part
-                if getattr(part, "sharding", None) == NamedSharding(self.mesh, spec)
-                else to_devices(part, self.mesh, spec)
-            ),
-            state,
-            STATE_SPECS,
-        )
+        # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again; on one
+        # device as a kept program's results do.
+        several = self.mesh.size > 1
+
+        def place(part: Leaf, spec: P) -> Leaf:
+            spec = spec if several else _SAME
+            there = getattr(part, "sharding", None) == NamedSharding(self.mesh, spec)
+            return part if there else to_devices(part, self.mesh, spec)
+
+        placed = jax.tree.map(place, state, STATE_SPECS)
         return _run(
             self.rows,
             self.hyper,
             placed,
             np.float32(learning),
             np.float32(tolerance),
+            np.int32(self.max_passes if most is None else most),
             mesh=self.mesh,
             family=self.family,
             max_passes=self.max_passes,
@@ -216,9 +218,9 @@ class Problem:
         posterior = self.posterior([from_devices(run)], np.ones(1), 0, options, began)
         return Mode(posterior, self.cells(run.state), run.state)
 
-    def one_pass(self, state: State) -> State:
-        """Pass once over the data from `state`, scales and dispersions included."""
-        passed: State = self.run(state, 1.0, 0.5 * FAR_AWAY).state
+    def passes(self, state: State, count: int) -> State:
+        """Pass so many times over the data from `state`, scales and dispersions included."""
+        passed: State = self.run(state, 1.0, -1.0, count).state
         return passed
 
     def cells(self, state: State) -> FittedCells:
@@ -334,6 +336,7 @@ def _run(
     state: State,
     learning: jax.Array,
     tolerance: jax.Array,
+    most: jax.Array,
     *,
     mesh: Mesh,
     family: Family,
@@ -342,9 +345,9 @@ def _run(
     return jax.shard_map(
         partial(iterate, family=family, max_passes=max_passes),
         mesh=mesh,
-        in_specs=(_ROWS, _SAME, STATE_SPECS, _SAME, _SAME),
+        in_specs=(_ROWS, _SAME, STATE_SPECS, _SAME, _SAME, _SAME),
         out_specs=Run(STATE_SPECS, _FOUND_SPECS, _SAME, _SAME),
-    )(rows, hyper, state, learning, tolerance)
+    )(rows, hyper, state, learning, tolerance, most)
 
 
 @compiled_once_used("mesh", "family", results=(*_OF_STATE, Found))

@@ -29,6 +29,7 @@ def iterate(
     state: State,
     learning: jax.Array,
     tolerance: jax.Array,
+    most: jax.Array,
     *,
     family: Family,
     max_passes: int,
@@ -46,6 +47,8 @@ def iterate(
         1 learns scales and dispersions; 0 holds them.
     tolerance : array, shape ()
         Stop when no mean is expected to move more than this, in posterior sds.
+    most : int array, shape ()
+        Passes to make at most, of `max_passes`.
     family : Family
         Static.
     max_passes : int
@@ -63,7 +66,7 @@ def iterate(
 
     def moving(carry: Any) -> jax.Array:
         _, last, passes, *_ = carry
-        return is_moving(last, passes, tolerance, max_passes)
+        return is_moving(last, passes, tolerance, most)
 
     start = (
         state,
@@ -116,11 +119,11 @@ def judge(
 
 
 def is_moving(
-    last: Found, passes: jax.Array | int, tolerance: jax.Array | float, max_passes: int
+    last: Found, passes: jax.Array | int, tolerance: jax.Array | float, most: jax.Array | int
 ) -> jax.Array:
     """Whether another pass is needed, and allowed; `last` as `judge` gave it."""
     settled = (last.ahead <= tolerance) & (last.scale_move <= OF_SCALES * tolerance)
-    return ~settled & jnp.isfinite(last.move) & (passes < max_passes)
+    return ~settled & jnp.isfinite(last.move) & (passes < most)
 
 
 def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Family) -> tuple[State, Found]:

@@ -153,9 +153,9 @@ class Problem:
         posterior = self.posterior([run], np.ones(1), 0, options, began)
         return Mode(posterior, self.cells(run.state), run.state)
 
-    def one_pass(self, state: State) -> State:
-        """Pass once over the data from `state`, scales and dispersions included."""
-        passed: State = self.run(state, 1.0, 0.5 * FAR_AWAY).state
+    def passes(self, state: State, count: int) -> State:
+        """Pass so many times over the data from `state`, scales and dispersions included."""
+        passed: State = self.run(state, 1.0, -1.0, count).state
         return passed
 
     def cells(self, state: State) -> FittedCells:
@@ -199,7 +199,7 @@ class Problem:
             began=began,
         )
 
-    def run(self, state: State, learning: float, tolerance: float) -> Run:
+    def run(self, state: State, learning: float, tolerance: float, most: int | None = None) -> Run:
         """Iterate to convergence; `learning` 0 holds scales and dispersions."""
         return _run(
             self.tiling.tiles,
@@ -208,6 +208,7 @@ class Problem:
             jax.tree.map(jnp.asarray, state),
             np.float32(learning),
             np.float32(tolerance),
+            np.int32(self.max_passes if most is None else most),
             family=self.family,
             max_passes=self.max_passes,
         )
@@ -270,6 +271,7 @@ def _run(
     state: State,
     learning: jax.Array,
     tolerance: jax.Array,
+    most: jax.Array,
     *,
     family: Family,
     max_passes: int,
@@ -284,7 +286,7 @@ def _run(
         return state, found, spreads, passes + 1, trace, gaussian | near, pace
 
     def moving(carry: Any) -> jax.Array:
-        return is_moving(carry[1], carry[3], tolerance, max_passes)
+        return is_moving(carry[1], carry[3], tolerance, most)
 
     shapes = jax.eval_shape(
         lambda: one_pass(
