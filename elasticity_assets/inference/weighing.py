@@ -43,6 +43,8 @@ _ROUNDS = _FIRST_THRESHOLDS, *[_THRESHOLDS] * 5
 _OPTIONS = NaturalGradientOptions(grid_points=1, tolerance=0.3)
 """Of a round's fit: a cell's own sd is many times its mean's, so that tail scores are known to a tenth."""
 _SAME = 0.05  # shares
+_ANOTHER = 0.2
+"""By how much an old cell's share moves where sales are no longer what the earlier fit saw."""
 _LEAST_VARIANCE = 1e-8
 _SCREENED_FROM = (
     0.8  # of the first threshold: only cells whose deviance residual lies beyond get a tail score
@@ -98,7 +100,8 @@ def weigh(
     serial_correlation : bool
         Whether neighbouring periods' correlation counts.
     start : CategoryPosterior, optional
-        An earlier posterior to start from: where one round confirms its cells' shares, they hold.
+        An earlier posterior to start from: where one round confirms its cells' shares, they hold, and where that finds
+        new cells outlying, the search goes on from there.
 
     Returns
     -------
@@ -211,6 +214,8 @@ def _shares_of(
         share = carried.scored_again(mode.cells, partial(shares, mode))
         if _alike(carried.share, share):
             rounds = ()
+        elif carried.largest_change(share) <= _ANOTHER:
+            mode, rounds = fit(share, mode.state), rounds[1:]
         else:  # what is found must not depend on where the search began
             share = np.ones(share.shape)
             mode = fit(share, mode.state)
@@ -273,6 +278,10 @@ class _Carried:
         before = replace(cells, dispersion=np.where(new, cells.dispersion, self.dispersion))
         thresholds = np.where(new[:, None, None], _FIRST_THRESHOLDS, _THRESHOLDS)
         return np.where(self.seen, shares(cells, np.array(_THRESHOLDS)), shares(before, thresholds))
+
+    def largest_change(self, share: np.ndarray) -> float:
+        """By how much the share of a cell that the earlier fit saw has changed at most."""
+        return float(np.abs(share - self.share)[self.seen].max(initial=0.0))
 
 
 def _places(then: np.ndarray, now: np.ndarray) -> np.ndarray:
