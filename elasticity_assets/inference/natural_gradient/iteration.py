@@ -107,7 +107,7 @@ def judge(
     """
     # What is left to go if steps go on shrinking as they just did; going on from a neighbouring solution, variances are
     # nearly right from the first pass.
-    first_ratio = jnp.where(learning > 0.0, 0.5, 0.1)
+    first_ratio = jnp.where(learning > 0.0, 0.5, 0.05)
     ratio = jnp.where(last.move < FAR_AWAY, jnp.clip(found.move / last.move, 0.1, 0.9), first_ratio)
     near = (found.move < _NEWTON_UNTIL) | (passes + 1 >= min(_MOST_NEWTON, max_passes // 2))
     newton = jnp.where(jnp.isfinite(found.move), FAR_AWAY, found.move)
