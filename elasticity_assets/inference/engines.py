@@ -52,17 +52,17 @@ def fit(
         robust=options.robust,
         serial_correlation=options.serial_correlation,
         start=start,
+        max_passes=options.natural_gradient.max_passes,
     )
-    weights, same_engine = found.cell_weights, options.engine == "natural_gradient"
-    posterior = engine.fit(
-        weighed(panel, weights),
-        priors,
-        options.likelihood,
-        own_options,
-        start=found.mode.state if same_engine else start,
-        on_progress=on_progress,
-    )
-    before, passes = (found.mode.posterior, found.passes) if same_engine else (None, 0)
+    weights, before, passes = found.cell_weights, None, 0
+    panel = weighed(panel, weights)
+    if options.engine == "natural_gradient":
+        posterior = found.mode.problem.under(panel.weight).fit(own_options, found.mode.state, on_progress)
+        before, passes = found.mode.posterior, found.passes
+    else:
+        posterior = engine.fit(
+            panel, priors, options.likelihood, own_options, start=start, on_progress=on_progress
+        )
     return replace(
         _after_weighing(posterior, before, passes, weights, began),
         discounted=weights.discounted,
@@ -116,17 +116,11 @@ def fit_zones(
         robust=options.robust,
         serial_correlation=options.serial_correlation,
         start=start,
+        max_passes=own_options.max_passes,
     )
     weights = found.cell_weights
-    posterior = engine.fit(
-        replace(panel, rows=weighed(panel.rows, weights)),
-        priors,
-        zones,
-        likelihood,
-        own_options,
-        start=found.mode.state,
-        on_progress=on_progress,
-    )
+    counted = found.mode.problem.under(weighed(panel.rows, weights).weight)
+    posterior = counted.fit(own_options, found.mode.state, on_progress)
     before = found.mode.posterior.products
     return replace(
         posterior,

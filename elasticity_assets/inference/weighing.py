@@ -86,6 +86,7 @@ def weigh(
     robust: bool = True,
     serial_correlation: bool = True,
     start: CategoryPosterior | None = None,
+    max_passes: int = _OPTIONS.max_passes,
 ) -> Weighing:
     """Find the cells' weights, by fits of the natural-gradient engine at the mode of tau.
 
@@ -102,6 +103,8 @@ def weigh(
     start : CategoryPosterior, optional
         An earlier posterior to start from: where one round confirms its cells' shares, they hold, and where that finds
         new cells outlying, the search goes on from there.
+    max_passes : int
+        Of each fit.
 
     Returns
     -------
@@ -112,7 +115,7 @@ def weigh(
         carried = _Carried.to(panel, start.product, start.period, start.dispersion, CellWeights.of(start))
 
     def problem(family: Likelihood) -> Problem:
-        return Problem(panel, priors, family, _OPTIONS.max_passes)
+        return Problem(panel, priors, family, max_passes)
 
     def shares(_: Mode, cells: FittedCells, thresholds: np.ndarray) -> np.ndarray:
         return _shares(cells, panel.units, panel.weight > 0, thresholds, zero_truncated=panel.zero_truncated)
@@ -134,6 +137,7 @@ def weigh_zones(
     robust: bool = True,
     serial_correlation: bool = True,
     start: ZonedPosterior | None = None,
+    max_passes: int = _OPTIONS.max_passes,
 ) -> ZonedWeighing:
     """Find the weights of the cells of products in zones; parameters as of `weigh`."""
     carried, rows = None, panel.rows
@@ -143,7 +147,7 @@ def weigh_zones(
         )
 
     def problem(family: Likelihood) -> ZonedProblem:
-        return ZonedProblem(panel, priors, zones, family, _OPTIONS.max_passes)
+        return ZonedProblem(panel, priors, zones, family, max_passes)
 
     def shares(mode: ZonedMode, cells: FittedCells, thresholds: np.ndarray) -> np.ndarray:
         return _zoned_shares(mode.posterior, cells, panel, thresholds)

@@ -210,7 +210,7 @@ def test_a_long_stock_out_counts_less_and_an_ordinary_week_without_a_sale_does_n
 
 @pytest.mark.parametrize("happened", ["an ordinary week", "an absurd week", "an old week corrected"])
 def test_from_an_earlier_fit_the_same_is_found(clean: Panel, happened: str) -> None:
-    """A week more: one look is enough where it is ordinary, some where it is not; corrections begin the search afresh."""
+    """A week more: ordinary, one look is enough; absurd, some; where an old week changed the search begins afresh."""
     last = clean.n_periods - 1
     units = clean.units.copy()
     units[5, 30] = 50.0 * units[5].max()

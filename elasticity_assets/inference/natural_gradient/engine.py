@@ -73,11 +73,8 @@ def fit(
     CategoryPosterior
         With `diagnostics.converged` False, and a warning that says so, where it did not converge.
     """
-    began = time.perf_counter()
     problem = Problem(panel, priors, likelihood, options.max_passes)
-    mode = problem.run(problem.start(start), 1.0, options.tolerance)
-    runs, weight, mode_at = problem.over_tau(mode, options, on_progress)
-    return problem.posterior(runs, weight, mode_at, options, began)
+    return problem.fit(options, start, on_progress)
 
 
 def with_arrow_covariances(
@@ -128,11 +125,14 @@ class Mode:
     cells : FittedCells
     state : State
         To start from, for other weights of the same cells; it stays on the devices.
+    problem : Problem
+        What was fitted.
     """
 
     posterior: CategoryPosterior
     cells: FittedCells
     state: State
+    problem: "Problem"
 
     @property
     def passes(self) -> int:
@@ -211,12 +211,24 @@ class Problem:
         other._base_of_rows = base_of_rows(units, weight)
         return other
 
+    def fit(
+        self,
+        options: NaturalGradientOptions,
+        start: CategoryPosterior | State | None = None,
+        on_progress: Progress | None = None,
+    ) -> CategoryPosterior:
+        """Fit, over all of tau; parameters as of the function `fit`."""
+        began = time.perf_counter()
+        mode = self.run(self.start(start), 1.0, options.tolerance)
+        runs, weight, mode_at = self.over_tau(mode, options, on_progress)
+        return self.posterior(runs, weight, mode_at, options, began)
+
     def mode(self, options: NaturalGradientOptions, start: CategoryPosterior | State | None = None) -> Mode:
         """Fit at the mode of all scales; `start` as of `fit`."""
         began = time.perf_counter()
         run = self.run(self.start(start), 1.0, options.tolerance)
         posterior = self.posterior([from_devices(run)], np.ones(1), 0, options, began)
-        return Mode(posterior, self.cells(run.state), run.state)
+        return Mode(posterior, self.cells(run.state), run.state, self)
 
     def passes(self, state: State, count: int) -> State:
         """Pass so many times over the data from `state`, scales and dispersions included."""
