@@ -69,6 +69,32 @@ class Choice:
         self.between[which] = NONE
 
 
+def best_columns(ladders: Options, stays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the best column of each ladder.
+
+    Parameters
+    ----------
+    ladders : Options
+    stays : bool array, shape (n,)
+        Products whose price stays, whatever another would gain.
+
+    Returns
+    -------
+    chosen : int array, shape (n,)
+    none_feasible : bool array, shape (n,)
+        Products whose price stays because today's and all others break a rule.
+    """
+    today = ladders.price.shape[1] - 1
+    wanted = _argmax(ladders.value, ladders.feasible & ladders.sure)
+    forced = ~ladders.has_margin[:, today]  # today's price breaks a rule: the best that does not, sure or not
+    if not forced.any():
+        return np.where(stays, today, wanted), forced
+    others = ladders.feasible & (np.arange(today + 1) < today)
+    none_feasible = forced & ~others.any(axis=1)
+    wanted = np.where(forced, _argmax(ladders.value, others), wanted)
+    return np.where(stays | none_feasible, today, wanted), none_feasible
+
+
 def each_alone(ladders: Options, products: Products, stays: np.ndarray, rules: PricingSettings) -> Choice:
     """Choose the best price of each product's ladder.
 
@@ -86,14 +112,8 @@ def each_alone(ladders: Options, products: Products, stays: np.ndarray, rules: P
     """
     row, today = np.arange(len(products)), ladders.price.shape[1] - 1
     dreamt = _argmax(ladders.value, ladders.there)  # by none but the ladder's rules
-    wanted = _argmax(ladders.value, ladders.feasible & ladders.sure)
-    forced = ~ladders.has_margin[:, today]  # today's price breaks a rule: the best that does not, sure or not
-    wanted = np.where(
-        forced, _argmax(ladders.value, ladders.feasible & (np.arange(today + 1) < today)), wanted
-    )
-    none_feasible = forced & ~ladders.feasible[:, :today].any(axis=1)
-    stay = (stays != NONE) | none_feasible
-    chosen = np.where(stay, today, wanted)
+    chosen, none_feasible = best_columns(ladders, stays != NONE)
+    forced = ~ladders.has_margin[:, today]
     changed = chosen != today
 
     rule = np.full(len(products), NONE, dtype=object)

@@ -4,6 +4,8 @@ Units change by a factor r^b where r is the price over today's and b the elastic
 L = log r the factor is log-normal, its expectation exp(m L + s^2 L^2 / 2), and monotone in b.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import ndtr
 
@@ -13,44 +15,80 @@ def expected_factor(log_ratio: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> 
     return np.exp(mean * log_ratio + 0.5 * (sd * log_ratio) ** 2)
 
 
-def probability_of_gain(
-    worth: np.ndarray,
-    needed: np.ndarray,
-    log_ratio: np.ndarray,
-    mean: np.ndarray,
-    sd: np.ndarray,
-    needed_sd: np.ndarray | float = 0.0,
-) -> np.ndarray:
-    """Give P(worth * r^b > needed): that a price brings more than today's does.
+@dataclass(frozen=True)
+class BreakEven:
+    """Elasticities at which prices bring what today's do; arrays have one shape, NaN where there is none.
 
-    Parameters
+    Attributes
     ----------
-    worth : array
-        What a unit brings at the price: its margin, its price, or 1.
-    needed : array
-        What all units have to bring together, for one unit sold today.
-    log_ratio : array
-        Log of the price over today's.
-    mean, sd : array
-        Of the elasticity's posterior.
-    needed_sd : array
-        Standard deviation of `needed`, to first order; independent of the elasticity.
-
-    Returns
-    -------
-    float array
-        Of the shape that the arrays have together; NaN where the price is today's, and nowhere else.
+    elasticity, sd : float array
+        And its standard deviation, to first order: what has to be brought may be uncertain.
+    side : float array
+        1 where a price above today's gains by elasticities above, -1 where one below today's by those below; 0 at
+        today's.
+    loses : bool array
+        Whether a unit brings a loss: it is the other side that gains.
+    open : bool array
+        Whether it is the elasticity that decides; else `gains` says whether the price does.
+    gains : bool array
     """
-    worth, needed, log_ratio, mean, sd = np.broadcast_arrays(worth, needed, log_ratio, mean, sd)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # r^b beats needed / worth where b lies on one side of the break-even elasticity.
-        break_even = np.log(needed / worth) / log_ratio
-        off = np.sign(log_ratio) * (mean - break_even) / np.hypot(sd, needed_sd / (needed * log_ratio))
-        above = ndtr(
-            np.nan_to_num(off, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
-        )  # P(r^b > needed / worth)
-    found = np.where(worth > 0, above, 1 - above)
-    same_sign = needed * worth > 0
-    found = np.where(same_sign, found, (worth * 1.0 > needed).astype(float))
-    found = np.where(np.isfinite(mean) & np.isfinite(sd), found, 0.0)  # nothing is known, nothing sure
-    return np.where(log_ratio == 0, np.nan, found)
+
+    elasticity: np.ndarray
+    sd: np.ndarray
+    side: np.ndarray
+    loses: np.ndarray
+    open: np.ndarray
+    gains: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        worth: np.ndarray,
+        needed: np.ndarray,
+        log_ratio: np.ndarray,
+        needed_sd: np.ndarray | float = 0.0,
+    ) -> "BreakEven":
+        """Find where worth * r^b is what is needed; the arrays are broadcast.
+
+        Parameters
+        ----------
+        worth : array
+            What a unit brings at the price: its margin, its price, or 1.
+        needed : array
+            What all units have to bring together, for one unit sold today.
+        log_ratio : array
+            Log of the price over today's.
+        needed_sd : array
+            Standard deviation of `needed`; independent of the elasticity.
+        """
+        worth, needed, log_ratio = np.broadcast_arrays(worth, needed, log_ratio)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return cls(
+                elasticity=np.log(needed / worth) / log_ratio,
+                sd=needed_sd / (needed * log_ratio),
+                side=np.sign(log_ratio),
+                loses=~(worth > 0),
+                open=needed * worth > 0,
+                gains=worth > needed,
+            )
+
+    def probability_of_gain(self, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+        """Give P(worth * r^b > needed): that a price brings more than today's does.
+
+        Parameters
+        ----------
+        mean, sd : array
+            Of the elasticity's posterior.
+
+        Returns
+        -------
+        float array
+            Of the shape that all arrays have together; NaN where the price is today's, and nowhere else.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = self.side * (mean - self.elasticity) / np.hypot(sd, self.sd)
+        above = ndtr(np.fmax(off, -np.inf))  # which is taken for NaN
+        found = np.where(self.loses, 1 - above, above)
+        found = np.where(self.open, found, self.gains)
+        found = np.where(np.isfinite(mean) & np.isfinite(sd), found, 0.0)  # nothing is known, nothing sure
+        return np.where(self.side == 0, np.nan, found)

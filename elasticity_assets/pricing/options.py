@@ -1,10 +1,11 @@
 """Each product's ladder of prices, with what each price brings and which rules forbid it."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
-from elasticity_assets.pricing.gains import expected_factor, probability_of_gain
+from elasticity_assets.pricing.gains import BreakEven, expected_factor
 from elasticity_assets.pricing.ladder import candidate_prices
 from elasticity_assets.pricing.products import CrossEffects, Products
 from elasticity_assets.settings import PricingSettings
@@ -84,6 +85,16 @@ class Ladders:
         }
         return Ladders(**of_rungs, units=self.units)
 
+    @cached_property
+    def break_even(self) -> BreakEven:
+        """The elasticities at which the prices bring what today's do; arrays of shape (n, k)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            a_unit, a_unit_sd = (
+                np.where(self.units > 0, part / self.units, 0.0)
+                for part in (self.from_others, self.from_others_sd)
+            )
+        return BreakEven.of(self.worth, self.worth[:, -1:] - a_unit, self.log_ratio, a_unit_sd)
+
     def options(self, elasticity: np.ndarray, elasticity_sd: np.ndarray, confidence: float) -> Options:
         """Work out what each price brings.
 
@@ -97,12 +108,7 @@ class Ladders:
         mean, sd = elasticity[:, None], elasticity_sd[:, None]
         worth, units = self.worth, self.units
         value = units * (worth * expected_factor(self.log_ratio, mean, sd) - worth[:, -1:]) + self.from_others
-        with np.errstate(divide="ignore", invalid="ignore"):
-            a_unit, a_unit_sd = (
-                np.where(units > 0, part / units, 0.0) for part in (self.from_others, self.from_others_sd)
-            )
-        needed = worth[:, -1:] - a_unit
-        probability = probability_of_gain(worth, needed, self.log_ratio, mean, sd, a_unit_sd)
+        probability = self.break_even.probability_of_gain(mean, sd)
         sure = probability >= confidence
         sure[:, -1] = True
         return Options(self.price, value, probability, self.has_margin, sure)

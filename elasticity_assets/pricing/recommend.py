@@ -1,11 +1,12 @@
 """The choice for all products at once: alone or together, and at most so many changes."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from elasticity_assets.fitting.threads import cores, run_each
 from elasticity_assets.pricing.category_index import too_many
 from elasticity_assets.pricing.choice import (
     CATEGORY_INDEX,
@@ -28,8 +29,8 @@ from elasticity_assets.pricing.options import Options, options, worth_of_a_unit
 from elasticity_assets.pricing.products import CrossEffects, Products
 from elasticity_assets.settings import PricingSettings
 
-AT_A_TIME = 50_000
-"""Products whose ladders are in memory at once."""
+AT_A_TIME = 25_000
+"""Products whose ladders a core has in memory at once."""
 _TRIES = 20
 """Halvings of the price of a change, as long as `SECONDS` last."""
 
@@ -87,10 +88,12 @@ def choose(
     cross = cross or CrossEffects.none()
     pairs, locked, unknown = pair_rules(products, rules)
     stays = _why_it_stays(products, locked)
-    alone = [
-        each_alone(_options(products, part, rules, cross), products.take(part), stays[part], rules)
-        for part in parts(len(products))
-    ]
+
+    def choose_alone(part: np.ndarray) -> Choice:
+        return each_alone(_options(products, part, rules, cross), products.take(part), stays[part], rules)
+
+    every_product = np.arange(len(products))
+    alone = [done.result() for _, done in run_each(choose_alone, parts(every_product), cores())]
     choice = Choice(
         *(np.concatenate([getattr(part, field.name) for part in alone]) for field in fields(Choice))
     )
@@ -100,9 +103,7 @@ def choose(
     ]
     freely = [group.best() for group in groups]
     columns = list(freely)
-    in_group = np.isin(
-        np.arange(len(products)), np.concatenate([np.zeros(0, int), *(g.places for g in groups)])
-    )
+    in_group = np.isin(every_product, np.concatenate([np.zeros(0, int), *(g.places for g in groups)]))
     _keep_to_index(choice, products, rules, ~in_group)
     if rules.max_products is not None:
         columns = _keep_to(rules.max_products, choice, choice.changed & ~in_group, groups, columns, products)
@@ -133,9 +134,9 @@ def _options(products: Products, places: np.ndarray, rules: PricingSettings, cro
     return options(products.take(places), rules, cross.of(places), products)
 
 
-def parts(n: int) -> Iterator[np.ndarray]:
-    """Cut so many places into parts whose ladders are in memory at once."""
-    yield from np.array_split(np.arange(n), max(1, -(-n // AT_A_TIME)))
+def parts(places: np.ndarray) -> list[np.ndarray]:
+    """Cut places into parts whose ladders are in memory at once."""
+    return np.array_split(places, max(1, -(-len(places) // AT_A_TIME)))
 
 
 def _why_it_stays(products: Products, locked: np.ndarray) -> np.ndarray:

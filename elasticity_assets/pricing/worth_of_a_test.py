@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from elasticity_assets.fitting.threads import cores, run_each
 from elasticity_assets.pricing import choice as rule_names
-from elasticity_assets.pricing.choice import each_alone
+from elasticity_assets.pricing.choice import best_columns
 from elasticity_assets.pricing.ladder import RUNGS
 from elasticity_assets.pricing.options import Ladders, ladders
 from elasticity_assets.pricing.products import CrossEffects, Products
-from elasticity_assets.pricing.recommend import AT_A_TIME
+from elasticity_assets.pricing.recommend import parts
 from elasticity_assets.settings import PricingSettings
 
 LEFT = 0.5
@@ -125,7 +126,8 @@ def price_tests(
     )
     can = (products.units > 0) & (products.price > 0) & (sd > 0) & np.isfinite(sd + log_units_sd)
     (places,) = np.nonzero(can & ~np.isin(rule.astype(str), _OTHER_RULES))
-    for part in np.array_split(places, max(1, -(-len(places) // AT_A_TIME))):
+
+    def work_out(part: np.ndarray) -> None:
         of_part = products.take(part)
         rungs = ladders(of_part, rules, cross.of(part), products)
         low, high = _ends(rungs, of_part)
@@ -137,6 +139,9 @@ def price_tests(
         found.price_low[part], found.price_high[part] = low, high
         found.periods[part], found.sd_after[part] = length, after
         found.gain[part] = _worth(rungs, of_part, sd[part], after, rules) * (length > 0)
+
+    for _, done in run_each(work_out, parts(places), cores()):
+        done.result()
     return found
 
 
@@ -154,8 +159,9 @@ def _worth(
     some = rungs.some(_spread_out(rungs.price))
 
     def gain(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
-        stays = np.where(mean < 0, rule_names.NONE, rule_names.POSITIVE).astype(object)
-        return each_alone(some.options(mean, sd, rules.confidence), products, stays, rules).gain
+        found = some.options(mean, sd, rules.confidence)
+        chosen, _ = best_columns(found, ~(mean < 0))
+        return found.value[np.arange(len(mean)), chosen]
 
     spread = np.sqrt(np.maximum(sd**2 - after**2, 0.0))
     then = sum(

@@ -134,7 +134,7 @@ def choose_by_zone(
     why = _why_as_everywhere(rows, joined[zones.place])
     ratio = (everywhere.price / products.price)[zones.place]
     found, same = [], np.empty(len(zones))
-    for part in parts(len(zones)):
+    for part in parts(np.arange(len(zones))):
         ladder = options(rows.take(part), rules, of_rows.of(part), rows)
         column = _nearest(ladder, ratio[part] * rows.price[part])
         same[part] = ladder.price[np.arange(len(part)), column]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elasticity_assets.pricing.changes import changes
-from elasticity_assets.pricing.gains import expected_factor, probability_of_gain
+from elasticity_assets.pricing.gains import BreakEven, expected_factor
 from elasticity_assets.pricing.ladder import candidate_prices
 from elasticity_assets.pricing.products import CrossEffects
 from elasticity_assets_tests.pricing.markets import market
@@ -12,6 +12,12 @@ from elasticity_assets_tests.pricing.markets import market
 pytestmark = pytest.mark.quick
 
 DRAWS = np.random.default_rng(0).normal(size=400_000)
+
+
+def probability_of_gain(worth, needed, log_ratio, mean, sd, needed_sd=0.0):
+    return BreakEven.of(*map(np.array, (worth, needed, log_ratio, needed_sd))).probability_of_gain(
+        np.array(mean), np.array(sd)
+    )
 
 
 @pytest.mark.parametrize("ratio", [0.8, 1.1])
@@ -23,28 +29,28 @@ def test_expectations_and_probabilities_are_those_of_draws(ratio, worth, needed)
     factor = ratio ** (mean + sd * DRAWS)
     log_ratio = np.log(ratio)
     assert expected_factor(log_ratio, mean, sd) == pytest.approx(factor.mean(), rel=2e-3)
-    found = probability_of_gain(*map(np.array, (worth, needed, log_ratio, mean, sd)))
+    found = probability_of_gain(worth, needed, log_ratio, mean, sd)
     assert found == pytest.approx((worth * factor > needed).mean(), abs=3e-3)
 
 
 def test_a_probability_is_there_wherever_a_price_changes() -> None:
     mean, sd = np.array([-1.0, -2.0, -0.5, np.nan, -1.0]), np.array([0.0, 0.0, 0.0, 0.1, np.nan])
-    found = probability_of_gain(np.array(1.1), np.array(1.0), np.log(1.1), mean, sd)
+    found = probability_of_gain(1.1, 1.0, np.log(1.1), mean, sd)
     assert found.tolist()[1:] == [0.0, 1.0, 0.0, 0.0]  # the first is a tie, but for rounding
     assert np.isfinite(found[0])
-    assert np.isnan(probability_of_gain(*map(np.array, (1.0, 1.0, 0.0, -1.0, 0.1))))
+    assert np.isnan(probability_of_gain(1.0, 1.0, 0.0, -1.0, 0.1))
 
 
 def test_what_is_needed_may_be_uncertain() -> None:
     mean, sd, needed, needed_sd, ratio = -1.7, 0.3, 0.95, 0.05, 1.1
     rng = np.random.default_rng(1)
     drawn = (1.1 * ratio ** (mean + sd * DRAWS) > rng.normal(needed, needed_sd, DRAWS.size)).mean()
-    found = probability_of_gain(np.array(1.1), np.array(needed), np.log(ratio), mean, sd, needed_sd)
+    found = probability_of_gain(1.1, needed, np.log(ratio), mean, sd, needed_sd)
     assert found == pytest.approx(drawn, abs=5e-3)
 
 
 def test_revenue_gains_where_a_rise_meets_an_elasticity_above_minus_one():
-    found = probability_of_gain(np.array(1.1), np.array(1.0), np.log(1.1), np.array(-1.0), np.array(0.3))
+    found = probability_of_gain(1.1, 1.0, np.log(1.1), -1.0, 0.3)
     assert found == pytest.approx(0.5)
 
 
