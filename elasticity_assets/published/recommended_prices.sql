@@ -16,19 +16,29 @@ WITH today AS (
         ON w.category = e.category AND w.product = e.product AND w.period_start = e.price_latest_at
 ), recent AS (
     SELECT
-        s.category,
-        s.product,
-        -- In the order of the periods: a sum in any other order has other last digits.
-        list_sum(
-            list(s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity) ORDER BY s.period_start)
-        ) / list_sum(list(s.units ORDER BY s.period_start)) AS at_todays_price
-    FROM weekly_sales AS s
-    INNER JOIN today AS t ON t.category = s.category AND t.product = s.product
-    WHERE
-        s.units > 0
-        AND s.price > 0
-        AND s.period_start > (SELECT max(period_start) FROM weekly_sales) - INTERVAL 91 DAY
-    GROUP BY s.category, s.product
+        category,
+        product,
+        -- In the order of the periods: a sum in any other order has other last digits. Lists sorted once they are whole
+        -- take a fraction of the memory of an ORDER BY within them.
+        list_sum(list_transform(periods, lambda period: period.revalued))
+        / list_sum(list_transform(periods, lambda period: period.units)) AS at_todays_price
+    FROM (
+        SELECT
+            s.category,
+            s.product,
+            list_sort(list(struct_pack(
+                period_start := s.period_start,
+                revalued := s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity),
+                units := s.units
+            ))) AS periods
+        FROM weekly_sales AS s
+        INNER JOIN today AS t ON t.category = s.category AND t.product = s.product
+        WHERE
+            s.units > 0
+            AND s.price > 0
+            AND s.period_start > (SELECT max(period_start) FROM weekly_sales) - INTERVAL 91 DAY
+        GROUP BY s.category, s.product
+    ) AS sold
 )
 SELECT
     e.category,
@@ -123,19 +133,29 @@ WITH places AS (
     WHERE {weight} > 0
 ), recent AS (
     SELECT
-        s.category,
-        s.product,
-        s.zone,
-        list_sum(
-            list(s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity) ORDER BY s.period_start)
-        ) / list_sum(list(s.units ORDER BY s.period_start)) AS at_todays_price
-    FROM counting AS s
-    INNER JOIN today AS t ON t.category = s.category AND t.product = s.product AND t.zone = s.zone
-    WHERE
-        s.units > 0
-        AND s.price > 0
-        AND s.period_start > (SELECT max(period_start) FROM zone_sales) - INTERVAL 91 DAY
-    GROUP BY s.category, s.product, s.zone
+        category,
+        product,
+        zone,
+        list_sum(list_transform(periods, lambda period: period.revalued))
+        / list_sum(list_transform(periods, lambda period: period.units)) AS at_todays_price
+    FROM (
+        SELECT
+            s.category,
+            s.product,
+            s.zone,
+            list_sort(list(struct_pack(
+                period_start := s.period_start,
+                revalued := s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity),
+                units := s.units
+            ))) AS periods
+        FROM counting AS s
+        INNER JOIN today AS t ON t.category = s.category AND t.product = s.product AND t.zone = s.zone
+        WHERE
+            s.units > 0
+            AND s.price > 0
+            AND s.period_start > (SELECT max(period_start) FROM zone_sales) - INTERVAL 91 DAY
+        GROUP BY s.category, s.product, s.zone
+    ) AS sold
 ), charged AS (
     SELECT category, product, zone, min(price) AS price_min, max(price) AS price_max
     FROM counting
