@@ -62,6 +62,9 @@ PACKAGES = ("elasticity_assets", "dagster", "duckdb", "jax", "numpyro", "optax",
 STORAGE_VERSION = "v1.2.0"
 """The published file's format: clients from DuckDB 1.2 on read it."""
 
+BATCH_ROWS = 2_000_000
+"""Rows of `weekly_sales` that are sorted and copied at once: all of them would not be in memory."""
+
 WRITTEN_BY_CATEGORY = (
     PRODUCT_ELASTICITY,
     ZONE_ELASTICITY,
@@ -270,15 +273,7 @@ def _build(
         for table in tables:
             connection.execute(create_table(table, database))
             for source in _sources(table, attributes, exists=table.name in present):
-                copy = statement(
-                    "copy_table",
-                    target=qualified(table, database),
-                    columns=typed_columns(table),
-                    source=source,
-                    key=", ".join(map(quoted, table.key)) or "1",
-                )
-                (count,) = connection.execute(copy).fetchall()[0]
-                row_counts[table.name] += count
+                row_counts[table.name] += _copy(connection, table, database, source)
             for comment in comment_statements(table, database):
                 connection.execute(comment)
         scenarios = select_scenarios(statement("asked_price_change"), database)
@@ -293,6 +288,22 @@ def _build(
     finally:
         connection.execute(statement("detach", database=name))
     return row_counts
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, database: str, source: str) -> int:
+    """Copy rows into a table of the new file, in the order of its key; return how many."""
+    copy = statement(
+        "copy_table",
+        target=qualified(table, database),
+        columns=typed_columns(table),
+        source=source,
+        key=", ".join(map(quoted, table.key)) or "1",
+    )
+    batches: list[dict[str, object]] = [{}]
+    if table.name == weekly_sales().name:
+        connection.execute(statement("make_batches"), {"rows": BATCH_ROWS})
+        batches = [{"batch": number} for (number,) in connection.execute(statement("batches")).fetchall()]
+    return sum(connection.execute(copy, batch).fetchall()[0][0] for batch in batches)
 
 
 def _controls(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -319,6 +330,8 @@ def _sources(table: Table, attributes: Sequence[str], *, exists: bool) -> list[s
         return [*earlier, f"({statement('history_of_refit')})"]
     if table.name in (PRODUCT_ELASTICITY.name, ZONE_ELASTICITY.name, PROMOTION_ELASTICITY.name):
         own = [f"({statement('flag_old_fits', table=name)})" for name in own]
+    if table.name == weekly_sales().name:
+        own = [f"({statement('weekly_sales_of_batch', table=name)})" for name in own]
     if attributes and table.name in {of.name for of in WITH_ATTRIBUTES}:
         columns = "".join(
             f", map_extract(a.attributes, {of})[1] AS {quoted(name)}"

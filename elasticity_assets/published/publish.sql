@@ -48,6 +48,20 @@ ATTACH {file} AS {database} (READ_WRITE, STORAGE_VERSION {version})
 -- name: copy_table
 INSERT INTO {target} BY NAME SELECT {columns} FROM {source} ORDER BY {key}
 
+-- name: make_batches
+-- Hashes of categories, in the order of their names, in batches of about as many rows.
+CREATE OR REPLACE TEMP TABLE batches AS
+SELECT category_hash, CAST(sum(count(*)) OVER (ORDER BY min(category)) AS BIGINT) // $rows AS batch
+FROM weekly_sales
+GROUP BY category_hash
+
+-- name: batches
+SELECT DISTINCT batch FROM batches ORDER BY batch
+
+-- name: weekly_sales_of_batch
+-- By the hash, by which rows lie: no others are read.
+FROM {table} SEMI JOIN (FROM batches WHERE batch = $batch) AS of_batch USING (category_hash)
+
 -- name: create_macro
 -- Qualified, so that it also works where the file is attached to another one.
 CREATE MACRO {database}.main.price_scenario(product, price_change) AS TABLE

@@ -197,6 +197,19 @@ def test_same_input_gives_the_same_tables(warehouse, published, tmp_path):
     assert contents(published)["elasticity_history"] == second["elasticity_history"]
 
 
+def test_weekly_sales_are_whole_and_in_order_however_many_batches_they_are_copied_in(
+    warehouse, published, monkeypatch
+):
+    before = contents(published)["weekly_sales"]
+    monkeypatch.setattr(module, "BATCH_ROWS", 1)  # each category is one
+    assert publish(warehouse, published, refit(2), controls=CONTROLS)["weekly_sales"] == len(before)
+    assert contents(published)["weekly_sales"] == before
+    with duckdb.connect(published, read_only=True) as connection:
+        keys = connection.execute("SELECT category, product, period_start FROM weekly_sales").fetchall()
+    assert keys == sorted(keys)
+    assert len({category for category, _, _ in keys}) > 1
+
+
 def test_refits_row_accounts_for_the_files(warehouse, published):
     with duckdb.connect(published, read_only=True) as connection:
         (row,) = connection.execute("FROM refits").df().to_dict("records")
