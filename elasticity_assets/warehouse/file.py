@@ -156,7 +156,7 @@ class Warehouse(dg.ConfigurableResource):
         with self.run_lock(say) if self.locks_runs else nullcontext():
             if self.locks_runs:
                 self.remove_unfinished()
-            self.check()
+                self.check()
             try:
                 yield self
             finally:
