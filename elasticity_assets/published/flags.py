@@ -10,8 +10,8 @@ from elasticity_assets.inference.judging.split_samples import SplitSamples
 from elasticity_assets.inference.posterior import CategoryPosterior
 from elasticity_assets.inference.zoned_posterior import ZonedPosterior
 
-Reason = tuple[np.ndarray, str | list[str]]
-"""Which rows a reason holds for, and its text, or one a row."""
+Reason = tuple[np.ndarray, str, np.ndarray | None]
+"""Which rows a reason holds for, its text, and the number that each row has in it, if any."""
 
 ONE_PRICE = 1e-6
 """Below this sd of log price a product had one price: rounding of unit values, no change."""
@@ -48,10 +48,11 @@ def zone_flags(rows: pd.DataFrame, posterior: ZonedPosterior, min_periods: int) 
         *_reasons_of_sales(rows, min_periods),
         (
             (spread >= ONE_PRICE) & (shrinkage > MOSTLY_CATEGORY),
-            [f"mostly the product's number: {share:.0%}" for share in shrinkage],
+            "mostly the product's number: {:.0%}",
+            shrinkage,
         ),
-        (outlying > 0, [f"absurd units, which count less, in {count} periods" for count in outlying]),
-        (np.full(len(rows), not posterior.products.diagnostics.converged), "the fit did not converge"),
+        (outlying > 0, "absurd units, which count less, in {} periods", outlying),
+        (np.full(len(rows), not posterior.products.diagnostics.converged), "the fit did not converge", None),
     ]
     return _told(rows, reasons)
 
@@ -85,9 +86,9 @@ def flags(
 def _told(rows: pd.DataFrame, reasons: Iterable[Reason]) -> pd.Series:
     """Put the reasons that hold for each row one after the other; None where none does."""
     parts: list[list[str]] = [[] for _ in range(len(rows))]
-    for holds, text in reasons:
-        for number in np.flatnonzero(holds):
-            parts[number].append(text if isinstance(text, str) else text[number])
+    for holds, text, numbers in reasons:
+        for row in np.flatnonzero(holds):
+            parts[row].append(text if numbers is None else text.format(numbers[row]))
     return pd.Series(["; ".join(part) or None for part in parts], rows.index, dtype=object)
 
 
@@ -99,63 +100,54 @@ def _reasons(
     confounding: ConfoundingTests | None,
     place: np.ndarray,
 ) -> Iterator[Reason]:
-    """Which rows each reason holds for, and its text, or one a row."""
+    """Why to be careful with rows of product_elasticity."""
     shrinkage, one_price = rows["shrinkage"].to_numpy(), rows["log_price_sd"].to_numpy() < ONE_PRICE
     yield from _reasons_of_prices(rows, "one price only: the elasticity is the category's")
     yield (
         np.full(len(rows), not rows["estimated"].any()),
         "not estimated: no price of the category ever changed, or nothing was sold; the elasticity is the prior's",
+        None,
     )
     yield from _reasons_of_sales(rows, min_periods)
     if posterior.diagnostics.zero_truncated:
         nothing = _share_without_sale(posterior)[place]
         yield (
             nothing >= OFTEN_NOTHING,
-            [
-                f"zeros dropped from the files: it sold nothing in some {share:.0%} of periods"
-                for share in nothing
-            ],
+            "zeros dropped from the files: it sold nothing in some {:.0%} of periods",
+            nothing,
         )
-    yield (
-        ~one_price & (shrinkage > MOSTLY_CATEGORY),
-        [f"mostly the category's number: {share:.0%}" for share in shrinkage],
-    )
+    yield ~one_price & (shrinkage > MOSTLY_CATEGORY), "mostly the category's number: {:.0%}", shrinkage
     if samples is not None:
         drifts = pd.Series(samples.drifting(), samples.product).reindex(rows["product"], fill_value=False)
         change = pd.Series(samples.drift, samples.product).reindex(rows["product"])
-        yield (
-            drifts.to_numpy(bool),
-            [f"drift: second half less first is {value:+.1f}" for value in change],
-        )
+        yield drifts.to_numpy(bool), "drift: second half less first is {:+.1f}", change.to_numpy()
     discounted = np.bincount(posterior.discounted[:, 0], minlength=len(posterior.product))[place]
-    yield discounted > 0, [f"absurd units, which count less, in {count} periods" for count in discounted]
+    yield discounted > 0, "absurd units, which count less, in {} periods", discounted
     if confounding is not None:
         yield (
             np.full(len(rows), confounding.prices_follow_demand),
             "prices follow demand, which biases the elasticity: see causal_evidence",
+            None,
         )
-    yield np.full(len(rows), not posterior.diagnostics.converged), "the fit did not converge"
+    yield np.full(len(rows), not posterior.diagnostics.converged), "the fit did not converge", None
 
 
 def _reasons_of_prices(rows: pd.DataFrame, one_price_only: str) -> Iterator[Reason]:
     """Prices that did not vary."""
     spread = rows["log_price_sd"].to_numpy()
     one_price = spread < ONE_PRICE
-    yield one_price & ~rows["tested"].to_numpy(bool), one_price_only
-    yield (
-        ~one_price & (spread < LITTLE_VARIATION),
-        [f"little price variation: {100 * value:.1f}%" for value in spread],
-    )
+    yield one_price & ~rows["tested"].to_numpy(bool), one_price_only, None
+    yield ~one_price & (spread < LITTLE_VARIATION), "little price variation: {:.1f}%", 100 * spread
 
 
 def _reasons_of_sales(rows: pd.DataFrame, min_periods: int) -> Iterator[Reason]:
     """Few periods, few units, suspect ones."""
     suspect = rows["n_suspect"].to_numpy()
-    yield suspect > 0, [f"suspect sales, which do not count, in {count} periods" for count in suspect]
-    yield rows["n_periods"].to_numpy() - suspect < min_periods, f"few periods: fewer than {min_periods}"
+    yield suspect > 0, "suspect sales, which do not count, in {} periods", suspect
+    yield rows["n_periods"].to_numpy() - suspect < min_periods, f"few periods: fewer than {min_periods}", None
     sold = rows["units"].to_numpy(np.float64) / np.maximum(rows["n_periods"].to_numpy(), 1)
-    yield sold <= 0, "nothing sold"
-    yield (sold > 0) & (sold < FEW_UNITS), [f"sells few units: {value:.2g} a period" for value in sold]
+    yield sold <= 0, "nothing sold", None
+    yield (sold > 0) & (sold < FEW_UNITS), "sells few units: {:.2g} a period", sold
 
 
 def _share_without_sale(posterior: CategoryPosterior) -> np.ndarray:

@@ -177,7 +177,7 @@ def replace_rows(
         connection.execute(statement("delete_rows", table=name))
     else:
         categories = list(categories)
-        if strangers := set(rows["category"]) - set(categories):
+        if strangers := set(rows["category"].unique()) - set(categories):
             raise ValueError(f"table {table.name}: rows of other categories: {sorted(strangers)}")
         connection.execute(statement("delete_categories", table=name), {"categories": categories})
     connection.register("new_rows", rows)
