@@ -63,6 +63,7 @@ def _build(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -> Weekl
     connection.execute(statement("name_macros"))
     connection.execute(statement("product_facts"), until_today)
     connection.execute(statement("product_codes"))
+    connection.execute(statement("product_places"))
     connection.execute(statement("leave_out_future"), until_today)
     if sales.columns.zone:
         connection.execute(statement("zone_codes"))
@@ -147,7 +148,7 @@ def _add_up(connection: duckdb.DuckDBPyConnection, sales: SalesSettings, grain: 
     of_batch = statement("of_batch") if len(batches) > 1 else ""
     add_up = statement("add_up", **grain.parts, **sums, of_batch=of_batch)
     for (first,), (following,) in itertools.pairwise([*batches, (None,)]):
-        batch = {"first_code": first, "next_code": following} if len(batches) > 1 else {}
+        batch = {"first_place": first, "next_place": following} if len(batches) > 1 else {}
         connection.execute(add_up, {"period": sales.period, **batch})
     connection.execute(statement("leave_out_negative", **grain.parts), {"period": sales.period})
     connection.execute(statement("drop_negative", **grain.parts))

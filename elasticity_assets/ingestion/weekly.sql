@@ -88,6 +88,16 @@ JOIN (
     GROUP BY code
 ) AS t ON t.code = s.code
 
+-- name: product_places
+-- Products in the order in which sales are stored: numbers are grouped and sorted faster than texts. Sales lie by their
+-- category's hash, since DuckDB knows of a block of texts only how they begin: so it reads no block of other categories.
+CREATE OR REPLACE TEMP TABLE product_places AS
+SELECT *, CAST(row_number() OVER (ORDER BY category_hash, category, product) AS INTEGER) AS place
+FROM (SELECT DISTINCT product, category, md5_number_lower(category) AS category_hash FROM product_codes);
+
+CREATE OR REPLACE TEMP TABLE places_of_spellings AS
+SELECT spelling, place FROM product_codes JOIN product_places USING (product)
+
 -- name: zone_codes
 -- Spellings of one name are one zone: its most frequent spelling is shown.
 CREATE OR REPLACE TEMP TABLE zone_codes AS
@@ -167,9 +177,8 @@ WHERE r.reason IS NULL
 -- Days are summed where files deliver dates, and a period mostly has several. The shop trades on a weekday
 -- that has at least half as many dates as the busiest.
 WITH dates AS (
-    SELECT DISTINCT day, CAST(date_trunc($period, day) AS DATE) AS period_start
-    FROM raw_sales
-    WHERE reason IS NULL AND dated AND day <= $today
+    SELECT day, CAST(date_trunc($period, day) AS DATE) AS period_start
+    FROM (SELECT DISTINCT day FROM raw_sales WHERE reason IS NULL AND dated AND day <= $today)
 ), weekdays AS (
     SELECT isodow(day) AS weekday, count(*) AS n FROM dates GROUP BY weekday
 ), trading AS (
@@ -291,29 +300,29 @@ FROM (
 )
 
 -- name: weekly_batches
--- Product codes in batches of about as many rows: the first code of each.
-SELECT min(code) AS first_code
+-- Products in batches of about as many rows: the place of the first of each.
+SELECT min(place) AS first_place
 FROM (
-    SELECT code, CAST(sum(n) OVER (ORDER BY code ROWS UNBOUNDED PRECEDING) AS BIGINT) // $rows AS batch
-    FROM (SELECT code, sum(n) AS n FROM product_facts GROUP BY code)
+    SELECT place, CAST(sum(n) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS BIGINT) // $rows AS batch
+    FROM (
+        SELECT p.place, sum(f.n) AS n
+        FROM product_facts AS f
+        JOIN places_of_spellings AS p ON p.spelling = f.spelling
+        GROUP BY p.place
+    )
 )
 GROUP BY batch
-ORDER BY first_code
+ORDER BY first_place
 
 -- name: add_up
 -- Returns are netted in their period, and zone. Sums are rounded, so that the order of adding does not show.
 -- regular_price, cost and the controls are plain means over the rows of the product-period: a mean weighted by
 -- units would follow demand, which they are to explain. A price is random only where all sales are at one that was drawn.
--- Rows lie by their category's hash, since DuckDB knows of a block of texts only how they begin: so it reads no block
--- of other categories.
--- Codes get their spelling in use before the sums and their category after them: most need no other spelling.
--- Products are put in order before the many rows are, since numbers are sorted faster than texts.
+-- Products are numbers, called so that no control has the name, until they are sorted: what is sorted is narrow.
 INSERT INTO {sales} BY NAME
-WITH respelled AS (
-    SELECT spelling, product FROM product_codes WHERE spelling <> product
-), summed AS (
+WITH summed AS (
     SELECT
-        coalesce(s.product, r.product) AS product,
+        c.place AS product,
         {zone}
         CAST(date_trunc($period, r.day) AS DATE) AS period_start,
         round({sum}(units), 9) AS units,
@@ -325,19 +334,15 @@ WITH respelled AS (
         {n_rows} AS n_rows
         {controls}
     FROM raw_sales AS r
-    LEFT JOIN respelled AS s ON s.spelling = r.product
+    JOIN (FROM places_of_spellings {of_batch}) AS c ON c.spelling = r.product
     {join_zones}
     ANTI JOIN unused_sales AS u ON u.file_id = r.file_id AND u.line = r.line
-    WHERE r.reason IS NULL {of_batch}
+    WHERE r.reason IS NULL
     {group_by}
-), ordered AS (
-    SELECT *, row_number() OVER (ORDER BY category_hash, category, product) AS place
-    FROM (SELECT DISTINCT product, category, md5_number_lower(category) AS category_hash FROM product_codes)
 )
-SELECT o.category, o.category_hash, s.*
-FROM summed AS s
-JOIN ordered AS o ON o.product = s.product
-ORDER BY o.place, {by_zone} s.period_start
+SELECT p.category, p.category_hash, p.product, s.* EXCLUDE (product)
+FROM (FROM summed AS s ORDER BY s.product, {by_zone} s.period_start) AS s
+JOIN product_places AS p ON p.place = s.product
 
 -- name: clear_zones
 DELETE FROM zones
@@ -390,9 +395,7 @@ units >= 0 AND coalesce(randomized, false)
 CAST(NULL AS BOOLEAN)
 
 -- name: of_batch
-AND r.product IN (
-    SELECT spelling FROM product_codes WHERE code >= $first_code AND (code < $next_code OR $next_code IS NULL)
-)
+WHERE place >= $first_place AND (place < $next_place OR $next_place IS NULL)
 
 -- name: accounts
 SELECT
@@ -401,8 +404,8 @@ SELECT
     (SELECT coalesce(sum(units), 0) FROM rejected_sales) AS units_rejected,
     coalesce(sum(n_rows), 0) AS rows_used,
     coalesce(sum(units), 0) AS units_used,
-    count(DISTINCT category) AS n_categories,
-    count(DISTINCT product) AS n_products,
+    (SELECT count(DISTINCT category) FROM products) AS n_categories,
+    (SELECT count(*) FROM products) AS n_products,
     count(DISTINCT period_start) AS n_periods,
     count(*) AS n_product_periods,
     min(period_start) AS first_period,
@@ -411,12 +414,19 @@ FROM weekly_sales
 
 -- name: changed_categories
 -- Products delivered in several categories, the latest last.
+WITH several AS (
+    SELECT code FROM product_facts GROUP BY code HAVING min(category_key) < max(category_key)
+)
 SELECT c.product, list(k.category ORDER BY k.category = c.category, f.last_day, k.category)
-FROM (SELECT code, category_key, max(last_day) AS last_day FROM product_facts GROUP BY code, category_key) AS f
+FROM (
+    SELECT code, category_key, max(last_day) AS last_day
+    FROM product_facts
+    SEMI JOIN several USING (code)
+    GROUP BY code, category_key
+) AS f
 JOIN category_names AS k ON k.category_key = f.category_key
-JOIN (SELECT DISTINCT code, product, category FROM product_codes) AS c ON c.code = f.code
+JOIN (SELECT DISTINCT code, product, category FROM product_codes SEMI JOIN several USING (code)) AS c ON c.code = f.code
 GROUP BY c.product
-HAVING count(*) > 1
 ORDER BY c.product
 
 -- name: mangled_codes
@@ -499,11 +509,12 @@ WITH faulty AS (
     WHERE coalesce(trim(category), '') = '' OR coalesce(trim(product), '') = ''
         OR (period_start <= $today AND units >= 0 AND isfinite(units) AND price > 0 AND isfinite(price)) IS NOT TRUE
 ), repeating AS (
-    -- Products with more rows than periods. 63 days share a bit mask: far fewer groups than there are product-periods.
-    SELECT z.product
-    FROM (SELECT *, period_start - DATE '0001-01-01' AS day FROM {sales}) AS z
-    GROUP BY z.product, {zone} z.day // 63
-    HAVING count(*) > bit_count(bit_or(CAST(1 AS BIGINT) << CAST(z.day % 63 AS INTEGER)))
+    -- Products with more rows than periods. 63 days of one weekday share a bit mask: far fewer groups than there are
+    -- product-periods.
+    SELECT product
+    FROM (SELECT product, {zone} period_start - DATE '0001-01-01' AS number FROM {sales} AS z) AS z
+    GROUP BY product, {zone} number // 441, number % 7
+    HAVING count(*) > bit_count(bit_or(CAST(1 AS BIGINT) << CAST(number // 7 % 63 AS INTEGER)))
 ), faults AS (
     SELECT unnest([
         CASE WHEN coalesce(trim(category), '') = '' THEN 'a blank category' END,

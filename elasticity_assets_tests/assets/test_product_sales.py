@@ -127,7 +127,19 @@ def test_what_is_suspect_in_one_zone_is_left_out_there_alone(warehouse):
 
 def test_controls_may_be_called_as_what_statements_name(tmp_path: Path) -> None:
     """A control is a column of `weekly_sales`, which DuckDB takes where a statement means a name of its own."""
-    names = ["n", "total", "most", "others", "counts", "spelling", "place", "months", "summed", "sold"]
+    names = [
+        "n",
+        "total",
+        "most",
+        "others",
+        "counts",
+        "spelling",
+        "place",
+        "number",
+        "months",
+        "summed",
+        "sold",
+    ]
     days = [LAST - timedelta(weeks=weeks) for weeks in range(12)]
     units = {"a": 3, "b": 4, "c": 5, "all of them": 12, "d": 1}
     lines = [
