@@ -85,7 +85,15 @@ def find_suspects(connection: duckdb.DuckDBPyConnection, sales: SalesSettings) -
 
 def _find_in_series(connection: duckdb.DuckDBPyConnection, series: str) -> None:
     """Find prices and units that lie far from the others of their series: a product's, or a product's in a zone."""
-    steps = ("price_series", "price_steps", "level_series", "suspect_steps", "suspect_cells", "suspect_units")
+    steps = (
+        "series_facts",
+        "price_series",
+        "price_steps",
+        "level_series",
+        "suspect_steps",
+        "suspect_cells",
+        "suspect_units",
+    )
     for name in (series, *steps):
         connection.execute(statement(name))
 

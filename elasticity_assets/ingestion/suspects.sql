@@ -85,6 +85,21 @@ FROM zone_sales AS z
 ANTI JOIN suspect_sales AS s
     ON s.product = z.product AND s.period_start = z.period_start AND s.zone IS NULL AND s.weight = 0
 
+-- name: series_facts
+-- How far each series reaches, which tells the few that are looked at closely. Statements choose these by HAVING: DuckDB
+-- takes tables of an open transaction for empty, and what is filtered by WHERE for more than the sales that it is joined to.
+CREATE OR REPLACE TEMP TABLE series_facts AS
+SELECT
+    series,
+    any_value(category) AS category,
+    min(price) AS lowest,
+    max(price) AS highest,
+    sum(units) AS total,
+    max(units) AS most,
+    count(*) AS n
+FROM sales_in_series
+GROUP BY series
+
 -- name: price_series
 -- Products whose prices differ so much that any may be suspect, each cell in its place.
 CREATE OR REPLACE TEMP TABLE price_series AS
@@ -99,7 +114,7 @@ SELECT
     ln(units + 0.5) AS log_units,
     row_number() OVER (PARTITION BY series ORDER BY period_start) AS place
 FROM sales_in_series
-SEMI JOIN (SELECT series FROM sales_in_series GROUP BY series HAVING max(price) > 2.5 * min(price)) USING (series)
+SEMI JOIN (SELECT series FROM series_facts GROUP BY series HAVING max(highest) > 2.5 * min(lowest)) USING (series)
 ANTI JOIN (FROM suspect_sales WHERE zone IS NULL AND weight = 0) USING (product, period_start)
 WHERE price > 0
 
@@ -250,9 +265,9 @@ WITH ranked AS (
     FROM sales_in_series
     SEMI JOIN (
         SELECT series
-        FROM sales_in_series
+        FROM series_facts
         GROUP BY series
-        HAVING min(price) > 0 AND max(units) > 8 * (sum(units) - max(units)) / greatest(count(*) - 1, 1)
+        HAVING min(lowest) > 0 AND max(most) > 8 * (sum(total) - max(most)) / greatest(sum(n) - 1, 1)
     ) USING (series)
     WINDOW w AS (PARTITION BY series ORDER BY units DESC, period_start)
 ), series AS (
@@ -301,11 +316,22 @@ WHERE
 
 -- name: suspect_levels
 -- Products whose prices are all a large multiple, or a small part, of the category's: cents among euros. A constant factor
--- changes no elasticity, so that they count.
+-- changes no elasticity, so that they count. Levels are looked at where a product's highest price lies far above the
+-- others' lowest, or its lowest far below their highest: in few categories.
 INSERT INTO suspect_sales BY NAME
-WITH levels AS (
+WITH possible AS (
+    SELECT f.category
+    FROM series_facts AS f
+    LEFT JOIN (
+        SELECT product, count(DISTINCT period_start) AS n FROM suspect_sales GROUP BY product
+    ) AS s ON s.product = f.series
+    WHERE f.lowest > 0 AND f.n > coalesce(s.n, 0)
+    GROUP BY f.category
+    HAVING ln(max(f.highest)) - median(ln(f.lowest)) > ln(30) OR median(ln(f.highest)) - ln(min(f.lowest)) > ln(30)
+), levels AS (
     SELECT category, product, median(ln(price)) AS level
     FROM weekly_sales
+    SEMI JOIN possible USING (category)
     ANTI JOIN suspect_sales USING (product, period_start)
     WHERE price > 0
     GROUP BY category, product
@@ -441,7 +467,10 @@ WITH cells AS (
     LEFT JOIN (SELECT product, period_start, min(file) AS file FROM cells_of_suspect_files GROUP BY ALL) AS f
         ON s.what = 'price' AND s.zone IS NULL AND f.product = s.product AND f.period_start = s.period_start
 ), sold AS (
-    SELECT category, period_start, count(*) AS n FROM weekly_sales GROUP BY ALL
+    SELECT category, period_start, count(*) AS n
+    FROM weekly_sales
+    SEMI JOIN suspect_sales USING (category)
+    GROUP BY ALL
 ), of_periods AS (
     SELECT category, period_start, what
     FROM cells
