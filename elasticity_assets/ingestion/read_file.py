@@ -243,11 +243,11 @@ def _has_duplicates(connection: duckdb.DuckDBPyConnection, file_id: int, place: 
     def repeated(mask: int) -> tuple:
         return connection.execute(lines, {"file_id": file_id, "mask": mask}).fetchall()[0]
 
+    if not connection.execute(statement("repeats_days", place=place), {"file_id": file_id}).fetchall()[0][0]:
+        return False
     # A few products tell a file of transactions, which most large files are.
     n, _, n_differing = repeated(_SAMPLE_MASK)
     if n >= _SAMPLE_LEAST and n_differing > _SURELY_MORE * FEW * n:
-        return False
-    if not connection.execute(statement("repeats_days", place=place), {"file_id": file_id}).fetchall()[0][0]:
         return False
     n, n_repeated, n_differing = repeated(0)
     return n_repeated > 0 and n_differing <= FEW * n

@@ -179,11 +179,15 @@ FROM (
 )
 
 -- name: repeats_days
--- Whether any product and place has several lines of one day. 63 days share a bit mask: far fewer groups than there are
--- days, and a quick look before `repeated_lines`.
+-- Whether any product and place has several lines of one day, a quick look before `repeated_lines`. 63 days of one
+-- weekday share a bit mask: far fewer groups than there are days, also where each is a week's.
 SELECT coalesce(bool_or(n_lines > n_days), false)
 FROM (
-    SELECT count(*) AS n_lines, bit_count(bit_or(CAST(1 AS BIGINT) << CAST(number % 63 AS INTEGER))) AS n_days
-    FROM (SELECT *, day - DATE '0001-01-01' AS number FROM raw_sales WHERE file_id = $file_id AND reason IS NULL)
-    GROUP BY lower(product), {place}, number // 63
+    SELECT count(*) AS n_lines, bit_count(bit_or(CAST(1 AS BIGINT) << CAST(number // 7 % 63 AS INTEGER))) AS n_days
+    FROM (
+        SELECT product, {place}, day - DATE '0001-01-01' AS number
+        FROM raw_sales
+        WHERE file_id = $file_id AND reason IS NULL
+    )
+    GROUP BY lower(product), {place}, number // 441, number % 7
 )
