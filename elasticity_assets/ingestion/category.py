@@ -1,7 +1,7 @@
 """One category's sales, read from `weekly_sales` or `zone_sales` as arrays."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import duckdb
 import numpy as np
@@ -10,6 +10,14 @@ from elasticity_assets.inference.panel import CategorySales
 from elasticity_assets.settings import SalesSettings
 from elasticity_assets.warehouse.sql import quoted, statement
 from elasticity_assets.warehouse.suspects import weights_of_suspects
+
+_WITHOUT_NULL = {
+    "regular_price": "coalesce(w.regular_price, 'nan')",
+    "cost": "coalesce(w.cost, 'nan')",
+    "randomized": "coalesce(w.randomized, false)",
+}
+GIVEN = tuple(_WITHOUT_NULL)
+"""Columns of sales that files may have or not."""
 
 
 def categories(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -46,6 +54,7 @@ def read_category(
     *,
     periods: np.ndarray,
     missing_periods: str,
+    given: Collection[str] = GIVEN,
 ) -> CategorySales:
     """Read one category's product-periods.
 
@@ -64,12 +73,14 @@ def read_category(
         From `all_periods`.
     missing_periods : str
         From `missing_periods`: truncated, zero or unobserved.
+    given : collection of str
+        Which of `GIVEN` to read; the others are None.
 
     Returns
     -------
     CategorySales
     """
-    return _read(connection, category, controls, periods, missing_periods)[0]
+    return _read(connection, category, controls, periods, missing_periods, given)[0]
 
 
 def has_zones(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -84,6 +95,7 @@ def read_zones(
     *,
     periods: np.ndarray,
     missing_periods: str,
+    given: Collection[str] = GIVEN,
 ) -> tuple[CategorySales, np.ndarray] | None:
     """Read one category's sales by product, zone and period; else as `read_category`.
 
@@ -106,7 +118,7 @@ def read_zones(
     }
     if not connection.execute(statement("holds_zones"), what).fetchall()[0][0]:
         return None
-    return _read(connection, category, controls, periods, missing_periods, by_zone=True)
+    return _read(connection, category, controls, periods, missing_periods, given, by_zone=True)
 
 
 def zone_covariates(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, float]]:
@@ -144,7 +156,7 @@ def read_category_in_parts(
         "products": products,
     }
     for first, last in connection.execute(statement("category_parts"), what).fetchall():
-        yield _read(connection, category, controls, periods, missing_periods, first, last)[0]
+        yield _read(connection, category, controls, periods, missing_periods, GIVEN, first, last)[0]
 
 
 def category_hash(category: str) -> int:
@@ -159,18 +171,24 @@ def _read(
     controls: Sequence[str],
     periods: np.ndarray,
     missing_periods: str,
+    given: Collection[str],
     first: str | None = None,
     last: str | None = None,
     *,
     by_zone: bool = False,
 ) -> tuple[CategorySales, np.ndarray]:
     """Read the products from `first` to `last`, or all, by zone or over all zones; and the rows' zones, empty then."""
+    products = connection.execute(statement("products_of_category"), {"category": category}).fetchnumpy()[
+        "product"
+    ]
+    more = [f"{_WITHOUT_NULL[name]} AS {name}" for name in given]
+    more += [f"coalesce(w.{name}, 'nan') AS {name}" for name in map(quoted, controls)]
     rows = connection.execute(
         statement(
             "category_sales",
             sales="zone_sales" if by_zone else "weekly_sales",
             zone="w.zone," if by_zone else "",
-            controls="".join(f", coalesce(w.{name}, 'nan') AS {name}" for name in map(quoted, controls)),
+            more="".join(f", {column}" for column in more),
             **weights_of_suspects(by_zone=by_zone),
         ),
         {
@@ -184,16 +202,16 @@ def _read(
     columns = {name: np.asarray(values) for name, values in rows.items()}
     sales = CategorySales(
         category=category,
-        product=columns["product"],
+        product=np.asarray(products)[columns["product"]],
         period=np.asarray(columns["period_start"], dtype="datetime64[D]"),
         units=columns["units"],
         price=columns["price"],
-        regular_price=columns["regular_price"],
+        regular_price=columns.get("regular_price"),
         controls={name: columns[name] for name in controls},
         periods=periods,
         missing_periods=missing_periods,
         weight=columns["weight of suspects"],
-        cost=columns["cost"],
-        randomized=columns["randomized"],
+        cost=columns.get("cost"),
+        randomized=columns.get("randomized"),
     )
     return sales, np.asarray(columns["zone"] if by_zone else [], dtype=str)

@@ -11,7 +11,7 @@ from elasticity_assets.holiday_control import HOLIDAYS, holidays_in_periods
 from elasticity_assets.inference.category_price_index import with_category_price_index
 from elasticity_assets.inference.experiments import with_experiments
 from elasticity_assets.inference.instrument import with_price_residual
-from elasticity_assets.inference.panel import CategorySales, Panel, panel_from_sales, with_control
+from elasticity_assets.inference.panel import Panel, panel_from_sales, with_control
 from elasticity_assets.inference.price_lags import bearable_lags, with_price_lags
 from elasticity_assets.inference.priors import Season
 from elasticity_assets.inference.randomized_prices import with_price_not_random
@@ -19,6 +19,7 @@ from elasticity_assets.inference.season import with_price_season
 from elasticity_assets.inference.substitute_prices import with_substitute_prices
 from elasticity_assets.inference.zoned_panel import ZonedPanel, zoned_panel_from_sales
 from elasticity_assets.ingestion.category import (
+    GIVEN,
     all_periods,
     has_zones,
     missing_periods,
@@ -75,9 +76,11 @@ def category_panels(
     if sales.holidays is not None:
         holidays = holidays_in_periods(sales.holidays, periods, sales.period)
     zones, covariates = has_zones(connection), zone_covariates(connection)
+    given = _given(sales, fit)
     for category in categories:
-        found = read_category(connection, category, sales.controls, periods=periods, missing_periods=absent)
-        panel = panel_from_sales(_as_asked(found, sales, fit), unit=unit)
+        asked = connection, category, sales.controls
+        found = read_category(*asked, periods=periods, missing_periods=absent, given=given)
+        panel = panel_from_sales(found, unit=unit)
         substitutes = (
             substitute_groups(connection, category) if sales.columns.substitutes is not None else None
         )
@@ -87,12 +90,10 @@ def category_panels(
         panel = _with_controls(panel, fit, holidays, group)
         by_zone, zoned = None, None
         if zones:
-            by_zone = read_zones(
-                connection, category, sales.controls, periods=periods, missing_periods=absent
-            )
+            by_zone = read_zones(*asked, periods=periods, missing_periods=absent, given=given)
         if by_zone is not None:
             rows, zone = by_zone
-            zoned = zoned_panel_from_sales(_as_asked(rows, sales, fit), zone, covariates, unit=unit)
+            zoned = zoned_panel_from_sales(rows, zone, covariates, unit=unit)
             if substitutes is not None:  # those of the same zone
                 group = zoned.within_zones([substitutes.get(product, "") for product in zoned.product])
             zoned = replace(
@@ -101,15 +102,10 @@ def category_panels(
         yield CategoryPanels(with_experiments(panel, results.get(category, ())), zoned)
 
 
-def _as_asked(found: CategorySales, sales: SalesSettings, fit: FitSettings) -> CategorySales:
-    """Leave out what the settings name no column for, or do not use: the columns are there, and empty."""
-    if sales.columns.regular_price is None:
-        found = replace(found, regular_price=None)
-    if sales.columns.cost is None or fit.instrument == "none":
-        found = replace(found, cost=None)
-    if sales.columns.randomized is None or fit.instrument == "none":
-        found = replace(found, randomized=None)
-    return found
+def _given(sales: SalesSettings, fit: FitSettings) -> list[str]:
+    """Name the columns to read of those that files may have or not: the others are empty, or of no use to the fit."""
+    used = ["regular_price"] if fit.instrument == "none" else GIVEN
+    return [name for name in used if getattr(sales.columns, name) is not None]
 
 
 def _with_controls(

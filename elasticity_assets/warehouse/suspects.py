@@ -11,7 +11,8 @@ def weights_of_suspects(*, by_zone: bool) -> dict[str, str]:
     by_zone : bool
         Whether w is zone_sales.
     """
-    return {
-        "weights": statement("weights_of_suspects", zone="w.zone" if by_zone else "NULL"),
-        "weight": statement("weight_of_suspects"),
-    }
+    everywhere = statement("weights_of_suspects")
+    if not by_zone:
+        return {"weights": everywhere, "weight": statement("weight_of_suspects")}
+    there = statement("weights_of_suspects_in_zones")
+    return {"weights": f"{everywhere}\n{there}", "weight": statement("weight_of_suspects_in_zones")}
