@@ -58,7 +58,8 @@ def test_a_sample_of_a_large_category_has_its_own_programs(
     few = heldout.Effort(cells=1, folds=5)
     monkeypatch.setattr(heldout, "_FEWEST_PRODUCTS", 8)
     monkeypatch.setattr(heldout.Effort, "for_each_of", lambda _: few)
-    panel = simulated_panels(Simulation(products=9, weeks=27, categories=1, likelihood="poisson"))[0][0]
+    # A shape that no other test has.
+    panel = simulated_panels(Simulation(products=9, weeks=173, categories=1, likelihood="poisson"))[0][0]
     begin(panel, judged=101)
     assert compiled["jit(_run)"] == 1  # without slow demand the rivals' is the model's
     heldout.evaluate(panel, DEFAULT, "poisson", effort=few)

@@ -110,7 +110,7 @@ def programs_of_natural_gradient() -> dict[str, str]:
     state, one = problem.start(None), np.float32(1.0)
     known = {"mesh": problem.mesh, "family": problem.family}
     lowered = jax.jit(engine._run.__wrapped__, static_argnames=(*known, "max_passes")).lower
-    run = lowered(problem.rows, problem.hyper, state, one, one, **known, max_passes=50)
+    run = lowered(problem.rows, problem.hyper, state, one, one, np.int32(50), **known, max_passes=50)
     found["natural_gradient, run"] = run.compile().as_text()
     lowered = jax.jit(engine._covariance.__wrapped__, static_argnames=tuple(known)).lower
     covariance = lowered(problem.rows, problem.hyper, state, **known)
