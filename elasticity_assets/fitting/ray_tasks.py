@@ -20,7 +20,7 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 import dagster as dg
-from tenacity import retry, retry_if_exception_type, stop_after_attempt
+from tenacity import retry, retry_if_exception_message, stop_after_attempt
 
 from elasticity_assets.fitting.threads import one_blas_thread
 from elasticity_assets.words import in_one_line
@@ -40,6 +40,7 @@ _connected_here = threading.Event()
 """Whether `connect` made this process's connection, of which Ray has one at a time."""
 
 _TRIES = 3
+"""Of connections: the first fails about one time in ten, see `_init`."""
 _REACH_SECONDS = 10.0
 _JOIN_SECONDS = 120.0
 
@@ -122,7 +123,11 @@ def _reach(address: str) -> None:
 
 
 # At ray:// Ray forks a server for each client, and now and then it dies at once (ray-project/ray#63202); another lives.
-@retry(retry=retry_if_exception_type(ConnectionAbortedError), stop=stop_after_attempt(_TRIES), reraise=True)
+@retry(
+    retry=retry_if_exception_message(match=r"(?s).*Starting Ray client server failed"),
+    stop=stop_after_attempt(_TRIES),
+    reraise=True,
+)
 def _init(address: str) -> None:
     import ray  # noqa: PLC0415
 

@@ -119,8 +119,16 @@ def fit_zones(
         max_passes=own_options.max_passes,
     )
     weights = found.cell_weights
-    counted = found.mode.problem.under(weighed(panel.rows, weights).weight)
-    posterior = counted.fit(own_options, found.mode.state, on_progress)
+    # Anew: what zones' units weigh in their products is by what counts in them.
+    posterior = engine.fit(
+        replace(panel, rows=weighed(panel.rows, weights)),
+        priors,
+        zones,
+        likelihood,
+        own_options,
+        start=found.mode.state,
+        on_progress=on_progress,
+    )
     before = found.mode.posterior.products
     return replace(
         posterior,

@@ -102,9 +102,9 @@ def weigh(
         Whether neighbouring periods' correlation counts.
     start : CategoryPosterior, optional
         An earlier posterior to start from: where one round confirms its cells' shares, they hold, and where that finds
-        new cells outlying, the search goes on from there.
+        new cells outlying, or old shares somewhat off, the search goes on from there.
     max_passes : int
-        Of each fit.
+        Of each fit; what has not converged by then is scored as it is.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def _shares_of(
             rounds = ()
         elif carried.largest_change(share) <= _ANOTHER:
             mode, rounds = fit(share, mode.state), rounds[1:]
-        else:  # what is found must not depend on where the search began
+        else:  # of sales that were corrected nothing must depend on what was there before
             share = np.ones(share.shape)
             mode = fit(share, mode.state)
     else:

@@ -318,7 +318,8 @@ ORDER BY first_place
 -- Returns are netted in their period, and zone. Sums are rounded, so that the order of adding does not show.
 -- regular_price, cost and the controls are plain means over the rows of the product-period: a mean weighted by
 -- units would follow demand, which they are to explain. A price is random only where all sales are at one that was drawn.
--- Products are numbers, called so that no control has the name, until they are sorted: what is sorted is narrow.
+-- A product is its place, under a name that no control can have, until rows are sorted: what is sorted is narrow. Threads
+-- may store some rows out of order; all are found by values.
 INSERT INTO {sales} BY NAME
 WITH summed AS (
     SELECT

@@ -17,7 +17,7 @@ def expected_factor(log_ratio: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> 
 
 @dataclass(frozen=True)
 class BreakEven:
-    """Elasticities at which prices bring what today's do; arrays have one shape, NaN where there is none.
+    """Elasticities at which prices bring what today's do; arrays have one shape, infinite or NaN where there is none.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class BreakEven:
         with np.errstate(divide="ignore", invalid="ignore"):
             return cls(
                 elasticity=np.log(needed / worth) / log_ratio,
-                sd=needed_sd / (needed * log_ratio),
+                sd=needed_sd / np.abs(needed * log_ratio),
                 side=np.sign(log_ratio),
                 loses=~(worth > 0),
                 open=needed * worth > 0,

@@ -63,7 +63,7 @@ STORAGE_VERSION = "v1.2.0"
 """The published file's format: clients from DuckDB 1.2 on read it."""
 
 BATCH_ROWS = 2_000_000
-"""Rows of `weekly_sales` that are sorted and copied at once: all of them would not be in memory."""
+"""Rows of `weekly_sales` that are sorted and copied at once: all of them need not fit in memory."""
 
 WRITTEN_BY_CATEGORY = (
     PRODUCT_ELASTICITY,

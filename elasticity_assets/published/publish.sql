@@ -59,7 +59,7 @@ GROUP BY category_hash
 SELECT DISTINCT batch FROM batches ORDER BY batch
 
 -- name: weekly_sales_of_batch
--- By the hash, by which rows lie: no others are read.
+-- By the hash, by which rows lie: where categories are large, few others are read.
 FROM {table} SEMI JOIN (FROM batches WHERE batch = $batch) AS of_batch USING (category_hash)
 
 -- name: create_macro

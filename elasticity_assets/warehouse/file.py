@@ -150,7 +150,7 @@ class Warehouse(dg.ConfigurableResource):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
         """Hold the warehouse's `run_lock` from a run's first step to its last; then keep what its checks found.
 
-        A damaged warehouse is found at once.
+        A damaged warehouse is found at once, by the run that holds the lock.
         """
         say = (context.log or dg.get_dagster_logger()).info
         with self.run_lock(say) if self.locks_runs else nullcontext():

@@ -205,7 +205,9 @@ def test_a_client_whose_server_died_at_its_start_asks_for_another(
     def dying(address: str, **options: Any) -> None:
         if len(died) < times:
             died.append(address)
-            raise ConnectionAbortedError("Starting Ray client server failed.")
+            raise ConnectionAbortedError(
+                "Initialization failure from server:\nStarting Ray client server failed."
+            )
         init(address, **options)
 
     ray_tasks.disconnect()

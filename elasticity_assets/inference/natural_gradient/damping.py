@@ -58,7 +58,7 @@ class OfRows(NamedTuple):
     last_size_var: Leaf
 
     @classmethod
-    def none(cls, log_size: jax.Array) -> "OfRows":
+    def first(cls, log_size: jax.Array) -> "OfRows":
         """Whole steps."""
         one, zero = jnp.ones_like(log_size), jnp.zeros_like(log_size)
         return cls(one, one, zero, zero, zero)
@@ -92,9 +92,9 @@ class OfScales(NamedTuple):
     last: jax.Array
 
     @classmethod
-    def none(cls, log_scale: jax.Array) -> "OfScales":
+    def first(cls, log_scale: jax.Array, of_slow_demand: float = 0.5) -> "OfScales":
         """Whole steps, and half ones of slow demand's, which would turn round once a fit."""
-        share = jnp.append(jnp.ones_like(log_scale), jnp.full(3, 0.5, jnp.float32))
+        share = jnp.append(jnp.ones_like(log_scale), jnp.full(3, of_slow_demand, jnp.float32))
         return cls(share, jnp.zeros_like(share))
 
     def after(self, before: Scales, now: Scales) -> "OfScales":

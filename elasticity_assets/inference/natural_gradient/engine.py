@@ -31,7 +31,7 @@ from elasticity_assets.inference.devices import (
 from elasticity_assets.inference.natural_gradient import arrow, slow_demand, tau_grid
 from elasticity_assets.inference.natural_gradient.blocks import Blocks
 from elasticity_assets.inference.natural_gradient.first_state import first_state
-from elasticity_assets.inference.natural_gradient.iteration import covariance_at, iterate
+from elasticity_assets.inference.natural_gradient.iteration import NEVER, covariance_at, iterate
 from elasticity_assets.inference.natural_gradient.result import (
     FittedCells,
     dispersions,
@@ -178,7 +178,7 @@ class Problem:
         return float(from_devices(self._base_of_rows).sum(dtype=np.float64))
 
     def run(self, state: State, learning: float, tolerance: float, most: int | None = None) -> Run:
-        """Iterate to convergence; see `iterate`."""
+        """Iterate to convergence, or for `most` passes; see `iterate`."""
         # Wherever the state comes from, it lies on the devices alike, or the program would be compiled again; on one
         # device as a kept program's results do.
         several = self.mesh.size > 1
@@ -232,7 +232,7 @@ class Problem:
 
     def passes(self, state: State, count: int) -> State:
         """Pass so many times over the data from `state`, scales and dispersions included."""
-        passed: State = self.run(state, 1.0, -1.0, count).state
+        passed: State = self.run(state, 1.0, NEVER, count).state
         return passed
 
     def cells(self, state: State) -> FittedCells:

@@ -19,6 +19,8 @@ from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found, 
 _NEWTON_UNTIL = 3.0  # posterior sds: closer than this, the variance of eta matters
 _MOST_NEWTON = 12
 _COVARIANCE_PASSES = 5
+NEVER = -1.0
+"""A tolerance that no fit reaches: passes go on to the last that is allowed."""
 OF_SCALES = 10.0
 """How many times more rough posterior sds than the means' tolerance a scale may have to go: it moves them far less."""
 
@@ -48,7 +50,7 @@ def iterate(
     tolerance : array, shape ()
         Stop when no mean is expected to move more than this, in posterior sds.
     most : int array, shape ()
-        Passes to make at most, of `max_passes`.
+        Passes to make at most, `max_passes` or fewer.
     family : Family
         Static.
     max_passes : int
@@ -74,8 +76,8 @@ def iterate(
         jnp.zeros((), jnp.int32),
         jnp.full(max_passes, jnp.nan),
         jax.lax.pmax(jnp.max(state.var), AXIS) > 0.0,
-        OfRows.none(state.log_size),
-        OfScales.none(state.log_scale),
+        OfRows.first(state.log_size),
+        OfScales.first(state.log_scale),
         one_pass.nothing_kept(rows, state),
     )
     state, found, passes, trace, *_ = jax.lax.while_loop(moving, body, start)
@@ -107,7 +109,7 @@ def judge(
     """
     # What is left to go if steps go on shrinking as they just did; going on from a neighbouring solution, variances are
     # nearly right from the first pass.
-    first_ratio = jnp.where(learning > 0.0, 0.5, 0.05)
+    first_ratio = jnp.where(learning > 0.0, 0.5, 0.1)
     ratio = jnp.where(last.move < FAR_AWAY, jnp.clip(found.move / last.move, 0.1, 0.9), first_ratio)
     near = (found.move < _NEWTON_UNTIL) | (passes + 1 >= min(_MOST_NEWTON, max_passes // 2))
     newton = jnp.where(jnp.isfinite(found.move), FAR_AWAY, found.move)
@@ -136,7 +138,7 @@ def covariance_at(rows: arrow.Rows, hyper: Hyper, state: State, *, family: Famil
         )
         return state._replace(var=new.var, size_var=new.size_var, slow=new.slow), found, kept
 
-    undamped, steps = OfRows.none(state.log_size), OfScales.none(state.log_scale)
+    undamped, steps = OfRows.first(state.log_size), OfScales.first(state.log_scale)
     start = state, _unknown(rows, state), one_pass.nothing_kept(rows, state)
     state, found, _ = jax.lax.fori_loop(0, _COVARIANCE_PASSES, settle, start)
     return state, found

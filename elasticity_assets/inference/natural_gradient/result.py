@@ -17,7 +17,7 @@ from elasticity_assets.inference.priors import Priors
 
 # Beside the mode of tau so many times the tolerance suffice, up to so many posterior sds: such points weigh less, and
 # lie as far off to the one side as to the other.
-_OFF_MODE, _LARGEST_OFF_MODE = 20.0, 0.02
+_OFF_MODE, _LARGEST_OFF_MODE = 20.0, 0.04
 
 
 @dataclass(frozen=True)

@@ -398,19 +398,16 @@ def settle(
         The longest step, in rough posterior sds.
     """
     step, var = dispersion.solve_centre(moved.centre, common.centre, prior.centre_mean, prior.centre_sd)
-    step = learning * damping[2] * step
+    step = learning * step
     spread = scales.score_scales(
         common.log_spread[None], prior.spread, moved.squares[None], products[None], moved.freedom[None]
     )
-    spread_step = _SPREAD_SHARE * damping[0] * (spread.log_scale[0] - common.log_spread)
+    spread_step = _SPREAD_SHARE * (spread.log_scale[0] - common.log_spread)
     precision = prior.persistence_sd**-2
     information = moved.persistence_information + precision
     pull = moved.persistence_gradient - precision * (common.logit_persistence - prior.persistence_mean)
     persistence = jnp.clip(pull / information, -_LARGEST_STEP, _LARGEST_STEP)
-    persistence = (
-        jnp.clip(common.logit_persistence + damping[1] * persistence, *_LOGIT_RANGE)
-        - common.logit_persistence
-    )
+    persistence = jnp.clip(common.logit_persistence + persistence, *_LOGIT_RANGE) - common.logit_persistence
     sds = jnp.stack(
         [
             jnp.abs(step) * jax.lax.rsqrt(var),
@@ -418,8 +415,10 @@ def settle(
             jnp.abs(persistence) * jnp.sqrt(information),
         ]
     )
+    # What is left to go is by whole steps.
     far = sds > _TOLERANCE
-    step, spread_step, persistence = jnp.where(far, jnp.stack([step, spread_step, persistence]), 0.0)
+    damped = jnp.stack([damping[2] * step, damping[0] * spread_step, damping[1] * persistence])
+    step, spread_step, persistence = jnp.where(far, damped, 0.0)
     sds = jnp.where(far, sds, 0.0)
     moved_common = Common(
         common.centre + step,

@@ -254,7 +254,7 @@ class _Stream:
         learns = np.float32(learning)
         gaussian = np.asarray(start != _BEGINNING)
         trace = np.full(self.max_passes, np.nan, np.float32)
-        scales = OfScales.none(state.log_scale)
+        scales = OfScales.first(state.log_scale)
         on = {"mesh": self.mesh, "family": self.family}
         while bool(is_moving(found, passes, tolerance, self.max_passes)):
             seen = one_pass.nothing_seen(len(state.shared))
@@ -267,7 +267,7 @@ class _Stream:
             )
             writing: list[Future] = []
             for number, (rows, part) in enumerate(self._each(partial(self._rows_and_part, start))):
-                damping = part.damping if passes else OfRows.none(part.log_size)
+                damping = part.damping if passes else OfRows.first(part.log_size)
                 moved, longest, now, damping = _move(
                     moved,
                     longest,

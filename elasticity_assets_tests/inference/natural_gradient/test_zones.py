@@ -10,6 +10,7 @@ import pytest
 from scipy.linalg import null_space
 
 from elasticity_assets.inference import engines
+from elasticity_assets.inference.cell_weights import weighed
 from elasticity_assets.inference.natural_gradient import engine
 from elasticity_assets.inference.natural_gradient.zones.engine import Problem, fit
 from elasticity_assets.inference.natural_gradient.zones.one_pass import one_pass
@@ -97,7 +98,7 @@ def test_a_newton_step_and_all_covariances_equal_a_dense_reference() -> None:
             jax.tree.map(jnp.asarray, state),
             jnp.zeros(()),
             jnp.asarray(True),  # where the variance is 0, a Newton step with exact covariances
-            Pace.whole(jax.tree.map(jnp.asarray, state)),
+            Pace.first(jax.tree.map(jnp.asarray, state)),
         )
     )
     tiling, _layout = problem.tiling, layout_of(problem.tiling.tiles, problem.tiling.common)
@@ -327,6 +328,11 @@ def test_outlying_weeks_of_a_row_count_less_and_are_known_again() -> None:
     assert found.discounted_share[0] < 0.01
     assert found.products.serial_correlation_factor == 1.0
     assert found.products.diagnostics.converged
+    # What does not count in a zone does not count in what its units weigh in the product either.
+    counted = replace(panel, rows=weighed(panel.rows, found.cell_weights()))
+    expected = np.zeros(found.products.product_mean.shape)
+    np.add.at(expected.T, panel.product_of_row, (counted.share_of_units() * found.row_mean).T)
+    np.testing.assert_allclose(found.products.product_mean, expected, rtol=1e-4)
     again = engines.fit_zones(panel, DEFAULT, options, start=found)
     np.testing.assert_array_equal(again.discounted, found.discounted)
     assert again.products.diagnostics.iterations < 0.7 * found.products.diagnostics.iterations

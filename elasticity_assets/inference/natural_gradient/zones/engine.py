@@ -18,7 +18,7 @@ from elasticity_assets.inference.density.expectations import Family
 from elasticity_assets.inference.density.likelihood import log_base
 from elasticity_assets.inference.devices import compiled_once_used
 from elasticity_assets.inference.natural_gradient import slow_demand, tau_grid
-from elasticity_assets.inference.natural_gradient.iteration import is_moving, judge
+from elasticity_assets.inference.natural_gradient.iteration import NEVER, is_moving, judge
 from elasticity_assets.inference.natural_gradient.result import FittedCells, tolerance_off_mode
 from elasticity_assets.inference.natural_gradient.state import FAR_AWAY, Found
 from elasticity_assets.inference.natural_gradient.zones.first_state import first_state
@@ -91,14 +91,11 @@ class Mode:
         Of rows.
     state : State
         To start from, for other weights of the same cells.
-    problem : Problem
-        What was fitted.
     """
 
     posterior: ZonedPosterior
     cells: FittedCells
     state: State
-    problem: "Problem"
 
     @property
     def passes(self) -> int:
@@ -163,11 +160,11 @@ class Problem:
         began = time.perf_counter()
         run = self.run(self.start(start), 1.0, options.tolerance)
         posterior = self.posterior([run], np.ones(1), 0, options, began)
-        return Mode(posterior, self.cells(run.state), run.state, self)
+        return Mode(posterior, self.cells(run.state), run.state)
 
     def passes(self, state: State, count: int) -> State:
         """Pass so many times over the data from `state`, scales and dispersions included."""
-        passed: State = self.run(state, 1.0, -1.0, count).state
+        passed: State = self.run(state, 1.0, NEVER, count).state
         return passed
 
     def cells(self, state: State) -> FittedCells:
@@ -212,7 +209,7 @@ class Problem:
         )
 
     def run(self, state: State, learning: float, tolerance: float, most: int | None = None) -> Run:
-        """Iterate to convergence; `learning` 0 holds scales and dispersions."""
+        """Iterate to convergence, or for `most` passes; `learning` 0 holds scales and dispersions."""
         return _run(
             self.tiling.tiles,
             self.tiling.common,
@@ -308,7 +305,7 @@ def _run(
             state,
             learning,
             jnp.asarray(True),
-            Pace.whole(state),
+            Pace.first(state),
             family,
         )
     )
@@ -321,7 +318,7 @@ def _run(
         jnp.zeros((), jnp.int32),
         jnp.full(max_passes, jnp.nan),
         jnp.max(state.var) > 0.0,
-        Pace.whole(state),
+        Pace.first(state),
     )
     state, found, spreads, passes, trace, *_ = jax.lax.while_loop(moving, body, start)
     return Run(state, found, spreads, passes, trace)

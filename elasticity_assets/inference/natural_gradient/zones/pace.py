@@ -28,9 +28,11 @@ class Pace(NamedTuple):
     shocks: OfScales
 
     @classmethod
-    def whole(cls, state: State) -> "Pace":
-        """Whole steps."""
-        return cls(OfRows.none(state.log_size), OfScales.none(state.log_scale), OfScales.none(jnp.zeros(0)))
+    def first(cls, state: State) -> "Pace":
+        """Whole steps, but of slow demand's scales."""
+        return cls(
+            OfRows.first(state.log_size), OfScales.first(state.log_scale), OfScales.first(jnp.zeros(0), 1.0)
+        )
 
     def after(self, before: State, now: State, gaussian: jax.Array) -> "Pace":
         """Damp more what turned round, and less what did not."""
