@@ -117,7 +117,7 @@ def test_programs_are_forgotten_where_memory_maps_run_out() -> None:
         return 2.0 * x
 
     assert program(jnp.ones(3)).sum() == 6.0
-    assert not forget_programs()  # few are used
+    assert not forget_programs(most=1.0)  # as many as earlier tests used
     assert program(jnp.ones(3)).sum() == 6.0
     assert compiled_times == 1
     assert forget_programs(most=0.0)
