@@ -317,7 +317,7 @@ WHERE
 -- name: suspect_levels
 -- Products whose prices are all a large multiple, or a small part, of the category's: cents among euros. A constant factor
 -- changes no elasticity, so that they count. Levels are looked at where a product's highest price lies far above the
--- others' lowest, or its lowest far below their highest: in few categories.
+-- median of the products' lowest, or its lowest far below that of their highest: in few categories.
 INSERT INTO suspect_sales BY NAME
 WITH possible AS (
     SELECT f.category

@@ -82,7 +82,11 @@ def _read_zones(connection: duckdb.DuckDBPyConnection, products: Products) -> In
     """Read what is known of the products in their zones; None without zones."""
     lasting = select_lasting_slopes()
     counting = weights_of_suspects(by_zone=True)
-    found = connection.execute(statement("zones_to_price", lasting=lasting, **counting)).fetchnumpy()
+    recent = statement(
+        "at_todays_price", key="category, product, zone", counting="counting", sales="zone_sales"
+    )
+    zones = statement("zones_to_price", lasting=lasting, at_todays_price=recent, **counting)
+    found = connection.execute(zones).fetchnumpy()
     place = np.asarray(found["place"], dtype=np.int64)
     if not len(place):
         return None
@@ -111,8 +115,14 @@ def _numbers(found: Mapping[str, Any], name: str) -> np.ndarray:
 
 def select_products() -> str:
     """Give the SQL text of what is known of all products."""
+    recent = statement(
+        "at_todays_price", key="category, product", counting="weekly_sales", sales="weekly_sales"
+    )
     return statement(
-        "products_to_price", lasting=select_lasting_slopes(), index=quoted(CATEGORY_PRICE_INDEX, "'")
+        "products_to_price",
+        lasting=select_lasting_slopes(),
+        at_todays_price=recent,
+        index=quoted(CATEGORY_PRICE_INDEX, "'"),
     )
 
 

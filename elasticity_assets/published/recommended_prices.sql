@@ -15,30 +15,7 @@ WITH today AS (
     LEFT JOIN weekly_sales AS w
         ON w.category = e.category AND w.product = e.product AND w.period_start = e.price_latest_at
 ), recent AS (
-    SELECT
-        category,
-        product,
-        -- In the order of the periods: a sum in any other order has other last digits. Lists sorted once they are whole
-        -- take a fraction of the memory of an ORDER BY within them.
-        list_sum(list_transform(periods, lambda period: period.revalued))
-        / list_sum(list_transform(periods, lambda period: period.units)) AS at_todays_price
-    FROM (
-        SELECT
-            s.category,
-            s.product,
-            list_sort(list(struct_pack(
-                period_start := s.period_start,
-                revalued := s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity),
-                units := s.units
-            ))) AS periods
-        FROM weekly_sales AS s
-        INNER JOIN today AS t ON t.category = s.category AND t.product = s.product
-        WHERE
-            s.units > 0
-            AND s.price > 0
-            AND s.period_start > (SELECT max(period_start) FROM weekly_sales) - INTERVAL 91 DAY
-        GROUP BY s.category, s.product
-    ) AS sold
+    {at_todays_price}
 )
 SELECT
     e.category,
@@ -70,6 +47,30 @@ LEFT JOIN (
     GROUP BY category, product
 ) AS c ON c.category = e.category AND c.product = e.product
 ORDER BY e.category, e.product
+
+-- name: at_todays_price
+-- By how much more or less than was sold of late would be sold at today's price. In the order of the periods: a sum in any
+-- other order has other last digits. Lists sorted once they are whole take a fraction of the memory of an ORDER BY within them.
+SELECT
+    {key},
+    list_sum(list_transform(periods, lambda period: period.revalued))
+    / list_sum(list_transform(periods, lambda period: period.units)) AS at_todays_price
+FROM (
+    SELECT
+        {key},
+        list_sort(list(struct_pack(
+            period_start := s.period_start,
+            revalued := s.units * power(least(greatest(today.price / s.price, 0.5), 2), today.elasticity),
+            units := s.units
+        ))) AS periods
+    FROM {counting} AS s
+    INNER JOIN today USING ({key})
+    WHERE
+        s.units > 0
+        AND s.price > 0
+        AND s.period_start > (SELECT max(period_start) FROM {sales}) - INTERVAL 91 DAY
+    GROUP BY {key}
+) AS sold
 
 -- name: cross_effects_to_price
 -- What a product's price does to its substitutes' units; products are named by their places in products_to_price, from 0.
@@ -132,30 +133,7 @@ WITH places AS (
     {weights}
     WHERE {weight} > 0
 ), recent AS (
-    SELECT
-        category,
-        product,
-        zone,
-        list_sum(list_transform(periods, lambda period: period.revalued))
-        / list_sum(list_transform(periods, lambda period: period.units)) AS at_todays_price
-    FROM (
-        SELECT
-            s.category,
-            s.product,
-            s.zone,
-            list_sort(list(struct_pack(
-                period_start := s.period_start,
-                revalued := s.units * power(least(greatest(t.price / s.price, 0.5), 2), t.elasticity),
-                units := s.units
-            ))) AS periods
-        FROM counting AS s
-        INNER JOIN today AS t ON t.category = s.category AND t.product = s.product AND t.zone = s.zone
-        WHERE
-            s.units > 0
-            AND s.price > 0
-            AND s.period_start > (SELECT max(period_start) FROM zone_sales) - INTERVAL 91 DAY
-        GROUP BY s.category, s.product, s.zone
-    ) AS sold
+    {at_todays_price}
 ), charged AS (
     SELECT category, product, zone, min(price) AS price_min, max(price) AS price_max
     FROM counting

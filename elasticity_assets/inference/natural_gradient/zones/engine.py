@@ -75,8 +75,18 @@ def fit(
     ZonedPosterior
         With `products.diagnostics.converged` False, and a warning that says so, where it did not converge.
     """
+    began = time.perf_counter()
     problem = Problem(panel, priors, zones, likelihood, options.max_passes)
-    return problem.fit(options, start, on_progress)
+    mode = problem.run(problem.start(start), 1.0, options.tolerance)
+    for place, power in ((ROW_SPREAD, 2.0), (ZONE_SPREAD, 1.25)):
+        mode = problem.at_power_mean(mode, place, power, options)
+
+    def run_at(near: Run, log_tau: float) -> Run:
+        return problem.run_at(near, TAU, log_tau, tolerance_off_mode(options))
+
+    most = tau_grid.most_points(options.grid_points, panel.n_products, problem.hyper.scale)
+    runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, problem.log_base, on_progress)
+    return problem.posterior(runs, weight, mode_at, options, began)
 
 
 @dataclass(frozen=True)
@@ -135,25 +145,6 @@ class Problem:
         other = copy(self)
         other.tiling = self.tiling.under(weight)
         return other
-
-    def fit(
-        self,
-        options: NaturalGradientOptions,
-        start: ZonedPosterior | State | None = None,
-        on_progress: Progress | None = None,
-    ) -> ZonedPosterior:
-        """Fit, over all of tau; parameters as of the function `fit`."""
-        began = time.perf_counter()
-        mode = self.run(self.start(start), 1.0, options.tolerance)
-        for place, power in ((ROW_SPREAD, 2.0), (ZONE_SPREAD, 1.25)):
-            mode = self.at_power_mean(mode, place, power, options)
-
-        def run_at(near: Run, log_tau: float) -> Run:
-            return self.run_at(near, TAU, log_tau, tolerance_off_mode(options))
-
-        most = tau_grid.most_points(options.grid_points, self.tiling.panel.n_products, self.hyper.scale)
-        runs, weight, mode_at = tau_grid.over_tau(run_at, mode, most, self.log_base, on_progress)
-        return self.posterior(runs, weight, mode_at, options, began)
 
     def mode(self, options: NaturalGradientOptions, start: ZonedPosterior | State | None = None) -> Mode:
         """Fit at the mode of all scales; `start` as of `fit`."""
